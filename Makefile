@@ -1,0 +1,41 @@
+# Needs python3 (3.11 or newer) with venv, and make. Everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint bench clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
+
+demo: .venv/installed ## the whole way with a virtual sensor: no sensor, no server needed
+	@$(BIN)/usbrh demo
+
+test: lint ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/tests-installed ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/tests-installed ## the speed figures, as ratios
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what make made
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/output
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: sudo apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V): make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	@echo "installing usbrh into .venv"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+.venv/tests-installed: pyproject.toml | .venv/bin/python
+	@echo "installing usbrh and what its tests need into .venv"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch .venv/installed $@

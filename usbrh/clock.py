@@ -1,0 +1,54 @@
+"""Time, so that everything that waits can be given another time in tests and in the simulator."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the package needs of time."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never jumps."""
+
+    def time_ns(self) -> int:
+        """Nanoseconds since 1970-01-01 UTC, by the wall clock."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+
+
+class SystemClock:
+    """The computer's own time."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def time_ns(self) -> int:
+        return time.time_ns()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+SYSTEM_CLOCK = SystemClock()
+
+
+class Deadline:
+    """A moment by which a whole operation has to be over, however many steps it takes."""
+
+    def __init__(self, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.seconds = seconds
+        self.clock = clock
+        self._end = clock.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self._end - self.clock.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self.remaining() <= 0.0
+
+    def milliseconds(self, at_most: float) -> int:
+        """A time-out for libusb: what is left, not more than ``at_most`` seconds, at least 1 ms (0 would mean for ever)."""
+        return max(1, int(min(self.remaining(), at_most) * 1000))
