@@ -50,5 +50,5 @@ class Deadline:
         return self.remaining() <= 0.0
 
     def milliseconds(self, at_most: float) -> int:
-        """A time-out for libusb: what is left, not more than ``at_most`` seconds, at least 1 ms (0 would mean for ever)."""
+        """A time-out for libusb: what is left or ``at_most`` seconds, and at least 1 ms: 0 would mean for ever."""
         return max(1, int(min(self.remaining(), at_most) * 1000))

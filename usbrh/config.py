@@ -1,9 +1,9 @@
 """usbrh.toml and the environment, as one frozen, validated Config."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The speed figures, as ratios measured in one run: `make bench`."""
