@@ -78,3 +78,8 @@ class Config:
     sensor: Mapping[str, SensorConfig] = field(default_factory=lambda: MappingProxyType({}))
     path: Path | None = None
     """The file it came from."""
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration of ``path``, over the defaults."""
+    return Config(path=path)

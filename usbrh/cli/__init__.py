@@ -1,0 +1,110 @@
+"""The command line: one click group, one module a family of commands.
+
+A command's module is imported when the command is asked for, so that ``usbrh --help`` stays instant.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from usbrh import __version__
+from usbrh.cli.context import Context, add_global_options
+from usbrh.errors import UsbrhError
+
+# command -> (module below usbrh.cli, attribute, what the group's --help says of it)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "list": ("sensors", "list_", "Show the sensors that are plugged in."),
+    "read": ("sensors", "read", "Read each sensor once."),
+}
+
+
+class Group(click.Group):
+    """Knows the commands by name, and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"usbrh.cli.{module}"), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"usbrh.cli.{module}.{attribute} is not a command")
+        add_global_options(command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, _, short) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 no sensor, 4 access denied, 5 busy or timed out, "
+    "6 Zabbix not reached, 7 Zabbix refused a value.",
+)
+@click.version_option(__version__, message="usbrh %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Read Strawberry Linux USB hygrometers and bring every reading to Zabbix."""
+    ctx.ensure_object(Context)
+
+
+add_global_options(cli)
+
+
+class Terminated(SystemExit):
+    """SIGTERM, as an exception: USB and the heater are left as they should be on the way out."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated(128 + signum)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def main() -> NoReturn:
+    """Run the command line; ends the process with the exit status of the contract."""
+    signal.signal(signal.SIGTERM, _terminate)
+    context = Context()
+    try:
+        status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "usbrh"
+        click.echo(f"usbrh: {_lower_first(error.format_message()).rstrip('.')}; see: {command} --help", err=True)
+        status = error.exit_code
+    except click.ClickException as error:
+        click.echo(f"usbrh: {_lower_first(error.format_message())}", err=True)
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        status = 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read stdout has gone (`usbrh watch | head`); Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except UsbrhError as error:
+        if context.debug:
+            raise
+        click.echo(f"usbrh: {error}", err=True)
+        status = error.exit_status
+    except Exception as error:
+        if context.debug:
+            raise
+        click.echo(
+            f"usbrh: {type(error).__name__}: {error}; run it again with --debug and report what it prints", err=True
+        )
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,83 @@
+"""What every command shares: the global options, which stand before or after the command."""
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import click
+
+from usbrh.config import Config, load
+
+
+@dataclass
+class Context:
+    """``ctx.obj`` of all commands (``click.make_pass_decorator`` as ``pass_context`` below)."""
+
+    config_path: Path | None = None
+    debug: bool = False
+    allow_simulated: bool = False
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration, read when a command first needs it.
+
+        Raises:
+            ConfigError: it can't be read, or something in it is wrong.
+        """
+        return load(self.config_path, os.environ)
+
+
+pass_context = click.make_pass_decorator(Context, ensure=True)
+
+
+def _set_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Context).config_path = value
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Context).debug = True
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def _set_allow_simulated(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Context).allow_simulated = True
+
+
+def add_global_options(command: click.Command) -> None:
+    """Give ``command`` and its subcommands --config, --debug and --allow-simulated, unless they have them already."""
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            add_global_options(subcommand)
+    if any(parameter.name == "config_path" for parameter in command.params):
+        return
+    command.params += [
+        click.Option(
+            ["--config", "config_path"],
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Configuration file.  [default: /etc/usbrh/usbrh.toml]",
+            callback=_set_config,
+            expose_value=False,
+        ),
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            help="Say on stderr what happens, with a traceback on errors.",
+            callback=_set_debug,
+            expose_value=False,
+        ),
+        click.Option(
+            ["--allow-simulated"],
+            is_flag=True,
+            envvar="USBRH_ALLOW_SIMULATED",
+            help="Let readings of virtual sensors leave for a real server.",
+            callback=_set_allow_simulated,
+            expose_value=False,
+        ),
+    ]
