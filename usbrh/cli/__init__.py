@@ -79,7 +79,7 @@ def main() -> NoReturn:
     try:
         status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)
         sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as error:
+    except getattr(click.exceptions, "NoArgsIsHelpError", ()) as error:  # since click 8.2; 8.1 exits by itself
         error.show()
         status = error.exit_code
     except click.UsageError as error:
