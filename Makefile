@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench clean test-deps test-zabbix-deps test-kernel-deps
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -20,6 +20,12 @@ lint: .venv/tests-installed ## ruff and mypy
 
 bench: .venv/tests-installed ## the speed figures, as ratios
 	$(BIN)/python -m benchmarks
+
+test-deps: test-zabbix-deps test-kernel-deps ## as root on Debian: packages for the tests with real servers and a real kernel
+
+test-zabbix-deps: # only the real Zabbix servers
+
+test-kernel-deps: # only the virtual machine
 
 clean: ## remove what make made
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/output

@@ -120,3 +120,16 @@ class ZabbixApiError(ZabbixError):
     """The API of the Zabbix front end refused, or is not one."""
 
     kind = "api"
+
+
+def exit_status(kind: str) -> int:
+    """What the command line ends with for a reading whose ``state`` is ``kind``; 0 for ``ok``."""
+    if kind == "ok":
+        return 0
+    remaining: list[type[UsbrhError]] = [UsbrhError]
+    while remaining:
+        candidate = remaining.pop()
+        if candidate.kind == kind:
+            return candidate.exit_status
+        remaining += candidate.__subclasses__()
+    return UsbrhError.exit_status

@@ -1,17 +1,120 @@
 """``usbrh list`` and ``usbrh read``."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import click
 
+from usbrh import errors
+from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
+from usbrh.discovery import Sensor, find, measure_all, select
+from usbrh.reading import Reading, Ticks
+
+_LIST_TIMEOUT = 2.0
+_EXAMPLE = Reading(
+    "living-room", "1-1.4", "USB-RH", 0, 31.69, 42.85, 17.52, 14.2, Ticks(7169, 1246, bytes.fromhex("000241")), "sht1x"
+)
 
 
 @click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @pass_context
-def list_(context: Context) -> None:
-    """Show the sensors that are plugged in."""
+def list_(context: Context, as_json: bool) -> None:
+    """Show the sensors that are plugged in.
+
+    A sensor that can't be opened is listed too, with the reason under "access".
+    """
+    sensors = select(find(context.config), ["all"])
+    with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
+        rows = list(pool.map(_describe, sensors))
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
+        return
+    columns = ["name", "port", "model", "firmware", "access"]
+    table = [
+        ["", *columns],
+        *([str(number), *(str(row[c] or "-") for c in columns)] for number, row in enumerate(rows, 1)),
+    ]
+    widths = [max(len(line[i]) for line in table) for i in range(len(columns) + 1)]
+    for line in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if any(row["simulated"] for row in rows):
+        click.echo("These sensors are virtual (USBRH_SIMULATE is set).", err=True)
+
+
+def _describe(sensor: Sensor) -> dict[str, str | bool | None]:
+    firmware, access, error = None, "ok", None
+    try:
+        firmware = sensor.firmware(_LIST_TIMEOUT)
+    except errors.AccessDenied as problem:
+        access, error = "denied", str(problem)
+    except errors.SensorBusy as problem:
+        access, error = "busy", str(problem)
+    except errors.SensorError as problem:
+        access, error = "failed", str(problem)
+    info = sensor.info
+    return {
+        "name": info.name,
+        "port": info.port,
+        "model": info.model,
+        "serial": info.serial,
+        "firmware": firmware,
+        "access": access,
+        "error": error,
+        "simulated": info.simulated,
+    }
+
+
+def _check_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        try:
+            output.formatted(value, _EXAMPLE)
+        except (KeyError, ValueError, IndexError) as error:
+            raise click.BadParameter(f"{value!r}: {_format_problem(error)}") from error
+    return value
+
+
+def _format_problem(error: Exception) -> str:
+    return f"there is no value {error}" if isinstance(error, KeyError) else str(error)
 
 
 @click.command()
+@click.argument("sensor", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="All sensors, which is what no SENSOR means too.")
+@click.option("--json", "how", flag_value="json", help="One JSON object a reading and line.")
+@click.option("--csv", "how", flag_value="csv", help="Comma-separated, with a header.")
+@click.option(
+    "--format",
+    "template",
+    metavar="STR",
+    callback=_check_format,
+    help="A format of your own, such as '{temperature:.1f} {humidity:.1f}'; a value that is not there is printed as U.",
+)
 @pass_context
-def read(context: Context) -> None:
-    """Read each sensor once."""
+def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None, template: str | None) -> None:
+    """Read each SENSOR once: a name, a port, a number in the order of usbrh list, or "all".
+
+    A sensor that fails does not hide the others; the exit status is then that of the first failure.
+    """
+    if how and template:
+        raise click.UsageError(f"--{how} and --format exclude each other.")
+    chosen = select(find(context.config), ["all"] if all_ or not sensor else sensor)
+    readings = measure_all(chosen)
+    if how == "csv":
+        click.echo(output.csv_line(output.CSV_COLUMNS))
+    for reading in readings:
+        if how == "json":
+            click.echo(reading.to_json())
+        elif how == "csv":
+            click.echo(output.csv_reading(reading))
+        elif template:
+            click.echo(output.formatted(template, reading))
+        elif not reading.error:
+            click.echo(output.text(reading))
+        if reading.error:
+            click.echo(f"usbrh: {reading.error}", err=True)
+    failed = [reading.state for reading in readings if reading.error]
+    if failed:
+        raise SystemExit(errors.exit_status(failed[0]))

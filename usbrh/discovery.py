@@ -1,0 +1,183 @@
+"""Which sensors are plugged in, and how they are named and chosen."""
+
+import importlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ctypes.util import find_library
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import usb.backend.libusb1
+
+from usbrh import sht1x, usbrh1
+from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.config import Config, SensorConfig
+from usbrh.errors import LibusbMissing, SensorError, SensorNotFound
+from usbrh.instrument import Instrument
+from usbrh.reading import Reading, SensorInfo
+
+READ_TIMEOUT = 5.0
+"""s for one operation with a sensor, with all tries and the wait for other processes."""
+
+
+class Sensor:
+    """One instrument that is plugged in, with what the configuration says of it."""
+
+    def __init__(self, info: SensorInfo, instrument: Instrument, settings: SensorConfig, clock: Clock) -> None:
+        self.info = info
+        self.settings = settings
+        self._instrument = instrument
+        self._clock = clock
+
+    def read(self, timeout: float = READ_TIMEOUT) -> Reading:
+        """Measure once; ends within ``timeout`` seconds.
+
+        Raises:
+            SensorError: one of its leaves; there is no reading.
+        """
+        measured = self._instrument.measure(Deadline(timeout, self._clock))
+        settings = self.settings
+        temperature = measured.temperature * settings.temperature_scale + settings.temperature_offset
+        humidity = min(100.0, max(0.0, measured.humidity * settings.humidity_scale + settings.humidity_offset))
+        return Reading(
+            sensor=self.info.name,
+            port=self.info.port,
+            model=self.info.model,
+            serial=self.info.serial,
+            time_ns=self._clock.time_ns(),
+            temperature=temperature,
+            humidity=humidity,
+            dew_point=sht1x.dew_point(temperature, humidity),
+            absolute_humidity=sht1x.absolute_humidity(temperature, humidity),
+            raw=measured.raw,
+            conversion=measured.conversion,
+            heater=measured.heater,
+            simulated=self.info.simulated,
+        )
+
+    def firmware(self, timeout: float = READ_TIMEOUT) -> str:
+        """The firmware's version. Raises SensorError."""
+        return self._instrument.firmware(Deadline(timeout, self._clock))
+
+    def set_led(self, number: int, on: bool, timeout: float = READ_TIMEOUT) -> None:
+        """Switch LED 1 or 2. Raises SensorError; ValueError if there is no such LED."""
+        self._instrument.set_led(number, on, Deadline(timeout, self._clock))
+
+    def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
+        """Switch the heater; on, it is on until it is switched off or this process ends. Raises SensorError."""
+        self._instrument.set_heater(on, Deadline(timeout, self._clock))
+
+    def release(self, timeout: float = READ_TIMEOUT) -> None:
+        """Give the sensor back to the kernel's own driver. Raises SensorError."""
+        self._instrument.release(Deadline(timeout, self._clock))
+
+
+def find(
+    config: Config | None = None,
+    *,
+    backend: Any = None,
+    clock: Clock = SYSTEM_CLOCK,
+    known: Iterable[Sensor] = (),
+) -> list[Sensor]:
+    """The sensors that are plugged in, in the order of their ports.
+
+    Args:
+        config: names and calibration.
+        backend: a pyusb backend; without one libusb, or virtual sensors if ``USBRH_SIMULATE`` is set.
+        clock: what measures deadlines and stamps readings.
+        known: the result of an earlier call: the same sensor at the same place stays the same object.
+
+    Raises:
+        LibusbMissing: libusb can't be loaded or initialised.
+        SensorNotFound: this machine has no USB bus at all.
+        ConfigError: ``USBRH_SIMULATE`` is wrong.
+    """
+    config = config or Config()
+    backend = backend or _default_backend(os.environ.get("USBRH_SIMULATE", ""))
+    before = {sensor.info: sensor for sensor in known}
+    sensors = []
+    for port in sorted(usbrh1.devices(backend), key=_natural):
+        settings = config.sensor.get(port, SensorConfig())
+        info = SensorInfo(
+            port=port,
+            model=usbrh1.MODEL,
+            name=settings.name or port,
+            simulated=bool(getattr(backend, "simulated", False)),
+        )
+        sensor = before.get(info)
+        if sensor is None or sensor.settings != settings:
+            instrument = usbrh1.UsbRh(
+                port,
+                backend,
+                clock,
+                label=f"{info.name} ({port})" if settings.name else port,
+                coefficients=settings.coefficients,
+                supply=settings.supply,
+            )
+            sensor = Sensor(info, instrument, settings, clock)
+        sensors.append(sensor)
+    return sensors
+
+
+def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
+    """The sensors that are meant: each selector is a name, a port, a number in the order of ``usbrh list``, or "all".
+
+    Raises:
+        SensorNotFound: no such sensor, or none at all.
+    """
+    if not sensors:
+        raise SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1 usbrh list")
+    chosen: dict[str, Sensor] = {}
+    for selector in selectors:
+        for sensor in sensors if selector == "all" else [_select_one(sensors, selector)]:
+            chosen[sensor.info.port] = sensor
+    return list(chosen.values())
+
+
+def _select_one(sensors: Sequence[Sensor], selector: str) -> Sensor:
+    for sensor in sensors:
+        if selector == sensor.info.name:
+            return sensor
+    for number, sensor in enumerate(sensors, 1):
+        if selector in (sensor.info.port, sensor.info.serial, str(number)):
+            return sensor
+    there = ", ".join(sensor.info.name for sensor in sensors)
+    raise SensorNotFound(f"no sensor {selector!r}; there is: {there}")
+
+
+def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock: Clock = SYSTEM_CLOCK) -> list[Reading]:
+    """One reading of each, all at the same time. A sensor that fails gives a reading that says so."""
+
+    def measure(sensor: Sensor) -> Reading:
+        try:
+            return sensor.read(timeout)
+        except SensorError as error:
+            return Reading.failed(sensor.info, clock.time_ns(), error)
+
+    if not sensors:
+        return []
+    with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
+        return list(pool.map(measure, sensors))
+
+
+@cache
+def _default_backend(simulate: str) -> Any:
+    if simulate:
+        # Imported only for those who asked for it.
+        return importlib.import_module("usbrh.simulator").backend_from_environment(simulate)
+    backend = usb.backend.libusb1.get_backend()
+    if backend is not None:
+        return backend
+    # pyusb does not say why: no library, or one that found no USB to work with.
+    if find_library("usb-1.0") is None:
+        raise LibusbMissing("libusb is not installed; sudo apt install libusb-1.0-0")
+    if not Path("/dev/bus/usb").exists():
+        raise SensorNotFound("no sensor: this machine has no USB bus (no /dev/bus/usb)")
+    raise LibusbMissing("libusb can't be initialised; usbrh --debug list says more")
+
+
+def _natural(port: str) -> list[tuple[int, str]]:
+    return [(int(number or 0), word) for number, word in re.findall(r"(\d+)|(\D+)", port)]

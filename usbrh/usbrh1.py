@@ -1,0 +1,364 @@
+"""The USB-RH: its requests and reports, on a pyusb device. docs/device.md describes the protocol and its sources.
+
+A measurement is one output report (SET_REPORT on the control pipe) and the input report that the sensor then
+sends, about 0.3 s later. The device holds an answer until somebody reads it, whoever had asked for it, and
+nothing in an answer says to which request it belongs. Time does: a 14-bit and a 12-bit measurement of the SHT1x
+can't be done in less than 225 ms (data sheet v2.02, table 1: 210 ms + 55 ms, 15 % less at best), so that a report
+which arrives sooner was asked for by another, interrupted, process and is thrown away.
+"""
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import usb.core
+import usb.util
+
+from usbrh import sht1x
+from usbrh.clock import Clock, Deadline
+from usbrh.errors import AccessDenied, BadReport, SensorBusy, SensorError, SensorNotFound, SensorTimeout, TransferFailed
+from usbrh.holders import hidraw_nodes, holders
+from usbrh.instrument import Measurement
+from usbrh.nodelock import HEATER, MEASURE, NodeLock
+from usbrh.reading import Ticks
+
+VENDOR_ID, PRODUCT_ID = 0x1774, 0x1001
+MODEL = "USB-RH"
+
+FASTEST_ANSWER = 0.2
+"""s; what comes sooner after the request was measured for another one (see above)."""
+ANSWER_WINDOW = 1.0
+"""s to wait for one answer before asking again; the captured exchange took 0.302 s."""
+CONTROL_TIMEOUT = 0.5
+"""s for one control transfer, which the device answers at once."""
+_SECOND_ANSWER = 0.45
+"""s to wait for a further report where an unanswered request may still be answered."""
+_PAUSE = 0.1
+"""s between looks for a sensor that was unplugged, and between tries to claim it."""
+
+_INTERFACE = 0
+_ENDPOINT = 0x81
+_REPORT_LENGTH = 7
+_SET_REPORT, _GET_REPORT = (0x21, 0x09), (0xA1, 0x01)
+_OUTPUT_REPORT, _FEATURE_REPORT = 0x0200, 0x0300
+_LED_COMMAND = {1: 0x03, 2: 0x04}
+_HEATER_COMMAND, _HEATER_ON = 0x01, 0x04  # the SHT1x status register and its heater bit
+
+_REPLUG = "; unplug it and plug it in again"
+_log = logging.getLogger(__name__)
+
+
+def devices(backend: Any) -> dict[str, usb.core.Device]:
+    """The USB-RHs on the bus by their port path.
+
+    Raises:
+        usb.core.NoBackendError: libusb can't be used.
+    """
+    found = usb.core.find(find_all=True, backend=backend, idVendor=VENDOR_ID, idProduct=PRODUCT_ID)
+    return {port_path(device): device for device in found}
+
+
+def port_path(device: usb.core.Device) -> str:
+    """``1-1.4``: the bus, then the port numbers on the way from it, as in /sys/bus/usb/devices."""
+    ports = ".".join(str(number) for number in device.port_numbers or ())  # type: ignore[attr-defined]
+    return f"sim-{ports}" if getattr(device.backend, "simulated", False) else f"{device.bus}-{ports}"
+
+
+def check(report: bytes, label: str = "the sensor") -> Ticks:
+    """The ticks of an input report.
+
+    The report has no checksum, so everything that can't be a measurement is refused.
+
+    Raises:
+        BadReport: wrong length, all bits equal, bits set that the words don't have, or a word at the end of its
+            range, which is what a sensor chip that is disconnected or short-circuited gives.
+    """
+    if len(report) != _REPORT_LENGTH:
+        raise BadReport(f"{label} sent a report of {len(report)} bytes instead of {_REPORT_LENGTH}{_REPLUG}")
+    if not any(report) or all(byte == 0xFF for byte in report):
+        raise BadReport(f"{label} sent a report in which every byte is {report[0]:#04x}{_REPLUG}")
+    humidity, temperature = int.from_bytes(report[0:2], "big"), int.from_bytes(report[2:4], "big")
+    if temperature > 0x3FFF or humidity > 0x0FFF:
+        raise BadReport(f"{label} sent ticks outside of 14 and 12 bit: {temperature:#06x}, {humidity:#06x}{_REPLUG}")
+    if temperature in (0, 0x3FFF) or humidity in (0, 0x0FFF):
+        raise BadReport(f"{label} sent ticks at the end of their range: {temperature:#06x}, {humidity:#06x}{_REPLUG}")
+    return Ticks(temperature, humidity, report[4:7])
+
+
+class UsbRh:
+    """One USB-RH, by its port path; opened for each operation, so that others can use it in between."""
+
+    model = MODEL
+    serial: str | None = None
+
+    def __init__(
+        self, port: str, backend: Any, clock: Clock, *, label: str = "", coefficients: str = "v3", supply: float = 5.0
+    ) -> None:
+        self.port = port
+        self.label = label or port
+        self.simulated = bool(getattr(backend, "simulated", False))
+        self._backend = backend
+        self._clock = clock
+        self._coefficients = coefficients
+        self._supply = supply
+        self._unanswered = False
+        self._answers_fast = False
+        self._heater_on = False
+        self._heater_known_off = False
+        self._heater_lock: NodeLock | None = None
+
+    # ---------------------------------------------------------------- operations
+
+    def measure(self, deadline: Deadline) -> Measurement:
+        """One measurement; an error only when asking again, re-opening, clearing a halt and a USB reset did not help.
+
+        Raises:
+            SensorError: one of its leaves, by the deadline.
+        """
+        # What is tried, in this order; each try opens the device anew.
+        tries = [_nothing, _nothing, _clear_halt, self._reset]
+        seen = False
+        while True:
+            recover = tries.pop(0)
+            try:
+                with self._session(deadline) as (device, heater):
+                    seen = True
+                    recover(device, deadline)
+                    ticks = check(self._ask(device, deadline), self.label)
+                break
+            except (SensorNotFound, AccessDenied):
+                # A sensor that vanishes in our hands may come back; udev then needs a moment to open it to us.
+                if not seen or deadline.passed:
+                    raise
+                tries.insert(0, recover)
+            except SensorBusy:
+                raise
+            except SensorError as error:
+                if not tries or deadline.passed:
+                    error.port = self.port
+                    raise
+                _log.debug("%s; trying again", error)
+            self._clock.sleep(min(_PAUSE, deadline.remaining()))
+        temperature = sht1x.temperature(ticks.temperature, coefficients=self._coefficients, supply=self._supply)
+        return Measurement(
+            temperature=temperature,
+            humidity=sht1x.humidity(ticks.humidity, temperature, coefficients=self._coefficients),
+            conversion=sht1x.conversion_name(self._coefficients, self._supply),
+            raw=ticks,
+            heater=heater,
+        )
+
+    def firmware(self, deadline: Deadline) -> str:
+        """The firmware's date, ``YY/MM/DD``.
+
+        Raises:
+            SensorError: one of its leaves, by the deadline.
+        """
+        with self._session(deadline) as (device, _):
+            answer = device.ctrl_transfer(
+                *_GET_REPORT, _FEATURE_REPORT, _INTERFACE, _REPORT_LENGTH, deadline.milliseconds(CONTROL_TIMEOUT)
+            )
+        if len(answer) < 3:
+            raise BadReport(
+                f"{self.label} sent a firmware date of {len(answer)} bytes instead of 3{_REPLUG}", self.port
+            )
+        return "/".join(f"{part:02d}" for part in answer[:3])
+
+    def set_led(self, number: int, on: bool, deadline: Deadline) -> None:
+        """Switch LED 1 or 2. Which colour they are, the sources disagree about.
+
+        Raises:
+            ValueError: no such LED.
+            SensorError: one of its leaves, by the deadline.
+        """
+        if number not in _LED_COMMAND:
+            raise ValueError(f"LED {number}: the USB-RH has 1 and 2")
+        with self._session(deadline) as (device, _):
+            _set_feature(device, _LED_COMMAND[number], int(on), deadline)
+
+    def set_heater(self, on: bool, deadline: Deadline) -> None:
+        """Switch the heater; on, it is ours until it is switched off. The next to open the sensor ends it if we die.
+
+        Raises:
+            SensorBusy: another process has it on.
+            SensorError: one of its other leaves, by the deadline.
+        """
+        with self._session(deadline) as (device, _):
+            if on and self._heater_lock is None:
+                self._heater_lock = self._lock_heater(device)
+            _set_feature(device, _HEATER_COMMAND, _HEATER_ON if on else 0, deadline)
+        self._heater_on = on
+        if not on and self._heater_lock is not None:
+            self._heater_lock.close()
+            self._heater_lock = None
+
+    def release(self, deadline: Deadline) -> None:
+        """Give the sensor back to the kernel's HID driver, so that /dev/hidraw programs find it again.
+
+        Raises:
+            SensorError: one of its leaves, by the deadline.
+        """
+        device = self._find()
+        with self._queue(device, deadline), self._errors_named(device):
+            if not device.is_kernel_driver_active(_INTERFACE):
+                device.attach_kernel_driver(_INTERFACE)
+            usb.util.dispose_resources(device)
+
+    # ---------------------------------------------------------------- one exchange
+
+    def _ask(self, device: usb.core.Device, deadline: Deadline) -> bytes:
+        """The report that answers a request made now.
+
+        Raises:
+            SensorTimeout: none came within the window.
+            USBError: the transfer failed.
+        """
+        size = usb.util.find_descriptor(
+            device.get_active_configuration()[(_INTERFACE, 0)], bEndpointAddress=_ENDPOINT
+        ).wMaxPacketSize  # one whole packet, so that a report that is too long is seen as such
+        fastest = 0.0 if self._answers_fast else FASTEST_ANSWER
+        device.ctrl_transfer(
+            *_SET_REPORT, _OUTPUT_REPORT, _INTERFACE, bytes(_REPORT_LENGTH), deadline.milliseconds(CONTROL_TIMEOUT)
+        )
+        asked = self._clock.monotonic()
+        window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), self._clock)
+        stale = 0
+        try:
+            while True:
+                report = bytes(device.read(_ENDPOINT, size, window.milliseconds(ANSWER_WINDOW)))
+                elapsed = self._clock.monotonic() - asked
+                if elapsed >= fastest:
+                    break
+                stale += 1
+                _log.debug("%s: a report after %.3f s is a stale one: %s", self.label, elapsed, report.hex())
+                if window.passed:
+                    raise SensorTimeout(
+                        f"{self.label} sent only stale reports for {window.seconds:.1f} s{_REPLUG}", self.port
+                    )
+        except usb.core.USBTimeoutError as error:
+            # Whoever answers early and then not at all has answered us: a faster device than any that is known.
+            self._answers_fast = stale == 1
+            self._unanswered = not stale
+            raise SensorTimeout(
+                f"{self.label} did not answer within {window.seconds:.1f} s{_REPLUG}", self.port
+            ) from error
+        self._answers_fast = elapsed < FASTEST_ANSWER
+        if self._unanswered:
+            # This may be the late answer to the request before; then our own is still to come.
+            self._unanswered = False
+            with suppress(usb.core.USBTimeoutError):
+                report = bytes(device.read(_ENDPOINT, size, deadline.milliseconds(_SECOND_ANSWER)))
+        return report
+
+    # ---------------------------------------------------------------- open and close
+
+    def _find(self) -> usb.core.Device:
+        # Anew each time: a sensor that was plugged in again has another address.
+        device = devices(self._backend).get(self.port)
+        if device is None:
+            raise SensorNotFound(f"{self.label} is not plugged in; usbrh list shows what is", self.port)
+        return device
+
+    @contextmanager
+    def _session(self, deadline: Deadline) -> Iterator[tuple[usb.core.Device, bool]]:
+        """The claimed device, and whether somebody has its heater on."""
+        device = self._find()
+        with self._queue(device, deadline) as lock, self._errors_named(device):
+            try:
+                self._claim(device, deadline)
+                heater = self._heater_on or (lock is not None and lock.held_elsewhere(HEATER))
+                if not heater and not self._heater_known_off:
+                    # A process that was killed may have left it on. Firmware that refuses has no heater to leave on.
+                    with suppress(usb.core.USBError):
+                        _set_feature(device, _HEATER_COMMAND, 0, deadline)
+                    self._heater_known_off = True
+                yield device, heater
+            finally:
+                usb.util.dispose_resources(device)
+
+    @contextmanager
+    def _queue(self, device: usb.core.Device, deadline: Deadline) -> Iterator[NodeLock | None]:
+        """Hold the sensor's place in the queue of all processes; a virtual sensor has no node and no queue."""
+        if self.simulated:
+            yield None
+            return
+        node = _node(device)
+        with self._errors_named(device):
+            lock = NodeLock(node)
+        with lock:
+            if not lock.acquire(MEASURE, deadline):
+                raise self._busy([node])
+            yield lock
+
+    def _claim(self, device: usb.core.Device, deadline: Deadline) -> None:
+        """Take interface 0 from the kernel's HID driver, once, and claim it; waits while another program has it."""
+        while True:
+            hidraw = hidraw_nodes(self.port)
+            try:
+                if device.is_kernel_driver_active(_INTERFACE) and not holders(hidraw):
+                    device.detach_kernel_driver(_INTERFACE)
+                usb.util.claim_interface(device, _INTERFACE)
+            except usb.core.USBError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                if deadline.passed:
+                    raise self._busy([*hidraw, _node(device)]) from error
+            else:
+                return
+            self._clock.sleep(min(_PAUSE, deadline.remaining()))
+
+    def _reset(self, device: usb.core.Device, deadline: Deadline) -> None:
+        device.reset()  # pyusb lets go of the interface for it
+        self._claim(device, deadline)
+
+    def _lock_heater(self, device: usb.core.Device) -> NodeLock | None:
+        if self.simulated:
+            return None
+        lock = NodeLock(_node(device))
+        if not lock.acquire(HEATER, Deadline(0, self._clock)):
+            lock.close()
+            raise SensorBusy(f"{self.label}: another process has its heater on; wait for it to end", self.port)
+        return lock
+
+    def _busy(self, nodes: list[Path]) -> SensorBusy:
+        who = ", ".join(holders(nodes)) or "another program"
+        return SensorBusy(f"{self.label} is held by {who}; end it, or try again", self.port)
+
+    @contextmanager
+    def _errors_named(self, device: usb.core.Device) -> Iterator[None]:
+        """Errors of the operating system and of libusb become ours."""
+        try:
+            yield
+        except usb.core.USBTimeoutError as error:
+            raise SensorTimeout(f"{self.label} did not take a request in time{_REPLUG}", self.port) from error
+        except OSError as error:  # USBError is one
+            if error.errno in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
+                raise SensorNotFound(f"{self.label} was unplugged; plug it in again", self.port) from error
+            if error.errno in (errno.EACCES, errno.EPERM):
+                raise AccessDenied(
+                    f"no permission for {self.label} ({_node(device)}); sudo usbrh setup, then plug it in again",
+                    self.port,
+                ) from error
+            raise TransferFailed(
+                f"USB transfer with {self.label} failed: {error.strerror or error}{_REPLUG}", self.port
+            ) from error
+
+
+def _node(device: usb.core.Device) -> Path:
+    return Path(f"/dev/bus/usb/{device.bus:03d}/{device.address:03d}")
+
+
+def _set_feature(device: usb.core.Device, command: int, value: int, deadline: Deadline) -> None:
+    payload = bytes([command, value]).ljust(_REPORT_LENGTH, b"\0")
+    device.ctrl_transfer(*_SET_REPORT, _FEATURE_REPORT, _INTERFACE, payload, deadline.milliseconds(CONTROL_TIMEOUT))
+
+
+def _nothing(device: usb.core.Device, deadline: Deadline) -> None:
+    """Recovery of the first two tries: just ask."""
+
+
+def _clear_halt(device: usb.core.Device, deadline: Deadline) -> None:
+    device.clear_halt(_ENDPOINT)
