@@ -18,6 +18,9 @@ lint: .venv/tests-installed ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+test-zabbix-deps: ## as root: the Debian packages of a real Zabbix 6.0 and 7.0, for tests/zabbix
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.zabbix.prepare
+
 bench: .venv/tests-installed ## the speed figures, as ratios
 	$(BIN)/python -m benchmarks
 

@@ -1,0 +1,37 @@
+"""Real Zabbix servers, started when a test first asks for one. Without their packages the tests are skipped."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.zabbix.machine import ZABBIX_60, ZABBIX_70, Release, why_not
+from tests.zabbix.server import ZabbixServer
+
+
+def _serve(release: Release) -> Iterator[ZabbixServer]:
+    reason = why_not(release)
+    if reason:
+        pytest.skip(reason)
+    server = ZabbixServer(release)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def zabbix_60() -> Iterator[ZabbixServer]:
+    yield from _serve(ZABBIX_60)
+
+
+@pytest.fixture(scope="session")
+def zabbix_70() -> Iterator[ZabbixServer]:
+    yield from _serve(ZABBIX_70)
+
+
+@pytest.fixture(params=["6.0", "7.0"])
+def server(request: pytest.FixtureRequest) -> ZabbixServer:
+    """The test is run with each release."""
+    found = request.getfixturevalue("zabbix_60" if request.param == "6.0" else "zabbix_70")
+    assert isinstance(found, ZabbixServer)
+    return found

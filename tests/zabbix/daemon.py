@@ -1,0 +1,92 @@
+"""Programs that run until they are told to stop, each in a process group of its own."""
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def wait_for(what: str, probe: Callable[[], object], seconds: float = 30.0, step: float = 0.05) -> None:
+    """Return when ``probe`` answers something true.
+
+    Raises:
+        TimeoutError: it did not by then.
+    """
+    end = time.monotonic() + seconds
+    while not probe():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {seconds:g} s")
+        time.sleep(step)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on; Zabbix takes none above 32767."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def scratch_directory(name: str) -> Path:
+    """A new directory that every user may enter, which pytest's own tmp_path is not."""
+    path = Path(tempfile.mkdtemp(prefix=f"usbrh-{name}-"))
+    path.chmod(0o755)
+    (path / "var").mkdir()
+    (path / "var").chmod(0o1777)
+    return path
+
+
+class Daemon:
+    """One running program with its log."""
+
+    def __init__(self, name: str, command: list[str], log: Path, stop_signal: int = signal.SIGTERM) -> None:
+        self.name = name
+        self.log = log
+        self.stop_signal = stop_signal
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def wait_until(self, probe: Callable[[], object], seconds: float = 60.0) -> None:
+        """Return when ``probe`` answers something true; an error with the end of its log if it does not."""
+
+        def ready_or_dead() -> bool:
+            return bool(probe()) or self.process.poll() is not None
+
+        try:
+            wait_for(f"{self.name} is ready", ready_or_dead, seconds)
+            if self.process.poll() is not None:
+                raise ChildProcessError(f"{self.name} ended with status {self.process.returncode}")
+        except OSError as error:
+            self.stop()
+            error.add_note(self.log.read_text(errors="replace")[-3000:])
+            raise
+
+    def stop(self) -> None:
+        """End it, and what it started."""
+        try:
+            if self.process.poll() is None:
+                self.process.send_signal(self.stop_signal)
+                self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
