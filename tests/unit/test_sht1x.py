@@ -100,6 +100,8 @@ def test_saturated_air_reads_100() -> None:
     below, above = sht1x.humidity(3292, 25.0), sht1x.humidity(3293, 25.0)
     assert below == pytest.approx(98.98166, abs=1e-5)
     assert above == 100.0
+    exactly_99 = 25.0 + (99.0 - (-4.0 + 0.0405 * 2900 + -2.8e-6 * 2900 * 2900)) / (0.01 + 0.00008 * 2900)
+    assert sht1x.humidity(2900, exactly_99) == 100.0
 
 
 def test_nothing_reads_minus_zero() -> None:
@@ -142,10 +144,17 @@ def test_dew_point_at_the_smallest_humidity_is_a_number() -> None:
 
 @pytest.mark.parametrize(
     ("temperature", "humidity", "expected"),
-    [(20.0, 50.0, 8.621), (30.0, 100.0, 30.264), (0.0, 100.0, 4.849), (-20.0, 100.0, 1.078), (25.0, 0.0, 0.0)],
+    [
+        (20.0, 50.0, "8.6214149410"),
+        (30.0, 100.0, "30.2638288827"),
+        (0.0, 100.0, "4.8488757093"),
+        (-20.0, 100.0, "1.0782793922"),  # over water below zero too
+        (25.0, 0.0, "0.0000000000"),
+    ],
 )
-def test_absolute_humidity(temperature: float, humidity: float, expected: float) -> None:
-    assert sht1x.absolute_humidity(temperature, humidity) == pytest.approx(expected, abs=0.0005)
+def test_absolute_humidity(temperature: float, humidity: float, expected: str) -> None:
+    """Computed with 40 digits from the formula of "Humidity at a Glance"."""
+    assert f"{sht1x.absolute_humidity(temperature, humidity):.10f}" == expected
 
 
 @pytest.mark.parametrize(
