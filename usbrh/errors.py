@@ -25,10 +25,17 @@ from typing import ClassVar
 
 
 class UsbrhError(Exception):
-    """Base of all errors of this package; never raised itself."""
+    """Base of all errors of this package; never raised itself.
+
+    What can't be printed in a message, such as a control character that came from a file or from the network,
+    is shown by its escape.
+    """
 
     kind: ClassVar[str] = "failed"
     exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ConfigError(UsbrhError):
@@ -133,3 +140,10 @@ def exit_status(kind: str) -> int:
             return candidate.exit_status
         remaining += candidate.__subclasses__()
     return UsbrhError.exit_status
+
+
+def printable(text: str) -> str:
+    """``text`` as one line without anything that could move a terminal's cursor or forge a line in a log."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
