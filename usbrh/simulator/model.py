@@ -1,0 +1,350 @@
+"""How a USB-RH behaves: requests in, reports out, in its own time. No pyusb, no sockets, no threads.
+
+The state is the device's: an answer waits in its endpoint until somebody reads it, whoever had asked for it.
+Nothing here blocks. What the device has not answered yet is None, as on the wire, where it would say NAK; the host's
+side (backend.py, usbip.py) waits for it, with ``next_event`` as a hint when to look again.
+
+Known and inferred, docs/device.md: the requests, the report's layout and the 302 ms are known. That a second
+request during a measurement is served after it, and that a USB reset forgets what was measured, are inferred: of the
+ways in which firmware may be written, the ones that are hardest on a driver.
+"""
+
+import errno
+import heapq
+import itertools
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from usbrh.clock import SYSTEM_CLOCK, Clock
+from usbrh.simulator import descriptors
+from usbrh.simulator.chapter9 import StandardRequests, TransferError
+from usbrh.simulator.faults import SPOILT, Armed, Step
+from usbrh.simulator.room import Heater, Source, Ticks, room
+
+MEASURING = 0.302
+"""s from request to answer in the captured exchange."""
+RESERVED = bytes.fromhex("000241")
+"""The captured report's last three bytes; nobody knows what they mean."""
+UNSOLICITED: Ticks = (4321, 2109)
+"""What the report that nobody asked for says, so that it can be told from an answer."""
+
+SET_REPORT, GET_REPORT, _SET_IDLE = (0x21, 0x09), (0xA1, 0x01), (0x21, 0x0A)
+OUTPUT_REPORT, FEATURE_REPORT = 0x0200, 0x0300
+_HEATER, _HEATER_BIT = 0x01, 0x04  # the SHT1x status register and its heater bit
+_LEDS = {0x03: 1, 0x04: 2}
+
+
+class _Unplugged:
+    """Takes the place of a report: whoever reads it finds the device gone, for so many seconds."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+
+
+class VirtualUsbRh:
+    """One virtual USB-RH. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        number: int = 1,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        ticks: Source | None = None,
+        measuring: float = MEASURING,
+        reserved: bytes = RESERVED,
+        firmware: tuple[int, int, int] = (6, 1, 9),
+        kernel_driver: bool = True,
+    ) -> None:
+        """Plug in sensor ``number`` at port ``sim-<number>``.
+
+        Args:
+            number: from 1; also chooses the room it stands in.
+            clock: what it lives by.
+            ticks: what it measures; without it the room drifts.
+            measuring: s from a request to its answer.
+            reserved: the last three bytes of a report.
+            firmware: year of the century, month, day.
+            kernel_driver: the kernel's HID driver takes it at plug-in, as Linux does.
+        """
+        self.number = number
+        self.clock = clock
+        self.ticks = ticks or room(number)
+        self.measuring = measuring
+        self.reserved = reserved
+        self.firmware = firmware
+        self.kernel_driver = kernel_driver
+        self.plug_ins = 0
+        """How often it was plugged in; another number is another device to the host."""
+        self.measured = 0
+        """How many measurements it has made."""
+        self._lock = threading.RLock()
+        self._faults = Armed()
+        self._order = itertools.count()
+        self._asked = False
+        self._busy_until = 0.0
+        self._power_on()
+
+    # ---------------------------------------------------------------- the hand
+
+    @property
+    def name(self) -> str:
+        """The port it is plugged in at: ``sim-1``."""
+        return f"sim-{self.number}"
+
+    def plug(self) -> None:
+        """Plug it in, with everything as after power-on."""
+        with self._lock:
+            if not self._plugged:
+                self._power_on()
+
+    def unplug(self, seconds: float | None = None) -> None:
+        """Pull it out; with ``seconds`` it is plugged in again after them."""
+        with self._lock:
+            self._advance()
+            if self._plugged:
+                self._pull(self.clock.monotonic(), seconds)
+
+    def fault(self, name: str, times: int | None = None, seconds: float | None = None) -> None:
+        """Let the fault ``name`` (faults.py) strike the next ``times`` times, or until ``clear_faults``.
+
+        Raises:
+            ValueError: there is no such fault, or a number is out of its range.
+        """
+        with self._lock:
+            self._faults.arm(name, times, seconds)
+
+    def clear_faults(self) -> None:
+        """Let no fault strike any more. A halted endpoint stays halted, an unplugged device unplugged."""
+        with self._lock:
+            self._faults.disarm()
+
+    def strike(self, step: Step) -> str:
+        """The fault that strikes at a step which is the host's; an empty name if none does."""
+        with self._lock:
+            return self._faults.strike(step)[0]
+
+    # ---------------------------------------------------------------- what can be seen from outside
+
+    @property
+    def plugged(self) -> bool:
+        with self._lock:
+            self._advance()
+            return self._plugged
+
+    @property
+    def leds(self) -> tuple[bool, bool]:
+        """LED 1 and LED 2."""
+        return self._leds[1], self._leds[2]
+
+    @property
+    def heater(self) -> bool:
+        return self._heater.on
+
+    @property
+    def held(self) -> int:
+        """Reports that wait in the endpoint."""
+        with self._lock:
+            self._advance()
+            return len(self._reports)
+
+    @property
+    def faults(self) -> dict[str, int | None]:
+        """The faults that wait to strike, and how often each still does; None: for ever."""
+        return self._faults.waiting()
+
+    def next_event(self) -> float | None:
+        """The moment (s, monotonic) at which the device will do something by itself; None: never."""
+        with self._lock:
+            return self._events[0][0] if self._events else None
+
+    # ---------------------------------------------------------------- the wire
+
+    def control(
+        self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0
+    ) -> bytes | None:
+        """A control transfer: (bmRequestType, bRequest), wValue, wIndex, then the data out or how many are wanted.
+
+        Returns:
+            What the device sends (``b""`` if it is not to send anything); None if it does not answer, and never will.
+
+        Raises:
+            TransferError: EPIPE (it knows no such request), ENODEV (it is not there), EIO.
+        """
+        with self._lock:
+            self._present()
+            if request[0] & 0x60 == 0:
+                answer: bytes | None = self._usb.answer(request, value, index)
+            elif index == 0:
+                answer = self._hid(request, value, data)
+            else:
+                raise TransferError(errno.EPIPE)
+            return answer and answer[:length]
+
+    def interrupt_in(self) -> bytes | None:
+        """Take the next report out of the endpoint; None while there is none.
+
+        Raises:
+            TransferError: EPIPE (halted), ENODEV (it is not there), EIO.
+        """
+        with self._lock:
+            self._present()
+            if self._usb.halted:
+                raise TransferError(errno.EPIPE)
+            if not self._reports:
+                return None
+            report = self._reports.popleft()
+            if isinstance(report, _Unplugged):
+                self._pull(self.clock.monotonic(), report.seconds)
+                raise TransferError(errno.EIO)
+            if isinstance(report, TransferError):
+                raise report
+            return report
+
+    def check_present(self) -> None:
+        """Raises TransferError (ENODEV) if it is not plugged in."""
+        with self._lock:
+            self._present()
+
+    def reset(self) -> None:
+        """A USB reset: measurements under way, reports held and a halt are gone; LEDs and heater stay.
+
+        Raises:
+            TransferError: ENODEV, it is not there.
+        """
+        with self._lock:
+            self._present()
+            self._forget()
+
+    # ---------------------------------------------------------------- requests
+
+    def _hid(self, request: tuple[int, int], value: int, data: bytes) -> bytes | None:
+        if request == SET_REPORT and value == OUTPUT_REPORT and len(data) <= descriptors.PACKET_SIZE:
+            return self._ask()  # whatever the data are
+        if request in (SET_REPORT, GET_REPORT) and value == FEATURE_REPORT:
+            fault, _ = self._faults.strike(Step.FEATURE)
+            if fault == "feature_hangs":
+                return None
+            if fault == "feature_stalls":
+                raise TransferError(errno.EPIPE)
+            if request == GET_REPORT:
+                return bytes(self.firmware).ljust(descriptors.REPORT_LENGTH, b"\0")
+            return self._set(data)
+        if request == _SET_IDLE:  # nothing is ever sent unasked, so there is nothing to limit
+            return b""
+        raise TransferError(errno.EPIPE)
+
+    def _set(self, data: bytes) -> bytes:
+        command, value = data[:2] if len(data) >= 2 else (0, 0)
+        if command == _HEATER:
+            self._heater.switch(bool(value & _HEATER_BIT), self.clock.monotonic())
+        elif command in _LEDS:
+            self._leds[_LEDS[command]] = bool(value)
+        else:
+            raise TransferError(errno.EPIPE)
+        return b""
+
+    # ---------------------------------------------------------------- measuring
+
+    def _ask(self) -> bytes | None:
+        now = self.clock.monotonic()
+        first, self._asked = not self._asked, True
+        fault, seconds = self._faults.strike(Step.REQUEST, but="" if first else "first_answer_hangs")
+        match fault:
+            case "unplug_before_request":
+                self._pull(now, seconds)
+                raise TransferError(errno.ENODEV)
+            case "unplug_during_request":
+                self._pull(now, seconds)
+                raise TransferError(errno.EIO)
+            case "request_stalls":
+                raise TransferError(errno.EPIPE)
+            case "request_io_error":
+                raise TransferError(errno.EIO)
+            case "request_hangs":
+                return None
+            case "first_answer_hangs":
+                return b""
+        begin = max(now, self._busy_until)
+        self._busy_until = begin + self.measuring
+        self._measure(begin, self._busy_until)
+        return b""
+
+    def _measure(self, begin: float, done: float) -> None:
+        """Plan what becomes of one measurement."""
+        fault, seconds = self._faults.strike(Step.ANSWER)
+        match fault:
+            case "no_answer":
+                return
+            case "unplug_while_measuring":
+                self._at((begin + done) / 2, lambda at: self._pull(at, seconds))
+            case "unplug_during_read":
+                self._at(done, lambda at: self._reports.append(_Unplugged(seconds)))
+            case "endpoint_halts":
+                self._at(done, self._halt)
+            case "read_io_error":
+                self._at(done, lambda at: self._reports.append(TransferError(errno.EIO)))
+            case "late":
+                self._at(done, lambda at: self._later(at + (seconds or 0.0), self._report(at)))
+            case "duplicate":
+                self._at(done, lambda at: self._reports.extend([self._report(at)] * 2))
+            case "unsolicited":
+                self._reports.append(self._pack(UNSOLICITED))
+                self._at(done, lambda at: self._reports.append(self._report(at)))
+            case _:
+                spoil = SPOILT.get(fault, bytes)
+                self._at(done, lambda at: self._reports.append(spoil(self._report(at))))
+
+    def _report(self, at: float) -> bytes:
+        """Measure."""
+        ticks = self._heater.warm(self.ticks(self.measured), at)
+        self.measured += 1
+        return self._pack(ticks)
+
+    def _pack(self, ticks: Ticks) -> bytes:
+        return struct.pack(">HH", ticks[1], ticks[0]) + self.reserved
+
+    def _later(self, when: float, report: bytes) -> None:
+        self._at(when, lambda at: self._reports.append(report))
+
+    def _halt(self, at: float) -> None:
+        self._usb.halted = True
+
+    # ---------------------------------------------------------------- its life
+
+    def _at(self, when: float, event: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (when, next(self._order), event))
+
+    def _advance(self) -> None:
+        """Let everything happen that is due."""
+        now = self.clock.monotonic() + 1e-9  # sums of seconds are not exact
+        while self._events and self._events[0][0] <= now:
+            when, _, event = heapq.heappop(self._events)
+            event(when)
+
+    def _present(self) -> None:
+        self._advance()
+        if not self._plugged:
+            raise TransferError(errno.ENODEV)
+
+    def _power_on(self) -> None:
+        self._plugged = True
+        self.plug_ins += 1
+        self._leds = {1: False, 2: False}
+        self._heater = Heater()
+        self._asked = False
+        self._usb = StandardRequests()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._usb.halted = False
+        self._busy_until = 0.0
+        self._reports: deque[bytes | TransferError | _Unplugged] = deque()
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+
+    def _pull(self, at: float, seconds: float | None) -> None:
+        self._plugged = False
+        self._forget()
+        if seconds is not None:
+            self._at(at + seconds, lambda _: self.plug())
