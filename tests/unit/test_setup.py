@@ -1,0 +1,311 @@
+"""``usbrh setup`` on a machine that is a folder: what it writes, asks about, leaves alone and takes away."""
+
+import os
+import re
+import stat
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from usbrh import config, setup, setup_actions
+from usbrh.cli.setup import setup as setup_command
+from usbrh.errors import AccessDenied, ConfigError
+from usbrh.resources import resource
+from usbrh.setup_actions import Machine
+
+USBRH = Path("/opt/usbrh/bin/usbrh")
+
+
+class Computer:
+    """A root directory, and the account tools, which really edit its passwd and group."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.commands: list[str] = []
+        root.chmod(0o755)
+        for folder in ("etc/udev", "etc/systemd/system", "run/systemd/system", "run/udev", "var/lib"):
+            (root / folder).mkdir(parents=True)
+        # root is whoever runs the tests, so that files can be given to it.
+        (root / "etc/passwd").write_text(f"root:x:{os.getuid()}:{os.getgid()}::/root:/bin/sh\n")
+        (root / "etc/group").write_text(f"root:x:{os.getgid()}:\n")
+        self.machine = Machine(root, self.run)
+
+    def run(self, command: Sequence[str]) -> None:
+        self.commands.append(" ".join(command))
+        passwd, group = self.root / "etc/passwd", self.root / "etc/group"
+        name = command[-1]
+        match command[0]:
+            case "groupadd":
+                group.write_text(f"{group.read_text()}{name}:x:{os.getgid()}:\n")
+            case "useradd":
+                passwd.write_text(f"{passwd.read_text()}{name}:x:{os.getuid()}:{os.getgid()}::/:/bin/false\n")
+            case "usermod":
+                group.write_text(re.sub(r"^(usbrh:.*:)$", rf"\g<1>{name}", group.read_text(), flags=re.MULTILINE))
+            case "userdel":
+                passwd.write_text(re.sub(rf"^{name}:.*\n", "", passwd.read_text(), flags=re.MULTILINE))
+            case "groupdel":
+                group.write_text(re.sub(rf"^{name}:.*\n", "", group.read_text(), flags=re.MULTILINE))
+
+    def carry_out(self, planned: setup.Plan) -> None:
+        for action in planned.actions:
+            action.apply(self.machine)
+
+    def install_agent(self, config: str, include: str) -> None:
+        file = self.machine.path(config)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"# Include=/nowhere/*.conf\nServer=127.0.0.1\nInclude={include}\n")
+        with (self.root / "etc/passwd").open("a") as passwd:
+            passwd.write("zabbix:x:102:105::/:/bin/false\n")
+
+    def tree(self) -> dict[str, tuple[int, bytes | None]]:
+        return {
+            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
+            for path in self.root.rglob("*")
+        }
+
+    def text(self, name: str) -> str:
+        return self.machine.path(name).read_text()
+
+
+@pytest.fixture
+def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
+    # The Python that runs the tests may be in a home directory, which is a case of its own below.
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    return Computer(tmp_path)
+
+
+def words(planned: setup.Plan) -> list[str]:
+    return [action.words for action in planned.actions]
+
+
+def test_a_bare_machine_gets_all_of_it(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    assert computer.machine.has_user("usbrh")
+    assert computer.machine.has_group("usbrh")
+    assert 'ATTR{idVendor}=="1774"' in computer.text("/etc/udev/rules.d/70-usbrh.rules")
+    assert stat.S_IMODE((computer.root / "etc/usbrh/usbrh.toml").stat().st_mode) == 0o640
+    assert stat.S_IMODE((computer.root / "var/lib/usbrh").stat().st_mode) == 0o750
+    assert "ExecStart=/opt/usbrh/bin/usbrh run" in computer.text("/etc/systemd/system/usbrh.service")
+    assert computer.commands[-2:] == ["systemctl daemon-reload", "systemctl try-restart usbrh.service"]
+    assert "udevadm control --reload" in computer.commands or not setup_actions.installed("udevadm")
+
+
+def test_no_unit_keeps_the_path_of_the_package(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    units = list((computer.root / "etc/systemd/system").iterdir())
+    assert units
+    for unit in units:
+        assert "/usr/bin/usbrh" not in unit.read_text()
+
+
+def test_a_second_run_changes_nothing(computer: Computer) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    before = computer.tree()
+    again = setup.plan(computer.machine, USBRH)
+    assert words(again) == []
+    computer.carry_out(again)
+    assert computer.tree() == before
+
+
+def test_a_plan_changes_nothing(computer: Computer) -> None:
+    before = computer.tree()
+    setup.plan(computer.machine, USBRH)
+    setup.plan_removal(computer.machine)
+    assert computer.tree() == before
+    assert computer.commands == []
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    (computer.root / "etc/zabbix/zabbix_agentd.d").mkdir()
+    (computer.root / "etc/udev/rules.d").mkdir()
+    before = computer.tree()
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    if journal:
+        (computer.root / "var/lib/usbrh/journal.db").write_bytes(b"readings")
+    planned = setup.plan_removal(computer.machine)
+    assert [action.question for action in planned.actions if action.question] == []
+    computer.carry_out(planned)
+    left = computer.tree()
+    if journal:
+        assert left.pop("var/lib/usbrh/journal.db")
+        assert left.pop("var/lib/usbrh")
+        assert any("journal stays in /var/lib/usbrh" in note for note in planned.notes)
+    assert left == before
+    assert computer.commands.index("systemctl disable --now usbrh.service") < computer.commands.index("userdel usbrh")
+    assert setup.plan_removal(computer.machine).actions == []
+
+
+def test_a_file_that_somebody_changed_is_asked_about(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    unit = computer.root / "etc/systemd/system/usbrh.service"
+    unit.write_text(unit.read_text() + "Nice=5\n")
+    [replace, *_] = setup.plan(computer.machine, USBRH).actions
+    assert replace.words == "replace /etc/systemd/system/usbrh.service"
+    assert replace.question is not None
+    assert "-Nice=5" in getattr(replace, "difference", "")
+    assert any(
+        action.question and "usbrh.service" in action.words for action in setup.plan_removal(computer.machine).actions
+    )
+
+
+def test_a_masked_unit_is_asked_about_and_its_target_never_written(computer: Computer) -> None:
+    target = computer.root / "target"
+    target.write_text("precious")
+    (computer.root / "etc/systemd/system/usbrh.service").symlink_to(target)
+    planned = setup.plan(computer.machine, USBRH)
+    assert next(action.question for action in planned.actions if "usbrh.service" in action.words)
+    computer.carry_out(planned)
+    assert target.read_text() == "precious"
+
+
+def test_what_an_earlier_version_wrote_is_renewed_unasked(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    rule = computer.root / "etc/udev/rules.d/70-usbrh.rules"
+    rule.write_text(setup_actions.stamped("# an older rule\n"))
+    [renew, *_] = setup.plan(computer.machine, USBRH).actions
+    assert (renew.words, renew.question) == ("renew /etc/udev/rules.d/70-usbrh.rules", None)
+
+
+def test_the_configuration_belongs_to_whoever_edits_it(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    file = computer.root / "etc/usbrh/usbrh.toml"
+    file.write_text(file.read_text().replace("#host", "host"))
+    assert words(setup.plan(computer.machine, USBRH)) == []
+    assert any(a.question for a in setup.plan_removal(computer.machine).actions if a.words.endswith("usbrh.toml"))
+
+
+@pytest.mark.parametrize(
+    ("config", "include", "file"),
+    [
+        ("zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.conf.d/*.conf", "zabbix_agentd.conf.d/usbrh.conf"),  # Debian
+        ("zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf", "zabbix_agentd.d/usbrh.conf"),  # Zabbix's own
+        ("zabbix_agent2.conf", "/etc/zabbix/zabbix_agent2.d/*.conf", "zabbix_agent2.d/usbrh.conf"),
+        ("zabbix_agentd.conf", "/etc/zabbix/", "usbrh.conf"),
+    ],
+)
+def test_each_agent_gets_its_file_where_it_looks_for_it(
+    computer: Computer, config: str, include: str, file: str
+) -> None:
+    computer.install_agent(f"/etc/zabbix/{config}", include)
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    text = computer.text(f"/etc/zabbix/{file}")
+    assert "UserParameter=usbrh.discovery,/opt/usbrh/bin/usbrh agent discovery" in text
+    assert 'UserParameter=usbrh.get[*],/opt/usbrh/bin/usbrh agent get -- "$1"' in text
+    assert computer.machine.is_member("zabbix", "usbrh")
+
+
+def test_an_agent_without_a_folder_is_a_note(computer: Computer) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/other.conf")
+    assert any("includes no directory" in note for note in setup.plan(computer.machine, USBRH).notes)
+
+
+def test_without_systemd_cron_is_named(computer: Computer) -> None:
+    (computer.root / "run/systemd/system").rmdir()
+    planned = setup.plan(computer.machine, USBRH)
+    assert any("* * * * * usbrh /opt/usbrh/bin/usbrh send" in note for note in planned.notes)
+    assert not any("systemctl" in line or ".service" in line for line in words(planned))
+
+
+def test_openrc_gets_a_service_to_copy(computer: Computer) -> None:
+    (computer.root / "run/systemd/system").rmdir()
+    (computer.root / "sbin").mkdir()
+    (computer.root / "sbin/openrc-run").touch()
+    [note] = setup.plan(computer.machine, USBRH).notes
+    assert "supervise-daemon" in note
+    assert "command=/opt/usbrh/bin/usbrh" in note
+
+
+@pytest.mark.parametrize("place", ["/home/taro/.local/bin/usbrh", "/root/usbrh/bin/usbrh"])
+def test_an_executable_in_a_home_directory_gets_no_units(computer: Computer, place: str) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    planned = setup.plan(computer.machine, Path(place))
+    assert any(f"{place} is in a home directory" in note for note in planned.notes)
+    assert not any(".service" in line or "usbrh.conf" in line for line in words(planned))
+    assert any("70-usbrh.rules" in line for line in words(planned))
+
+
+def test_a_closed_folder_on_the_way_is_seen(computer: Computer) -> None:
+    (computer.root / "srv/tools").mkdir(parents=True)
+    (computer.root / "srv/tools").chmod(0o750)
+    assert setup.out_of_reach(computer.machine, Path("/srv/tools/usbrh")) == "/srv/tools is closed to other users"
+
+
+def test_what_the_distributions_package_brought_is_not_doubled(computer: Computer) -> None:
+    for name in ("udev/rules.d/70-usbrh.rules", "systemd/system/usbrh.service"):
+        file = computer.root / "usr/lib" / name
+        file.parent.mkdir(parents=True)
+        file.touch()
+    lines = words(setup.plan(computer.machine, USBRH))
+    assert not any("70-usbrh.rules" in line or "usbrh.service" in line for line in lines)
+    computer.run(("groupadd", "usbrh"))
+    removal = setup.plan_removal(computer.machine)
+    assert not any("remove user" in line for line in words(removal))
+    assert any("apt remove usbrh" in note for note in removal.notes)
+
+
+def test_a_path_with_a_blank_and_a_percent_sign_is_quoted(computer: Computer) -> None:
+    odd = Path("/opt/my 100%/usbrh")
+    assert 'ExecStart="/opt/my 100%%/usbrh" run' in setup.unit_text("usbrh.service", odd)
+    assert "usbrh.discovery,'/opt/my 100%/usbrh' agent" in setup.agent_text(odd)
+
+
+def test_an_account_made_anew_gets_its_journal_back(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    group = computer.root / "etc/group"
+    group.write_text(re.sub(r"^usbrh:x:\d+:", "usbrh:x:12345:", group.read_text(), flags=re.MULTILINE))
+    assert "make directory /var/lib/usbrh (0750 usbrh:usbrh)" in words(setup.plan(computer.machine, USBRH))
+
+
+def test_a_failing_command_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^ls .* failed: .*No such file"):
+        setup_actions.run(("ls", "/no/such/file"))
+    with pytest.raises(ConfigError, match="is not installed"):
+        setup_actions.run(("usbrh-no-such-command",))
+
+
+def _uncommented(text: str) -> str:
+    """The configuration file with every key and section in force."""
+    return re.sub(r"^#(?=[\[a-z])", "", text, flags=re.MULTILINE)
+
+
+def test_the_commented_configuration_is_valid_and_all_default(tmp_path: Path) -> None:
+    file = tmp_path / "usbrh.toml"
+    file.write_text(setup_actions.stamped(resource("etc/usbrh.toml").read_text(encoding="utf-8")))
+    loaded = config.load(file, {})
+    assert (loaded.zabbix, loaded.bridge, loaded.journal) == (
+        config.ZabbixConfig(),
+        config.BridgeConfig(),
+        config.JournalConfig(),
+    )
+
+
+def test_the_commented_configuration_names_every_key_with_a_value_that_is_taken(tmp_path: Path) -> None:
+    text = _uncommented(resource("etc/usbrh.toml").read_text(encoding="utf-8"))
+    file = tmp_path / "usbrh.toml"
+    file.write_text(text)
+    loaded = config.load(file, {})
+    given = tomllib.loads(text)
+    assert given["zabbix"].keys() == config.kinds_of(config.ZabbixConfig).keys()
+    assert given["bridge"].keys() == config.kinds_of(config.BridgeConfig).keys()
+    assert given["journal"].keys() == config.kinds_of(config.JournalConfig).keys()
+    assert given["sensor"]["1-1.4"].keys() == config.kinds_of(config.SensorConfig).keys()
+    # What stands behind a "#" is the default, wherever there is one.
+    assert loaded.bridge == config.BridgeConfig()
+    assert loaded.journal == config.JournalConfig()
+    assert loaded.sensor["1-1.4"].temperature_scale == 1.0
+
+
+def test_dry_run_needs_no_root_and_root_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbrh.cli.setup.os.geteuid", lambda: 1000)
+    runner = CliRunner()
+    assert runner.invoke(setup_command, ["--dry-run"]).exit_code == 0
+    refused = runner.invoke(setup_command, [])
+    assert isinstance(refused.exception, AccessDenied)
+    assert "needs root" in str(refused.exception)

@@ -1,0 +1,266 @@
+"""What ``usbrh setup`` does to a machine: a plan of actions, which is shown or carried out.
+
+A plan holds only what is not in place yet, so a second run has nothing to do. Every file written carries a stamp
+with its own digest in the first line: one whose stamp fits is ours to renew and to remove; any other is asked about.
+The configuration is written once and then belongs to whoever edits it.
+"""
+
+import re
+import shlex
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from usbrh.resources import resource
+from usbrh.setup_actions import (
+    Action,
+    Command,
+    Machine,
+    MakeDirectory,
+    RemoveAccount,
+    RemoveDirectory,
+    WriteFile,
+    installed,
+    read,
+    remove_action,
+    stamped,
+    write_action,
+)
+
+USER = GROUP = "usbrh"
+CONFIG = "/etc/usbrh/usbrh.toml"
+STATE = "/var/lib/usbrh"
+RULE = "70-usbrh.rules"
+UNITS = ("usbrh.service", "usbrh-send.service", "usbrh-send.timer")
+AGENTS = {"zabbix-agent": "/etc/zabbix/zabbix_agentd.conf", "zabbix-agent2": "/etc/zabbix/zabbix_agent2.conf"}
+"""The service of each Zabbix agent, and its configuration."""
+AGENT_USER = "zabbix"
+AGENT_FILE = "usbrh.conf"
+_VENDOR = ("/usr/lib", "/lib", "/usr/local/lib")
+_PACKAGED_EXECUTABLE = "/usr/bin/usbrh"
+
+
+@dataclass
+class Plan:
+    """What is to be done, and what a person should know of what is not."""
+
+    actions: list[Action] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def executable() -> Path:
+    """The ``usbrh`` that is running, with links followed."""
+    called = Path(sys.argv[0]).resolve()
+    return called if called.name == "usbrh" else Path(sysconfig.get_path("scripts")) / "usbrh"
+
+
+def plan(machine: Machine, usbrh: Path) -> Plan:
+    """What is missing on ``machine`` for the ``usbrh`` at that path to run there as a service and behind an agent."""
+    result = Plan()
+    _plan_account(machine, result)
+    for directory in (
+        MakeDirectory("/etc/usbrh", "root", "root", 0o755),
+        MakeDirectory(STATE, USER, GROUP, 0o750),
+    ):
+        if directory.needed(machine):
+            result.actions.append(directory)
+    if read(machine, CONFIG) is None:
+        result.actions.append(WriteFile(CONFIG, stamped(_text("etc/usbrh.toml")), 0o640, GROUP))
+    _plan_rule(machine, result)
+    obstacle = out_of_reach(machine, usbrh)
+    if obstacle:
+        result.notes.append(
+            f"no units and no agent file: {obstacle}, where a service can't run it; install it for the whole machine:"
+            " /usr/bin/python3 -m venv /opt/usbrh && /opt/usbrh/bin/pip install usbrh && /opt/usbrh/bin/usbrh setup"
+        )
+        return result
+    _plan_units(machine, usbrh, result)
+    _plan_agents(machine, usbrh, result)
+    return result
+
+
+def _plan_account(machine: Machine, result: Plan) -> None:
+    if not machine.has_group(GROUP):
+        result.actions.append(Command(("groupadd", "--system", GROUP)))
+    if not machine.has_user(USER):
+        options = ("--system", "--gid", GROUP, "--home-dir", STATE, "--no-create-home", "--shell", "/usr/sbin/nologin")
+        result.actions.append(Command(("useradd", *options, USER)))
+
+
+def _plan_rule(machine: Machine, result: Plan) -> None:
+    if provided(machine, f"udev/rules.d/{RULE}"):
+        return
+    if not any(machine.path(f"{top}/udev").is_dir() for top in ("/etc", *_VENDOR)):
+        result.notes.append(
+            f"no udev here: give the group {GROUP} the sensor's node in /dev/bus/usb by other means, at each boot"
+        )
+        return
+    action = write_action(machine, f"/etc/udev/rules.d/{RULE}", _text(f"udev/{RULE}"))
+    if action:
+        result.actions += [action, *_reload_udev(machine)]
+
+
+def _plan_units(machine: Machine, usbrh: Path, result: Plan) -> None:
+    if not (machine.systemd_runs or machine.path("/usr/lib/systemd/systemd").exists()):
+        result.notes.append(without_systemd(machine, usbrh))
+        return
+    actions = [
+        write_action(machine, f"/etc/systemd/system/{unit}", unit_text(unit, usbrh))
+        for unit in UNITS
+        if resource(f"systemd/{unit}").is_file() and not provided(machine, f"systemd/system/{unit}")
+    ]
+    needed = [action for action in actions if action]
+    result.actions += needed
+    if needed and machine.systemd_runs:
+        result.actions += [Command(("systemctl", "daemon-reload")), Command(("systemctl", "try-restart", UNITS[0]))]
+
+
+def _plan_agents(machine: Machine, usbrh: Path, result: Plan) -> None:
+    agents = {service: config for service, config in AGENTS.items() if machine.path(config).exists()}
+    for config in agents.values():
+        directory = agent_directory(machine, config)
+        if directory is None:
+            result.notes.append(
+                f"no agent file: {config} includes no directory; add to it: Include=/etc/zabbix/usbrh.d/*.conf"
+                " and run usbrh setup again"
+            )
+            continue
+        action = write_action(machine, f"{directory}/{AGENT_FILE}", agent_text(usbrh))
+        if action:
+            result.actions.append(action)
+    if agents and machine.has_user(AGENT_USER) and not machine.is_member(AGENT_USER, GROUP):
+        result.actions.append(Command(("usermod", "--append", "--groups", GROUP, AGENT_USER)))
+
+
+def plan_removal(machine: Machine) -> Plan:
+    """What takes away everything that ``plan`` brought, but the journal."""
+    result = Plan()
+    units = [unit for unit in UNITS if read(machine, f"/etc/systemd/system/{unit}") is not None]
+    if units and machine.systemd_runs:
+        result.actions.append(Command(("systemctl", "disable", "--now", *units)))
+    directories = {agent_directory(machine, config) for config in AGENTS.values() if machine.path(config).exists()}
+    names = [
+        *(f"/etc/systemd/system/{unit}" for unit in units),
+        f"/etc/udev/rules.d/{RULE}",
+        *(f"{directory}/{AGENT_FILE}" for directory in sorted(filter(None, directories))),
+        CONFIG,
+    ]
+    removals = [action for name in names if (action := remove_action(machine, name))]
+    result.actions += removals
+    if machine.path("/etc/usbrh").is_dir():
+        result.actions.append(RemoveDirectory("/etc/usbrh"))
+    if any(RULE in action.name for action in removals):
+        result.actions += _reload_udev(machine)
+    if units and machine.systemd_runs:
+        result.actions.append(Command(("systemctl", "daemon-reload")))
+    if provided(machine, f"udev/rules.d/{RULE}"):
+        result.notes.append(
+            f"the user {USER} and what is below /usr belong to the distribution's package: apt remove usbrh"
+        )
+    elif machine.has_user(USER) or machine.has_group(GROUP):
+        result.actions.append(RemoveAccount(USER, GROUP))
+    state = machine.path(STATE)
+    if state.is_dir():
+        if any(state.iterdir()):
+            result.notes.append(f"the journal stays in {STATE}; it is yours to remove: rm -r {STATE}")
+        else:
+            result.actions.append(RemoveDirectory(STATE))
+    return result
+
+
+def _reload_udev(machine: Machine) -> list[Action]:
+    if not machine.path("/run/udev").is_dir() or not installed("udevadm"):
+        return []
+    # Not for all devices: a trigger makes udev go over each again.
+    trigger = ("udevadm", "trigger", "--subsystem-match=usb", "--attr-match=idVendor=1774")
+    return [Command(("udevadm", "control", "--reload")), Command(trigger)]
+
+
+def provided(machine: Machine, name: str) -> bool:
+    """The distribution's own package of usbrh brought this file below /usr/lib."""
+    return any(machine.path(f"{top}/{name}").exists() for top in _VENDOR)
+
+
+def agent_directory(machine: Machine, config: str) -> str | None:
+    """The directory in which a file usbrh.conf is read by the agent of ``config``; None if it includes none."""
+    text = machine.path(config).read_text(encoding="utf-8", errors="replace")
+    for pattern in re.findall(r"^Include=(/\S+)", text, re.MULTILINE):
+        parent, _, last = pattern.rpartition("/")
+        if fnmatch(AGENT_FILE, last):
+            return str(parent)
+        if machine.path(pattern).is_dir():
+            return pattern.rstrip("/")  # type: ignore[no-any-return]
+    return None
+
+
+def out_of_reach(machine: Machine, usbrh: Path) -> str | None:
+    """Why a service of another user can't run this executable or its Python; None if it can."""
+    for program in (usbrh, Path(sys.executable).resolve()):
+        if program.parts[1:2] in (("home",), ("root",)):
+            return f"{program} is in a home directory"
+        for folder in program.parents:
+            # Of a folder that the machine does not have (yet), nothing is known.
+            if machine.path(folder).exists() and not machine.path(folder).stat().st_mode & 0o001:
+                return f"{folder} is closed to other users"
+    return None
+
+
+def unit_text(unit: str, usbrh: Path) -> str:
+    """The unit with the path of the executable."""
+    quoted = str(usbrh).replace("%", "%%").replace("\\", "\\\\")
+    return _text(f"systemd/{unit}").replace(
+        f"={_PACKAGED_EXECUTABLE} ", f'="{quoted}" ' if " " in quoted else f"={quoted} "
+    )
+
+
+def agent_text(usbrh: Path) -> str:
+    """The agent file with the path of the executable."""
+    return re.sub(
+        r"^(UserParameter=[^,]+,)usbrh ",
+        lambda match: f"{match[1]}{shlex.quote(str(usbrh))} ",
+        _text(f"zabbix/zabbix_agentd.d/{AGENT_FILE}"),
+        flags=re.MULTILINE,
+    )
+
+
+def without_systemd(machine: Machine, usbrh: Path) -> str:
+    """What to do where there is no systemd: a cron line, or an OpenRC service."""
+    if machine.path("/sbin/openrc-run").exists():
+        return (
+            "no systemd here; for OpenRC write /etc/init.d/usbrh, then rc-update add usbrh && rc-service usbrh start:\n"
+            "    #!/sbin/openrc-run\n"
+            "    supervisor=supervise-daemon\n"
+            f"    command={shlex.quote(str(usbrh))}\n"
+            "    command_args=run\n"
+            f"    command_user={USER}:{GROUP}\n"
+            "    depend() { need net; }"
+        )
+    return (
+        f"no systemd here; for cron write into /etc/cron.d/usbrh:\n    * * * * * {USER} {shlex.quote(str(usbrh))} send"
+    )
+
+
+def next_steps(machine: Machine, usbrh: Path, person: str | None) -> list[tuple[str, str]]:
+    """Commands to go on with, each with what it is for; ``person`` is who called sudo."""
+    steps = []
+    if person and person != "root" and not machine.is_member(person, GROUP):
+        steps.append(
+            (f"sudo usermod -aG {GROUP} {person}", "read the sensor as yourself over ssh, too; log in anew then")
+        )
+    steps += [
+        (f"sudoedit {CONFIG}", "name the sensors, and the Zabbix server"),
+        (f"sudo {usbrh} doctor", "see whether everything works"),
+    ]
+    if machine.systemd_runs and machine.path(f"/etc/systemd/system/{UNITS[0]}").exists():
+        steps.append((f"sudo systemctl enable --now {UNITS[0]}", "a service that reads and sends; or instead of it"))
+        steps.append((f"sudo systemctl enable --now {UNITS[2]}", "a timer that does so each minute"))
+    for service, config in AGENTS.items():
+        if machine.systemd_runs and machine.path(config).exists():
+            steps.append((f"sudo systemctl restart {service}", "let the agent see its new file and group"))
+    return steps
+
+
+def _text(name: str) -> str:
+    return resource(name).read_text(encoding="utf-8")
