@@ -1,0 +1,182 @@
+"""A damaged journal: never a wrong reading, never a crash, and what is sound is saved."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.test_journal import A, B, reading, readings, waiting
+from usbrh.journal import Journal
+from usbrh.journal_file import companions
+
+COUNT = 60
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal of 60 readings: A took 40 but 7, 8 and 21 to 23; B took 5. The last 10 are in the log only."""
+    made = tmp_path_factory.mktemp("sound") / "journal.db"
+    with Journal(made) as journal:
+        journal.sync_destinations([A, B])
+        journal.add(readings(COUNT - 10))
+        journal.mark(A, [n for n in range(1, 41) if n not in range(21, 24)], {7: "no item", 8: "no item"})
+        journal.mark(A, [], {7: "x", 8: "x"})
+        journal.send_again(A, [7, 8])
+        journal.mark(A, [], {7: "no item", 8: "no item"})
+        journal.mark(B, range(1, 6))
+    journal.add(readings(10, first=COUNT - 9))
+    kept = tmp_path_factory.mktemp("kept") / "journal.db"
+    for file in (made, *companions(made)):
+        shutil.copy(file, kept.with_name(file.name.replace(made.name, kept.name)))
+    journal.close()
+    return kept
+
+
+@contextmanager
+def copy_of(sound: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "journal.db")
+        shutil.copy(sound, path)
+        shutil.copy(companions(sound)[0], companions(path)[0])
+        yield path
+
+
+ALL = {each.to_json() for each in readings(COUNT)}
+OPEN = {A: [7, 8, 21, 22, 23, *range(41, COUNT + 1)], B: list(range(6, COUNT + 1))}
+
+
+def use(path: Path) -> tuple[Journal, set[str]]:
+    """What a day of use does, and the readings that are there before it."""
+    journal = Journal(path)
+    journal.sync_destinations([A, B])
+    there = {entry.body for entry, _ in journal.export()}
+    new = reading(COUNT + 1)
+    journal.add([new])
+    assert journal.latest("living-room") == new
+    assert journal.status().readings == len(there) + 1
+    return journal, there
+
+
+def check(path: Path) -> set[str]:
+    """Whatever was done to the file: no reading is wrong, and one that waited and is still there still waits."""
+    journal, there = use(path)
+    assert there <= ALL
+    for destination, numbers in OPEN.items():
+        wait = {entry.body for entry in journal.waiting(destination, 1000)}
+        wait |= {
+            entry.body for each in journal.refused(destination) for entry in journal.entries([each.first, each.last])
+        }
+        assert {reading(number).to_json() for number in numbers} & there <= wait
+        journal.mark(destination, [entry.id for entry in journal.waiting(destination, 1000)])
+        assert waiting(journal, destination) == []
+    journal.close()
+    return there
+
+
+def test_the_example_itself(sound: Path) -> None:
+    with copy_of(sound) as path:
+        assert check(path) == ALL
+        assert not list(path.parent.glob("*damaged*"))
+
+
+EXAMPLES = int(os.environ.get("USBRH_EXAMPLES", "25"))
+"""Of each kind of damage; thousands when docs/reliability.md is brought up to date."""
+SLOW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SLOW
+@given(data=st.data())
+def test_flipped_bits_in_the_file(sound: Path, data: st.DataObject) -> None:
+    content = bytearray(sound.read_bytes())
+    bits = data.draw(st.lists(st.integers(0, len(content) * 8 - 1), min_size=1, max_size=4, unique=True))
+    with copy_of(sound) as path:
+        for bit in bits:
+            content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        there = check(path)
+        # A flipped bit costs the readings of its page at most, and a page has 9 or 10 of them.
+        assert len(there) >= COUNT - 10 * len(bits)
+
+
+@SLOW
+@given(data=st.data())
+def test_cut_off_anywhere(sound: Path, data: st.DataObject) -> None:
+    content = sound.read_bytes()
+    with copy_of(sound) as path:
+        path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+        check(path)
+
+
+@SLOW
+@given(data=st.data())
+def test_a_damaged_log(sound: Path, data: st.DataObject) -> None:
+    with copy_of(sound) as path:
+        log = companions(path)[0]
+        content = bytearray(log.read_bytes())
+        bit = data.draw(st.integers(0, len(content) * 8 - 1))
+        content[bit // 8] ^= 1 << bit % 8
+        log.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        # SQLite takes a damaged log for a shorter one: what stands behind is lost, what is in the file is not.
+        assert len(check(path)) >= COUNT - 10
+
+
+@SLOW
+@given(content=st.binary(max_size=20000))
+def test_anything_at_all(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "journal.db")
+        path.write_bytes(content)
+        use(path)[0].close()
+        if content:
+            (aside,) = path.parent.glob("journal.db.damaged-*")
+            assert aside.read_bytes() == content
+
+
+def no_header(data: bytes) -> bytes:
+    return b"\xff" * 100 + data[100:]
+
+
+def only_header(data: bytes) -> bytes:
+    return data[:4096] + bytes(len(data) - 4096)
+
+
+@pytest.mark.parametrize("spoil", [no_header, only_header])
+def test_is_set_aside_under_a_name_that_says_so(
+    sound: Path, spoil: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    with copy_of(sound) as path:
+        log = companions(path)[0]
+        log.write_bytes(log.read_bytes()[: 32 + 24 + 4096 - 1])  # less than one page: SQLite takes none from it
+        spoilt = spoil(path.read_bytes())
+        path.write_bytes(spoilt)
+        check(path)
+        (aside,) = path.parent.glob("journal.db.damaged-*Z")
+        assert aside.read_bytes() == spoilt
+    assert f"the journal {path} was damaged" in caplog.text
+    assert f"it is kept as {aside}" in caplog.text
+    assert "readings were saved from it" in caplog.text
+
+
+def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:
+    with copy_of(sound) as path:
+        one, other = Journal(path), Journal(path)
+        one.sync_destinations([A, B])
+        other.status()
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        companions(path)[0].write_bytes(b"")
+        saved = len(list(one.export()))
+        first = one.add([reading(1000)])
+        assert other.add([reading(1001)]) == [first[0] + 1]
+        other.close()  # SQLite would remove the log of the file at this name
+        assert one.add([reading(1002)]) == [first[0] + 2]
+        one.close()
+        assert len(list(Journal(path).export())) == saved + 3

@@ -1,0 +1,376 @@
+"""The journal's SQLite file: its schema, its checksummed rows, transactions on it, and who may replace it."""
+
+import fcntl
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from usbrh.clock import SYSTEM_CLOCK, Deadline
+from usbrh.errors import JournalError
+from usbrh.reading import Reading
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+"""How long one access waits for other programs."""
+APPLICATION_ID = 0x75736272
+"""``usbr``, in the file's header: a database without it is somebody else's."""
+MIGRATIONS = (
+    """
+    CREATE TABLE reading (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time_ns INTEGER NOT NULL,
+        sensor TEXT NOT NULL,
+        simulated INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        crc INTEGER NOT NULL,
+        UNIQUE (time_ns, sensor)
+    );
+    CREATE INDEX reading_sensor ON reading (sensor);
+    CREATE TABLE destination (
+        id INTEGER PRIMARY KEY,
+        text TEXT NOT NULL UNIQUE,
+        position INTEGER NOT NULL,
+        settled INTEGER NOT NULL,
+        open INTEGER NOT NULL,
+        gone INTEGER NOT NULL,
+        delivered INTEGER NOT NULL,
+        given_up INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        serial INTEGER NOT NULL,
+        crc INTEGER NOT NULL
+    );
+    CREATE TABLE held (
+        reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
+        destination INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'refused', 'given-up')),
+        reason TEXT,
+        PRIMARY KEY (reading, destination)
+    ) WITHOUT ROWID;
+    CREATE INDEX held_state ON held (destination, state, reading);
+    """,
+)
+"""What brings a file from schema version n (``user_version``, the index) to n + 1."""
+
+
+class Damaged(Exception):
+    """The file is an SQLite database, and what stands in it can't be true."""
+
+
+class NotOurs(Exception):
+    """The file is a sound database that this version must not touch; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One reading in the journal."""
+
+    id: int
+    """Grows with each reading added, without gaps."""
+    time_ns: int
+    sensor: str
+    simulated: bool
+    body: str
+    """Its JSON, one line: the value that Zabbix gets."""
+
+    @property
+    def reading(self) -> Reading:
+        return Reading.from_dict(json.loads(self.body))
+
+    @property
+    def row(self) -> tuple[int, int, str, int, str, int]:
+        """The table row, with its checksum."""
+        values = (self.id, self.time_ns, self.sensor, int(self.simulated), self.body)
+        return (*values, _checksum(values))
+
+
+ENTRY = "reading.id, reading.time_ns, reading.sensor, reading.simulated, reading.body, reading.crc"
+"""The columns of ``entry``."""
+
+
+def entry(row: tuple[Any, ...]) -> Entry:
+    """The entry of a row selected by ``ENTRY``.
+
+    Raises:
+        Damaged: its checksum does not fit.
+    """
+    if _checksum(row[:5]) != row[5]:
+        raise Damaged(f"the checksum of reading {row[0]!r} is wrong")
+    return Entry(row[0], row[1], row[2], bool(row[3]), row[4])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far one destination has come: readings up to ``position`` are settled there unless held."""
+
+    id: int
+    text: str
+    position: int
+    settled: int = 0
+    """Readings up to here are settled without exception: where to go on when ``held`` is lost."""
+    open: int = 0
+    """Sum of the ids of those held that are not settled: shows whether ``held`` is what it was."""
+    gone: bool = False
+    """It left the configuration."""
+    delivered: int = 0
+    given_up: int = 0
+    total: int = 0
+    """Number of destinations when this row was written: shows whether one was lost."""
+    serial: int = 0
+    """Grows with each write: tells the newest of several copies in a damaged file."""
+
+
+PLACE = "id, text, position, settled, open, gone, delivered, given_up, total, serial, crc"
+"""The columns of ``place_of``."""
+
+
+def place_of(row: tuple[Any, ...]) -> Place:
+    """The place of a row selected by ``PLACE``.
+
+    Raises:
+        Damaged: its checksum does not fit.
+    """
+    number, text, position, settled, open_, gone, delivered, given_up, total, serial, checksum = row
+    if _checksum(row[:-1]) != checksum:
+        raise Damaged(f"the checksum of destination {number!r} is wrong")
+    return Place(number, text, position, settled, open_, bool(gone), delivered, given_up, total, serial)
+
+
+def places(db: sqlite3.Connection) -> list[Place]:
+    """All destinations, those that left the configuration too.
+
+    Raises:
+        Damaged: a checksum does not fit, or not what is held there.
+    """
+    found = [place_of(row) for row in db.execute(f"SELECT {PLACE} FROM destination ORDER BY id")]  # noqa: S608
+    last = last_id(db)
+    for place in found:
+        if place.position > last or _open(db, place) != (place.settled, place.open):
+            raise Damaged(f"what is held for {place.text} is not what was")
+    return found
+
+
+def last_id(db: sqlite3.Connection) -> int:
+    """The id of the reading that was added last, 0 before the first."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'reading'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def write_place(db: sqlite3.Connection, place: Place) -> None:
+    """Insert or update ``place``, after what is held there."""
+    settled, open_ = _open(db, place)
+    total = db.execute("SELECT count(*) FROM destination WHERE id != ?", (place.id,)).fetchone()[0] + 1
+    values = (
+        *(place.id, place.text, place.position, settled, open_, int(place.gone)),
+        *(place.delivered, place.given_up, total, place.serial + 1),
+    )
+    marks = ", ".join("?" * (len(values) + 1))
+    db.execute(f"INSERT OR REPLACE INTO destination ({PLACE}) VALUES ({marks})", (*values, _checksum(values)))  # noqa: S608
+
+
+def _open(db: sqlite3.Connection, place: Place) -> tuple[int, int]:
+    """``settled`` and ``open`` of a place."""
+    first, total = db.execute(
+        "SELECT min(reading), total(reading) FROM held WHERE destination = ? AND state IN ('waiting', 'refused')",
+        (place.id,),
+    ).fetchone()
+    return place.position if first is None else min(place.position, first - 1), int(total)
+
+
+def _checksum(values: tuple[Any, ...]) -> int:
+    return zlib.crc32("\0".join(map(str, values)).encode(errors="replace"))
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to the journal's file at ``path``, made or migrated when needed.
+
+    Raises:
+        sqlite3.Error, Damaged: it can't be opened, or is no database.
+        NotOurs: it is a database of another program or of a newer version.
+    """
+    if path.exists() and 0 < path.stat().st_size < 512:
+        raise Damaged("it is too short for a database")  # SQLite would take it for a new one
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        db.text_factory = lambda data: data.decode(errors="replace")  # a wrong byte shows in the checksum
+        db.execute("PRAGMA foreign_keys = ON")
+        version = _version(db)
+        db.execute("PRAGMA journal_mode = WAL")
+        for number in range(version, len(MIGRATIONS)):
+            db.executescript(
+                f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; PRAGMA application_id = {APPLICATION_ID};"
+                f" PRAGMA user_version = {number + 1}; COMMIT;"
+            )
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    empty = not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if not empty and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise NotOurs("it is a database of another program; name another file as [journal] path")
+    if version > len(MIGRATIONS):
+        raise NotOurs(f"a newer usbrh wrote it (schema {version}); install that one, or name another file")
+    return version
+
+
+def companions(path: Path) -> tuple[Path, Path]:
+    """SQLite's write-ahead log of the file at ``path``, and the log's index."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
+class JournalFile:
+    """Transactions on the file at ``path``. Not for two threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def close(self) -> None:
+        """Let go of the file; the next transaction opens it again."""
+        if self._db is not None:
+            # The last connection moves the log into the file, which a full disk can forbid.
+            with suppress(sqlite3.Error):
+                self._db.close()
+        self._db = None
+
+    def transaction(self, work: Callable[[sqlite3.Connection], T], *, write: bool, durable: bool = True) -> T:
+        """Do ``work`` in one transaction; ``durable``: on the disk when it returns.
+
+        Raises:
+            sqlite3.Error, OSError, Damaged, NotOurs: it can't be done.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock(exclusive=False):
+            if self._is_current():
+                return self._transaction(work, write, durable)
+        # Opened alone: for a new file the switch to WAL is not safe for two at once.
+        with self._lock(exclusive=True):
+            self._reopen()
+            return self._transaction(work, write, durable)
+
+    def replace(self, rebuild: Callable[[], T]) -> T | None:
+        """Call ``rebuild``, which puts another file in the place of ours, while nobody uses it.
+
+        None, without calling it, when another process has replaced the file meanwhile.
+        """
+        with self._lock(exclusive=True):
+            if not self._is_current() and self._is_sound():
+                return None
+            result = rebuild()
+            # SQLite sees that the file has moved, and leaves the log of the new one alone.
+            self.close()
+            return result
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T], write: bool, durable: bool) -> T:
+        if self._db is None:
+            raise Damaged("it vanished")
+        db = self._db
+        db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            result = work(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+            raise
+        return result
+
+    def _reopen(self) -> None:
+        if self._is_current():
+            return
+        self.close()
+        new = not self.path.exists()
+        self._db = connect(self.path)
+        self._inode = self.path.stat().st_ino
+        if new and os.geteuid() == 0:
+            # Made by an administrator's command in the service's directory: the service must be able to write it.
+            owner = self.path.parent.stat()
+            for file in (self.path, *companions(self.path)):
+                with suppress(FileNotFoundError):
+                    os.chown(file, owner.st_uid, owner.st_gid)
+
+    def _is_current(self) -> bool:
+        """Whether we are connected to the file that is at the path now, not to one that was set aside."""
+        try:
+            return self._db is not None and self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
+    def _is_sound(self) -> bool:
+        try:
+            connect(self.path).close()
+        except (sqlite3.Error, Damaged):
+            return False
+        return True
+
+    @contextmanager
+    def _lock(self, *, exclusive: bool) -> Iterator[None]:
+        """Held together by those who use the file, alone by who makes or replaces it.
+
+        It is on the directory: closing any descriptor of the file would drop SQLite's own locks on it.
+        """
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        deadline = Deadline(BUSY_SECONDS)
+        try:
+            while True:
+                try:
+                    fcntl.flock(directory, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if deadline.passed:
+                        raise
+                    SYSTEM_CLOCK.sleep(0.005)
+            yield
+        finally:
+            os.close(directory)
+
+
+def explained(error: Exception, path: Path) -> JournalError:
+    """``error`` in words, with what mends it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    directory = path.parent
+    if isinstance(error, NotOurs):
+        words = str(error)
+    elif isinstance(error, BlockingIOError) or code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        words = f"another program has held it for {BUSY_SECONDS:g} s; see which: fuser -v {path}"
+    elif _full(directory) or code == sqlite3.SQLITE_FULL:
+        words = f"the disk is full; make room: df -h {directory}"
+    elif _read_only(directory):
+        words = f"the file system is read-only; see why: findmnt -T {directory}"
+    elif isinstance(error, PermissionError) or not _writable(path):
+        words = f"no permission to write in {directory}; run it as the user usbrh, or: sudo usbrh setup"
+    else:
+        words = f"{error}; look at the disk: dmesg | tail"
+    return JournalError(f"the journal {path} can't be used: {words}")
+
+
+def _full(directory: Path) -> bool:
+    try:
+        room = os.statvfs(directory)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < 64 * 1024
+
+
+def _read_only(directory: Path) -> bool:
+    try:
+        return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
