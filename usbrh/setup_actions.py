@@ -63,6 +63,14 @@ class Machine:
         """The group is in its group file."""
         return self._entry("group", name) is not None
 
+    def user_name(self, uid: int) -> str:
+        """The account's name; its number if it has none."""
+        return self._name("passwd", uid)
+
+    def group_name(self, gid: int) -> str:
+        """The group's name; its number if it has none."""
+        return self._name("group", gid)
+
     def is_member(self, user: str, group: str) -> bool:
         """``user`` is listed as a member of ``group``."""
         entry = self._entry("group", group)
@@ -80,12 +88,18 @@ class Machine:
             raise ConfigError(f"there is no {missing}; usbrh setup makes it, look at /etc/passwd and /etc/group")
         return int(user_entry[2]), int(group_entry[2])
 
+    def _name(self, table: str, number: int) -> str:
+        return next((entry[0] for entry in self._entries(table) if entry[2] == str(number)), str(number))
+
     def _entry(self, table: str, name: str) -> list[str] | None:
+        return next((entry for entry in self._entries(table) if entry[0] == name), None)
+
+    def _entries(self, table: str) -> list[list[str]]:
         try:
-            lines = self.path(f"/etc/{table}").read_text(encoding="utf-8", errors="replace").splitlines()
+            text = self.path(f"/etc/{table}").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
-            return ["root", "x", "0", ""] if name == "root" else None
-        return next((fields for fields in (line.split(":") for line in lines) if fields[0] == name), None)
+            text = "root:x:0:"
+        return [entry for line in text.splitlines() if len(entry := line.split(":")) >= 4]
 
 
 class Action(Protocol):

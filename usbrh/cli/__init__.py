@@ -20,6 +20,7 @@ from usbrh.errors import UsbrhError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "list": ("sensors", "list_", "Show the sensors that are plugged in."),
     "read": ("sensors", "read", "Read each sensor once."),
+    "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
     "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),
 }
 

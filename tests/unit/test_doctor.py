@@ -1,0 +1,328 @@
+"""``usbrh doctor``: each thing that can be wrong on a machine, made wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from usbrh import doctor
+from usbrh.config import Config, JournalConfig
+from usbrh.doctor import Status, agent, service, usb
+from usbrh.errors import ConfigError
+from usbrh.setup_actions import Machine
+
+PORT = "1-1.4"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with a sensor at 1-1.4 whose node belongs to the group usbrh, which is ours."""
+    device = tmp_path / "sys/bus/usb/devices" / PORT
+    device.mkdir(parents=True)
+    (device / "busnum").write_text("1\n")
+    (device / "devnum").write_text("7\n")
+    node = tmp_path / "dev/bus/usb/001/007"
+    node.parent.mkdir(parents=True)
+    node.touch()
+    node.chmod(0o660)
+    for folder in ("etc/udev/rules.d", "run/systemd/system", "proc"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/udev/rules.d/70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
+    (tmp_path / "etc/passwd").write_text(f"me:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n")
+    (tmp_path / "etc/group").write_text(f"usbrh:x:{os.getgid()}:\n")
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def unprivileged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may do anything; the kernel's own answer for others is given here, for the permissions' last three bits."""
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "access", lambda path, _, **__: Path(path).stat().st_mode & 0o006 == 0o006)
+
+
+def other_group(machine: Machine) -> None:
+    machine.path("/etc/group").write_text(f"root:x:{os.getgid()}:\nusbrh:x:54321:\n")
+
+
+def test_a_node_that_the_rule_opened_is_fine(machine: Machine) -> None:
+    found = usb.permission(machine, PORT)
+    assert (found.status, found.mend) == (Status.OK, None)
+    assert found.message == "1-1.4: /dev/bus/usb/001/007 (0660 me:usbrh), by /etc/udev/rules.d/70-usbrh.rules"
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_no_permission_and_no_rule(machine: Machine) -> None:
+    other_group(machine)
+    machine.path("/etc/udev/rules.d/70-usbrh.rules").unlink()
+    machine.path("/dev/bus/usb/001/007").chmod(0o000)
+    found = usb.permission(machine, PORT)
+    assert (found.status, found.mend, found.exit_status) == (Status.FAULT, "sudo usbrh setup", 4)
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_no_permission_though_there_is_a_rule(machine: Machine) -> None:
+    other_group(machine)
+    machine.path("/dev/bus/usb/001/007").chmod(0o000)
+    found = usb.permission(machine, PORT)
+    assert found.status is Status.FAULT
+    assert found.mend is not None
+    assert "udevadm trigger" in found.mend
+
+
+@pytest.mark.usefixtures("unprivileged")
+def test_no_permission_for_who_is_not_in_the_group(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    found = usb.permission(machine, PORT)
+    assert (found.status, found.mend) == (Status.FAULT, "sudo usermod -aG usbrh me, then log in again")
+
+
+def test_permission_that_only_this_user_has(machine: Machine) -> None:
+    other_group(machine)
+    found = usb.permission(machine, PORT)
+    assert found.status is Status.WARNING
+    assert "the group usbrh may not" in found.message
+
+
+def test_a_sensor_that_went_away_meanwhile(machine: Machine) -> None:
+    machine.path("/dev/bus/usb/001/007").unlink()
+    assert usb.permission(machine, PORT).exit_status == 3
+    machine.path(f"/sys/bus/usb/devices/{PORT}/devnum").unlink()
+    assert usb.permission(machine, PORT).exit_status == 3
+
+
+def test_rules_that_only_mention_it_do_not_count_and_ours_comes_first(machine: Machine) -> None:
+    folder = machine.path("/usr/lib/udev/rules.d")
+    folder.mkdir(parents=True)
+    (folder / "60-other.rules").write_text('ATTRS{idVendor}=="1774", ATTRS{idProduct}=="1001", MODE="0666"\n')
+    (folder / "61-comment.rules").write_text('# ATTRS{idVendor}=="1774", ATTRS{idProduct}=="1001"\n')
+    (folder / "70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')  # hidden by /etc
+    assert usb.rules(machine) == ["/etc/udev/rules.d/70-usbrh.rules", "/usr/lib/udev/rules.d/60-other.rules"]
+
+
+@pytest.fixture
+def holder(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
+    """Another program that has the node open."""
+    node = str(machine.path("/dev/bus/usb/001/007"))
+    program = f"f = open({node!r}, 'rb'); print('open', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        yield process
+        process.kill()
+
+
+def test_another_program_that_holds_the_sensor_is_named(machine: Machine, holder: subprocess.Popen[bytes]) -> None:
+    found = usb.in_use(machine, PORT)
+    assert found.status is Status.WARNING
+    assert f"(PID {holder.pid}) has it open" in found.message
+    assert found.mend == f"end it if it is in the way: kill {holder.pid}"
+
+
+def test_a_free_sensor(machine: Machine) -> None:
+    assert usb.in_use(machine, PORT).message.startswith("1-1.4: by no program")
+
+
+@pytest.mark.parametrize(
+    ("driver", "status"), [("usbhid", Status.OK), ("usbfs", Status.OK), ("usbrh", Status.WARNING), (None, Status.OK)]
+)
+def test_kernel_driver(machine: Machine, driver: str | None, status: Status) -> None:
+    if driver:
+        interface = machine.path(f"/sys/bus/usb/devices/{PORT}:1.0")
+        interface.mkdir()
+        (interface / "driver").symlink_to(f"../../../../bus/usb/drivers/{driver}")
+    found = usb.kernel_driver(machine, PORT)
+    assert found.status is status
+    assert found.mend == ("sudo modprobe -r usbrh, if it won't read" if driver == "usbrh" else None)
+
+
+# ---------------------------------------------------------------- configuration
+
+
+def test_a_wrong_configuration_is_a_fault_and_the_rest_is_still_looked_at(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    error = ConfigError('/etc/usbrh/usbrh.toml, line 3: there is no key "hots" in [zabbix]; did you mean host?')
+    findings = list(doctor.examine(error, {}, machine))
+    [found] = [each for each in findings if each.check == "configuration"]
+    assert (found.status, found.exit_status, found.mend) == (Status.FAULT, 2, "did you mean host?")
+    assert [each.status for each in findings if each.check == "reading"] == [Status.OK]
+
+
+def test_a_configuration_that_anybody_may_change(machine: Machine, tmp_path: Path) -> None:
+    file = tmp_path / "usbrh.toml"
+    file.touch()
+    config = Config(path=file)
+    file.chmod(0o666)
+    [found] = service.configuration(config, config, machine)
+    assert (found.status, found.mend) == (Status.WARNING, f"sudo chmod o-w {file}")
+    file.chmod(0o640)
+    [found] = service.configuration(config, config, machine)
+    assert found.status is Status.OK
+
+
+# ---------------------------------------------------------------- units
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in front of PATH, for programs of the system that answer as they would elsewhere."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+def program(folder: Path, name: str, prints: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\ncat <<'END'\n{prints}\nEND\n")
+    file.chmod(0o755)
+
+
+def show(service_state: str, timer_state: str, enabled: str = "enabled", load: str = "loaded") -> str:
+    """What systemctl show prints, with the empty lines between units."""
+    states = {"usbrh.service": service_state, "usbrh-send.service": "inactive", "usbrh-send.timer": timer_state}
+    return "\n\n".join(
+        f"Result={'exit-code' if state == 'failed' else 'success'}\nId={unit}\nLoadState={load}\nActiveState={state}\n"
+        f"UnitFileState={enabled}"
+        for unit, state in states.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (show("active", "inactive"), (Status.OK, "usbrh.service runs", None)),
+        (show("inactive", "active"), (Status.OK, "usbrh-send.timer runs", None)),
+        (show("active", "inactive", "disabled"), (Status.WARNING, "not after the next boot", "enable usbrh.service")),
+        (show("active", "active"), (Status.WARNING, "sent twice", "disable --now usbrh-send.timer")),
+        (show("failed", "inactive"), (Status.FAULT, "usbrh.service failed (exit-code)", "journalctl -u usbrh.service")),
+        (show("inactive", "inactive"), (Status.WARNING, "nothing is sent", "enable --now usbrh.service")),
+        (show("inactive", "inactive", "", "not-found"), (Status.WARNING, "no units", "sudo usbrh setup")),
+    ],
+)
+def test_units(machine: Machine, programs: Path, shown: str, expected: tuple[Status, str, str | None]) -> None:
+    status, says, mend = expected
+    program(programs, "systemctl", shown)
+    [found] = service.units(machine)
+    assert found.status is status
+    assert says in found.message
+    assert (mend in (found.mend or "")) if mend else found.mend is None
+
+
+def test_units_without_systemd(machine: Machine) -> None:
+    machine.path("/run/systemd/system").rmdir()
+    [found] = service.units(machine)
+    assert found.status is Status.NOT_CHECKED
+
+
+# ---------------------------------------------------------------- agent
+
+
+@pytest.fixture
+def agent_machine(machine: Machine, programs: Path) -> Machine:
+    """With an agent whose file, group and answer are right."""
+    folder = machine.path("/etc/zabbix/zabbix_agentd.d")
+    folder.mkdir(parents=True)
+    (folder / "usbrh.conf").write_text("UserParameter=usbrh.discovery,usbrh agent discovery\n")
+    machine.path("/etc/zabbix/zabbix_agentd.conf").write_text("Include=/etc/zabbix/zabbix_agentd.d/*.conf\n")
+    machine.path("/etc/passwd").write_text(f"root:x:{os.getuid()}:0::/:\nzabbix:x:102:105::/:/bin/false\n")
+    machine.path("/etc/group").write_text("root:x:0:\nusbrh:x:54321:zabbix\n")
+    program(programs, "zabbix_agentd", 'usbrh.discovery                               [t|[{"{#SENSOR}":"sim-1"}]]')
+    return machine
+
+
+def process(machine: Machine, groups: str) -> None:
+    folder = machine.path("/proc/4242")
+    folder.mkdir(parents=True)
+    (folder / "comm").write_text("zabbix_agentd\n")
+    (folder / "status").write_text(f"Uid:\t102\t102\t102\t102\nGid:\t105\t105\t105\t105\nGroups:\t{groups} \n")
+
+
+def test_an_agent_that_answers(agent_machine: Machine) -> None:
+    process(agent_machine, "105 54321")
+    [found] = agent.agents(agent_machine)
+    assert found.status is Status.OK
+
+
+def test_no_agent(machine: Machine) -> None:
+    [found] = agent.agents(machine)
+    assert found.status is Status.NOT_CHECKED
+
+
+def test_an_agent_without_the_file(agent_machine: Machine) -> None:
+    agent_machine.path("/etc/zabbix/zabbix_agentd.d/usbrh.conf").unlink()
+    [found] = agent.agents(agent_machine)
+    assert (found.status, found.mend) == (Status.WARNING, "for readings through it: sudo usbrh setup")
+
+
+def test_an_agent_that_is_not_in_the_group(agent_machine: Machine) -> None:
+    agent_machine.path("/etc/group").write_text("root:x:0:\nusbrh:x:54321:\n")
+    [found] = agent.agents(agent_machine)
+    assert (found.status, found.exit_status) == (Status.FAULT, 4)
+    assert found.mend == "sudo usermod -aG usbrh zabbix && sudo systemctl restart zabbix-agent"
+
+
+def test_an_agent_that_was_not_restarted_since_it_is_in_the_group(agent_machine: Machine) -> None:
+    process(agent_machine, "105")
+    [found] = agent.agents(agent_machine)
+    assert (found.status, found.mend) == (Status.FAULT, "sudo systemctl restart zabbix-agent")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "usbrh.discovery     [m|ZBX_NOTSUPPORTED] [Unsupported item key.]",
+        "usbrh.discovery     [t|sh: 1: usbrh: not found]",
+        "",
+    ],
+)
+def test_an_agent_whose_answer_is_none(agent_machine: Machine, programs: Path, answer: str) -> None:
+    program(programs, "zabbix_agentd", answer)
+    [found] = agent.agents(agent_machine)
+    assert found.status is Status.FAULT
+
+
+# ---------------------------------------------------------------- the command
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "usbrh", "doctor", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+def test_json_is_an_object_a_line() -> None:
+    result = run("--json", USBRH_SIMULATE="2")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["check"] for line in lines][:4] == ["libusb", "USB bus", "sensor", "sensor"]
+    assert {line["status"] for line in lines} <= {status.value for status in Status}
+    assert all(line.keys() == {"check", "status", "message", "mend"} for line in lines)
+    assert all(line["mend"] for line in lines if line["status"] in ("warning", "fault"))
+    assert result.stderr == ""
+
+
+def test_no_sensor_is_exit_status_3_and_what_hangs_on_it_is_not_checked() -> None:
+    result = run(USBRH_SIMULATE="0")
+    assert result.returncode == 3
+    assert "fault        sensor         no sensor is on the bus" in result.stdout
+    assert "not checked  reading        no sensor" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_a_wrong_configuration_is_exit_status_2(tmp_path: Path) -> None:
+    file = tmp_path / "usbrh.toml"
+    file.write_text("[zabbix]\nhots = 1\n")
+    result = run("--config", str(file), USBRH_SIMULATE="1")
+    assert result.returncode == 2
+    assert f"{file}, line 2" in result.stdout
+    assert JournalConfig().path.name not in result.stderr

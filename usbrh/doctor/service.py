@@ -1,0 +1,94 @@
+"""The checks of the configuration and of the units."""
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator, Sequence
+
+from usbrh.config import Config
+from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.errors import ConfigError
+from usbrh.setup import CONFIG, UNITS
+from usbrh.setup_actions import Machine
+
+_TIMEOUT = 5.0
+_SERVICE, _SEND, _TIMER = UNITS
+
+
+def output(command: Sequence[str], timeout: float = _TIMEOUT) -> str | None:
+    """What a command prints, on both channels; None if it is missing or does not end in time."""
+    try:
+        result = subprocess.run(  # noqa: S603 - the commands are those of this package
+            command,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout
+
+
+def configuration(config: Config | ConfigError, settings: Config, machine: Machine) -> Iterator[Finding]:
+    """Whether the configuration can be read, and who may change it."""
+    if isinstance(config, ConfigError):
+        yield of_error("configuration", config)
+        return
+    if settings.path is None:
+        yield ok("configuration", f"none, everything has its default ({CONFIG} would be it)")
+        return
+    mode = settings.path.stat().st_mode
+    if mode & stat.S_IWOTH:
+        yield warning("configuration", f"{settings.path} can be changed by anybody", f"sudo chmod o-w {settings.path}")
+        return
+    names = ", ".join(each.name for each in settings.sensor.values() if each.name)
+    yield ok("configuration", f"{settings.path}{f' names {names}' if names else ''}")
+
+
+def units(machine: Machine) -> Iterator[Finding]:
+    """Whether the service or the timer is on."""
+    if not machine.systemd_runs:
+        yield not_checked("units", "systemd does not run here")
+        return
+    shown = output(("systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState,Result", *UNITS))
+    if shown is None:
+        yield not_checked("units", "systemctl does not answer")
+        return
+    state = {
+        fields["Id"]: fields
+        for block in shown.strip().split("\n\n")
+        if "Id" in (fields := dict(line.partition("=")[::2] for line in block.splitlines()))
+    }
+
+    def holds(unit: str, key: str, *values: str) -> bool:
+        return state.get(unit, {}).get(key) in values
+
+    for unit in (_SERVICE, _SEND):
+        if holds(unit, "ActiveState", "failed"):
+            reason = state[unit].get("Result", "unknown")
+            yield fault("units", f"{unit} failed ({reason})", f"see why: sudo journalctl -u {unit} -n 20")
+            return
+    service, timer = (holds(unit, "ActiveState", "active", "activating", "reloading") for unit in (_SERVICE, _TIMER))
+    if service and timer:
+        yield warning(
+            "units",
+            f"{_SERVICE} and {_TIMER} both run: everything is sent twice",
+            f"sudo systemctl disable --now {_TIMER}",
+        )
+    elif service or timer:
+        running = _SERVICE if service else _TIMER
+        if holds(running, "UnitFileState", "enabled"):
+            yield ok("units", f"{running} runs")
+        else:
+            yield warning("units", f"{running} runs, but not after the next boot", f"sudo systemctl enable {running}")
+    elif holds(_SERVICE, "LoadState", "loaded"):
+        yield warning(
+            "units", "neither service nor timer runs: nothing is sent", f"sudo systemctl enable --now {_SERVICE}"
+        )
+    else:
+        yield warning("units", "no units: nothing is sent by itself", "sudo usbrh setup")

@@ -1,0 +1,141 @@
+"""The checks of a sensor's device node: who may use it, by which rule, who does, and whether it answers."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from usbrh.discovery import Sensor, measure_all
+from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.errors import AccessDenied, UsbrhError, exit_status
+from usbrh.holders import holders
+from usbrh.reading import Reading
+from usbrh.setup import GROUP, RULE
+from usbrh.setup_actions import Machine
+
+_RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
+_TRIGGER = "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774"
+_OUR_DRIVERS = {"usbhid": "usbhid, which the first reading takes it from", "usbfs": "usbfs: a program reads it now"}
+
+
+def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
+    """Permission, holders, kernel driver and a reading of each sensor."""
+    real = [sensor.info.port for sensor in sensors if not sensor.info.simulated]
+    refused = set()
+    if not real:
+        for check in ("permission", "in use", "kernel driver"):
+            yield not_checked(check, "virtual sensors have no device node")
+    for port in real:
+        finding = permission(machine, port)
+        if finding.exit_status:
+            refused.add(port)
+        yield finding
+    for port in real:
+        yield in_use(machine, port)
+    for port in real:
+        yield kernel_driver(machine, port)
+    for port in refused:
+        yield not_checked("reading", f"{port}: no permission")
+    for reading in measure_all([sensor for sensor in sensors if sensor.info.port not in refused]):
+        yield reading_of(reading)
+
+
+def node_of(machine: Machine, port: str) -> Path | None:
+    """The name of the device node of the sensor at ``port``; None if it has gone."""
+    device = machine.path(f"/sys/bus/usb/devices/{port}")
+    try:
+        bus, number = (int((device / name).read_text()) for name in ("busnum", "devnum"))
+    except (OSError, ValueError):
+        return None
+    return Path(f"/dev/bus/usb/{bus:03d}/{number:03d}")
+
+
+def permission(machine: Machine, port: str) -> Finding:
+    """Whether this user may use the node, and the service's group too."""
+    node = node_of(machine, port)
+    try:
+        found = machine.path(node).stat() if node else None
+    except FileNotFoundError:
+        found = None
+    if node is None or found is None:
+        return fault("permission", f"{port}: it has no device node", "unplug it and plug it in again", 3)
+    group = machine.group_name(found.st_gid)
+    what = f"{node} ({stat.S_IMODE(found.st_mode):04o} {machine.user_name(found.st_uid)}:{group})"
+    named = rules(machine)
+    by = f", by {named[0]}" if named else ""
+    allowed = os.access(machine.path(node), os.R_OK | os.W_OK, effective_ids=True)
+    for_group = group == GROUP and found.st_mode & 0o060 == 0o060
+    if allowed and (for_group or found.st_mode & 0o006 == 0o006):
+        return ok("permission", f"{port}: {what}{by}")
+    if not for_group:
+        mend = _TRIGGER if named else "sudo usbrh setup"
+        if allowed:
+            return warning("permission", f"{port}: you may use {what}, the group {GROUP} may not", mend)
+    else:
+        mend = _join_group(machine, found.st_gid)
+    return fault("permission", f"{port}: no permission for {what}", mend, AccessDenied.exit_status)
+
+
+def _join_group(machine: Machine, gid: int) -> str:
+    name = machine.user_name(os.geteuid())
+    if machine.is_member(name, GROUP) and gid not in os.getgroups():
+        return f"log out and in again: {name} is in the group {GROUP} only since then"
+    return f"sudo usermod -aG {GROUP} {name}, then log in again"
+
+
+def rules(machine: Machine) -> list[str]:
+    """The udev rule files that speak of the sensor; a file in an earlier folder hides its namesakes."""
+    found: dict[str, str] = {}
+    for folder in _RULE_FOLDERS:
+        for path in sorted(machine.path(folder).glob("*.rules")):
+            if path.name not in found:
+                text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+                speaks = re.search(r'^[^#\n]*"1774".*"1001"', text, re.MULTILINE)
+                found[path.name] = f"{folder}/{path.name}" if speaks else ""
+    # Ours first, so that it is the one that is named when there are several.
+    return sorted(filter(None, found.values()), key=lambda name: not name.endswith(RULE))
+
+
+def in_use(machine: Machine, port: str) -> Finding:
+    """Which other programs have the sensor open."""
+    node = node_of(machine, port)
+    hidraw = [
+        Path("/dev") / entry.name for entry in machine.path("/sys/bus/usb/devices").glob(f"{port}:1.0/*/hidraw/hidraw*")
+    ]
+    who = holders([machine.path(each) for each in (node, *hidraw) if each])
+    strangers = [holder for holder in who if not holder.startswith("usbrh ")]
+    if strangers:
+        numbers = " ".join(re.findall(r"\(PID (\d+)\)", " ".join(strangers)))
+        return warning(
+            "in use", f"{port}: {', '.join(strangers)} has it open", f"end it if it is in the way: kill {numbers}"
+        )
+    if who:
+        return ok("in use", f"{port}: by {', '.join(who)}, which shares it")
+    unseen = "" if os.geteuid() == 0 else " that you may see; sudo usbrh doctor sees all"
+    return ok("in use", f"{port}: by no program{unseen}")
+
+
+def kernel_driver(machine: Machine, port: str) -> Finding:
+    """Which driver of the kernel has the sensor's interface."""
+    try:
+        driver = machine.path(f"/sys/bus/usb/devices/{port}:1.0/driver").readlink().name
+    except OSError:
+        return ok("kernel driver", f"{port}: none has it")
+    if driver in _OUR_DRIVERS:
+        return ok("kernel driver", f"{port}: {_OUR_DRIVERS[driver]}")
+    return warning(
+        "kernel driver", f"{port}: {driver}, which is another program's", f"sudo modprobe -r {driver}, if it won't read"
+    )
+
+
+def reading_of(reading: Reading) -> Finding:
+    """A reading, or why there is none."""
+    if reading.error:
+        error = UsbrhError(reading.error)
+        found = of_error("reading", error)
+        return fault("reading", found.message, found.mend or "usbrh --debug read", exit_status(reading.state))
+    words = f"{reading.sensor}: {reading.temperature:.2f} °C, {reading.humidity:.2f} %RH"
+    if reading.heater:
+        return warning("reading", f"{words}, with the heater on", f"usbrh heater off {reading.sensor}")
+    return ok("reading", words)
