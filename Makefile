@@ -26,8 +26,6 @@ bench: .venv/tests-installed ## the speed figures, as ratios
 
 test-deps: test-zabbix-deps test-kernel-deps ## as root on Debian: packages for the tests with real servers and a real kernel
 
-test-zabbix-deps: # only the real Zabbix servers
-
 test-kernel-deps: # only the virtual machine
 
 clean: ## remove what make made

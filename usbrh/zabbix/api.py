@@ -1,0 +1,122 @@
+"""The API of a Zabbix front end, by pyzabbix, with errors that say what to do."""
+
+import logging
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from pyzabbix.api import ZabbixAPI, ZabbixAPIException
+
+from usbrh.errors import ConfigError, ZabbixApiError, ZabbixUnreachable
+
+OLDEST = (6, 0)
+CONNECT_SECONDS = 5
+ANSWER_SECONDS = 60  # an import of a template takes a small machine several seconds
+
+# It writes whole requests, passwords and keys included, into the debug log.
+logging.getLogger("pyzabbix.api").setLevel(logging.INFO)
+
+
+class Api:
+    """A session with one front end.
+
+    Attributes:
+        url: The front end's address, without ``api_jsonrpc.php``.
+        version: Of the API: ``(6, 0)``, ``(7, 0)``.
+    """
+
+    def __init__(
+        self, url: str, *, user: str | None = None, password: str | None = None, token: str | None = None
+    ) -> None:
+        """Log in, by a token or by a user's password.
+
+        Raises:
+            ConfigError: the address is none, or neither a token nor a password is given.
+            ZabbixUnreachable: no answer, or it is not a Zabbix that answers.
+            ZabbixApiError: too old, or the login is refused.
+        """
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise ConfigError(
+                f"{url!r} is no address of a Zabbix front end; give one such as https://zabbix.example/zabbix"
+            )
+        if not token and not (user and password):
+            raise ConfigError(
+                "no login for the Zabbix API; set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and USBRH_ZABBIX_PASSWORD, "
+                "or give --token-file, or --user and --password-file"
+            )
+        self.url = re.sub(r"/(index\.php|zabbix\.php|api_jsonrpc\.php)?$", "", url.partition("?")[0])
+        self._pyzabbix = ZabbixAPI(self.url, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), detect_version=True)
+        version = str(self.call("apiinfo.version"))
+        found = re.match(r"(\d+)\.(\d+)", version)
+        if not found:
+            raise ZabbixUnreachable(f"{self.url} is not a Zabbix front end: its version is {version!r}")
+        self.version = int(found[1]), int(found[2])
+        if self.version < OLDEST:
+            raise ZabbixApiError(f"Zabbix {version} at {self.url} is too old; 6.0 or newer is needed")
+        if token:
+            self._guard(lambda: self._pyzabbix.login(api_token=token))
+            self.call("host.get", countOutput=True)  # a token is looked at only when it is used
+        else:
+            self._guard(lambda: self._pyzabbix.login(user or "", password or ""))
+
+    def call(self, method: str, /, *args: Any, **params: Any) -> Any:
+        """The result of one API method: ``call("host.get", output=["host"])``.
+
+        Raises:
+            ZabbixUnreachable, ZabbixApiError: as above.
+        """
+        group, _, name = method.partition(".")
+        return self._guard(lambda: getattr(getattr(self._pyzabbix, group), name)(*args, **params))
+
+    def _guard(self, call: Any) -> Any:
+        try:
+            return call()
+        except ZabbixAPIException as error:
+            raise self._refused(error) from None
+        except requests.exceptions.SSLError as error:
+            raise ZabbixUnreachable(
+                f"{self.url}: TLS fails: {_reason(error)}; REQUESTS_CA_BUNDLE=FILE names the certificates to trust"
+            ) from None
+        except requests.exceptions.Timeout:
+            raise ZabbixUnreachable(f"{self.url} does not answer in time; is this the front end's address?") from None
+        except requests.exceptions.HTTPError as error:
+            status = error.response.status_code if error.response is not None else "an error"
+            raise ZabbixUnreachable(
+                f"no Zabbix front end at {self.url}: HTTP {status}; give the address of its login page, "
+                "which often ends with /zabbix"
+            ) from None
+        except requests.exceptions.RequestException as error:
+            raise ZabbixUnreachable(f"{self.url} can't be reached: {_reason(error)}") from None
+
+    def _refused(self, error: ZabbixAPIException) -> ZabbixApiError | ZabbixUnreachable:
+        details = getattr(error, "error", None)
+        if not isinstance(details, dict):  # pyzabbix's own words: the answer is empty, or no JSON
+            return ZabbixUnreachable(
+                f"no Zabbix front end at {self.url}: what answers is no API; give the address of its login page"
+            )
+        text = " ".join(str(details.get("data") or details.get("message")).split())
+        lower = text.lower()
+        if "incorrect user name or password" in lower or "login name or password" in lower:
+            return ZabbixApiError(f"{self.url}: wrong user or password")
+        if "temporarily blocked" in lower:
+            return ZabbixApiError(f"{self.url}: the account is blocked for a while after wrong passwords")
+        if "not authori" in lower or "session terminated" in lower or "token expired" in lower:
+            return ZabbixApiError(f"{self.url}: the token is not valid, or not any more")
+        if "no permission" in lower:
+            return ZabbixApiError(
+                f"{self.url}: no permission: {text}; the user needs a role of type Admin with API access, "
+                "and write access to the host group"
+            )
+        return ZabbixApiError(f"{self.url}: {text}")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong at the bottom of requests' and urllib3's wrapping, in one line."""
+    inner: BaseException = error
+    while (deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) and isinstance(
+        deeper, BaseException
+    ):
+        inner = deeper
+    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(inner))
+    return found[1] if found else " ".join(str(inner).split())
