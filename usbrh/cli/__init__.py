@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("sensors", "read", "Read each sensor once."),
     "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
     "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),
+    "simulate": ("simulate", "simulate", "Serve virtual sensors to a real kernel."),
 }
 
 

@@ -5,8 +5,8 @@ Nothing here blocks. What the device has not answered yet is None, as on the wir
 side (backend.py, usbip.py) waits for it, with ``next_event`` as a hint when to look again.
 
 Known and inferred, docs/device.md: the requests, the report's layout and the 302 ms are known. That a second
-request during a measurement is served after it, and that a USB reset forgets what was measured, are inferred: of the
-ways in which firmware may be written, the ones that are hardest on a driver.
+request during a measurement is served after it, and that a USB reset and SET_CONFIGURATION forget what was measured,
+are inferred: of the ways in which firmware may be written, those that are hard on a driver.
 """
 
 import errno
@@ -31,6 +31,7 @@ UNSOLICITED: Ticks = (4321, 2109)
 """What the report that nobody asked for says, so that it can be told from an answer."""
 
 SET_REPORT, GET_REPORT, _SET_IDLE = (0x21, 0x09), (0xA1, 0x01), (0x21, 0x0A)
+_SET_CONFIGURATION = (0x00, 0x09)
 OUTPUT_REPORT, FEATURE_REPORT = 0x0200, 0x0300
 _HEATER, _HEATER_BIT = 0x01, 0x04  # the SHT1x status register and its heater bit
 _LEDS = {0x03: 1, 0x04: 2}
@@ -174,6 +175,8 @@ class VirtualUsbRh:
         """
         with self._lock:
             self._present()
+            if request == _SET_CONFIGURATION:
+                self._forget()
             if request[0] & 0x60 == 0:
                 answer: bytes | None = self._usb.answer(request, value, index)
             elif index == 0:

@@ -18,10 +18,10 @@ def backend_from_environment(text: str, clock: Clock = SYSTEM_CLOCK) -> Simulato
     return SimulatorBackend(models(text, clock), clock)
 
 
-def models(text: str, clock: Clock = SYSTEM_CLOCK) -> list[VirtualUsbRh]:
+def models(text: str, clock: Clock = SYSTEM_CLOCK, origin: str = "USBRH_SIMULATE=") -> list[VirtualUsbRh]:
     """As ``backend_from_environment``, without a backend around them."""
     if text.isascii() and text.isdigit():
         if int(text) > MOST_SENSORS:
-            raise ConfigError(f"USBRH_SIMULATE={text}: a bus takes {MOST_SENSORS} sensors; set it to at most that")
+            raise ConfigError(f"{origin}{text}: a bus takes {MOST_SENSORS} sensors; set it to at most that")
         return [VirtualUsbRh(number, clock=clock) for number in range(1, int(text) + 1)]
-    raise ConfigError(f"USBRH_SIMULATE={text}: neither a number nor a file; USBRH_SIMULATE=1 gives one virtual sensor")
+    raise ConfigError(f"{origin}{text}: neither a number nor a file; {origin}1 gives one virtual sensor")

@@ -1,0 +1,101 @@
+"""``usbrh simulate``: virtual sensors for a real kernel."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import threading
+from contextlib import suppress
+
+import click
+
+from usbrh.errors import ConfigError
+from usbrh.simulator import script
+from usbrh.simulator.commands import HELP, execute, status
+from usbrh.simulator.model import VirtualUsbRh
+from usbrh.simulator.usbip import PORT, UsbIpServer
+from usbrh.simulator.usbip_wire import busid
+
+
+@click.command(epilog="Commands on stdin, one a line, each answered by a line of JSON:\n\n\b\n" + HELP)
+@click.option("--usbip", is_flag=True, required=True, help="Serve them by USB/IP, for any Linux with vhci_hcd.")
+@click.option(
+    "--sensors",
+    default="1",
+    metavar="N|FILE",
+    help="How many, or the TOML file that describes them.",
+    show_default=True,
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1",
+    metavar="ADDRESS[:PORT]",
+    help=f"Where to listen.  [default: 127.0.0.1:{PORT}]",
+)
+def simulate(usbip: bool, sensors: str, listen: str) -> None:
+    """Serve virtual USB-RHs until stdin says "quit" or the process is ended.
+
+    stdin may be a terminal, a file or a FIFO; its end does not end the server.
+    """
+    try:
+        asyncio.run(_serve(script.models(sensors, origin="--sensors "), *_address(listen)))
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None
+
+
+async def _serve(models: list[VirtualUsbRh], host: str, port: int) -> None:
+    # An exception out of a signal handler could strike in any connection; this ends all of them in good order.
+    this = asyncio.current_task()
+    if this is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    server = UsbIpServer(models)
+    try:
+        await server.start(host, port)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host}:{port}: {error.strerror}; choose another place with --listen ADDRESS:PORT"
+        ) from error
+    host, port = server.address
+    for model in models:
+        click.echo(f"{model.name}: usbip --tcp-port {port} attach -r {host} -b {busid(model.number)}", err=True)
+    click.echo(json.dumps({"ok": True, "host": host, "port": port, "sensors": [status(model) for model in models]}))
+    by_name = {model.name: model for model in models}
+    lines = _stdin_lines()
+    try:
+        while (line := (await lines.get()).strip()) != "quit":
+            if line:
+                answer = execute(line, by_name)
+                server.poke()
+                click.echo(json.dumps(answer, ensure_ascii=False))
+    finally:
+        await server.close()
+
+
+def _stdin_lines() -> "asyncio.Queue[str]":
+    """The lines of stdin as they come. Files can't be waited for by an event loop, so a thread reads them."""
+    loop, lines = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+    def read() -> None:
+        rest = b""
+        while chunk := os.read(0, 4096):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                loop.call_soon_threadsafe(lines.put_nowait, line.decode("utf-8", "replace"))
+        if rest:
+            loop.call_soon_threadsafe(lines.put_nowait, rest.decode("utf-8", "replace"))
+
+    def run() -> None:
+        with suppress(OSError, RuntimeError):  # no stdin; the loop has ended
+            read()
+
+    threading.Thread(target=run, daemon=True).start()
+    return lines
+
+
+def _address(text: str) -> tuple[str, int]:
+    """ADDRESS or ADDRESS:PORT, with an IPv6 address in brackets; port 0 is any free one."""
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^][:\s]+))(?::(\d{1,5}))?", text, re.ASCII)
+    if not match or int(match[3] or 0) > 0xFFFF:
+        raise ConfigError(f"--listen {text}: write ADDRESS or ADDRESS:PORT, such as 127.0.0.1:{PORT}")
+    return match[1] or match[2], int(match[3]) if match[3] else PORT
