@@ -547,3 +547,11 @@ def test_addresses_that_are_none(listen: str) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert f"--listen {listen}: write ADDRESS or ADDRESS:PORT" in done.stderr
+
+
+def test_sensors_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "sensors.toml").write_text("[sensor.sim-4]\ndelay = 0.1\n[sensor.sim-7]\nplugged = false")
+    with Command("--sensors", str(tmp_path / "sensors.toml")) as command:
+        assert [sensor["busid"] for sensor in command.first["sensors"]] == ["1-4", "1-7"]
+        with Client(command.first["port"]) as client:
+            assert len(client.devices()) == 1

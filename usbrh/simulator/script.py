@@ -1,12 +1,40 @@
-"""``USBRH_SIMULATE``: how many virtual sensors there are, or the file that describes them."""
+"""``USBRH_SIMULATE``: how many virtual sensors there are, or the TOML file that describes them.
+
+[sensor.sim-1]                      # at port sim-1; 1 to 127
+ticks = [[6500, 1500], [6510, 1490]]  # temperature and humidity words, in turn; without them a room that drifts
+delay = 0.45                        # s from a request to its answer
+reserved = "000241"                 # the report's last three bytes
+firmware = "06/01/09"               # year, month, day
+kernel_driver = true                # the kernel's HID driver has taken it
+plugged = true
+[[sensor.sim-1.fault]]              # any number of them; `usbrh simulate` answers "faults" with the names
+name = "late"
+times = 3                           # for ever without it
+seconds = 8.0                       # for those that take a time
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.errors import ConfigError
+from usbrh.simulator import room
 from usbrh.simulator.backend import SimulatorBackend
-from usbrh.simulator.model import VirtualUsbRh
+from usbrh.simulator.model import MEASURING, RESERVED, VirtualUsbRh
 
 MOST_SENSORS = 127
 """As many as one USB bus has addresses for."""
+LONGEST_DELAY = 3600.0
+"""s; a longer one is taken for a mistake."""
+
+_KEYS = ("ticks", "delay", "reserved", "firmware", "kernel_driver", "plugged", "fault")
+_FAULT_KEYS = ("name", "times", "seconds")
+
+
+class _Wrong(ValueError):
+    """Something in the script; the message begins with the key."""
 
 
 def backend_from_environment(text: str, clock: Clock = SYSTEM_CLOCK) -> SimulatorBackend:
@@ -19,9 +47,122 @@ def backend_from_environment(text: str, clock: Clock = SYSTEM_CLOCK) -> Simulato
 
 
 def models(text: str, clock: Clock = SYSTEM_CLOCK, origin: str = "USBRH_SIMULATE=") -> list[VirtualUsbRh]:
-    """As ``backend_from_environment``, without a backend around them."""
+    """As ``backend_from_environment``, without a backend around them; messages name ``origin``."""
+    given = f"{origin}{text}" if text.isprintable() else f"{origin}{text!r}"
     if text.isascii() and text.isdigit():
-        if int(text) > MOST_SENSORS:
-            raise ConfigError(f"{origin}{text}: a bus takes {MOST_SENSORS} sensors; set it to at most that")
+        if len(text) > len(str(MOST_SENSORS)) or int(text) > MOST_SENSORS:
+            raise ConfigError(f"{given}: a bus takes {MOST_SENSORS} sensors; set it to at most that")
         return [VirtualUsbRh(number, clock=clock) for number in range(1, int(text) + 1)]
-    raise ConfigError(f"{origin}{text}: neither a number nor a file; {origin}1 gives one virtual sensor")
+    otherwise = f"{origin}1 gives one virtual sensor"
+    try:
+        return _sensors(tomllib.loads(Path(text).read_text("utf-8")), clock)
+    except _Wrong as error:
+        raise ConfigError(f"{text}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{text} is not TOML: {error}; correct it") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{text} is not UTF-8 text; {otherwise}") from error
+    except (FileNotFoundError, IsADirectoryError, ValueError):  # ValueError: what can't be a path at all
+        raise ConfigError(f"{given}: neither a number nor a file; {otherwise}") from None
+    except OSError as error:
+        raise ConfigError(f"can't read {text}: {error.strerror}; {otherwise}") from error
+
+
+def _sensors(script: Mapping[str, Any], clock: Clock) -> list[VirtualUsbRh]:
+    _known(script, ("sensor",), "")
+    tables = script.get("sensor")
+    if not isinstance(tables, dict) or not tables:
+        raise _Wrong("there is no sensor in it; begin with a line [sensor.sim-1]")
+    return [_sensor(name, table, clock) for name, table in sorted(tables.items(), key=lambda item: _number(item[0]))]
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("sim-")
+    if name == digits or not digits.isascii() or not digits.isdigit() or not 1 <= int(digits) <= MOST_SENSORS:
+        raise _Wrong(f"sensor.{name}: the virtual ports are sim-1 to sim-{MOST_SENSORS}; write [sensor.sim-1]")
+    return int(digits)
+
+
+def _sensor(name: str, table: Any, clock: Clock) -> VirtualUsbRh:
+    where = f"sensor.{name}"
+    if not isinstance(table, dict):
+        raise _Wrong(f"{where} must be a table; write [{where}]")
+    _known(table, _KEYS, f"{where}.")
+    ticks = table.get("ticks")
+    model = VirtualUsbRh(
+        _number(name),
+        clock=clock,
+        ticks=None if ticks is None else room.listed(_pairs(ticks, f"{where}.ticks")),
+        measuring=_seconds(table.get("delay", MEASURING), f"{where}.delay"),
+        reserved=_reserved(table.get("reserved", RESERVED.hex()), f"{where}.reserved"),
+        firmware=_date(table.get("firmware", "06/01/09"), f"{where}.firmware"),
+        kernel_driver=_flag(table.get("kernel_driver", True), f"{where}.kernel_driver"),
+    )
+    faults = table.get("fault", [])
+    if not isinstance(faults, list) or not all(isinstance(fault, dict) for fault in faults):
+        raise _Wrong(f"{where}.fault must be a list of tables; write [[{where}.fault]]")
+    for fault in faults:
+        _arm(model, fault, f"{where}.fault")
+    if not _flag(table.get("plugged", True), f"{where}.plugged"):
+        model.unplug()
+    return model
+
+
+def _arm(model: VirtualUsbRh, fault: Mapping[str, Any], where: str) -> None:
+    _known(fault, _FAULT_KEYS, f"{where}.")
+    times, seconds = fault.get("times"), fault.get("seconds")
+    if times is not None and (not isinstance(times, int) or isinstance(times, bool)):
+        raise _Wrong(f"{where}.times must be a whole number; without it the fault lasts for ever")
+    try:
+        model.fault(
+            str(fault.get("name", "")), times, None if seconds is None else _seconds(seconds, f"{where}.seconds")
+        )
+    except _Wrong:
+        raise
+    except ValueError as error:
+        raise _Wrong(f"{where}: {error}") from error
+
+
+def _known(table: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in keys:
+            raise _Wrong(f"{where}{key} is not known; known here: {', '.join(keys)}")
+
+
+def _pairs(value: Any, where: str) -> list[room.Ticks]:
+    if isinstance(value, list) and value and all(_is_pair(pair) for pair in value):
+        return [(pair[0], pair[1]) for pair in value]
+    raise _Wrong(f"{where} must be pairs of temperature and humidity, each 0 to 65535; write [[7169, 1246]]")
+
+
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(type(word) is int and 0 <= word <= 0xFFFF for word in pair)
+
+
+def _seconds(value: Any, where: str) -> float:
+    if type(value) in (int, float) and 0 <= value <= LONGEST_DELAY:
+        return float(value)
+    raise _Wrong(f"{where} must be a number of seconds, 0 to {LONGEST_DELAY:g}")
+
+
+def _flag(value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _Wrong(f"{where} must be true or false")
+
+
+def _reserved(value: Any, where: str) -> bytes:
+    try:
+        reserved = bytes.fromhex(value)
+    except (TypeError, ValueError):
+        reserved = b""
+    if len(reserved) != 3:
+        raise _Wrong(f'{where} must be three bytes in hexadecimal; write "000241"')
+    return reserved
+
+
+def _date(value: Any, where: str) -> tuple[int, int, int]:
+    parts = value.split("/") if isinstance(value, str) else []
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and int(part) <= 99 for part in parts):
+        raise _Wrong(f'{where} must be year/month/day, two digits each; write "06/01/09"')
+    return int(parts[0]), int(parts[1]), int(parts[2])
