@@ -1,3 +1,82 @@
-"""usbrh: reads Strawberry Linux USB hygrometers and brings every reading to Zabbix."""
+"""usbrh: reads Strawberry Linux USB hygrometers and brings every reading to Zabbix.
+
+    import usbrh
+
+    for sensor in usbrh.find():
+        print(sensor.read().temperature)
+
+The names below are the public API; all else may change. They are imported when first used, so that programs
+which need only a few of them (the command line's --help, the agent's answers) start fast.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from usbrh.config import Config, load
+    from usbrh.discovery import Sensor, find, measure_all, select
+    from usbrh.errors import (
+        AccessDenied,
+        BadReport,
+        ConfigError,
+        JournalError,
+        LibusbMissing,
+        SensorBusy,
+        SensorError,
+        SensorNotFound,
+        SensorTimeout,
+        TransferFailed,
+        UsbrhError,
+        ZabbixApiError,
+        ZabbixError,
+        ZabbixRefused,
+        ZabbixUnreachable,
+    )
+    from usbrh.reading import Reading, SensorInfo, Ticks
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AccessDenied",
+    "BadReport",
+    "Config",
+    "ConfigError",
+    "JournalError",
+    "LibusbMissing",
+    "Reading",
+    "Sensor",
+    "SensorBusy",
+    "SensorError",
+    "SensorInfo",
+    "SensorNotFound",
+    "SensorTimeout",
+    "Ticks",
+    "TransferFailed",
+    "UsbrhError",
+    "ZabbixApiError",
+    "ZabbixError",
+    "ZabbixRefused",
+    "ZabbixUnreachable",
+    "find",
+    "load",
+    "measure_all",
+    "select",
+]
+
+_HOME = {
+    "Config": "config",
+    "load": "config",
+    "Sensor": "discovery",
+    "find": "discovery",
+    "measure_all": "discovery",
+    "select": "discovery",
+    "Reading": "reading",
+    "SensorInfo": "reading",
+    "Ticks": "reading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'usbrh' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"usbrh.{_HOME.get(name, 'errors')}"), name)

@@ -1,6 +1,5 @@
 """Which sensors are plugged in, and how they are named and chosen."""
 
-import importlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -166,8 +165,9 @@ def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock:
 @cache
 def _default_backend(simulate: str) -> Any:
     if simulate:
-        # Imported only for those who asked for it.
-        return importlib.import_module("usbrh.simulator").backend_from_environment(simulate)
+        from usbrh.simulator import backend_from_environment  # noqa: PLC0415  # only for those who asked for it
+
+        return backend_from_environment(simulate)
     backend = usb.backend.libusb1.get_backend()
     if backend is not None:
         return backend

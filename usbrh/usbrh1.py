@@ -34,10 +34,14 @@ ANSWER_WINDOW = 1.0
 """s to wait for one answer before asking again; the captured exchange took 0.302 s."""
 CONTROL_TIMEOUT = 0.5
 """s for one control transfer, which the device answers at once."""
-_SECOND_ANSWER = 0.45
-"""s to wait for a further report where an unanswered request may still be answered."""
+_RESET_TIME = 0.3
+"""s that a USB reset may take; it can't be given a time-out."""
+_CONVINCED = 2
+"""So many requests have to be answered early, each with one report, before a device is taken for a fast one."""
 _PAUSE = 0.1
-"""s between looks for a sensor that was unplugged, and between tries to claim it."""
+"""s between tries, between looks for a sensor that was unplugged, and between tries to claim it."""
+_ONE_TRY = _PAUSE + ANSWER_WINDOW + _RESET_TIME
+"""s that have to be left for another try, so that the sensor can be reset after it if it owes an answer."""
 
 _INTERFACE = 0
 _ENDPOINT = 0x81
@@ -104,8 +108,10 @@ class UsbRh:
         self._clock = clock
         self._coefficients = coefficients
         self._supply = supply
-        self._unanswered = False
-        self._answers_fast = False
+        self._owed = 0
+        """Requests made that were not answered, and whose answers may still come."""
+        self._early_only = 0
+        """How often in a row one early report was all that came."""
         self._heater_on = False
         self._heater_known_off = False
         self._heater_lock: NodeLock | None = None
@@ -119,7 +125,7 @@ class UsbRh:
             SensorError: one of its leaves, by the deadline.
         """
         # What is tried, in this order; each try opens the device anew.
-        tries = [_nothing, _nothing, _clear_halt, self._reset]
+        tries = [self._reset if self._owed else _nothing, _nothing, _clear_halt, self._reset]
         seen = False
         while True:
             recover = tries.pop(0)
@@ -128,17 +134,21 @@ class UsbRh:
                     seen = True
                     recover(device, deadline)
                     ticks = check(self._ask(device, deadline), self.label)
+                    self._forget(device, deadline)
                 break
             except (SensorNotFound, AccessDenied):
+                self._owed = 0  # a device that was unplugged owes nothing
                 # A sensor that vanishes in our hands may come back; udev then needs a moment to open it to us.
-                if not seen or deadline.passed:
+                if not seen or deadline.remaining() < _ONE_TRY:
                     raise
                 tries.insert(0, recover)
             except SensorBusy:
                 raise
             except SensorError as error:
-                if not tries or deadline.passed:
+                if not tries or deadline.remaining() < _ONE_TRY:
                     error.port = self.port
+                    with suppress(SensorError), self._session(deadline) as (device, _):
+                        self._forget(device, deadline)
                     raise
                 _log.debug("%s; trying again", error)
             self._clock.sleep(min(_PAUSE, deadline.remaining()))
@@ -219,38 +229,34 @@ class UsbRh:
         size = usb.util.find_descriptor(
             device.get_active_configuration()[(_INTERFACE, 0)], bEndpointAddress=_ENDPOINT
         ).wMaxPacketSize  # one whole packet, so that a report that is too long is seen as such
-        fastest = 0.0 if self._answers_fast else FASTEST_ANSWER
+        fastest = 0.0 if self._early_only >= _CONVINCED else FASTEST_ANSWER
         device.ctrl_transfer(
             *_SET_REPORT, _OUTPUT_REPORT, _INTERFACE, bytes(_REPORT_LENGTH), deadline.milliseconds(CONTROL_TIMEOUT)
         )
+        self._owed += 1
         asked = self._clock.monotonic()
         window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), self._clock)
-        stale = 0
+        early = 0
         try:
             while True:
                 report = bytes(device.read(_ENDPOINT, size, window.milliseconds(ANSWER_WINDOW)))
                 elapsed = self._clock.monotonic() - asked
                 if elapsed >= fastest:
                     break
-                stale += 1
+                early += 1
+                self._owed = max(1, self._owed - 1)
                 _log.debug("%s: a report after %.3f s is a stale one: %s", self.label, elapsed, report.hex())
                 if window.passed:
-                    raise SensorTimeout(
-                        f"{self.label} sent only stale reports for {window.seconds:.1f} s{_REPLUG}", self.port
-                    )
+                    raise SensorTimeout(f"{self.label} sent only stale reports{_REPLUG}", self.port)
         except usb.core.USBTimeoutError as error:
-            # Whoever answers early and then not at all has answered us: a faster device than any that is known.
-            self._answers_fast = stale == 1
-            self._unanswered = not stale
+            # Whoever answers early, and then not at all, has answered us: a device faster than any that is known.
+            self._early_only = self._early_only + 1 if early == 1 else 0
             raise SensorTimeout(
                 f"{self.label} did not answer within {window.seconds:.1f} s{_REPLUG}", self.port
             ) from error
-        self._answers_fast = elapsed < FASTEST_ANSWER
-        if self._unanswered:
-            # This may be the late answer to the request before; then our own is still to come.
-            self._unanswered = False
-            with suppress(usb.core.USBTimeoutError):
-                report = bytes(device.read(_ENDPOINT, size, deadline.milliseconds(_SECOND_ANSWER)))
+        if elapsed >= FASTEST_ANSWER:
+            self._early_only = 0
+        self._owed -= 1
         return report
 
     # ---------------------------------------------------------------- open and close
@@ -312,7 +318,13 @@ class UsbRh:
 
     def _reset(self, device: usb.core.Device, deadline: Deadline) -> None:
         device.reset()  # pyusb lets go of the interface for it
+        self._owed = 0
         self._claim(device, deadline)
+
+    def _forget(self, device: usb.core.Device, deadline: Deadline) -> None:
+        """Reset a sensor that still owes an answer, so that nobody takes it for the answer to a request of his own."""
+        if self._owed and deadline.remaining() >= _RESET_TIME:
+            self._reset(device, deadline)
 
     def _lock_heater(self, device: usb.core.Device) -> NodeLock | None:
         if self.simulated:

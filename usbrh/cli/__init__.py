@@ -20,6 +20,9 @@ from usbrh.errors import UsbrhError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "list": ("sensors", "list_", "Show the sensors that are plugged in."),
     "read": ("sensors", "read", "Read each sensor once."),
+    "led": ("controls", "led", "Switch an LED."),
+    "heater": ("controls", "heater", "Switch the heater, or test the sensor with it."),
+    "release": ("controls", "release", "Give a sensor back to the kernel's HID driver."),
     "log": ("log", "log", "Write readings to a file, again and again."),
     "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
     "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),

@@ -1,45 +1,53 @@
-"""What every command shares: the global options, which stand before or after the command."""
+"""What every command shares: the global options, which stand before or after the command.
 
-import logging
+Imported by each start of ``usbrh``: what is heavy is imported where it is used.
+"""
+
 import os
 import sys
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from usbrh.config import Config, load
+if TYPE_CHECKING:
+    from usbrh.config import Config
 
 
-@dataclass
 class Context:
-    """``ctx.obj`` of all commands (``click.make_pass_decorator`` as ``pass_context`` below)."""
+    """``ctx.obj`` of all commands."""
 
-    config_path: Path | None = None
-    debug: bool = False
-    allow_simulated: bool = False
+    def __init__(self) -> None:
+        self.config_path: str | None = None
+        self.debug = False
+        self.allow_simulated = False
 
     @cached_property
-    def config(self) -> Config:
+    def config(self) -> "Config":
         """The configuration, read when a command first needs it.
 
         Raises:
             ConfigError: it can't be read, or something in it is wrong.
         """
-        return load(self.config_path, os.environ)
+        from pathlib import Path  # noqa: PLC0415
+
+        from usbrh.config import load  # noqa: PLC0415
+
+        return load(Path(self.config_path) if self.config_path else None, os.environ)
 
 
 pass_context = click.make_pass_decorator(Context, ensure=True)
 
 
-def _set_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+def _set_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None:
         ctx.ensure_object(Context).config_path = value
 
 
 def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
+        import logging  # noqa: PLC0415
+
         ctx.ensure_object(Context).debug = True
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(name)s: %(message)s")
 
@@ -59,7 +67,6 @@ def add_global_options(command: click.Command) -> None:
     command.params += [
         click.Option(
             ["--config", "config_path"],
-            type=click.Path(path_type=Path),
             metavar="FILE",
             help="Configuration file.  [default: /etc/usbrh/usbrh.toml]",
             callback=_set_config,

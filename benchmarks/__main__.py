@@ -1,0 +1,77 @@
+"""Prints the speed figures; each is a ratio or a difference measured in this one run, since machines are noisy."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from usbrh.discovery import find, measure_all
+from usbrh.simulator import backend_from_environment
+
+MEASURING = 0.302
+_USBRH = str(Path(sys.executable).parent / "usbrh")
+
+
+@dataclass(frozen=True)
+class Figure:
+    what: str
+    value: float
+    aim: float
+    unit: str
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def command(*words: str, **environment: str) -> Callable[[], object]:
+    return lambda: subprocess.run(words, check=True, capture_output=True, env=os.environ | environment)
+
+
+def interleaved(times: int, *actions: Callable[[], object]) -> list[float]:
+    """The median seconds of each, run in turn so that a slow moment of the machine hits all alike."""
+    for action in actions:
+        action()  # file caches and .pyc
+    rounds = [[seconds(action) for action in actions] for _ in range(times)]
+    return [median(column) for column in zip(*rounds, strict=True)]
+
+
+def start_up() -> list[Figure]:
+    version, click = interleaved(15, command(_USBRH, "--version"), command(sys.executable, "-c", "import click"))
+    return [Figure("usbrh --version ÷ python -c 'import click'", version / click, 1.5, "×")]
+
+
+def one_read() -> list[Figure]:
+    (read,) = interleaved(9, command(_USBRH, "read", USBRH_SIMULATE="1"))
+    return [Figure("usbrh read, over the measuring time", (read - MEASURING) * 1000, 150, "ms")]
+
+
+def in_process() -> list[Figure]:
+    (sensor,) = find(backend=backend_from_environment("1"))
+    sixteen = find(backend=backend_from_environment("16"))
+    one, all_of_them = interleaved(9, sensor.read, lambda: measure_all(sixteen))
+    return [
+        Figure("one reading in process, over the measuring time", (one - MEASURING) * 1000, 5, "ms"),
+        Figure("16 sensors ÷ one sensor", all_of_them / one, 1.2, "×"),
+    ]
+
+
+def main() -> None:
+    missed = 0
+    print(f"{'figure':<55} {'measured':>10} {'aim':>10}")
+    for measure in (start_up, one_read, in_process):
+        for figure in measure():
+            missed += figure.value > figure.aim
+            verdict = "" if figure.value <= figure.aim else "   missed"
+            print(f"{figure.what:<55} {figure.value:>7.2f} {figure.unit:<2} {figure.aim:>7.2f} {figure.unit}{verdict}")
+    sys.exit(missed > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Many readings of a sensor at which random faults strike: ``python -m benchmarks.soak [READINGS]``.
+
+Time is virtual, so that 20,000 readings with all their time-outs take seconds. Each measurement of the virtual sensor
+has ticks of its own; a reading is wrong if its ticks are not those of a measurement that ended after it was asked for.
+The result goes into docs/reliability.md.
+"""
+
+import random
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+
+from benchmarks.document import put
+from usbrh.discovery import find
+from usbrh.errors import SensorError
+from usbrh.simulator import FAULTS, SimulatorBackend, VirtualClock, VirtualUsbRh
+
+DEADLINE = 5.0
+SLACK = 0.02
+"""s past the deadline that a call may take: the last time-out is rounded up to a millisecond."""
+HUMIDITY = 1500
+
+
+@dataclass
+class Soak:
+    """What happened."""
+
+    readings: int = 0
+    right: int = 0
+    wrong: int = 0
+    late: int = 0
+    struck: Counter[str] = field(default_factory=Counter)
+    recovered: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """Errors although no fault was armed, or a single one that strikes once and can be recovered from."""
+
+
+def soak(readings: int, seed: int = 1) -> Soak:
+    """Read ``readings`` times; before each, up to three faults are armed, to strike once, some times, or always."""
+    dice, clock, result = random.Random(seed), VirtualClock(), Soak()
+    model = VirtualUsbRh(clock=clock, ticks=lambda number: (4000 + number % 8000, HUMIDITY))
+    backend = SimulatorBackend([model], clock)
+    for _ in range(readings):
+        armed = dice.sample(list(FAULTS), dice.choice((0, 0, 1, 1, 1, 2, 3)))
+        recoverable = len(armed) <= 1
+        for name in armed:
+            seconds = dice.uniform(0, 8) if name == "late" else dice.choice((0.2, 1.0, 3.0))
+            times = dice.choice((1, 1, 1, 2, 3, None))
+            model.fault(name, times, seconds)
+            # A permission that is refused is refused; a sensor that is away for longer than a try can't be waited for.
+            recoverable &= times == 1 and name != "access_denied" and (name == "late" or seconds <= 1.0)
+        (sensor,) = sensors if (sensors := find(backend=backend, clock=clock)) else (None,)
+        result.readings += 1
+        result.struck.update(armed)
+        measured, started = model.measured, clock.monotonic()
+        if sensor is None:
+            result.errors["not_found"] += 1
+        else:
+            try:
+                ticks = sensor.read(DEADLINE).raw
+            except SensorError as error:
+                result.errors[error.kind] += 1
+                result.lost += recoverable
+            else:
+                asked_for = range(measured, model.measured)
+                right = (
+                    ticks
+                    and ticks.humidity == HUMIDITY
+                    and any(ticks.temperature == 4000 + number % 8000 for number in asked_for)
+                )
+                result.right += bool(right)
+                result.wrong += not right
+                result.recovered += bool(armed)
+        result.late += clock.monotonic() - started > DEADLINE + SLACK
+        model.clear_faults()
+        clock.sleep(dice.choice((0.0, 0.01, 0.2, 0.3, 10.0)))
+        model.plug()
+    return result
+
+
+def main() -> None:
+    result = soak(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    rows = [
+        ("readings asked for", result.readings),
+        ("right values", result.right),
+        ("of them with faults armed", result.recovered),
+        ("errors with a name", sum(result.errors.values())),
+        ("**wrong values**", result.wrong),
+        ("**calls past their deadline**", result.late),
+        ("**errors without a fault, or with one that can be recovered from**", result.lost),
+    ]
+    table = "\n".join(f"| {what} | {number:,} |" for what, number in rows)
+    kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(result.errors.items()))
+    put("docs/reliability.md", "soak", f"| | |\n| --- | ---: |\n{table}\n\nErrors by kind: {kinds}.")
+    print(table)
+    sys.exit(result.wrong + result.late + result.lost > 0)
+
+
+if __name__ == "__main__":
+    main()

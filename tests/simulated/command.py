@@ -1,0 +1,16 @@
+"""Runs the command line as a user does: as a process, with virtual sensors."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+USBRH = Path(sys.executable).parent / "usbrh"
+
+
+def usbrh(*words: str, timeout: float = 30, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The finished process; nothing of the caller's own configuration reaches it."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}
+    return subprocess.run(
+        [USBRH, *words], capture_output=True, text=True, timeout=timeout, check=False, env=clean | environment
+    )

@@ -1,0 +1,151 @@
+"""The command line's contract, with virtual sensors: output, exit statuses, one line for each error."""
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import usbrh as package
+from tests.simulated.command import USBRH, usbrh
+
+CAPTURED = {"temperature": 7169, "humidity": 1246, "reserved": "000241"}
+
+
+def test_help_and_version_never_touch_usb(tmp_path: Path) -> None:
+    # A module that can't be imported stands in for every part of pyusb.
+    (tmp_path / "usb.py").write_text("raise ImportError('pyusb was imported')\n")
+    for words in (["--help"], ["--version"], ["-h"]):
+        done = usbrh(*words, PYTHONPATH=str(tmp_path), USBRH_SIMULATE="1")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: usbrh")
+    assert usbrh("--version").stdout == f"usbrh {package.__version__}\n"
+    assert usbrh("list", PYTHONPATH=str(tmp_path), USBRH_SIMULATE="1").returncode == 1
+
+
+def test_the_captured_exchange() -> None:
+    done = usbrh("read", "--json", USBRH_SIMULATE="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    reading = json.loads(done.stdout)
+    assert reading["raw"] == CAPTURED
+    assert (reading["temperature"], reading["humidity"]) == (31.69, 42.85)
+    assert (reading["dew_point"], reading["absolute_humidity"]) == (17.52, 14.2)
+    assert reading["simulated"] is True
+    assert reading["error"] is None
+    assert (reading["port"], reading["sensor"], reading["model"]) == ("sim-1", "sim-1", "USB-RH")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", reading["time"])
+
+
+def test_list() -> None:
+    done = usbrh("list", "--json", USBRH_SIMULATE="3")
+    assert done.returncode == 0
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["port"], row["model"], row["access"]) for row in rows] == [
+        (f"sim-{number}", "USB-RH", "ok") for number in (1, 2, 3)
+    ]
+    assert all(re.fullmatch(r"\d\d/\d\d/\d\d", row["firmware"]) for row in rows)
+    text = usbrh("list", USBRH_SIMULATE="3")
+    assert text.returncode == 0
+    assert len(text.stdout.splitlines()) == 4
+
+
+def test_several_are_read_at_once_as_json_lines() -> None:
+    started = time.monotonic()
+    done = usbrh("read", "--all", "--json", USBRH_SIMULATE="8")
+    assert time.monotonic() - started < 0.302 * 8
+    assert [json.loads(line)["sensor"] for line in done.stdout.splitlines()] == [f"sim-{n}" for n in range(1, 9)]
+
+
+@pytest.mark.parametrize("selector", ["sim-2", "2"])
+def test_one_of_several(selector: str) -> None:
+    done = usbrh("read", selector, "--format", "{sensor}", USBRH_SIMULATE="3")
+    assert (done.returncode, done.stdout) == (0, "sim-2\n")
+
+
+def test_names_from_the_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "usbrh.toml"
+    config.write_text('[sensor."sim-2"]\nname = "living-room"\ntemperature_offset = -1.5\ncoefficients = "v4"\n')
+    for words in (["--config", str(config), "read", "living-room"], ["read", "living-room", "--config", str(config)]):
+        done = usbrh(*words, "--json", USBRH_SIMULATE="2")
+        assert done.returncode == 0
+        reading = json.loads(done.stdout)
+        assert (reading["sensor"], reading["port"], reading["conversion"]) == ("living-room", "sim-2", "sht1x-v4@5V")
+        assert reading["temperature"] == round(reading["raw"]["temperature"] / 100 - 40.1 - 1.5, 2)
+
+
+def test_csv_has_a_header() -> None:
+    done = usbrh("read", "--csv", USBRH_SIMULATE="2")
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["sensor"] for row in rows] == ["sim-1", "sim-2"]
+    assert rows[0]["temperature"] == "31.69"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["read", "attic"], 3, "no sensor 'attic'"),
+        (["red"], 2, "no such command 'red'"),
+        (["read", "--jsn"], 2, "no such option '--jsn'"),
+        (["read", "--format", "{temp}"], 2, "there is no value 'temp'"),
+        (["read", "--json", "--format", "{time}"], 2, "exclude each other"),
+        (["read", "--config", "/nonexistent/usbrh.toml"], 2, "/nonexistent/usbrh.toml"),
+        (["led", "3", "on", "sim-1"], 2, "neither 1, 2 nor a name"),
+        (["led", "1", "on"], 2, "several sensors"),
+        (["heater", "on", "sim-1", "--seconds", "181"], 2, "181"),
+    ],
+)
+def test_bad_input_is_one_line(words: list[str], status: int, says: str) -> None:
+    done = usbrh(*words, USBRH_SIMULATE="2")
+    assert (done.returncode, done.stdout) == (status, "")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_sensor_is_3() -> None:
+    assert usbrh("read", USBRH_SIMULATE="0").returncode == 3
+
+
+def test_a_failing_sensor_does_not_hide_the_others(tmp_path: Path) -> None:
+    script = tmp_path / "sensors.toml"
+    script.write_text('[[sensor]]\nfaults = [{ fault = "all_ff" }]\n[[sensor]]\n')
+    done = usbrh("read", "--json", USBRH_SIMULATE=str(script))
+    broken, whole = (json.loads(line) for line in done.stdout.splitlines())
+    assert done.returncode == 1
+    assert broken["state"] == "bad_report"
+    assert broken["error"]
+    assert broken["temperature"] is None
+    assert whole["temperature"] is not None
+    assert done.stderr == f"usbrh: {broken['error']}\n"
+    done = usbrh("read", "--format", "N:{temperature}:{humidity}", "sim-1", USBRH_SIMULATE=str(script))
+    assert done.stdout == "N:U:U\n"
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_heater_command_ends_at_once(end: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [USBRH, "heater", "on", "sim-1", "--seconds", "60"],
+        env={"USBRH_SIMULATE": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr
+        assert "is on for 60 s" in process.stderr.readline()
+        process.send_signal(end)
+        assert process.wait(3) == 128 + end
+
+
+def test_whoever_stops_reading_gets_no_traceback() -> None:
+    done = subprocess.run(
+        f"{USBRH} read --json | true",
+        shell=True,
+        env={"USBRH_SIMULATE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
