@@ -110,6 +110,8 @@ class UsbRh:
         self._supply = supply
         self._owed = 0
         """Requests made that were not answered, and whose answers may still come."""
+        self._silent = False
+        """A request was not answered at all since the last reset or good answer."""
         self._early_only = 0
         """How often in a row one early report was all that came."""
         self._heater_on = False
@@ -250,13 +252,16 @@ class UsbRh:
                     raise SensorTimeout(f"{self.label} sent only stale reports{_REPLUG}", self.port)
         except usb.core.USBTimeoutError as error:
             # Whoever answers early, and then not at all, has answered us: a device faster than any that is known.
-            self._early_only = self._early_only + 1 if early == 1 else 0
+            # But after a request without any answer it may be a slow one, always behind.
+            self._silent |= not early
+            self._early_only = self._early_only + 1 if early == 1 and not self._silent else 0
             raise SensorTimeout(
                 f"{self.label} did not answer within {window.seconds:.1f} s{_REPLUG}", self.port
             ) from error
         if elapsed >= FASTEST_ANSWER:
             self._early_only = 0
         self._owed -= 1
+        self._silent = False
         return report
 
     # ---------------------------------------------------------------- open and close
@@ -318,7 +323,7 @@ class UsbRh:
 
     def _reset(self, device: usb.core.Device, deadline: Deadline) -> None:
         device.reset()  # pyusb lets go of the interface for it
-        self._owed = 0
+        self._owed, self._silent = 0, False
         self._claim(device, deadline)
 
     def _forget(self, device: usb.core.Device, deadline: Deadline) -> None:

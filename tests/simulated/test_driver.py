@@ -5,6 +5,7 @@ own: an answer is right only if it was measured after it was asked for.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -75,12 +76,17 @@ def test_every_transfer_is_given_a_time_out_within_the_deadline(bench: Bench) ->
 def test_the_kernel_driver_is_detached_once_and_no_transfer_is_cancelled(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    detached = []
-    detach = bench.backend.detach_kernel_driver
-    monkeypatch.setattr(bench.backend, "detach_kernel_driver", lambda *a: (detached.append(a), detach(*a)))
+    detached = 0
+
+    def detach(handle: Any, interface: int) -> None:
+        nonlocal detached
+        detached += 1
+        SimulatorBackend.detach_kernel_driver(bench.backend, handle, interface)
+
+    monkeypatch.setattr(bench.backend, "detach_kernel_driver", detach)
     for _ in range(10):
         bench.read()
-    assert len(detached) == 1
+    assert detached == 1
     assert len(bench.backend.transfers) == 2 * 10 + 1  # and one that makes sure that the heater is off
 
 
@@ -248,12 +254,10 @@ def test_calibration_is_applied_after_conversion_and_stays_in_range(bench: Bench
 
 
 def test_readings_with_the_heater_on_are_marked_and_the_heater_ends(bench: Bench) -> None:
-    bench.sensor.set_heater(True)
-    assert bench.model.heater
-    assert bench.sensor.read().heater
-    bench.sensor.set_heater(False)
-    assert not bench.model.heater
-    assert not bench.sensor.read().heater
+    for on in (True, False):
+        bench.sensor.set_heater(on)
+        assert bench.model.heater is on
+        assert bench.sensor.read().heater is on
 
 
 def test_a_heater_that_was_left_on_is_switched_off_by_the_next_to_open_the_sensor(bench: Bench) -> None:

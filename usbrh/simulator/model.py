@@ -289,7 +289,6 @@ class VirtualUsbRh:
             case "read_io_error":
                 self._at(done, lambda at: self._reports.append(TransferError(errno.EIO)))
             case "late":
-                self._busy_until += seconds or 0.0  # it measures for one request at a time
                 self._at(done, lambda at: self._later(at + (seconds or 0.0), self._report(at)))
             case "duplicate":
                 self._at(done, lambda at: self._reports.extend([self._report(at)] * 2))
