@@ -494,7 +494,7 @@ def test_quit_ends_it_cleanly() -> None:
     with Command() as command:
         output, words = command.process.communicate(b"quit\n", 10)
         assert (command.process.returncode, output) == (0, b"")
-        assert b"usbip --tcp-port " in words
+        assert b"sim-1: sudo usbip --tcp-port " in words
         assert b"attach -r 127.0.0.1 -b 1-1\n" in words
 
 

@@ -57,8 +57,9 @@ async def _serve(models: list[VirtualUsbRh], host: str, port: int) -> None:
             f"can't listen on {host}:{port}: {error.strerror}; choose another place with --listen ADDRESS:PORT"
         ) from error
     host, port = server.address
+    usbip = "usbip" if port == PORT else f"usbip --tcp-port {port}"
     for model in models:
-        click.echo(f"{model.name}: usbip --tcp-port {port} attach -r {host} -b {busid(model.number)}", err=True)
+        click.echo(f"{model.name}: sudo {usbip} attach -r {host} -b {busid(model.number)}", err=True)
     click.echo(json.dumps({"ok": True, "host": host, "port": port, "sensors": [status(model) for model in models]}))
     by_name = {model.name: model for model in models}
     lines = _stdin_lines()

@@ -1,0 +1,47 @@
+"""docs/simulator.md says what is there."""
+
+import re
+from pathlib import Path
+
+import usb.core
+
+from usbrh.simulator import script
+from usbrh.simulator.commands import execute
+from usbrh.simulator.faults import FAULTS
+from usbrh.simulator.model import VirtualUsbRh
+
+TEXT = Path(__file__).parents[2].joinpath("docs", "simulator.md").read_text("utf-8")
+
+
+def blocks() -> list[str]:
+    """The indented examples."""
+    found = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", TEXT, re.MULTILINE)
+    return ["\n".join(line.removeprefix("    ") for line in block.strip("\n").splitlines()) for block in found]
+
+
+def test_table_lists_every_fault_as_it_is() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXT, re.MULTILINE))
+    assert list(rows) == list(FAULTS)
+    assert all(rows[name].startswith(fault.says) for name, fault in FAULTS.items())
+
+
+def test_example_of_a_file_is_right(tmp_path: Path) -> None:
+    (example,) = (block for block in blocks() if block.startswith("[sensor"))
+    (tmp_path / "sensors.toml").write_text(example)
+    (model,) = script.models(str(tmp_path / "sensors.toml"))
+    assert (model.measuring, model.faults) == (0.45, {"late": 3})
+
+
+def test_command_lines_are_right() -> None:
+    (example,) = (block for block in blocks() if block.startswith("sim-1 ticks"))
+    models = {"sim-1": VirtualUsbRh(1)}
+    *lines, last = example.splitlines()
+    assert [execute(line, models)["ok"] for line in lines] == [True] * 6
+    assert last == "quit"
+
+
+def test_python_example_runs() -> None:
+    (example,) = (block for block in blocks() if block.startswith("import usb.core"))
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert isinstance(names["device"], usb.core.Device)
