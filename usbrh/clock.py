@@ -45,6 +45,10 @@ class Deadline:
         """Seconds left, never below 0."""
         return max(0.0, self._end - self.clock.monotonic())
 
+    def shorten(self, seconds: float) -> None:
+        """Make it end ``seconds`` from now at the latest; for whoever has to stop early."""
+        self._end = min(self._end, self.clock.monotonic() + seconds)
+
     @property
     def passed(self) -> bool:
         return self.remaining() <= 0.0

@@ -241,6 +241,20 @@ class Journal:
 
         return self._run(work)
 
+    def virtual_waits(self, destination: str) -> bool:
+        """Whether a virtual reading waits for ``destination``, or was refused there."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM reading WHERE simulated AND id > ?1) OR EXISTS (SELECT 1 FROM held"
+            " JOIN reading ON reading.id = held.reading WHERE simulated AND destination = ?2"
+            " AND state IN ('waiting', 'refused'))"
+        )
+
+        def work(db: sqlite3.Connection) -> bool:
+            here = _place(db, destination)
+            return bool(db.execute(query, (here.position, here.id)).fetchone()[0])
+
+        return self._run(work)
+
     def mark(self, destination: str, delivered: Iterable[int], refused: Mapping[int, str] | None = None) -> None:
         """Settle readings at ``destination``: ``delivered`` ids, and ``refused`` ids with the likely reason.
 
@@ -324,10 +338,13 @@ class Journal:
         def work(db: sqlite3.Connection) -> Status:
             count, oldest, newest = db.execute("SELECT count(*), min(time_ns), max(time_ns) FROM reading").fetchone()
             size = sum(file.stat().st_size for file in (self.path, companions(self.path)[0]) if file.exists())
-            standing = [_standing(db, place) for place in places(db) if not place.gone]
-            return Status(self.path, count, oldest, newest, size, standing)
+            return Status(self.path, count, oldest, newest, size, _standings(db))
 
         return self._run(work)
+
+    def standings(self) -> list[DestinationStatus]:
+        """How each destination stands; quick, whatever is kept."""
+        return self._run(_standings)
 
 
 def _place(db: sqlite3.Connection, text: str) -> Place:
@@ -454,6 +471,10 @@ def _refusals(db: sqlite3.Connection, place: Place) -> list[Refusal]:
         (place.id,),
     )
     return [Refusal(*row) for row in rows]
+
+
+def _standings(db: sqlite3.Connection) -> list[DestinationStatus]:
+    return [_standing(db, place) for place in places(db) if not place.gone]
 
 
 def _standing(db: sqlite3.Connection, place: Place) -> DestinationStatus:

@@ -25,6 +25,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "release": ("controls", "release", "Give a sensor back to the kernel's HID driver."),
     "log": ("log", "log", "Write readings to a file, again and again."),
     "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
+    "send": ("run", "send", "Read all sensors once, and deliver what waits in the journal."),
+    "run": ("run", "run", "Be the bridge: read and deliver again and again."),
+    "journal": ("journal", "journal", "What waits for Zabbix, what was refused, all readings."),
     "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),
     "simulate": ("simulate", "simulate", "Serve virtual sensors to a real kernel."),
 }

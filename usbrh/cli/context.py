@@ -24,7 +24,11 @@ class Context:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration, read when a command first needs it.
+        """The configuration, read when a command first needs it. Raises as ``load``."""
+        return self.load()
+
+    def load(self) -> "Config":
+        """The configuration as it is now.
 
         Raises:
             ConfigError: it can't be read, or something in it is wrong.

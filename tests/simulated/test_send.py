@@ -1,0 +1,299 @@
+"""``usbrh send`` and ``usbrh journal`` as processes, with virtual sensors and the stand-in for the server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from usbrh.zabbix.standin import StandIn
+
+USBRH = [sys.executable, "-m", "usbrh"]
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        yield server
+
+
+class House:
+    """An environment with virtual sensors, a server and a journal."""
+
+    def __init__(self, directory: Path, servers: str, sensors: str = "2") -> None:
+        self.journal = directory / "journal.db"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("USBRH")},
+            "USBRH_SIMULATE": sensors,
+            "USBRH_ZABBIX_SERVERS": servers,
+            "USBRH_ZABBIX_HOST": "pc",
+            "USBRH_JOURNAL_PATH": str(self.journal),
+            "USBRH_ALLOW_SIMULATED": "1",
+        }
+
+    def usbrh(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*USBRH, *arguments],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*USBRH, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def exported(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
+
+
+@pytest.fixture
+def house(tmp_path: Path, server: StandIn) -> House:
+    return House(tmp_path, server.address)
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def keys(server: StandIn) -> list[str]:
+    return [value.key for value in server.values]
+
+
+def test_send_brings_every_reading_to_the_server(house: House, server: StandIn) -> None:
+    done = house.usbrh("send", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert keys(server) == ["usbrh.discovery", "usbrh.get[sim-1]", "usbrh.get[sim-2]", "usbrh.bridge"]
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [json.loads(value.value) for value in server.values[1:3]] == told
+    assert json.loads(server.values[0].value) == [
+        {"{#SENSOR}": f"sim-{number}", "{#PORT}": f"sim-{number}", "{#MODEL}": "USB-RH"} for number in (1, 2)
+    ]
+    state = json.loads(server.values[3].value)
+    assert (state["sensors"], state["readings"], state["failed"], state["waiting"]) == (2, 2, 0, 0)
+    assert {value.host for value in server.values} == {"pc"}
+
+
+def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
+    house = House(tmp_path, closed_port())
+    done = house.usbrh("send")
+    assert done.returncode == 6
+    assert "no connection: connection refused; what waits stays in the journal" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    house.usbrh("send")
+    status = json.loads(house.usbrh("journal", "status", "--json").stdout)
+    assert status["destinations"][0]["waiting"] == 4
+    with StandIn() as server:  # the right address this time: a new destination
+        done = house.usbrh("journal", "flush", USBRH_ZABBIX_SERVERS=server.address)
+        assert (done.returncode, done.stdout) == (0, f"{server.address}: 4 delivered\n")
+        assert "left the configuration: 4 readings that waited for it are dropped" in done.stderr
+        assert [json.loads(value.value)["time"] for value in server.values] == [
+            each["time"] for each in house.exported()
+        ]
+
+
+def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, server: StandIn) -> None:
+    down = closed_port()
+    house = House(tmp_path, f"{down},{server.address}")
+    assert house.usbrh("send").returncode == 6
+    assert keys(server).count("usbrh.get[sim-1]") == 1
+    for each in house.exported():
+        assert each["destinations"] == {down: "waiting", server.address: "delivered"}
+
+
+def test_refused_values_are_seven_and_told_with_a_reason(house: House, server: StandIn) -> None:
+    server.refuse = lambda value: value.key == "usbrh.get[sim-2]"
+    done = house.usbrh("send")
+    assert done.returncode == 7
+    assert "refused 1 readings; usbrh journal status" in done.stderr
+    status = house.usbrh("journal", "status").stdout
+    assert 'sim-2: 1 refused: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
+    assert [each["destinations"] for each in house.exported()] == [
+        {server.address: "delivered"},
+        {server.address: "refused"},
+    ]
+    server.refuse = lambda value: False
+    assert house.usbrh("journal", "flush").returncode == 0
+    assert {state for each in house.exported() for state in dict(each["destinations"]).values()} == {"delivered"}  # type: ignore[call-overload]
+
+
+def test_refused_states_are_only_a_warning(house: House, server: StandIn) -> None:
+    server.refuse = lambda value: not value.key.startswith("usbrh.get")
+    done = house.usbrh("send")
+    assert done.returncode == 0
+    assert "does not take usbrh.discovery" in done.stderr
+    assert "does not take usbrh.bridge" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("send",), ("run",), ("journal", "flush")])
+def test_virtual_readings_leave_only_when_allowed(house: House, server: StandIn, command: tuple[str, ...]) -> None:
+    if command[-1] == "flush":
+        house.usbrh("send", USBRH_ZABBIX_SERVERS=closed_port())
+    done = house.usbrh(*command, USBRH_ALLOW_SIMULATED="")
+    assert done.returncode == 2
+    assert "--allow-simulated" in done.stderr
+    assert server.requests == []
+    if command[-1] != "run":
+        assert house.usbrh(*command, "--allow-simulated", USBRH_ALLOW_SIMULATED="").returncode == 0
+
+
+def test_no_server_and_no_host_are_said(house: House) -> None:
+    for name in ("SERVERS", "HOST"):
+        done = house.usbrh("send", **{f"USBRH_ZABBIX_{name}": ""})
+        assert done.returncode == 2
+        assert f"USBRH_ZABBIX_{name}" in done.stderr
+
+
+def test_no_sensor_is_three_and_the_rest_is_delivered(house: House, server: StandIn) -> None:
+    house.usbrh("send", USBRH_ZABBIX_SERVERS=closed_port())
+    done = house.usbrh("send", USBRH_SIMULATE="0")
+    assert done.returncode == 3
+    assert "no sensor" in done.stderr
+    assert keys(server).count("usbrh.get[sim-1]") == 1
+
+
+def test_a_configured_sensor_that_is_not_there_is_a_failed_reading(
+    house: House, server: StandIn, tmp_path: Path
+) -> None:
+    config = tmp_path / "usbrh.toml"
+    config.write_text('[sensor."sim-1"]\nname = "attic"\n[sensor."sim-9"]\nname = "cellar"\n[sensor."1-1.4"]\n')
+    done = house.usbrh("send", "--json", "--config", str(config))
+    assert done.returncode == 3
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["sensor"], each["state"]) for each in told] == [
+        ("attic", "ok"),
+        ("sim-2", "ok"),
+        ("cellar", "not_found"),
+    ]
+    assert keys(server)[1:4] == ["usbrh.get[attic]", "usbrh.get[sim-2]", "usbrh.get[cellar]"]
+    assert "cellar" in server.values[0].value
+
+
+@pytest.mark.parametrize("spoil", ["directory", "file"])
+def test_a_journal_that_can_not_be_used_is_said_and_the_reading_is_delivered(
+    house: House, server: StandIn, spoil: str
+) -> None:
+    if spoil == "directory":
+        house.journal.mkdir()
+    else:
+        house.environment["USBRH_JOURNAL_PATH"] = "/proc/nowhere/journal.db"
+    done = house.usbrh("send")
+    assert done.returncode == 1
+    assert "can't be used" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert keys(server) == ["usbrh.discovery", "usbrh.get[sim-1]", "usbrh.get[sim-2]", "usbrh.bridge"]
+
+
+def test_looking_at_a_journal_does_not_make_one(house: House) -> None:
+    for command in ("status", "export"):
+        done = house.usbrh("journal", command)
+        assert done.returncode == 1
+        assert "there is no journal at" in done.stderr
+    assert not house.journal.exists()
+
+
+def test_export_as_csv(house: House, server: StandIn) -> None:
+    house.usbrh("send")
+    header, first, second = house.usbrh("journal", "export").stdout.splitlines()
+    assert header.startswith("time,sensor,port")
+    assert header.endswith(f",{server.address}")
+    assert first.endswith(",ok,,delivered")
+    assert ",sim-2,sim-2,USB-RH," in second
+
+
+def test_send_ends_in_time_when_nobody_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        house = House(tmp_path, f"127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert house.usbrh("send", USBRH_ZABBIX_TIMEOUT="2s").returncode == 6
+        assert time.monotonic() - started < 10
+
+
+def wait_for(condition: object, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_run_measures_delivers_and_ends_with_sigterm(house: House, server: StandIn) -> None:
+    service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: "usbrh.bridge" in keys(server))
+    wait_for(lambda: keys(server).count("usbrh.get[sim-2]") >= 2)
+    service.send_signal(signal.SIGTERM)
+    _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0
+    assert "Traceback" not in errors
+    delivered = [value for value in server.values if value.key.startswith("usbrh.get")]
+    assert [json.loads(value.value)["time"] for value in delivered] == [each["time"] for each in house.exported()]
+    moments = sorted({value.clock for value in delivered if value.key == "usbrh.get[sim-1]"})
+    assert moments[1] % 5 <= 1  # aligned; the first is not
+
+
+def test_run_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
+    address = closed_port()
+    house = House(tmp_path, address)
+    service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: house.journal.exists() and len(house.exported()) >= 2)
+    with StandIn(port=int(address.rpartition(":")[2])) as server:
+        wait_for(lambda: "usbrh.get[sim-2]" in keys(server))
+        service.send_signal(signal.SIGTERM)
+        _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0
+    assert "readings wait in the journal" in errors
+    assert f"{address}: delivered again" in errors
+
+
+def test_run_ends_with_sigterm_though_the_server_is_down(tmp_path: Path) -> None:
+    house = House(tmp_path, closed_port())
+    service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: house.journal.exists() and len(house.exported()) >= 2)
+    service.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    service.communicate(timeout=20)
+    assert service.returncode == 0
+    assert time.monotonic() - started < 12
+
+
+def test_sighup_reads_the_configuration_again(house: House, server: StandIn, tmp_path: Path) -> None:
+    config = tmp_path / "usbrh.toml"
+    config.write_text('[bridge]\ninterval = "5s"\n')
+    notify = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(notify))
+        said: list[str] = []
+        listener = threading.Thread(target=lambda: said.extend(iter(lambda: manager.recv(1000).decode(), "end")))
+        listener.start()
+        service = house.start("run", "--config", str(config), NOTIFY_SOCKET=str(notify), WATCHDOG_USEC="6000000")
+        wait_for(lambda: "usbrh.get[sim-1]" in keys(server))
+        config.write_text('[bridge]\ninterval = "5s"\n[sensor."sim-1"]\nname = "attic"\n')
+        service.send_signal(signal.SIGHUP)
+        wait_for(lambda: "usbrh.get[attic]" in keys(server))
+        config.write_text("nonsense")
+        service.send_signal(signal.SIGHUP)
+        count = len(server.values)
+        wait_for(lambda: "usbrh.get[attic]" in keys(server)[count:])
+        service.send_signal(signal.SIGTERM)
+        _, errors = service.communicate(timeout=20)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"end", str(notify))
+        listener.join()
+    assert service.returncode == 0
+    assert "the old configuration stays" in errors
+    assert said[0] == "READY=1"
+    assert any(each.startswith("RELOADING=1\nMONOTONIC_USEC=") for each in said)
+    assert said.count("READY=1") == 3
+    assert any("WATCHDOG=1" in each for each in said)
+    assert "STATUS=2 of 2 sensors measured\nWATCHDOG=1" in said
+    assert said[-1].startswith("STOPPING=1")

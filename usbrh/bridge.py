@@ -1,0 +1,318 @@
+"""Measure, put into the journal, deliver: once (``usbrh send``) or for ever (``usbrh run``)."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.config import Config
+from usbrh.courier import Courier
+from usbrh.delivery import Delivered, Delivery
+from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError
+from usbrh.journal import Journal
+from usbrh.measuring import Counts, Rounds
+from usbrh.notify import Notifier
+from usbrh.reading import Reading
+from usbrh.schedule import Schedule
+from usbrh.zabbix.address import parse_destinations
+from usbrh.zabbix.sender import Sender
+
+log = logging.getLogger(__name__)
+
+SEND_SECONDS = 25.0
+"""For a whole ``usbrh send``."""
+FLUSH_SECONDS = 3600.0
+"""For a whole ``usbrh journal flush``: a week of readings, and much more."""
+STOP_SECONDS = 10.0
+"""For what is still delivered after SIGTERM."""
+DISCOVERY_INTERVAL = 600.0
+"""s after which ``usbrh.discovery`` is sent again unchanged, lest Zabbix takes the sensors for lost."""
+UNSAVED = 10_000
+"""Readings kept in memory for the journal while it can't be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One destination and what reaches it."""
+
+    destination: str
+    """Its text in the configuration."""
+    sender: Sender
+    host: str
+    """Technical name of the host in Zabbix."""
+
+
+def routes(config: Config) -> list[Route]:
+    """Where readings go.
+
+    Raises:
+        ConfigError: nowhere, or the configuration of a destination is wrong.
+    """
+    settings = config.zabbix
+    if not settings.servers:
+        raise ConfigError("no Zabbix server is configured; set servers in [zabbix], or USBRH_ZABBIX_SERVERS")
+    if not settings.host:
+        raise ConfigError("no Zabbix host is configured; set host in [zabbix], or USBRH_ZABBIX_HOST")
+    host = settings.host
+    return [Route(each.text, Sender(each, settings), host) for each in parse_destinations(settings.servers)]
+
+
+def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK) -> Journal:
+    """The journal of the configuration. Raises nothing: it is opened when it is first used."""
+    return Journal(config.journal.path, config.journal.keep, config.journal.max_waiting, clock)
+
+
+def refuse_simulated(simulated: bool, allowed: bool) -> None:
+    """Hold virtual readings back from real servers.
+
+    Raises:
+        ConfigError: there are some, and they are not allowed.
+    """
+    if simulated and not allowed:
+        raise ConfigError("these sensors are virtual, nothing is sent; let them through with --allow-simulated")
+
+
+@dataclass
+class Sent:
+    """What one ``send`` came to."""
+
+    readings: list[Reading]
+    results: dict[str, Delivered] = field(default_factory=dict)
+    """By destination."""
+    journal_error: JournalError | None = None
+    problem: UsbrhError | None = None
+    """Why nothing was measured."""
+
+
+def send_once(
+    config: Config,
+    *,
+    allow_simulated: bool,
+    tell: Callable[[Reading], None] = lambda reading: None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Sent:
+    """Measure all sensors, put the readings into the journal, and deliver what waits; within ``SEND_SECONDS``.
+
+    ``tell`` gets each reading once it is safe.
+
+    Raises:
+        ConfigError: nothing was done.
+    """
+    deadline = Deadline(SEND_SECONDS, clock)
+    ways = routes(config)
+    rounds = Rounds(config, clock)
+    rounds.look()
+    if isinstance(rounds.problem, ConfigError):
+        raise rounds.problem
+    refuse_simulated(rounds.simulated, allow_simulated)
+    sent = Sent(rounds.measure(), problem=rounds.problem)
+    if not rounds.sensors and sent.problem is None:
+        sent.problem = SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1")
+    with open_journal(config, clock) as journal:
+        try:
+            journal.sync_destinations([way.destination for way in ways])
+            journal.add(sent.readings)
+        except JournalError as error:
+            sent.journal_error = error
+        for reading in sent.readings:
+            tell(reading)
+
+        def bring(delivery: Delivery) -> Delivered:
+            return _bring(delivery, sent, rounds, journal, deadline)
+
+        sent.results = _at_once(ways, journal, bring, allow_simulated, clock)
+    return sent
+
+
+def flush(
+    config: Config, journal: Journal, *, allow_simulated: bool, clock: Clock = SYSTEM_CLOCK
+) -> dict[str, Delivered]:
+    """Deliver what waits in the journal and try again what was refused; what it came to, by destination.
+
+    Raises:
+        ConfigError: a destination is configured wrongly, or virtual readings wait that may not leave.
+        JournalError: the journal can't be used.
+    """
+    ways = routes(config)
+    journal.sync_destinations([way.destination for way in ways])
+    refuse_simulated(any(journal.virtual_waits(way.destination) for way in ways), allow_simulated)
+    endless = Deadline(FLUSH_SECONDS, clock)
+    return _at_once(ways, journal, lambda delivery: delivery.deliver(endless, retry=True), allow_simulated, clock)
+
+
+def _at_once(
+    ways: Sequence[Route],
+    journal: Journal,
+    bring: Callable[[Delivery], Delivered],
+    allow_simulated: bool,
+    clock: Clock,
+) -> dict[str, Delivered]:
+    """``bring`` for all destinations at the same time: one that is down does not hold up another."""
+    deliveries = [_delivery(way, journal, allow_simulated, clock) for way in ways]
+    with ThreadPoolExecutor(max_workers=len(ways)) as pool:
+        results = list(pool.map(bring, deliveries))
+    return {way.destination: result for way, result in zip(ways, results, strict=True)}
+
+
+def _delivery(way: Route, journal: Journal, allow_simulated: bool, clock: Clock) -> Delivery:
+    return Delivery(journal, way.destination, way.sender, way.host, allow_simulated=allow_simulated, clock=clock)
+
+
+def _bring(delivery: Delivery, sent: Sent, rounds: Rounds, journal: Journal, deadline: Deadline) -> Delivered:
+    """All that one destination gets from one ``send``."""
+    try:
+        delivery.send_state("usbrh.discovery", rounds.discovery(), deadline)
+        if sent.journal_error is None:
+            result = delivery.deliver(deadline, retry=True)
+        else:
+            result = delivery.send_directly(sent.readings, deadline)
+        if result.error is None:
+            delivery.send_state("usbrh.bridge", bridge_state(rounds, journal), deadline)
+    except UsbrhError as error:
+        return Delivered(error=error)
+    return result
+
+
+def bridge_state(rounds: Rounds, journal: Journal) -> str:
+    """The value of ``usbrh.bridge`` now."""
+    try:
+        return rounds.state(journal.standings())
+    except JournalError as error:
+        return rounds.state(None, str(error))
+
+
+class Bridge:
+    """The service with one configuration; ``stop`` and ``reload`` may be called from signal handlers."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        allow_simulated: bool,
+        counts: Counts | None = None,
+        notifier: Notifier | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        chance: random.Random | None = None,
+    ) -> None:
+        """Raises ConfigError: a destination is configured wrongly, or none."""
+        self.rounds = Rounds(config, clock, counts)
+        self._config = config
+        self._allow_simulated = allow_simulated
+        self._notifier = notifier or Notifier()
+        self._clock = clock
+        self._journal = open_journal(config, clock)
+        self._unsaved: list[Reading] = []
+        self._journal_problem = ""
+        self._wake = threading.Event()
+        self._ended = False
+        self._discovery = ""
+        self._discovery_at = 0.0
+        delay = (chance or random.Random()).uniform(0, config.bridge.jitter)  # noqa: S311
+        self._schedule = Schedule(config.bridge.interval, clock, align=config.bridge.align, delay=delay)
+        self._couriers = [self._courier(way) for way in routes(config)]
+
+    def end(self) -> None:
+        """Let ``run`` come to its end soon."""
+        self._ended = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Measure and deliver until ``end`` is called; then deliver what can be delivered in ``STOP_SECONDS``.
+
+        Raises:
+            ConfigError: the sensors are virtual, and that is not allowed.
+        """
+        self.rounds.look()
+        if isinstance(self.rounds.problem, ConfigError):
+            raise self.rounds.problem
+        refuse_simulated(self.rounds.simulated, self._allow_simulated)
+        try:
+            self._save([])
+            for courier in self._couriers:
+                courier.start()
+            self._notifier.send("READY=1")
+            while not self._ended:
+                self._round()
+                self._wait(self._schedule.next())
+            self._notifier.send("STOPPING=1", "STATUS=delivering what still waits")
+        finally:
+            self._stop()
+
+    def _courier(self, way: Route) -> Courier:
+        delivery = _delivery(way, self._journal, self._allow_simulated, self._clock)
+        return Courier(delivery, lambda: bridge_state(self.rounds, self._journal), self._clock)
+
+    def _round(self) -> None:
+        readings = self.rounds.measure()
+        refuse_simulated(self.rounds.simulated, self._allow_simulated)
+        unsaved = self._save(readings)
+        discovery = self.rounds.discovery()
+        now = self._clock.monotonic()
+        renew = discovery != self._discovery or now - self._discovery_at >= DISCOVERY_INTERVAL
+        if renew:
+            self._discovery, self._discovery_at = discovery, now
+        for courier in self._couriers:
+            if renew:
+                courier.new_discovery(discovery)
+            courier.new_readings(unsaved)
+        self._tell(readings)
+
+    def _save(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Put them into the journal; the ones given back could not be, and are kept for the next time."""
+
+        def work() -> None:
+            self._journal.sync_destinations([courier.destination for courier in self._couriers])
+            self._journal.add([*self._unsaved, *readings])
+
+        if self._in_journal(work):
+            self._unsaved.clear()
+            return []
+        self._unsaved += readings
+        if len(self._unsaved) > UNSAVED:
+            lost = len(self._unsaved) - UNSAVED
+            del self._unsaved[:lost]
+            log.error("%d readings are in memory only, the oldest are given up", UNSAVED)
+        return readings
+
+    def _in_journal(self, work: Callable[[], Any]) -> bool:
+        """Whether ``work`` could be done; a problem is logged when it begins and when it ends."""
+        try:
+            work()
+        except JournalError as error:
+            if str(error) != self._journal_problem:
+                log.error("%s; readings are delivered without it meanwhile", error)  # noqa: TRY400 - said in a line
+            self._journal_problem = str(error)
+            return False
+        if self._journal_problem:
+            log.warning("the journal can be used again; %d readings from memory went into it", len(self._unsaved))
+            self._journal_problem = ""
+        return True
+
+    def _wait(self, moment: float) -> None:
+        """Until ``moment`` or the end, petting the watchdog meanwhile."""
+        pet = (self._notifier.watchdog or 60.0) / 3
+        while not self._ended and (left := moment - self._clock.monotonic()) > 0:
+            for courier in self._couriers:
+                if courier.broken:
+                    raise courier.broken
+            if self._notifier.watchdog:
+                self._notifier.send("WATCHDOG=1")
+            self._wake.wait(min(left, pet))
+
+    def _tell(self, readings: Sequence[Reading]) -> None:
+        good = sum(reading.error is None for reading in readings)
+        trouble = [f"{courier.destination}: {courier.error}" for courier in self._couriers if courier.error]
+        words = f"{good} of {len(readings)} sensors measured" + "".join(f"; {each}" for each in trouble)
+        self._notifier.send(f"STATUS={words}", "WATCHDOG=1")
+
+    def _stop(self) -> None:
+        deadline = Deadline(STOP_SECONDS, self._clock)
+        for courier in self._couriers:
+            courier.stop(STOP_SECONDS)
+        for courier in self._couriers:
+            courier.join(deadline.remaining() + 1)
+        self._journal.close()

@@ -1,0 +1,121 @@
+"""``usbrh journal``: what waits, what was refused, and everything that was measured."""
+
+import json
+import logging
+from typing import Any
+
+import click
+
+from usbrh import bridge
+from usbrh.cli import output
+from usbrh.cli.context import Context, pass_context
+from usbrh.cli.run import deliveries, log_to_stderr
+from usbrh.errors import UsbrhError
+from usbrh.journal import DestinationStatus, Status
+from usbrh.reading import format_time
+
+
+@click.group()
+def journal() -> None:
+    """The journal of all readings: what waits, what was refused."""
+
+
+@journal.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@pass_context
+def status(context: Context, as_json: bool) -> None:
+    """Show what is kept, what waits for each destination, and what it refused."""
+    log_to_stderr(logging.WARNING)
+    _need_file(context)
+    with bridge.open_journal(context.config) as opened:
+        found = opened.status()
+    click.echo(json.dumps(_as_json(found), ensure_ascii=False) if as_json else _as_text(found))
+
+
+@journal.command()
+@pass_context
+def flush(context: Context) -> None:
+    """Deliver what waits, and try again what was refused."""
+    log_to_stderr(logging.WARNING)
+    with bridge.open_journal(context.config) as opened:
+        results = bridge.flush(context.config, opened, allow_simulated=context.allow_simulated)
+    raise SystemExit(next(iter(deliveries(results, quiet=False)), 0))
+
+
+@journal.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a reading and line, instead of CSV.")
+@pass_context
+def export(context: Context, as_json: bool) -> None:
+    """Print every reading kept, oldest first, with what became of it at each destination.
+
+    Delivered, waiting, refused, given-up (too many waited), dropped (the destination left the configuration).
+    """
+    log_to_stderr(logging.WARNING)
+    _need_file(context)
+    with bridge.open_journal(context.config) as opened:
+        destinations = [each.destination for each in opened.standings()]
+        if not as_json:
+            click.echo(output.csv_line([*output.CSV_COLUMNS, *destinations]))
+        for entry, fates in opened.export():
+            if as_json:
+                reasons = {text: fate.reason for text, fate in fates.items() if fate.reason}
+                value = json.loads(entry.body) | {"destinations": {text: fate.state for text, fate in fates.items()}}
+                click.echo(json.dumps(value | ({"reasons": reasons} if reasons else {}), ensure_ascii=False))
+            else:
+                states = ",".join(output.csv_line([fates[text].state]) for text in destinations if text in fates)
+                click.echo(output.csv_reading(entry.reading) + ("," + states if states else ""))
+
+
+def _need_file(context: Context) -> None:
+    """Looking at a journal that is not there must not make one."""
+    path = context.config.journal.path
+    if not path.exists():
+        raise JournalMissing(f"there is no journal at {path} yet; usbrh send makes it")
+
+
+class JournalMissing(UsbrhError):
+    """Nothing was journalled yet."""
+
+
+def _as_json(found: Status) -> dict[str, Any]:
+    return {
+        "path": str(found.path),
+        "readings": found.readings,
+        "oldest": None if found.oldest_ns is None else format_time(found.oldest_ns),
+        "newest": None if found.newest_ns is None else format_time(found.newest_ns),
+        "bytes": found.bytes,
+        "destinations": [
+            {
+                "destination": each.destination,
+                "waiting": each.waiting,
+                "oldest_waiting": None if each.oldest_ns is None else format_time(each.oldest_ns),
+                "delivered": each.delivered,
+                "refused": each.refused_count,
+                "given_up": each.given_up,
+                "refusals": [
+                    {"sensor": refusal.sensor, "count": refusal.count, "reason": refusal.reason}
+                    for refusal in each.refused
+                ],
+            }
+            for each in found.destinations
+        ],
+    }
+
+
+def _as_text(found: Status) -> str:
+    lines = [f"{found.path}: {found.readings} readings, {found.bytes / 1e6:.1f} MB"]
+    if found.oldest_ns is not None and found.newest_ns is not None:
+        lines.append(f"from {format_time(found.oldest_ns)[:19]}Z to {format_time(found.newest_ns)[:19]}Z")
+    for each in found.destinations:
+        lines += _standing(each)
+    return "\n".join(lines)
+
+
+def _standing(each: DestinationStatus) -> list[str]:
+    since = f" since {format_time(each.oldest_ns)[:19]}Z" if each.oldest_ns is not None else ""
+    given_up = f", {each.given_up} given up" if each.given_up else ""
+    refused = f", {each.refused_count} refused" if each.refused_count else ""
+    return [
+        f"{each.destination}: {each.delivered} delivered, {each.waiting} waiting{since}{refused}{given_up}",
+        *(f"  {refusal.sensor}: {refusal.count} refused: {refusal.reason}" for refusal in each.refused),
+    ]

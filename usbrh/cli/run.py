@@ -1,0 +1,145 @@
+"""``usbrh send`` and ``usbrh run``."""
+
+import logging
+import signal
+import time
+from types import FrameType
+
+import click
+
+from usbrh import bridge
+from usbrh.cli import output
+from usbrh.cli.context import Context, pass_context
+from usbrh.config import Config
+from usbrh.delivery import Delivered
+from usbrh.errors import ConfigError, UsbrhError, ZabbixRefused, exit_status
+from usbrh.notify import Notifier
+from usbrh.reading import Reading
+
+log = logging.getLogger(__name__)
+
+
+def log_to_stderr(level: int) -> None:
+    """Print what the package logs, unless --debug does so already."""
+    logging.basicConfig(level=level, format="usbrh: %(message)s")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a reading and line.")
+@pass_context
+def send(context: Context, as_json: bool) -> None:
+    """Read all sensors, put the readings into the journal, and deliver what waits there.
+
+    Ends within 25 seconds. What can't be delivered stays in the journal for the next time.
+    """
+    log_to_stderr(logging.WARNING)
+
+    def tell(reading: Reading) -> None:
+        if as_json:
+            click.echo(reading.to_json())
+        elif not reading.error:
+            click.echo(output.text(reading))
+        if reading.error:
+            click.echo(f"usbrh: {reading.error}", err=True)
+
+    sent = bridge.send_once(context.config, allow_simulated=context.allow_simulated, tell=tell)
+    if sent.journal_error:
+        click.echo(f"usbrh: {sent.journal_error}; delivered without it", err=True)
+    if sent.problem:
+        click.echo(f"usbrh: {sent.problem}", err=True)
+    statuses = [
+        *deliveries(sent.results, quiet=as_json),
+        sent.journal_error.exit_status if sent.journal_error else 0,
+        *(exit_status(reading.state) for reading in sent.readings),
+        sent.problem.exit_status if sent.problem else 0,
+    ]
+    raise SystemExit(next((status for status in statuses if status), 0))
+
+
+def deliveries(results: dict[str, Delivered], *, quiet: bool) -> list[int]:
+    """Say what each delivery came to, and give the exit statuses, the one that counts most first."""
+    statuses = []
+    for destination, result in results.items():
+        if result.error:
+            where = "" if str(result.error).startswith(destination) else f"{destination}: "
+            click.echo(f"usbrh: {where}{result.error}; what waits stays in the journal", err=True)
+            statuses.append(result.error.exit_status)
+        if result.out_of_time:
+            click.echo(f"usbrh: {destination}: there was no time for all that waits; usbrh journal flush", err=True)
+            statuses.append(6)
+    for destination, result in results.items():
+        if result.refused:
+            click.echo(f"usbrh: {destination} refused {result.refused} readings; usbrh journal status", err=True)
+            statuses.append(ZabbixRefused.exit_status)
+        if result.held_back:
+            click.echo(
+                f"usbrh: {destination}: virtual readings wait; usbrh journal flush --allow-simulated sends them",
+                err=True,
+            )
+            statuses.append(ConfigError.exit_status)
+        if not quiet:
+            click.echo(f"{destination}: {result.delivered} delivered")
+    return statuses
+
+
+@click.command()
+@pass_context
+def run(context: Context) -> None:
+    """Be the bridge: read all sensors again and again, and deliver every reading.
+
+    For a service. SIGHUP reloads the configuration; SIGTERM delivers what it can in 10 seconds, and ends.
+    """
+    log_to_stderr(logging.INFO)
+    notifier = Notifier()
+    signals = Signals()
+    config, counts = context.config, None
+    while True:
+        signals.service = bridge.Bridge(
+            config, allow_simulated=context.allow_simulated, counts=counts, notifier=notifier
+        )
+        signals.install()
+        signals.service.run()
+        if not signals.take_reload():
+            return
+        notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        counts = signals.service.rounds.counts
+        config = _reloaded(context, config)
+
+
+def _reloaded(context: Context, old: Config) -> Config:
+    try:
+        config = context.load()
+        bridge.routes(config)
+    except UsbrhError as error:
+        log.error("%s; the old configuration stays", error)  # noqa: TRY400 - said in a line
+        return old
+    log.info("the configuration is read again")
+    return config
+
+
+class Signals:
+    """SIGTERM and SIGINT end the service, SIGHUP ends it to be started with a new configuration."""
+
+    def __init__(self) -> None:
+        self.service: bridge.Bridge | None = None
+        self._end = self._reload = False
+
+    def install(self) -> None:
+        """Catch the signals from now on; one that came before has ended the service already."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._caught)
+        if self._end and self.service:
+            self.service.end()
+
+    def take_reload(self) -> bool:
+        """Whether the service ended to be started again."""
+        reload, self._reload = self._reload and not self._end, False
+        return reload
+
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._reload = True
+        else:
+            self._end = True
+        if self.service:
+            self.service.end()

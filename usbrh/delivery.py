@@ -1,0 +1,224 @@
+"""From the journal to one destination: in order, in batches, and what is refused is found and set apart."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.errors import JournalError, UsbrhError, ZabbixError
+from usbrh.journal import NS, Journal
+from usbrh.journal_file import Entry
+from usbrh.reading import Reading
+from usbrh.zabbix.protocol import Value
+
+log = logging.getLogger(__name__)
+
+BATCH = 250
+"""Values in one request, as zabbix_sender has it."""
+AHEAD = 4 * BATCH
+"""Readings taken from the journal, and marked in it, at a time."""
+HISTORY_PERIOD = 31 * 86400.0
+"""Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). What is older when it arrives is counted
+as processed and dropped in silence."""
+WARN_AGE = 0.8
+"""Of the history period: a reading that has waited so long is warned of."""
+
+
+def item_key(sensor: str) -> str:
+    """The key of the item that gets the readings of ``sensor``. Names need no quoting: the configuration sees to it."""
+    return f"usbrh.get[{sensor}]"
+
+
+class Counts(Protocol):
+    """What ``Sender.send`` gives back."""
+
+    @property
+    def accepted(self) -> int:
+        """Values that were taken."""
+
+
+class Sender(Protocol):
+    """The part of ``usbrh.zabbix.sender.Sender`` that is needed here."""
+
+    def send(self, values: Sequence[Value], deadline: Deadline) -> Counts:
+        """Give ``values`` to the server.
+
+        Raises:
+            ZabbixError: it could not be done.
+        """
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What one delivery came to."""
+
+    delivered: int = 0
+    refused: int = 0
+    """Readings that were tried and not taken."""
+    error: UsbrhError | None = None
+    """Why it ended before everything was sent."""
+    out_of_time: bool = False
+    held_back: bool = False
+    """Virtual readings wait that may not leave."""
+
+
+class Delivery:
+    """Brings to one destination what waits for it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        destination: str,
+        sender: Sender,
+        host: str,
+        *,
+        allow_simulated: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        history_period: float = HISTORY_PERIOD,
+    ) -> None:
+        """``destination``: its text in the configuration; ``host``: the technical name of the host in Zabbix."""
+        self.destination = destination
+        self._journal = journal
+        self._sender = sender
+        self._host = host
+        self._allow_simulated = allow_simulated
+        self._clock = clock
+        self._history_period = history_period
+        self._known_host = False
+        """The host has taken a value."""
+        self._warned = False
+
+    def deliver(self, deadline: Deadline, *, retry: bool = False) -> Delivered:
+        """Send what waits, oldest first, until nothing waits, something fails or the deadline is there.
+
+        ``retry``: first what was refused before: of each sensor the oldest and the newest, and if one is taken, all.
+        """
+        result = Delivered()
+        try:
+            if retry:
+                self._retry_refused(deadline, result)
+            while entries := self._journal.waiting(self.destination, AHEAD, simulated=self._allow_simulated):
+                self._warn_of_age(entries[0])
+                if deadline.passed:
+                    result.out_of_time = True
+                    return result
+                self._deliver(entries, deadline, result)
+            if not self._allow_simulated:
+                result.held_back = self._journal.virtual_waits(self.destination)
+        except (ZabbixError, JournalError) as error:
+            result.error = error
+        return result
+
+    def _retry_refused(self, deadline: Deadline, result: Delivered) -> None:
+        for refusal in self._journal.refused(self.destination):
+            if deadline.passed:
+                return
+            ends = self._journal.entries({refusal.first, refusal.last})
+            probes = [entry for entry in ends if self._allow_simulated or not entry.simulated]
+            before = result.delivered
+            self._deliver(probes, deadline, result)
+            if result.delivered > before:
+                count = self._journal.retry_refused(self.destination, refusal.sensor)
+                log.info("%s takes readings of %s now, %d more wait", self.destination, refusal.sensor, count)
+
+    def send_directly(self, readings: Iterable[Reading], deadline: Deadline) -> Delivered:
+        """Send readings that could not be put into the journal; what is not taken is lost here."""
+        result = Delivered()
+        entries = [
+            Entry(number, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
+            for number, reading in enumerate(readings)
+            if self._allow_simulated or not reading.simulated
+        ]
+        taken: list[int] = []
+        refused: dict[int, str] = {}
+        try:
+            for start in range(0, len(entries), BATCH):
+                self._split(entries[start : start + BATCH], deadline, taken, refused)
+        except ZabbixError as error:
+            result.error = error
+        result.delivered, result.refused = len(taken), len(refused)
+        return result
+
+    def send_state(self, key: str, value: str, deadline: Deadline) -> None:
+        """Send a value that is of this moment only and not kept: ``usbrh.discovery`` or ``usbrh.bridge``.
+
+        Not everyone has these items: one that is refused is a warning.
+
+        Raises:
+            ZabbixError: the destination was not reached.
+        """
+        counts = self._sender.send([Value.at(self._clock.time_ns(), self._host, key, value)], deadline)
+        if counts.accepted != 1:
+            log.warning(
+                '%s does not take %s: the host "%s" has no such item; usbrh zabbix provision makes it',
+                self.destination,
+                key,
+                self._host,
+            )
+
+    def _deliver(self, entries: Sequence[Entry], deadline: Deadline, result: Delivered) -> None:
+        taken: list[int] = []
+        refused: dict[int, str] = {}
+        try:
+            for start in range(0, len(entries), BATCH):
+                self._split(entries[start : start + BATCH], deadline, taken, refused)
+        finally:
+            if taken or refused:
+                self._journal.mark(self.destination, taken, refused)
+            result.delivered += len(taken)
+            result.refused += len(refused)
+
+    def _split(self, entries: Sequence[Entry], deadline: Deadline, taken: list[int], refused: dict[int, str]) -> None:
+        """Send ``entries``, and in ever smaller parts if some are refused: Zabbix says how many, but not which.
+
+        What was taken in a larger request is sent again in a smaller one, with the same clock and ns: no second row.
+        """
+        if not entries:
+            return
+        values = [Value.at(entry.time_ns, self._host, item_key(entry.sensor), entry.body) for entry in entries]
+        accepted = self._sender.send(values, deadline).accepted
+        self._known_host = self._known_host or accepted > 0
+        if accepted == len(entries):
+            taken += [entry.id for entry in entries]
+        elif accepted == 0:
+            refused.update({entry.id: self._reason(entry) for entry in entries})
+        else:
+            for part in _parts(entries):
+                self._split(part, deadline, taken, refused)
+
+    def _reason(self, entry: Entry) -> str:
+        """Zabbix never says why: the likely reasons."""
+        key = item_key(entry.sensor)
+        if self._known_host:
+            return (
+                f'the host "{self._host}" has no item {key} of the type Zabbix trapper,'
+                " or the item does not allow this machine; usbrh zabbix provision makes it"
+            )
+        return (
+            f'no host "{self._host}" is monitored by this server, or it has no item {key} of the type Zabbix trapper,'
+            " or they do not allow this machine or its encryption; usbrh zabbix check says which"
+        )
+
+    def _warn_of_age(self, oldest: Entry) -> None:
+        age = (self._clock.time_ns() - oldest.time_ns) / NS
+        if age > WARN_AGE * self._history_period and not self._warned:
+            self._warned = True
+            log.warning(
+                "readings have been waiting for %s for %.0f days: Zabbix drops without a word what is older than the"
+                " item's history period (%.0f days by default); set a longer one before they are delivered",
+                self.destination,
+                age / 86400,
+                self._history_period / 86400,
+            )
+
+
+def _parts(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
+    """By sensor, because a whole item is refused as a rule; else in halves. The order within a sensor stays."""
+    by_sensor: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_sensor.setdefault(entry.sensor, []).append(entry)
+    if len(by_sensor) > 1:
+        return list(by_sensor.values())
+    middle = len(entries) // 2
+    return [entries[:middle], entries[middle:]]
