@@ -1,8 +1,9 @@
 """Which sensors are plugged in, and how they are named and chosen."""
 
+import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes.util import find_library
 from functools import cache
@@ -15,11 +16,17 @@ from usbrh import sht1x, usbrh1
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
 from usbrh.errors import LibusbMissing, SensorError, SensorNotFound
-from usbrh.instrument import Instrument
+from usbrh.instrument import Instrument, LedState, Plugged
 from usbrh.reading import Reading, SensorInfo
+
+INSTRUMENTS: tuple[Callable[[Any], Iterable[Plugged]], ...] = (usbrh1.plugged_in,)
+"""What finds the instruments of each kind. Each is given the pyusb backend, whose attribute ``simulated`` says
+whether virtual instruments are wanted or real ones; None where USB can't be used."""
 
 READ_TIMEOUT = 5.0
 """s for one operation with a sensor, with all tries and the wait for other processes."""
+
+_log = logging.getLogger(__name__)
 
 
 class Sensor:
@@ -54,6 +61,7 @@ class Sensor:
             raw=measured.raw,
             conversion=measured.conversion,
             heater=measured.heater,
+            status=measured.status,
             simulated=self.info.simulated,
         )
 
@@ -61,9 +69,11 @@ class Sensor:
         """The firmware's version. Raises SensorError."""
         return self._instrument.firmware(Deadline(timeout, self._clock))
 
-    def set_led(self, number: int, on: bool, timeout: float = READ_TIMEOUT) -> None:
-        """Switch LED 1 or 2. Raises SensorError; ValueError if there is no such LED."""
-        self._instrument.set_led(number, on, Deadline(timeout, self._clock))
+    def set_led(self, number: int, state: bool | LedState, timeout: float = READ_TIMEOUT) -> None:
+        """Switch LED 1 or 2. Raises SensorError; ConfigError if there is no such LED, or it can't blink."""
+        if isinstance(state, bool):
+            state = "on" if state else "off"
+        self._instrument.set_led(number, state, Deadline(timeout, self._clock))
 
     def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
         """Switch the heater; on, it is on until it is switched off or this process ends. Raises SensorError."""
@@ -90,39 +100,43 @@ def find(
         known: the result of an earlier call: the same sensor at the same place stays the same object.
 
     Raises:
-        LibusbMissing: libusb can't be loaded or initialised.
+        LibusbMissing: libusb can't be loaded or initialised, and there is no sensor that works without it.
         SensorNotFound: this machine has no USB bus at all.
         ConfigError: ``USBRH_SIMULATE`` is wrong.
     """
     config = config or Config()
-    backend = backend or _default_backend(os.environ.get("USBRH_SIMULATE", ""))
     before = {sensor.info: sensor for sensor in known}
     sensors = []
-    for port in sorted(usbrh1.devices(backend), key=_natural):
-        settings = config.sensor.get(port, SensorConfig())
-        info = SensorInfo(
-            port=port,
-            model=usbrh1.MODEL,
-            name=settings.name or port,
-            simulated=bool(getattr(backend, "simulated", False)),
-        )
+    for plugged in sorted(_plugged_in(backend), key=lambda plugged: _natural(plugged.port)):
+        identity = plugged.serial or plugged.port
+        settings = config.sensor.get(identity, SensorConfig())
+        info = SensorInfo(plugged.port, plugged.model, settings.name or identity, plugged.serial, plugged.simulated)
         sensor = before.get(info)
         if sensor is None or sensor.settings != settings:
-            instrument = usbrh1.UsbRh(
-                port,
-                backend,
-                clock,
-                label=f"{info.name} ({port})" if settings.name else port,
-                coefficients=settings.coefficients,
-                supply=settings.supply,
-            )
-            sensor = Sensor(info, instrument, settings, clock)
+            label = f"{settings.name} ({identity})" if settings.name else identity
+            sensor = Sensor(info, plugged.driver(label, settings, clock), settings, clock)
         sensors.append(sensor)
     return sensors
 
 
+def _plugged_in(backend: Any) -> list[Plugged]:
+    """All instruments; those that need no libusb even where there is none."""
+    problem = None
+    if backend is None:
+        try:
+            backend = _default_backend(os.environ.get("USBRH_SIMULATE", ""))
+        except (LibusbMissing, SensorNotFound) as error:
+            problem = error
+    found = [plugged for instruments in INSTRUMENTS for plugged in instruments(backend)]
+    if problem is not None:
+        if not found:
+            raise problem
+        _log.warning("%s", problem)
+    return found
+
+
 def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
-    """The sensors that are meant: each selector is a name, a port, a number in the order of ``usbrh list``, or "all".
+    """The sensors that are meant: a selector is a name, port, serial number, number in ``usbrh list``, or "all".
 
     Raises:
         SensorNotFound: no such sensor, or none at all.
@@ -132,7 +146,7 @@ def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
     chosen: dict[str, Sensor] = {}
     for selector in selectors:
         for sensor in sensors if selector == "all" else [_select_one(sensors, selector)]:
-            chosen[sensor.info.port] = sensor
+            chosen[sensor.info.identity] = sensor
     return list(chosen.values())
 
 

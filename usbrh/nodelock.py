@@ -1,8 +1,8 @@
 """Locks on a device node, so that all processes of all users queue for one sensor.
 
-The lock is on ``/dev/bus/usb/BBB/DDD`` itself: whoever may use the sensor may lock it, there is no lock file
-to make, to own or to clean away, and the kernel lets go of it when the process ends, however it ends. They are
-open-file-description locks of single bytes (Linux: fcntl(2), F_OFD_SETLK), which exclude threads too.
+The lock is on ``/dev/bus/usb/BBB/DDD`` or ``/dev/ttyACMn`` itself: whoever may use the sensor may lock it, there is no
+lock file to make, to own or to clean away, and the kernel lets go of it when the process ends, however it ends. They
+are open-file-description locks of single bytes (Linux: fcntl(2), F_OFD_SETLK), which exclude threads too.
 """
 
 import errno
@@ -32,7 +32,8 @@ class NodeLock:
         Raises:
             OSError: no such node (ENOENT), or no permission (EACCES).
         """
-        self._fd = os.open(node, os.O_RDWR | os.O_CLOEXEC)
+        # A terminal device must neither become ours (we would die when it is unplugged) nor wait for a carrier.
+        self._fd = os.open(node, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
 
     def __enter__(self) -> "NodeLock":
         return self

@@ -19,10 +19,15 @@ class SensorInfo:
     """USB port path, ``1-1.4``: bus, then the ports on the way. Stays the same over unplugging and reboots."""
     model: str
     name: str
-    """The name given to it in the configuration; its port without one."""
+    """The name given to it in the configuration; its identity without one."""
     serial: str | None = None
     """Serial number; the USB-RH has none."""
     simulated: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What tells it from all others: the serial number, without one the port."""
+        return self.serial or self.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Reading:
     serial: str | None = None
     heater: bool = False
     """Measured with the sensor's heater on: not the temperature of the room."""
+    status: str | None = None
+    """The status word of the sensor chip, ``0x8010``; the USB-RH tells none."""
     simulated: bool = False
     state: str = "ok"
     """``ok``, or the ``kind`` of the error."""
@@ -101,6 +108,7 @@ class Reading:
             "raw": raw,
             "conversion": self.conversion,
             "heater": self.heater,
+            "status": self.status,
             "simulated": self.simulated,
             "state": self.state,
             "error": self.error,
@@ -131,6 +139,7 @@ class Reading:
             raw=raw and Ticks(raw["temperature"], raw["humidity"], bytes.fromhex(raw["reserved"])),
             conversion=data["conversion"],
             heater=data["heater"],
+            status=data.get("status"),
             simulated=data["simulated"],
             state=data["state"],
             error=data["error"],

@@ -29,8 +29,8 @@ class Followed:
         if self._all:
             with suppress(UsbrhError):  # the sensors that are known will say what is wrong
                 found = find(self._config, known=self._sensors)
-                ports = {sensor.info.port for sensor in found}
-                self._sensors = found + [sensor for sensor in self._sensors if sensor.info.port not in ports]
+                there = {sensor.info.identity for sensor in found}
+                self._sensors = found + [sensor for sensor in self._sensors if sensor.info.identity not in there]
         return measure_all(self._sensors)
 
 

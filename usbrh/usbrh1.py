@@ -11,6 +11,7 @@ import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,19 @@ import usb.util
 
 from usbrh import sht1x
 from usbrh.clock import Clock, Deadline
-from usbrh.errors import AccessDenied, BadReport, SensorBusy, SensorError, SensorNotFound, SensorTimeout, TransferFailed
+from usbrh.config import SensorConfig
+from usbrh.errors import (
+    AccessDenied,
+    BadReport,
+    ConfigError,
+    SensorBusy,
+    SensorError,
+    SensorNotFound,
+    SensorTimeout,
+    TransferFailed,
+)
 from usbrh.holders import hidraw_nodes, holders
-from usbrh.instrument import Measurement
+from usbrh.instrument import LedState, Measurement, Plugged
 from usbrh.nodelock import HEATER, MEASURE, NodeLock
 from usbrh.reading import Ticks
 
@@ -49,6 +60,7 @@ _REPORT_LENGTH = 7
 _SET_REPORT, _GET_REPORT = (0x21, 0x09), (0xA1, 0x01)
 _OUTPUT_REPORT, _FEATURE_REPORT = 0x0200, 0x0300
 _LED_COMMAND = {1: 0x03, 2: 0x04}
+_LED_VALUE: dict[LedState, int] = {"off": 0, "on": 1}
 _HEATER_COMMAND, _HEATER_ON = 0x01, 0x04  # the SHT1x status register and its heater bit
 
 _REPLUG = "; unplug it and plug it in again"
@@ -63,6 +75,18 @@ def devices(backend: Any) -> dict[str, usb.core.Device]:
     """
     found = usb.core.find(find_all=True, backend=backend, idVendor=VENDOR_ID, idProduct=PRODUCT_ID)
     return {port_path(device): device for device in found}
+
+
+def plugged_in(backend: Any) -> list[Plugged]:
+    """The USB-RHs on the bus of this pyusb backend; none without a backend."""
+    if backend is None:
+        return []
+    simulated = bool(getattr(backend, "simulated", False))
+
+    def driver(port: str, label: str, settings: SensorConfig, clock: Clock) -> UsbRh:
+        return UsbRh(port, backend, clock, label=label, coefficients=settings.coefficients, supply=settings.supply)
+
+    return [Plugged(MODEL, port, None, simulated, partial(driver, port)) for port in devices(backend)]
 
 
 def port_path(device: usb.core.Device) -> str:
@@ -179,17 +203,19 @@ class UsbRh:
             )
         return "/".join(f"{part:02d}" for part in answer[:3])
 
-    def set_led(self, number: int, on: bool, deadline: Deadline) -> None:
+    def set_led(self, number: int, state: LedState, deadline: Deadline) -> None:
         """Switch LED 1 or 2. Which colour they are, the sources disagree about.
 
         Raises:
-            ValueError: no such LED.
+            ConfigError: no such LED, or it can't do that.
             SensorError: one of its leaves, by the deadline.
         """
         if number not in _LED_COMMAND:
-            raise ValueError(f"LED {number}: the USB-RH has 1 and 2")
+            raise ConfigError(f"{self.label} has no LED {number}; a {MODEL} has 1 and 2")
+        if state not in _LED_VALUE:
+            raise ConfigError(f"the LEDs of {self.label} can't {state}, it is a {MODEL}; say on or off")
         with self._session(deadline) as (device, _):
-            _set_feature(device, _LED_COMMAND[number], int(on), deadline)
+            _set_feature(device, _LED_COMMAND[number], _LED_VALUE[state], deadline)
 
     def set_heater(self, on: bool, deadline: Deadline) -> None:
         """Switch the heater; on, it is ours until it is switched off. The next to open the sensor ends it if we die.

@@ -95,6 +95,7 @@ def test_csv_has_a_header() -> None:
         (["read", "--config", "/nonexistent/usbrh.toml"], 2, "/nonexistent/usbrh.toml"),
         (["led", "3", "on", "sim-1"], 2, "neither 1, 2 nor a name"),
         (["led", "1", "on"], 2, "several sensors"),
+        (["led", "1", "blink", "sim-1"], 2, "can't blink"),
         (["heater", "on", "sim-1", "--seconds", "181"], 2, "181"),
     ],
 )

@@ -14,6 +14,7 @@ from usbrh.discovery import Sensor, find, measure_all, select
 from usbrh.errors import (
     AccessDenied,
     BadReport,
+    ConfigError,
     SensorBusy,
     SensorError,
     SensorNotFound,
@@ -272,8 +273,12 @@ def test_leds(bench: Bench) -> None:
     assert bench.model.leds == (False, True)
     bench.sensor.set_led(2, False)
     assert bench.model.leds == (False, False)
-    with pytest.raises(ValueError, match="1 and 2"):
+    bench.sensor.set_led(1, "on")
+    assert bench.model.leds == (True, False)
+    with pytest.raises(ConfigError, match="has 1 and 2"):
         bench.sensor.set_led(3, True)
+    with pytest.raises(ConfigError, match="can't blink"):
+        bench.sensor.set_led(1, "blink")
 
 
 def test_firmware_date(bench: Bench) -> None:

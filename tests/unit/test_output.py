@@ -40,6 +40,7 @@ def test_json_is_the_contract() -> None:
         "raw": {"temperature": 7169, "humidity": 1246, "reserved": "000241"},
         "conversion": "sht1x-v3@5V",
         "heater": False,
+        "status": None,
         "simulated": False,
         "state": "ok",
         "error": None,

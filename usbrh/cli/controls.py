@@ -2,11 +2,13 @@
 
 import json
 import time
+from typing import get_args
 
 import click
 
 from usbrh.cli.context import Context, pass_context
 from usbrh.discovery import Sensor, find, select
+from usbrh.instrument import LedState
 from usbrh.reading import Reading
 
 _MAX_SECONDS = 180
@@ -26,11 +28,11 @@ def _one(context: Context, selector: str | None) -> Sensor:
 
 @click.command()
 @click.argument("led", metavar="1|2")
-@click.argument("state", type=click.Choice(["on", "off"]))
+@click.argument("state", type=click.Choice(get_args(LedState)))
 @click.argument("sensor", required=False)
 @pass_context
-def led(context: Context, led: str, state: str, sensor: str | None) -> None:
-    """Switch LED 1 or 2 of SENSOR.
+def led(context: Context, led: str, state: LedState, sensor: str | None) -> None:
+    """Switch LED 1 or 2 of SENSOR; a USBRH2 can let it blink by itself.
 
     Their colours differ between sources; give them names of your own: led = {green = 1, red = 2} in the sensor's
     section of the configuration.
@@ -39,7 +41,7 @@ def led(context: Context, led: str, state: str, sensor: str | None) -> None:
     number = chosen.settings.led.get(led) or {"1": 1, "2": 2}.get(led)
     if number is None:
         raise click.BadParameter(f"{led!r} is neither 1, 2 nor a name that the configuration gives.", param_hint="LED")
-    chosen.set_led(number, state == "on")
+    chosen.set_led(number, state)
 
 
 @click.group()

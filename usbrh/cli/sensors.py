@@ -32,7 +32,7 @@ def list_(context: Context, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(row, ensure_ascii=False))
         return
-    columns = ["name", "port", "model", "firmware", "access"]
+    columns = ["name", "port", "model", "serial", "firmware", "access"]
     table = [
         ["", *columns],
         *([str(number), *(str(row[c] or "-") for c in columns)] for number, row in enumerate(rows, 1)),
@@ -94,7 +94,7 @@ def _format_problem(error: Exception) -> str:
 )
 @pass_context
 def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None, template: str | None) -> None:
-    """Read each SENSOR once: a name, a port, a number in the order of usbrh list, or "all".
+    """Read each SENSOR once: a name, a port, a serial number, a number in the order of usbrh list, or "all".
 
     A sensor that fails does not hide the others; the exit status is then that of the first failure.
     """
