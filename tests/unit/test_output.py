@@ -107,3 +107,9 @@ def test_what_is_not_there_is_unknown() -> None:
 def test_a_format_reaches_nothing_else(template: str) -> None:
     with pytest.raises((KeyError, ValueError)):
         output.formatted(template, READING)
+
+
+def test_text_in_fahrenheit() -> None:
+    assert output.text(READING, in_fahrenheit=True) == (
+        "living-room: 89.04 °F   42.85 %RH   dew point 63.53 °F   14.20 g/m³"
+    )

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "led": ("controls", "led", "Switch an LED."),
     "heater": ("controls", "heater", "Switch the heater, or test the sensor with it."),
     "release": ("controls", "release", "Give a sensor back to the kernel's HID driver."),
+    "watch": ("watch", "watch", "Show the sensors live, with a chart."),
     "log": ("log", "log", "Write readings to a file, again and again."),
     "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
     "send": ("run", "send", "Read all sensors once, and deliver what waits in the journal."),

@@ -17,14 +17,18 @@ UNKNOWN = "U"
 """What a value that is not there is printed as by --format: the word of RRDtool and munin for it."""
 
 
-def text(reading: Reading) -> str:
+def text(reading: Reading, in_fahrenheit: bool = False) -> str:
     """One line for a person."""
     if reading.error:
         return f"{reading.sensor}: {reading.state}"
-    dew_point = "" if reading.dew_point is None else f"   dew point {reading.dew_point:.2f} °C"
+    unit = "°F" if in_fahrenheit else "°C"
+    temperature, point = (
+        fahrenheit(value) if in_fahrenheit else value for value in (reading.temperature, reading.dew_point)
+    )
+    dew_point = "" if point is None else f"   dew point {point:.2f} {unit}"
     notes = [note for note, applies in (("heater on", reading.heater), ("simulated", reading.simulated)) if applies]
     return (
-        f"{reading.sensor}: {reading.temperature:.2f} °C   {reading.humidity:.2f} %RH{dew_point}"
+        f"{reading.sensor}: {temperature:.2f} {unit}   {reading.humidity:.2f} %RH{dew_point}"
         f"   {reading.absolute_humidity:.2f} g/m³{'   (' + ', '.join(notes) + ')' if notes else ''}"
     )
 

@@ -92,6 +92,7 @@ def _format_problem(error: Exception) -> str:
     callback=_check_format,
     help="A format of your own, such as '{temperature:.1f} {humidity:.1f}'; a value that is not there is printed as U.",
 )
+@click.option("--fahrenheit", "how", flag_value="fahrenheit", help="As text, with temperatures in °F.")
 @pass_context
 def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None, template: str | None) -> None:
     """Read each SENSOR once: a name, a port, a serial number, a number in the order of usbrh list, or "all".
@@ -112,7 +113,7 @@ def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None,
         elif template:
             click.echo(output.formatted(template, reading))
         elif not reading.error:
-            click.echo(output.text(reading))
+            click.echo(output.text(reading, how == "fahrenheit"))
         if reading.error:
             click.echo(f"usbrh: {reading.error}", err=True)
     failed = [reading.state for reading in readings if reading.error]

@@ -1,0 +1,129 @@
+"""``usbrh watch``: the loop, the keys and the screen; view.py draws."""
+
+import os
+import queue
+import select
+import signal
+import sys
+import termios
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import click
+
+from usbrh.cli import Terminated, output
+from usbrh.cli.context import Context, pass_context
+from usbrh.cli.extras import need
+from usbrh.cli.parameters import DurationType
+from usbrh.cli.view import Screen
+from usbrh.reading import Reading
+from usbrh.rounds import Followed, rounds
+
+_LOOK = 0.2
+"""s between looks for a key, a new size of the terminal, new readings."""
+
+
+@click.command()
+@click.argument("sensor", nargs=-1)
+@click.option(
+    "--interval", type=DurationType(1, 3600), default="5s", show_default=True, help="From one reading to the next."
+)
+@click.option("--fahrenheit", is_flag=True, help="Temperatures in °F.")
+@pass_context
+def watch(context: Context, sensor: tuple[str, ...], interval: float, fahrenheit: bool) -> None:
+    """Show each SENSOR, or all, live, with a chart; q or Ctrl-C ends it.
+
+    Where the output is no terminal it is plain lines. Below 5 s the sensor measures its own warmth.
+    """
+    live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    rich = need("rich.live", "watch", "watch") if live else None
+    followed = Followed(context.config, sensor)
+    with suppress(KeyboardInterrupt, Terminated):  # how it is meant to end
+        if rich is None:
+            _lines(followed, interval, fahrenheit)
+        else:
+            _screen(rich, followed, interval, Screen(interval, fahrenheit=fahrenheit))
+
+
+def _lines(followed: Followed, interval: float, fahrenheit: bool) -> None:
+    for readings in rounds(followed, interval):
+        for reading in readings:
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.time_ns // 1_000_000_000))
+            words = f"{reading.sensor}: {reading.error}" if reading.error else output.text(reading, fahrenheit)
+            click.echo(f"{moment}  {words}")
+
+
+def _screen(rich_live: Any, followed: Followed, interval: float, screen: Screen) -> None:
+    results: queue.SimpleQueue[list[Reading] | Exception] = queue.SimpleQueue()
+    threading.Thread(target=_measure, args=(followed, interval, results), daemon=True).start()
+    with _keys() as pressed, rich_live.Live(screen=True, auto_refresh=False) as live, _stoppable(live):
+        drawn = None
+        while not pressed():
+            while not results.empty():
+                result = results.get()
+                if isinstance(result, Exception):
+                    raise result
+                screen.add(result)
+                drawn = None
+            now = (live.console.size, int(time.time()))
+            if now != drawn:  # the age of each reading counts on between readings
+                live.update(screen.render(*live.console.size), refresh=True)
+                drawn = now
+
+
+def _measure(followed: Followed, interval: float, results: "queue.SimpleQueue[list[Reading] | Exception]") -> None:
+    try:
+        for readings in rounds(followed, interval):
+            results.put(readings)
+    except Exception as error:  # noqa: BLE001 - raised again where it can be shown
+        results.put(error)
+
+
+@contextmanager
+def _keys() -> Iterator[Any]:
+    """A function that waits a moment and says whether q was pressed; keys are not shown meanwhile."""
+    if not sys.stdin.isatty():
+        yield lambda: time.sleep(_LOOK)
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+
+    def pressed() -> bool:
+        if not select.select([descriptor], [], [], _LOOK)[0]:
+            return False
+        keys = os.read(descriptor, 64)
+        return not keys or b"q" in keys.lower()  # no keys: the terminal has gone
+
+    try:
+        tty.setcbreak(descriptor)
+        yield pressed
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def _stoppable(live: Any) -> Iterator[None]:
+    """Ctrl-Z leaves the terminal as it was, and fg comes back to the chart."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        shown = termios.tcgetattr(sys.stdout.fileno())
+        live.console.set_alt_screen(False)
+        live.console.show_cursor(True)
+        cooked = [*shown[:3], shown[3] | termios.ECHO | termios.ICANON, *shown[4:]]
+        termios.tcsetattr(sys.stdout.fileno(), termios.TCSADRAIN, cooked)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        termios.tcsetattr(sys.stdout.fileno(), termios.TCSADRAIN, shown)
+        live.console.set_alt_screen(True)
+        live.console.show_cursor(False)
+        live.refresh()
+
+    before = signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
