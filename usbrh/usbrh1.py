@@ -272,7 +272,6 @@ class UsbRh:
                 if elapsed >= fastest:
                     break
                 early += 1
-                self._owed = max(1, self._owed - 1)
                 _log.debug("%s: a report after %.3f s is a stale one: %s", self.label, elapsed, report.hex())
                 if window.passed:
                     raise SensorTimeout(f"{self.label} sent only stale reports{_REPLUG}", self.port)

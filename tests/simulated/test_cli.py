@@ -110,6 +110,21 @@ def test_no_sensor_is_3() -> None:
     assert usbrh("read", USBRH_SIMULATE="0").returncode == 3
 
 
+def test_a_failing_sensor_does_not_hide_the_others(tmp_path: Path) -> None:
+    script = tmp_path / "sensors.toml"
+    script.write_text('[sensor.sim-1]\nfault = [{ name = "all_ff" }]\n[sensor.sim-2]\n')
+    done = usbrh("read", "--json", USBRH_SIMULATE=str(script))
+    broken, whole = (json.loads(line) for line in done.stdout.splitlines())
+    assert done.returncode == 1
+    assert broken["state"] == "bad_report"
+    assert broken["error"]
+    assert broken["temperature"] is None
+    assert whole["temperature"] is not None
+    assert done.stderr == f"usbrh: {broken['error']}\n"
+    done = usbrh("read", "--format", "N:{temperature}:{humidity}", "sim-1", USBRH_SIMULATE=str(script))
+    assert done.stdout == "N:U:U\n"
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_heater_command_ends_at_once(end: signal.Signals) -> None:
     process = subprocess.Popen(
