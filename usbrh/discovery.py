@@ -4,13 +4,9 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from ctypes.util import find_library
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import usb.backend.libusb1
 
 from usbrh import sht1x, usbrh1
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
@@ -170,8 +166,10 @@ def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock:
         except SensorError as error:
             return Reading.failed(sensor.info, clock.time_ns(), error)
 
-    if not sensors:
-        return []
+    if len(sensors) <= 1:
+        return [measure(sensor) for sensor in sensors]
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # costs a single reading 15 ms
+
     with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
         return list(pool.map(measure, sensors))
 
@@ -182,7 +180,11 @@ def _default_backend(simulate: str) -> Any:
         from usbrh.simulator import backend_from_environment  # noqa: PLC0415  # only for those who asked for it
 
         return backend_from_environment(simulate)
-    backend = usb.backend.libusb1.get_backend()
+    from ctypes.util import find_library  # noqa: PLC0415  # as heavy as all the rest, and not for virtual sensors
+
+    from usb.backend import libusb1  # noqa: PLC0415
+
+    backend = libusb1.get_backend()
     if backend is not None:
         return backend
     # pyusb does not say why: no library, or one that found no USB to work with.

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("run", "run", "Be the bridge: read and deliver again and again."),
     "journal": ("journal", "journal", "What waits for Zabbix, what was refused, all readings."),
     "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),
+    "demo": ("demo", "demo", "Show the whole way with a virtual sensor and a stand-in for the server."),
     "simulate": ("simulate", "simulate", "Serve virtual sensors to a real kernel."),
 }
 

@@ -1,7 +1,6 @@
 """``usbrh list`` and ``usbrh read``."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import click
 
@@ -25,6 +24,8 @@ def list_(context: Context, as_json: bool) -> None:
 
     A sensor that can't be opened is listed too, with the reason under "access".
     """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # usbrh read has no use for it
+
     sensors = select(find(context.config), ["all"])
     with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
         rows = list(pool.map(_describe, sensors))

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import usb.backend
 import usb.core
-from usb.backend import libusb1
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import descriptors
@@ -30,16 +29,17 @@ _SLICE = 0.02
 """s; a wait looks this often for what another thread did to the sensor."""
 _LAST_ADDRESS = 127
 
+# libusb.h, enum libusb_error. Not from usb.backend.libusb1: that would load ctypes and more for each start.
 _LIBUSB = {
-    errno.EIO: (libusb1.LIBUSB_ERROR_IO, "Input/Output Error"),
-    errno.EACCES: (libusb1.LIBUSB_ERROR_ACCESS, "Access denied (insufficient permissions)"),
-    errno.ENODEV: (libusb1.LIBUSB_ERROR_NO_DEVICE, "No such device (it may have been disconnected)"),
-    errno.ENOENT: (libusb1.LIBUSB_ERROR_NOT_FOUND, "Entity not found"),
-    errno.EBUSY: (libusb1.LIBUSB_ERROR_BUSY, "Resource busy"),
-    errno.ETIMEDOUT: (libusb1.LIBUSB_ERROR_TIMEOUT, "Operation timed out"),
-    errno.EOVERFLOW: (libusb1.LIBUSB_ERROR_OVERFLOW, "Overflow"),
-    errno.EPIPE: (libusb1.LIBUSB_ERROR_PIPE, "Pipe error"),
-    None: (libusb1.LIBUSB_ERROR_OTHER, "Other error"),
+    errno.EIO: (-1, "Input/Output Error"),
+    errno.EACCES: (-3, "Access denied (insufficient permissions)"),
+    errno.ENODEV: (-4, "No such device (it may have been disconnected)"),
+    errno.ENOENT: (-5, "Entity not found"),
+    errno.EBUSY: (-6, "Resource busy"),
+    errno.ETIMEDOUT: (-7, "Operation timed out"),
+    errno.EOVERFLOW: (-8, "Overflow"),
+    errno.EPIPE: (-9, "Pipe error"),
+    None: (-99, "Other error"),
 }
 
 

@@ -1,0 +1,89 @@
+"""``usbrh demo``: the whole way, with a virtual sensor and a stand-in for the server."""
+
+import itertools
+import os
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from usbrh.bridge import send_once
+from usbrh.cli import output
+from usbrh.config import Config, JournalConfig, ZabbixConfig
+from usbrh.reading import Reading
+from usbrh.zabbix.standin import StandIn
+
+_READINGS = 10
+_INTERVAL = 1.0
+_CHART_WIDTH = 60
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+_NEXT = """\
+With a real sensor:
+  usbrh list                 is it there?
+  sudo usbrh setup           udev rule, user, service and configuration; --dry-run shows what it would do
+  usbrh read                 one reading; --json, --csv, --format
+  usbrh doctor               what is wrong, and the command that mends it"""
+
+
+@click.command()
+@click.option("--forever", is_flag=True, help="Go on until Ctrl-C.")
+def demo(forever: bool) -> None:
+    """Show the whole way with a virtual sensor: no sensor and no server are needed.
+
+    The real driver reads a virtual USB-RH through pyusb, the readings go through a real journal, and a stand-in for
+    the server takes them over a real connection. Ends by itself after ten readings.
+    """
+    os.environ["USBRH_SIMULATE"] = "1"
+    click.echo("A virtual USB-RH is plugged in; a stand-in for the Zabbix server listens.\n")
+    readings: list[Reading] = []
+    with tempfile.TemporaryDirectory(prefix="usbrh-demo-") as folder, StandIn() as server:
+        config = replace(
+            Config(),
+            zabbix=ZabbixConfig(servers=(server.address,), host="demo"),
+            journal=JournalConfig(path=Path(folder) / "journal.db"),
+        )
+        try:
+            for number in itertools.count(1) if forever else range(1, _READINGS + 1):
+                begun = time.monotonic()
+                sent = send_once(config, allow_simulated=True)
+                readings += sent.readings
+                counter = f"{number:>2}" if forever else f"{number:>2}/{_READINGS}"
+                for reading in sent.readings:
+                    click.echo(
+                        f"  {counter}  {output.text(reading)}  ->  {_taken(sent.results[server.address].delivered)}"
+                    )
+                if forever or number < _READINGS:
+                    time.sleep(max(0.0, begun + _INTERVAL - time.monotonic()))
+        except KeyboardInterrupt:
+            click.echo()
+        _conclude(readings, server)
+
+
+def _taken(delivered: int) -> str:
+    return "taken" if delivered else "waits"
+
+
+def _conclude(readings: list[Reading], server: StandIn) -> None:
+    for what, values, unit in (
+        ("temperature", [reading.temperature for reading in readings], "°C"),
+        ("humidity", [reading.humidity for reading in readings], "%RH"),
+    ):
+        known = [value for value in values if value is not None][-_CHART_WIDTH:]
+        click.echo(f"\n  {what:<12} {sparkline(known)}  {min(known):.2f} to {max(known):.2f} {unit}")
+    stored = [value for value in server.values if value.key.startswith("usbrh.get")]
+    click.echo(f"\nThe stand-in stored {len(stored)} readings of {len(readings)} measured. The last one:")
+    click.echo(f"  host {stored[-1].host}, item {stored[-1].key}, clock {stored[-1].clock}, ns {stored[-1].ns}")
+    click.echo(f"  {stored[-1].value}\n")
+    click.echo(_NEXT)
+    if len(stored) != len(readings):
+        sys.exit(1)
+
+
+def sparkline(values: list[float]) -> str:
+    """The values as a line of blocks, from the lowest to the highest of them."""
+    low, span = min(values), max(values) - min(values)
+    return "".join(_BLOCKS[int((value - low) / span * (len(_BLOCKS) - 1)) if span else 0] for value in values)
