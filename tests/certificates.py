@@ -1,0 +1,89 @@
+"""An authority for certificates, by the openssl program."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_CONFIGURATION = """
+[ca]
+default_ca = authority
+[authority]
+database = {directory}/index.txt
+new_certs_dir = {directory}
+serial = {directory}/serial
+default_md = sha256
+default_crl_days = 30
+policy = anything
+unique_subject = no
+string_mask = utf8only
+[anything]
+[req]
+distinguished_name = none
+string_mask = utf8only
+utf8 = yes
+[none]
+[authority_extensions]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[extensions]
+basicConstraints = CA:FALSE
+"""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One certificate and its key."""
+
+    certificate: Path
+    key: Path
+
+
+class Authority:
+    """Makes everything in ``directory``; ``ca`` is its own certificate. Skips the test if there is no openssl."""
+
+    def __init__(self, directory: Path, subject: str = "/O=Example/CN=Example CA") -> None:
+        if not shutil.which("openssl"):
+            pytest.skip("the program openssl is not installed: sudo apt install openssl")
+        directory.mkdir(parents=True)
+        self.directory = directory
+        self.configuration = directory / "openssl.cnf"
+        self.configuration.write_text(_CONFIGURATION.format(directory=directory))
+        (directory / "index.txt").touch()
+        (directory / "serial").write_text("01\n")
+        self.ca = directory / "ca.pem"
+        self.key = directory / "ca.key"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650",
+                "-config", self.configuration, "-extensions", "authority_extensions", "-utf8", "-subj", subject,
+                "-keyout", self.key, "-out", self.ca)  # fmt: skip
+
+    def issue(self, name: str, subject: str, *more: str, expired: bool = False) -> Certificate:
+        """A certificate for ``subject`` in openssl's notation, ``/O=Example/CN=name``."""
+        key, request, certificate = (self.directory / f"{name}.{ending}" for ending in ("key", "csr", "pem"))
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-utf8", "-subj", subject,
+                "-config", self.configuration, "-keyout", key, "-out", request, *more)  # fmt: skip
+        end = "20200102000000Z" if expired else "20491231000000Z"
+        openssl("ca", "-batch", "-notext", "-preserveDN", "-utf8", "-config", self.configuration, "-extensions",
+                "extensions", "-cert", self.ca, "-keyfile", self.key, "-startdate", "20200101000000Z", "-enddate", end,
+                "-in", request, "-out", certificate)  # fmt: skip
+        key.chmod(0o600)
+        return Certificate(certificate, key)
+
+    def revoke(self, *certificates: Certificate) -> Path:
+        """The list of revoked certificates, with these on it."""
+        common = ("ca", "-batch", "-config", self.configuration, "-cert", self.ca, "-keyfile", self.key)
+        for revoked in certificates:
+            openssl(*common, "-revoke", revoked.certificate)
+        crl = self.directory / "crl.pem"
+        openssl(*common, "-gencrl", "-out", crl)
+        return crl
+
+
+def openssl(*arguments: str | Path) -> str:
+    """What the program prints."""
+    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
