@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench clean test-deps test-zabbix-deps test-kernel-deps
+.PHONY: help demo test lint bench clean test-deps test-zabbix-deps test-kernel-deps test-psk-deps
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -24,7 +24,10 @@ test-zabbix-deps: ## as root: the Debian packages of a real Zabbix 6.0 and 7.0, 
 bench: .venv/tests-installed ## the speed figures, as ratios
 	$(BIN)/python -m benchmarks
 
-test-deps: test-zabbix-deps test-kernel-deps ## as root on Debian: packages for the tests with real servers and a real kernel
+test-deps: test-zabbix-deps test-kernel-deps test-psk-deps ## as root on Debian: packages for the tests with real servers and a real kernel
+
+test-psk-deps: .venv/tests-installed # the extra for Python below 3.13; compiles
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[psk]'
 
 test-kernel-deps: # only the virtual machine
 

@@ -77,9 +77,7 @@ class TestCertificates:
 
     def test_another_authority(self, server: StandIn, client: ZabbixConfig, tmp_path: Path) -> None:
         stranger = Authority(tmp_path / "stranger")
-        with pytest.raises(
-            ZabbixUnreachable, match="certificate is not accepted: self-signed certificate in"
-        ):
+        with pytest.raises(ZabbixUnreachable, match="certificate is not accepted: self-signed certificate in"):
             send(server.address, replace(client, tls_ca_file=stranger.ca))
         assert server.values == []
 

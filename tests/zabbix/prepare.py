@@ -17,6 +17,7 @@ from tests.zabbix.database import load
 from tests.zabbix.machine import CACHE, PREPARE, RELEASES, Release, codename, missing_packages
 
 BROWSER = ("chromium",)
+TLS = ("openssl", "gcc", "libc6-dev", "libssl-dev", "python3-dev")  # makes certificates; builds the extra usbrh[psk]
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -90,7 +91,7 @@ def main() -> None:
     begun = time.monotonic()
     say(f"what the tests with a real Zabbix need; kept in {CACHE}")
     native = [package for release in RELEASES if release.root == Path("/") for package in release.missing()]
-    native += missing_packages(BROWSER)
+    native += missing_packages(BROWSER + TLS)
     if any(release.root != Path("/") for release in RELEASES):
         native += missing_packages(("mmdebstrap",))
     if native:
