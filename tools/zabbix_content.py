@@ -17,9 +17,13 @@ class Step:
     parameters: tuple[str, ...]
     discard: bool = False
     """When it fails the value is thrown away, and the item stays supported."""
+    otherwise: str = ""
+    """The value when it fails."""
 
     def data(self) -> dict[str, Any]:
         failing = {"error_handler": "DISCARD_VALUE"} if self.discard else {}
+        if self.otherwise:
+            failing = {"error_handler": "CUSTOM_VALUE", "error_handler_params": self.otherwise}
         return {"type": self.type, "parameters": list(self.parameters), **failing}
 
 
@@ -156,7 +160,7 @@ SENSOR = (
          _of_sensor("health"), value_map="USB-RH state", preprocessing=(Step("JSONPATH", ("$.state",)),)),
     Item("usbrh.error[{#SENSOR}]", "Sensor {#SENSOR}: Error", "TEXT",
          "The last error in words, with its remedy.", _of_sensor("health"),
-         preprocessing=(Step("JSONPATH", ("$.error",), discard=True), Step("MATCHES_REGEX", (".",), discard=True),
+         preprocessing=(Step("JSONPATH", ("$.error",)), Step("NOT_MATCHES_REGEX", ("^null$",), otherwise="no error"),
                         Step("DISCARD_UNCHANGED_HEARTBEAT", ("1h",)))),
     Item("usbrh.heater[{#SENSOR}]", "Sensor {#SENSOR}: Heater", "UNSIGNED",
          "While the sensor heats itself, its temperature and humidity are not those of the room and are left out.",

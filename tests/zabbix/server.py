@@ -148,6 +148,34 @@ class ZabbixServer:
         found = self.api.hostgroup.get(filter={"name": [name]}, output=["groupid"])
         return str(found[0]["groupid"] if found else self.api.hostgroup.create(name=name)["groupids"][0])
 
+    def template(self, form: str) -> str:
+        """The id of the template of that form (``trapper``, ``agent``, ``agent_active``), imported if need be."""
+        path = CHECKOUT / "zabbix" / "templates" / self.release.name / f"usbrh_{form}.yaml"
+        name = f"USB-RH by Zabbix {form.replace('_', ' ')}"
+        found = self.api.template.get(filter={"host": [name]}, output=["templateid"])
+        if not found:
+            self.import_file(path)
+            found = self.api.template.get(filter={"host": [name]}, output=["templateid"])
+        return str(found[0]["templateid"])
+
+    def import_rules(self) -> dict[str, Any]:
+        kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]
+        kinds += ["groups"] if self.release.name == "6.0" else ["template_groups", "host_groups"]
+        return {kind: {"createMissing": True, "updateExisting": True} for kind in kinds}
+
+    def import_file(self, path: Path) -> None:
+        source = path.read_text(encoding="utf-8")
+        assert self.api.configuration["import"](format="yaml", source=source, rules=self.import_rules()) is True
+
+    def compare_file(self, path: Path) -> Any:
+        """What an import of the file would change; [] if nothing."""
+        source = path.read_text(encoding="utf-8")
+        return self.api.configuration.importcompare(format="yaml", source=source, rules=self.import_rules())
+
+    def check_now(self, itemid: str) -> None:
+        """Have an item of a passive agent polled at once."""
+        self.api.task.create({"type": 6, "request": {"itemid": itemid}})
+
     def item(self, host: str, key: str) -> dict[str, Any]:
         """One item by host name and key."""
         found = self.api.item.get(host=host, filter={"key_": [key]}, output="extend", webitems=False)
@@ -174,9 +202,14 @@ class ZabbixServer:
         wait_for(f"{count} values of {host} {key}", enough, seconds, 0.2)
         return self.history(host, key)
 
-    def agent(self, kind: AgentKind, user_parameters: Path | None = None, **settings: str) -> "Agent":
-        """A running agent with the UserParameters of that file, and more settings. Close it when done."""
-        return Agent(self, kind, user_parameters, settings)
+    def agent(
+        self, kind: AgentKind, user_parameters: Path | None = None, environment: str = "", **settings: str
+    ) -> "Agent":
+        """A running agent with the UserParameters of that file, and more settings. Close it when done.
+
+        ``environment``: lines of VARIABLE=value for each ``usbrh`` that it runs; ``{directory}`` is the agent's own.
+        """
+        return Agent(self, kind, user_parameters, environment, settings)
 
     def run(self, *arguments: str, user: str = "zabbix", **more: Any) -> "subprocess.CompletedProcess[str]":
         """A program of this release, such as zabbix_get; stdout and stderr together in ``stdout``."""
@@ -206,23 +239,30 @@ class ZabbixServer:
         frontend = self._daemon("php", command, "www-data", etc)
         frontend.wait_until(lambda: listening(int(address.rpartition(":")[2])))
 
+    def send(self, host: str, key: str, value: str) -> bytes:
+        """The server's answer to one value, sent by hand and not by the code under test."""
+        data = json.dumps({"request": "sender data", "data": [{"host": host, "key": key, "value": value}]}).encode()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as link:
+            link.sendall(b"ZBXD\x01" + struct.pack("<II", len(data), 0) + data)
+            return b"".join(iter(lambda: link.recv(65536), b""))
+
     def _takes(self, host: str, key: str) -> bool:
-        """Whether the server accepts a value; by a request made by hand, not by the code under test."""
-        data = json.dumps({"request": "sender data", "data": [{"host": host, "key": key, "value": "1"}]}).encode()
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as link:
-                link.sendall(b"ZBXD\x01" + struct.pack("<II", len(data), 0) + data)
-                answer = b"".join(iter(lambda: link.recv(65536), b""))
+            return b"processed: 1;" in self.send(host, key, "1")
         except OSError:
             return False
-        return b"processed: 1;" in answer
 
 
 class Agent:
     """One running zabbix_agentd or zabbix_agent2, whose commands find a ``usbrh`` run by the release's own Python."""
 
     def __init__(
-        self, server: ZabbixServer, kind: AgentKind, user_parameters: Path | None, settings: dict[str, str]
+        self,
+        server: ZabbixServer,
+        kind: AgentKind,
+        user_parameters: Path | None,
+        environment: str,
+        settings: dict[str, str],
     ) -> None:
         self.server = server
         self.port = free_port()
@@ -232,8 +272,11 @@ class Agent:
         # A copy: the checkout may be where the user zabbix may not look.
         library = self.directory / "lib"
         shutil.copytree(CHECKOUT / "usbrh", library / "usbrh", ignore=shutil.ignore_patterns("__pycache__"))
-        self.environment = self.directory / "environment"  # VARIABLE=value lines for each run of usbrh
-        self.environment.write_text("")
+        server.run(
+            "/usr/bin/python3", "-m", "compileall", "-q", str(library), user="root"
+        )  # as a package's install does
+        self.environment = self.directory / "environment"
+        self.environment.write_text(environment.replace("{directory}", str(self.directory)))
         program = self.directory / "usbrh"
         program.write_text(
             f'#!/bin/sh\nset -a\n. {self.environment}\nPYTHONPATH={library}\nexec /usr/bin/python3 -m usbrh "$@"\n'

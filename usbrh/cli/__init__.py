@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "send": ("run", "send", "Read all sensors once, and deliver what waits in the journal."),
     "run": ("run", "run", "Be the bridge: read and deliver again and again."),
     "journal": ("journal", "journal", "What waits for Zabbix, what was refused, all readings."),
+    "zabbix": ("zabbix", "zabbix", "Set up and check what is in Zabbix."),
+    "agent": ("agent", "agent", "Answer a Zabbix agent, in one line of JSON."),
     "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),
     "demo": ("demo", "demo", "Show the whole way with a virtual sensor and a stand-in for the server."),
     "simulate": ("simulate", "simulate", "Serve virtual sensors to a real kernel."),

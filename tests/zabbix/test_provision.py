@@ -1,0 +1,239 @@
+"""`usbrh zabbix provision` and `template` as processes, on real servers."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
+
+TRAPPER, AGENT = "USB-RH by Zabbix trapper", "USB-RH by Zabbix agent"
+
+
+def usbrh(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}
+    return subprocess.run(
+        [sys.executable, "-m", "usbrh", *arguments],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+class Provisioner:
+    """The command with one server's address and login, for one host."""
+
+    def __init__(self, server: ZabbixServer, host: str) -> None:
+        self.server = server
+        self.host = host
+        self.login = {"USBRH_ZABBIX_URL": server.url, "USBRH_ZABBIX_USER": USER, "USBRH_ZABBIX_PASSWORD": PASSWORD}
+
+    def __call__(self, *arguments: str, **environment: str) -> list[str]:
+        done = usbrh("zabbix", "provision", "--host", self.host, *arguments, **self.login | environment)
+        assert done.returncode == 0, done.stderr
+        assert PASSWORD not in done.stdout.replace("Zabbix", "").replace("zabbix", "")
+        return done.stdout.splitlines()
+
+    def get(self, **more: Any) -> dict[str, Any]:
+        found = self.server.api.host.get(
+            filter={"host": [self.host]}, selectParentTemplates=["host"], selectMacros=["macro", "value"],
+            selectInterfaces=["ip", "dns", "port", "useip"], **more,
+        )  # fmt: skip
+        return dict(found[0]) if found else {}
+
+
+@pytest.fixture
+def provision(server: ZabbixServer) -> Provisioner:
+    return Provisioner(server, f"provisioned-{time.time_ns()}")
+
+
+def test_from_nothing_and_again(provision: Provisioner) -> None:
+    group = f"Rooms {time.time_ns()}"
+    planned = provision("--group", group, "--dry-run")
+    assert [line for line in planned if line.startswith("+ create")] == [
+        f'+ create host group "{group}"',
+        f'+ create host "{provision.host}" with template "{TRAPPER}"',
+    ]
+    assert not provision.get()
+    assert provision("--group", group) == planned
+    host = provision.get()
+    assert [template["host"] for template in host["parentTemplates"]] == [TRAPPER]
+    again = provision("--group", group)
+    assert all(line.startswith("= ") for line in again), again
+    assert provision.get() == host
+
+
+def test_what_was_changed_by_hand_is_kept(provision: Provisioner) -> None:
+    provision()
+    api = provision.server.api
+    template = api.template.get(filter={"host": [TRAPPER]}, output=["templateid"], selectMacros="extend")[0]
+    macro = next(each for each in template["macros"] if each["macro"] == "{$USBRH.TEMP.MAX.CRIT}")
+    item = api.item.get(templateids=template["templateid"], filter={"key_": "usbrh.bridge.sensors"})[0]
+    api.usermacro.update(hostmacroid=macro["hostmacroid"], value="40")
+    api.item.update(itemid=item["itemid"], history="14d")
+    api.host.update(hostid=provision.get()["hostid"], name="Mine")
+
+    lines = provision()
+    kept = [line for line in lines if line.startswith("! ")]
+    assert len(kept) == 1, lines
+    assert "{$USBRH.TEMP.MAX.CRIT} is 40, not 32" in kept[0]
+    assert 'item "USB-RH: Number of sensors": history is 14d' in kept[0]
+    assert "--force" in kept[0]
+    assert api.usermacro.get(hostmacroids=macro["hostmacroid"])[0]["value"] == "40"
+
+    assert any(line.startswith("+ import template") for line in provision("--force"))
+    assert all(line.startswith("= ") for line in provision())
+    assert api.item.get(itemids=item["itemid"])[0]["history"] != "14d"
+    assert provision.get()["name"] == "Mine"
+
+
+def test_an_agent_host_and_its_interface(provision: Provisioner) -> None:
+    done = usbrh("zabbix", "provision", "--host", provision.host, "--method", "agent", **provision.login)
+    assert done.returncode == 2
+    assert "--interface ADDRESS[:PORT]" in done.stderr
+    provision("--method", "agent", "--interface", "pi.example:10060", USBRH_BRIDGE_INTERVAL="5m")
+    host = provision.get()
+    where = [(each["dns"], each["port"], each["useip"]) for each in host["interfaces"]]
+    assert where == [("pi.example", "10060", "0")]
+    assert {each["macro"]: each["value"] for each in host["macros"]} == {
+        "{$USBRH.INTERVAL}": "300s", "{$USBRH.SILENT}": "900s",
+    }  # fmt: skip
+    there = ("--method", "agent", "--interface", "127.0.0.1")
+    lines = provision(*there, USBRH_BRIDGE_INTERVAL="5m")
+    assert "! agent interface is pi.example:10060; kept, --force changes it" in lines
+    provision(*there, "--force", USBRH_BRIDGE_INTERVAL="5m")
+    assert [(each["ip"], each["port"]) for each in provision.get()["interfaces"]] == [("127.0.0.1", "10050")]
+
+
+def test_changing_over_keeps_the_history(provision: Provisioner) -> None:
+    server = provision.server
+    provision()
+    server.sync()
+    key = "usbrh.bridge.sensors"
+    server.send(provision.host, "usbrh.bridge", '{"sensors": 3}')
+    before = server.wait_history(provision.host, key)
+    item = server.item(provision.host, key)["itemid"]
+    assert any(line.startswith(f'! template "{TRAPPER}" is linked') for line in provision("--method", "agent-active"))
+    provision("--method", "agent-active", "--force")
+    assert [each["host"] for each in provision.get()["parentTemplates"]] == [f"{AGENT} active"]
+    assert server.item(provision.host, key)["itemid"] == item
+    assert server.item(provision.host, "usbrh.bridge")["type"] == "7"
+    assert server.history(provision.host, key) == before
+
+
+def test_psk(provision: Provisioner, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("8c6d1f2ab7e04935" * 4 + "\n")
+    key.chmod(0o600)
+    settings = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": f"id {provision.host}",
+                "USBRH_ZABBIX_TLS_PSK_FILE": str(key)}  # fmt: skip
+    lines = provision(**settings)
+    assert lines[-1].endswith(", PSK")
+    assert key.read_text().strip() not in "".join(lines)
+    assert provision.get(output=["tls_accept"])["tls_accept"] == "2"
+    assert "= PSK is set; Zabbix does not show which, --force sets it again" in provision(**settings)
+
+
+def test_by_token_from_a_file(provision: Provisioner, tmp_path: Path) -> None:
+    api = provision.server.api
+    token = api.token.create(name=provision.host)["tokenids"][0]
+    secret = tmp_path / "token"
+    secret.write_text(api.token.generate(token)[0]["token"] + "\n")
+    done = usbrh("zabbix", "provision", "--url", provision.server.url, "--token-file", str(secret),
+                 "--host", provision.host, "--dry-run")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    secret.write_text("0" * 64)
+    done = usbrh("zabbix", "provision", "--url", provision.server.url, "--token-file", str(secret))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the token is not valid" in done.stderr
+
+
+def test_a_user_without_permission(provision: Provisioner) -> None:
+    api = provision.server.api
+    name, word = f"guest{time.time_ns()}", "Str0ng-and-long"
+    group = api.usergroup.create(name=name)["usrgrpids"][0]
+    role = api.role.get(filter={"type": 1}, output=["roleid"])[0]["roleid"]
+    api.user.create(username=name, passwd=word, roleid=role, usrgrps=[{"usrgrpid": group}])
+    done = usbrh("zabbix", "provision", "--url", provision.server.url, "--user", name, USBRH_ZABBIX_PASSWORD=word)
+    assert done.returncode == 1
+    assert "no permission" in done.stderr
+
+
+def test_wrong_password_and_debug_tells_no_secret(zabbix_70: ZabbixServer) -> None:
+    done = usbrh("zabbix", "provision", "--debug", "--url", zabbix_70.url, "--user", USER,
+                 USBRH_ZABBIX_PASSWORD="wrong-and-secret")  # fmt: skip
+    assert done.returncode == 1
+    assert "wrong user or password" in done.stderr
+    assert "wrong-and-secret" not in done.stderr
+
+
+class Pretender(BaseHTTPRequestHandler):
+    """A web server that is no Zabbix, or an old one: the path says what."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/missing"):
+            self.send_error(404)
+            return
+        body = b'{"jsonrpc":"2.0","result":"5.0.17","id":0}' if self.path.startswith("/old") else b"<h1>Hello</h1>"
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def pretender() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Pretender)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/missing", 6, "no Zabbix front end at {url}: HTTP 404; give the address of its login page"),
+        ("/page", 6, "no Zabbix front end at {url}: what answers is no API"),
+        ("/old", 1, "Zabbix 5.0.17 at {url} is too old; 6.0 or newer is needed"),
+    ],
+)
+def test_not_a_zabbix(pretender: str, path: str, status: int, words: str) -> None:
+    done = usbrh("zabbix", "provision", "--url", pretender + path, "--user", "a", USBRH_ZABBIX_PASSWORD="b")
+    assert done.returncode == status
+    assert words.format(url=pretender + path) in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "words"),
+    [
+        ("http://127.0.0.1:9/", 6, "can't be reached: Connection refused"),
+        ("zabbix.example", 2, "is no address of a Zabbix front end"),
+        ("http://no-such-host.invalid/zabbix", 6, "can't be reached"),
+    ],
+)
+def test_nobody_there(url: str, status: int, words: str) -> None:
+    done = usbrh("zabbix", "provision", "--url", url, "--user", "a", USBRH_ZABBIX_PASSWORD="b")
+    assert done.returncode == status
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_template_files_are_written(tmp_path: Path) -> None:
+    assert usbrh("zabbix", "template", str(tmp_path)).returncode == 0
+    ours = {path.relative_to(CHECKOUT / "zabbix" / "templates"): path.read_bytes()
+            for path in (CHECKOUT / "zabbix" / "templates").rglob("*.yaml")}  # fmt: skip
+    assert {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.yaml")} == ours

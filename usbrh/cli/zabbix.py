@@ -1,0 +1,152 @@
+"""``usbrh zabbix``: the templates, and what a Zabbix needs for them, through its API."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from usbrh.cli.context import Context, pass_context
+from usbrh.config import ZabbixConfig
+from usbrh.errors import ConfigError
+from usbrh.zabbix import provision as provisioning
+from usbrh.zabbix.agentd_conf import effective
+from usbrh.zabbix.api import Api
+
+
+@click.group()
+def zabbix() -> None:
+    """Set up and check what is in Zabbix."""
+
+
+def api_options(command: Any) -> Any:
+    """How to reach the API; secrets by file or environment only."""
+    for option in (
+        click.option("--token-file", type=click.Path(path_type=Path), help="File with an API token."),
+        click.option("--password-file", type=click.Path(path_type=Path), help="File with the user's password."),
+        click.option("--user", envvar="USBRH_ZABBIX_USER", show_envvar=True, help="User of the Zabbix front end."),
+        click.option("--url", envvar="USBRH_ZABBIX_URL", show_envvar=True, help="Address of the Zabbix front end."),
+    ):
+        command = option(command)
+    return command
+
+
+def connect(url: str | None, user: str | None, password_file: Path | None, token_file: Path | None) -> Api:
+    """A session by what is given, and by USBRH_ZABBIX_PASSWORD and USBRH_ZABBIX_TOKEN."""
+    if not url:
+        raise ConfigError("where is the Zabbix front end? give --url URL, or set USBRH_ZABBIX_URL")
+    token = _secret(token_file) or os.environ.get("USBRH_ZABBIX_TOKEN")
+    password = _secret(password_file) or os.environ.get("USBRH_ZABBIX_PASSWORD")
+    # What is named on the command line wins: a password file over a token of the environment.
+    return Api(url, user=user, password=password, token=None if password_file and not token_file else token)
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"can't read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    if not text or "\n" in text:
+        raise ConfigError(f"{path} should hold one line, the secret alone")
+    return text
+
+
+@zabbix.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def template(folder: Path) -> None:
+    """Write the template files into FOLDER, for an import by hand.
+
+    6.0 is for Zabbix 6.0 to 6.4, 7.0 for 7.0 and newer.
+    """
+    for release in provisioning.RELEASES:
+        for method in provisioning.METHODS:
+            name = f"{release[0]}.{release[1]}"
+            path = folder / name / f"usbrh_{method.replace('-', '_')}.yaml"
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(provisioning.template_text(method, release), encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(f"can't write {path}: {error.strerror}") from None
+            click.echo(path)
+
+
+@zabbix.command()
+@api_options
+@click.option("--host", help="Technical name of the host.  [default: the configuration's, or this machine's name]")
+@click.option("--group", default="USB hygrometers", show_default=True, help="Host group of a new host.")
+@click.option(
+    "--method",
+    type=click.Choice(provisioning.METHODS),
+    default="trapper",
+    show_default=True,
+    help="How values reach Zabbix: sent by usbrh, asked for by the server, or sent by an agent.",
+)
+@click.option("--interface", metavar="ADDRESS[:PORT]", help="Where the server finds the agent.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done.")
+@click.option("--force", is_flag=True, help="Overwrite what was changed by hand.")
+@pass_context
+def provision(
+    context: Context,
+    *,
+    url: str | None,
+    user: str | None,
+    password_file: Path | None,
+    token_file: Path | None,
+    host: str | None,
+    group: str,
+    method: provisioning.Method,
+    interface: str | None,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    """Import the template and make the host, as far as they are missing.
+
+    May be run again: what is there is left, and what somebody changed by hand is kept.
+    """
+    settings = effective(context.config.zabbix)
+    address, port = _interface(interface)
+    identity, key = _psk(settings)
+    wanted = provisioning.Wanted(
+        host=host or settings.host or "",
+        group=group,
+        method=method,
+        address=address,
+        port=port,
+        psk_identity=identity,
+        psk=key,
+        interval=context.config.bridge.interval,
+    )
+    steps = provisioning.plan(connect(url, user, password_file, token_file), wanted, force=force)
+    for step in steps if dry_run else provisioning.carry_out(steps):
+        sign = "+" if step.do else "!" if step.kept else "="
+        click.echo(f"{sign} {step.text}")
+    if dry_run and any(step.do for step in steps):
+        click.echo("Nothing was changed: a dry run.", err=True)
+
+
+def _interface(text: str | None) -> tuple[str | None, int]:
+    """Address and port of ``ADDRESS[:PORT]``, ``[v6]:PORT`` or a bare v6 address."""
+    if not text:
+        return None, provisioning.AGENT_PORT
+    address, _, port = text.rpartition(":")
+    if text.startswith("[") and text.endswith("]"):
+        return text[1:-1], provisioning.AGENT_PORT
+    if not address or (":" in address and not address.startswith("[")):
+        return text, provisioning.AGENT_PORT
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise click.BadParameter(f"{port!r} is no port", param_hint="--interface")
+    return address.strip("[]"), int(port)
+
+
+def _psk(settings: ZabbixConfig) -> tuple[str | None, str | None]:
+    if settings.tls_connect != "psk":
+        return None, None
+    if not settings.tls_psk_identity or not settings.tls_psk_file:
+        raise ConfigError("tls_connect is psk, but tls_psk_identity or tls_psk_file is not set")
+    key = _secret(settings.tls_psk_file) or ""
+    if not re.fullmatch(r"([0-9A-Fa-f]{2}){16,256}", key):
+        raise ConfigError(f"{settings.tls_psk_file} holds no PSK: 32 to 512 hexadecimal digits; openssl rand -hex 32")
+    return settings.tls_psk_identity, key

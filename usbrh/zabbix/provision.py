@@ -1,0 +1,335 @@
+"""Host group, template, host, macros and encryption in a Zabbix, through its API.
+
+First everything is looked at and a plan is made, then the plan is carried out: what is missing is made, what is as it
+should be is left, and what somebody changed by hand is kept, and said so, unless it is to be overwritten.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from usbrh.errors import ConfigError, ZabbixApiError
+from usbrh.resources import resource
+from usbrh.zabbix.api import Api
+
+Method = Literal["trapper", "agent", "agent-active"]
+METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
+TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
+RELEASES = ((7, 0), (6, 0))
+"""Of the template files, newest first: a newer Zabbix takes an older file."""
+AGENT_PORT = 10050
+UNENCRYPTED, PSK = 1, 2
+SILENT_AFTER = 600.0
+"""s; the template's {$USBRH.SILENT}."""
+BRIDGE_SILENT_AFTER = 900.0
+"""s; the template's {$USBRH.BRIDGE.SILENT}."""
+DIFFERENCES = 20
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the Zabbix should have."""
+
+    host: str
+    group: str = "USB hygrometers"
+    method: Method = "trapper"
+    address: str | None = None
+    """Where the server finds the agent: an address or a DNS name."""
+    port: int = AGENT_PORT
+    psk_identity: str | None = None
+    psk: str | None = field(default=None, repr=False)
+    """The key, in hexadecimal digits."""
+    interval: float = 60.0
+    """s between two readings."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing: as it should be, to be done, or kept as somebody changed it."""
+
+    text: str
+    do: Callable[[], None] | None = None
+    kept: bool = False
+
+
+def template_text(method: Method, version: tuple[int, int]) -> str:
+    """The template file for that version of Zabbix."""
+    release = next(each for each in RELEASES if each <= version)
+    name = f"zabbix/templates/{release[0]}.{release[1]}/usbrh_{method.replace('-', '_')}.yaml"
+    return resource(name).read_text(encoding="utf-8")
+
+
+def plan(api: Api, wanted: Wanted, *, force: bool = False) -> list[Step]:
+    """The steps to what is wanted; those without ``do`` need nothing.
+
+    Raises:
+        ConfigError: something is not given that is needed.
+        ZabbixApiError, ZabbixUnreachable: the API says no, or nothing.
+    """
+    return list(_Planner(api, wanted, force).steps())
+
+
+def carry_out(steps: Sequence[Step]) -> Iterator[Step]:
+    """Do each step, and give it when it is done. Raises as ``plan``."""
+    for step in steps:
+        if step.do:
+            step.do()
+        yield step
+
+
+class _Planner:
+    def __init__(self, api: Api, wanted: Wanted, force: bool) -> None:
+        self.api = api
+        self.wanted = wanted
+        self.force = force
+        self.template = TEMPLATES[wanted.method]
+        self.source = template_text(wanted.method, api.version)
+
+    def steps(self) -> Iterator[Step]:
+        yield self._template()
+        yield self._group()
+        host = self._find_host()
+        if host is None:
+            yield self._new_host()
+        else:
+            yield from self._old_host(host)
+
+    # -- template ------------------------------------------------------------------------------------------------
+
+    def _template(self) -> Step:
+        name = f'template "{self.template}"'
+        if not self._template_id():
+            return Step(f"import {name}", self._import)
+        different = self._differences()
+        if not different:
+            return Step(f"{name} is up to date")
+        what = "; ".join(different[:DIFFERENCES]) + (
+            f"; and {len(different) - DIFFERENCES} more" if different[DIFFERENCES:] else ""
+        )
+        if self.force:
+            return Step(f"import {name} again: {what}", self._import)
+        return Step(f"{name} is not as in this version of usbrh: {what}; kept, --force imports it again", kept=True)
+
+    def _template_id(self) -> str | None:
+        found = self.api.call("template.get", filter={"host": [self.template]}, output=["templateid"])
+        return str(found[0]["templateid"]) if found else None
+
+    def _rules(self) -> dict[str, Any]:
+        kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]
+        kinds += ["groups"] if self.api.version < (6, 2) else ["template_groups", "host_groups"]
+        return {kind: {"createMissing": True, "updateExisting": True} for kind in kinds}
+
+    def _import(self) -> None:
+        self.api.call("configuration.import", format="yaml", source=self.source, rules=self._rules())
+        # 7.0 says nothing when it leaves a trigger out.
+        lacking = [line for line in self._differences() if line.endswith("is missing")]
+        if lacking:
+            raise ZabbixApiError(f'the template "{self.template}" was not taken whole: {"; ".join(lacking)}')
+
+    def _differences(self) -> list[str]:
+        """What an import would change, by Zabbix's own comparison."""
+        answer = self.api.call("configuration.importcompare", format="yaml", source=self.source, rules=self._rules())
+        return list(_changes(answer)) if answer else []
+
+    # -- group and host ------------------------------------------------------------------------------------------
+
+    def _group(self) -> Step:
+        name = f'host group "{self.wanted.group}"'
+        if self._group_id():
+            return Step(f"{name} is there")
+        return Step(f"create {name}", lambda: self.api.call("hostgroup.create", name=self.wanted.group))
+
+    def _group_id(self) -> str | None:
+        found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"])
+        return str(found[0]["groupid"]) if found else None
+
+    def _find_host(self) -> dict[str, Any] | None:
+        found = self.api.call(
+            "host.get",
+            filter={"host": [self.wanted.host]},
+            output=["hostid", "status", "tls_accept", "tls_connect"],
+            selectParentTemplates=["templateid", "host"],
+            selectInterfaces=["interfaceid", "type", "main", "useip", "ip", "dns", "port"],
+            selectMacros=["hostmacroid", "macro", "value"],
+        )
+        return dict(found[0]) if found else None
+
+    def _new_host(self) -> Step:
+        wanted = self.wanted
+        if wanted.method == "agent" and not wanted.address:
+            raise ConfigError(
+                "the server has to know where the agent is; give --interface ADDRESS[:PORT], or --method agent-active"
+            )
+        how = f' with template "{self.template}"'
+        if wanted.method == "agent":
+            how += f", agent at {wanted.address}:{wanted.port}"
+        if wanted.psk:
+            how += ", PSK"
+
+        def create() -> None:
+            self.api.call(
+                "host.create",
+                host=wanted.host,
+                groups=[{"groupid": self._group_id()}],
+                templates=[{"templateid": self._template_id()}],
+                interfaces=[self._interface()] if wanted.method == "agent" else [],
+                macros=[{"macro": macro, "value": value} for macro, value in self._macros().items()],
+                **self._encryption(),
+            )
+
+        macros = "".join(f", {macro}={value}" for macro, value in self._macros().items())
+        return Step(f'create host "{wanted.host}"{how}{macros}', create)
+
+    def _old_host(self, host: dict[str, Any]) -> Iterator[Step]:
+        name = f'host "{self.wanted.host}"'
+        off = str(host["status"]) != "0"
+        yield Step(f"{name} is there" + (", and is disabled" if off else ""), kept=off)
+        yield self._link(host)
+        if self.wanted.method == "agent":
+            yield self._old_interface(host)
+        for macro, value in self._macros().items():
+            yield self._old_macro(host, macro, value)
+        if self.wanted.psk:
+            yield self._old_encryption(host)
+
+    def _link(self, host: dict[str, Any]) -> Step:
+        name = f'template "{self.template}"'
+        linked = {each["host"]: each["templateid"] for each in host["parentTemplates"]}
+        if self.template in linked:
+            return Step(f"{name} is linked")
+        others = [each for each in linked if each in TEMPLATES.values()]
+        keep = [{"templateid": number} for each, number in linked.items() if each not in others]
+
+        def link() -> None:
+            # Unlinked without clearing, and linked again by the same keys: history stays.
+            self.api.call("host.update", hostid=host["hostid"], templates=[*keep, {"templateid": self._template_id()}])
+
+        if not others:
+            return Step(f"link {name}", link)
+        change = f'change over from template "{others[0]}" to "{self.template}"'
+        if self.force:
+            return Step(f"{change}; items and their history stay", link)
+        return Step(f'template "{others[0]}" is linked; kept, --force changes over to {self.template}', kept=True)
+
+    def _interface(self) -> dict[str, Any]:
+        address = self.wanted.address or ""
+        is_ip = _is_ip(address)
+        place = {"ip": address if is_ip else "", "dns": "" if is_ip else address, "port": str(self.wanted.port)}
+        return {"type": 1, "main": 1, "useip": int(is_ip), **place}
+
+    def _old_interface(self, host: dict[str, Any]) -> Step:
+        agents = [each for each in host["interfaces"] if str(each["type"]) == "1" and str(each["main"]) == "1"]
+        if not self.wanted.address:
+            if agents:
+                return Step("agent interface is there")
+            raise ConfigError(f'host "{self.wanted.host}" has no agent interface; give --interface ADDRESS[:PORT]')
+        there = f"agent interface {self.wanted.address}:{self.wanted.port}"
+        new = self._interface()
+        if not agents:
+            return Step(f"create {there}", lambda: self.api.call("hostinterface.create", hostid=host["hostid"], **new))
+        old = agents[0]
+        if all(str(old[key]) == str(value) for key, value in new.items()):
+            return Step(f"{there} is there")
+        now = f"{old['ip'] if str(old['useip']) == '1' else old['dns']}:{old['port']}"
+        if self.force:
+            return Step(
+                f"change the agent interface from {now} to {self.wanted.address}:{self.wanted.port}",
+                lambda: self.api.call("hostinterface.update", interfaceid=old["interfaceid"], **new),
+            )
+        return Step(f"agent interface is {now}; kept, --force changes it", kept=True)
+
+    # -- macros and encryption -----------------------------------------------------------------------------------
+
+    def _macros(self) -> dict[str, str]:
+        """What the interval of the readings asks for, where the template's own values do not fit it."""
+        interval = self.wanted.interval
+        macros = {}
+        if self.wanted.method != "trapper" and interval != 60:
+            macros["{$USBRH.INTERVAL}"] = f"{interval:.0f}s"
+        if interval * 3 > SILENT_AFTER:
+            macros["{$USBRH.SILENT}"] = f"{interval * 3:.0f}s"
+        if interval * 3 > BRIDGE_SILENT_AFTER:
+            macros["{$USBRH.BRIDGE.SILENT}"] = f"{interval * 3:.0f}s"
+        return macros
+
+    def _old_macro(self, host: dict[str, Any], macro: str, value: str) -> Step:
+        found = [each for each in host["macros"] if each["macro"] == macro]
+        if not found:
+            return Step(
+                f"set {macro}={value}",
+                lambda: self.api.call("usermacro.create", hostid=host["hostid"], macro=macro, value=value),
+            )
+        now = found[0].get("value", "")
+        if now == value:
+            return Step(f"{macro}={value} is set")
+        if self.force:
+            return Step(
+                f"change {macro} from {now} to {value}",
+                lambda: self.api.call("usermacro.update", hostmacroid=found[0]["hostmacroid"], value=value),
+            )
+        return Step(f"{macro} is {now}; kept, --force changes it to {value}", kept=True)
+
+    def _encryption(self) -> dict[str, Any]:
+        """PSK for what comes from the host, and for an agent that the server asks, to it."""
+        if not self.wanted.psk:
+            return {}
+        connect = PSK if self.wanted.method == "agent" else UNENCRYPTED
+        secret = {"tls_psk_identity": self.wanted.psk_identity, "tls_psk": self.wanted.psk}
+        return {"tls_accept": PSK, "tls_connect": connect, **secret}
+
+    def _old_encryption(self, host: dict[str, Any]) -> Step:
+        def set_psk() -> None:
+            self.api.call("host.update", hostid=host["hostid"], **self._encryption())
+
+        if self.force:
+            return Step("set PSK", set_psk)
+        accepts, connects = int(host["tls_accept"]), int(host["tls_connect"])
+        if accepts & PSK and (self.wanted.method != "agent" or connects == PSK):
+            return Step("PSK is set; Zabbix does not show which, --force sets it again")
+        if (accepts, connects) == (UNENCRYPTED, UNENCRYPTED):  # as Zabbix makes a host: nobody has chosen this
+            return Step("set PSK", set_psk)
+        return Step("the host's encryption is not PSK; kept, --force changes it", kept=True)
+
+
+def _is_ip(address: str) -> bool:
+    return ":" in address or address.replace(".", "").isdigit()
+
+
+def _changes(answer: dict[str, Any]) -> Iterator[str]:
+    """Zabbix's nested comparison, a line a change: first what is in the file, then what is in the Zabbix."""
+    for kind, sorts in answer.items():
+        for sort, entities in sorts.items() if isinstance(sorts, dict) else ():
+            for entity in entities:
+                before, after = entity.get("before", {}), entity.get("after", {})
+                named = after or before
+                name = f'{kind.rstrip("s").replace("_", " ")} "{named.get("name") or named.get("macro") or ""}"'
+                if sort == "added":
+                    yield f"{name} is missing"
+                    continue
+                inner = {key: value for key, value in entity.items() if key not in {"before", "after"}}
+                yield from (f"{name}: {line}" for line in _fields(before, after))
+                yield from _changes(inner)
+
+
+def _fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    for key in sorted({*before, *after} - {"uuid"}):
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        if key == "macros":
+            yield from _macro_changes(old or [], new or [])
+        elif isinstance(old or new, str):
+            yield f"{key} is {old or 'the default'}, not {new or 'the default'}"
+        else:
+            yield f"{key} is different"
+
+
+def _macro_changes(before: list[dict[str, str]], after: list[dict[str, str]]) -> Iterator[str]:
+    old = {row["macro"]: row.get("value", "") for row in before}
+    for row in after:
+        name, value = row["macro"], row.get("value", "")
+        if name not in old:
+            yield f"macro {name} is missing"
+        elif old[name] != value:
+            yield f"{name} is {old[name]}, not {value}"
+    yield from (f"macro {name} is not of usbrh" for name in old if name not in {row["macro"] for row in after})
