@@ -20,13 +20,24 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from usbrh.simulator import descriptors, usbip_wire
+from usbrh.simulator import descriptors, usbip, usbip_wire
 from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.room import room
 from usbrh.simulator.usbip import UsbIpServer
 
 CAPTURED = bytes.fromhex("04de1c01000241")
+PIECES = st.sampled_from(
+    [
+        bytes.fromhex("0111 8005 00000000"),
+        bytes.fromhex("0111 8003 00000000") + b"1-1".ljust(32, b"\0"),
+        struct.pack(">IIIIIIiiii8s", 1, 7, 0x10001, 1, 0, 0, 18, 0, 0, 0, bytes.fromhex("8006000100001200")),
+        struct.pack(">IIIIIIiiii8x", 1, 8, 0x10001, 1, 1, 0, 8, 0, 0, 0),
+        struct.pack(">IIIIII24x", 2, 9, 0x10001, 0, 0, 8),
+    ]
+)
 ASK = bytes.fromhex("2109000200000700")
 
 
@@ -413,6 +424,28 @@ def test_nonsense_of_an_attached_host_ends_its_connection(server: Server, client
     assert client.gone()
     with Client(server.port) as other:
         assert other.attach("1-2") == 0
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(attached=st.booleans(), data=st.lists(st.one_of(st.binary(max_size=60), PIECES), max_size=4).map(b"".join))
+def test_no_bytes_bring_it_down(server: Server, attached: bool, data: bytes) -> None:
+    with Client(server.port) as client:
+        if attached:
+            client.attach()
+        client.socket.sendall(data)
+        client.socket.shutdown(socket.SHUT_WR)
+        while not client.gone():  # it answers what it understood, and hangs up
+            pass
+    with Client(server.port) as client:
+        assert len(client.devices()) == 2
+
+
+def test_a_client_that_says_nothing_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usbip, "_PATIENCE", 0.2)
+    with Client(server.port) as client:
+        begin = time.monotonic()
+        assert client.gone()
+        assert time.monotonic() - begin < 2
 
 
 def test_half_a_packet_and_good_bye(server: Server) -> None:

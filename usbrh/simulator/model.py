@@ -153,7 +153,8 @@ class VirtualUsbRh:
     @property
     def faults(self) -> dict[str, int | None]:
         """The faults that wait to strike, and how often each still does; None: for ever."""
-        return self._faults.waiting()
+        with self._lock:
+            return self._faults.waiting()
 
     def next_event(self) -> float | None:
         """The moment (s, monotonic) at which the device will do something by itself; None: never."""
