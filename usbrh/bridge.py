@@ -19,6 +19,7 @@ from usbrh.notify import Notifier
 from usbrh.reading import Reading
 from usbrh.schedule import Schedule
 from usbrh.zabbix.address import parse_destinations
+from usbrh.zabbix.agentd_conf import effective
 from usbrh.zabbix.sender import Sender
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,10 @@ def routes(config: Config) -> list[Route]:
     Raises:
         ConfigError: nowhere, or the configuration of a destination is wrong.
     """
-    settings = config.zabbix
+    settings = effective(config.zabbix)
     if not settings.servers:
         raise ConfigError("no Zabbix server is configured; set servers in [zabbix], or USBRH_ZABBIX_SERVERS")
-    if not settings.host:
-        raise ConfigError("no Zabbix host is configured; set host in [zabbix], or USBRH_ZABBIX_HOST")
-    host = settings.host
+    host = settings.host or ""  # ``effective`` never leaves it out
     return [Route(each.text, Sender(each, settings), host) for each in parse_destinations(settings.servers)]
 
 

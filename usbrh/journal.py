@@ -197,6 +197,8 @@ class Journal:
             return ids, given_up
 
         ids, given_up = self._run(work, write=True)
+        for reading in readings:
+            log.debug("in the journal: %s at %d", reading.sensor, reading.time_ns)
         for text, count in given_up.items():
             log.warning(
                 "%d readings for %s are given up, the oldest ones: more than %d wait for it",

@@ -148,11 +148,18 @@ def test_virtual_readings_leave_only_when_allowed(house: House, server: StandIn,
         assert house.usbrh(*command, "--allow-simulated", USBRH_ALLOW_SIMULATED="").returncode == 0
 
 
-def test_no_server_and_no_host_are_said(house: House) -> None:
-    for name in ("SERVERS", "HOST"):
-        done = house.usbrh("send", **{f"USBRH_ZABBIX_{name}": ""})
-        assert done.returncode == 2
-        assert f"USBRH_ZABBIX_{name}" in done.stderr
+def test_no_server_is_said(house: House) -> None:
+    done = house.usbrh("send", USBRH_ZABBIX_SERVERS="")
+    assert done.returncode == 2
+    assert "USBRH_ZABBIX_SERVERS" in done.stderr
+
+
+def test_the_agents_configuration_says_where(house: House, server: StandIn, tmp_path: Path) -> None:
+    agent = tmp_path / "zabbix_agentd.conf"
+    agent.write_text(f"Server=192.0.2.1\nServerActive={server.address}\nHostname=attic-pc\n")
+    house.environment |= {"USBRH_ZABBIX_SERVERS": "", "USBRH_ZABBIX_HOST": "", "USBRH_ZABBIX_AGENT_CONFIG": str(agent)}
+    assert house.usbrh("send").returncode == 0
+    assert {value.host for value in server.values} == {"attic-pc"}
 
 
 def test_no_sensor_is_three_and_the_rest_is_delivered(house: House, server: StandIn) -> None:
