@@ -28,6 +28,8 @@ SEND_SECONDS = 25.0
 """For a whole ``usbrh send``."""
 FLUSH_SECONDS = 3600.0
 """For a whole ``usbrh journal flush``: a week of readings, and much more."""
+LANES = 2
+"""Connections to a destination at a time, while it has a backlog of several sensors."""
 STOP_SECONDS = 10.0
 """For what is still delivered after SIGTERM."""
 DISCOVERY_INTERVAL = 600.0
@@ -42,7 +44,8 @@ class Route:
 
     destination: str
     """Its text in the configuration."""
-    sender: Sender
+    senders: Sequence[Sender]
+    """More than one, for a backlog."""
     host: str
     """Technical name of the host in Zabbix."""
 
@@ -57,7 +60,10 @@ def routes(config: Config) -> list[Route]:
     if not settings.servers:
         raise ConfigError("no Zabbix server is configured; set servers in [zabbix], or USBRH_ZABBIX_SERVERS")
     host = settings.host or ""  # ``effective`` never leaves it out
-    return [Route(each.text, Sender(each, settings), host) for each in parse_destinations(settings.servers)]
+    return [
+        Route(each.text, [Sender(each, settings) for _ in range(LANES)], host)
+        for each in parse_destinations(settings.servers)
+    ]
 
 
 def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK) -> Journal:
@@ -158,7 +164,7 @@ def _at_once(
 
 
 def _delivery(way: Route, journal: Journal, allow_simulated: bool, clock: Clock) -> Delivery:
-    return Delivery(journal, way.destination, way.sender, way.host, allow_simulated=allow_simulated, clock=clock)
+    return Delivery(journal, way.destination, way.senders, way.host, allow_simulated=allow_simulated, clock=clock)
 
 
 def _bring(delivery: Delivery, sent: Sent, rounds: Rounds, journal: Journal, deadline: Deadline) -> Delivered:

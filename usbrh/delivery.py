@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 250
 """Values in one request, as zabbix_sender has it."""
-AHEAD = 4 * BATCH
+AHEAD = 8 * BATCH
 """Readings taken from the journal, and marked in it, at a time."""
 HISTORY_PERIOD = 31 * 86400.0
 """Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). What is older when it arrives is counted
@@ -63,6 +64,15 @@ class Delivered:
     """Virtual readings wait that may not leave."""
 
 
+@dataclass(slots=True)
+class _Sent:
+    taken: list[int] = field(default_factory=list)
+    """Ids."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Ids, with the likely reason."""
+    error: ZabbixError | None = None
+
+
 class Delivery:
     """Brings to one destination what waits for it."""
 
@@ -70,17 +80,20 @@ class Delivery:
         self,
         journal: Journal,
         destination: str,
-        sender: Sender,
+        senders: Sequence[Sender],
         host: str,
         *,
         allow_simulated: bool = False,
         clock: Clock = SYSTEM_CLOCK,
         history_period: float = HISTORY_PERIOD,
     ) -> None:
-        """``destination``: its text in the configuration; ``host``: the technical name of the host in Zabbix."""
+        """``destination``: its text in the configuration; ``host``: the technical name of the host in Zabbix.
+
+        A backlog is sent by all ``senders`` at the same time, the readings of one sensor by one of them.
+        """
         self.destination = destination
         self._journal = journal
-        self._sender = sender
+        self._senders = senders
         self._host = host
         self._allow_simulated = allow_simulated
         self._clock = clock
@@ -130,14 +143,8 @@ class Delivery:
             for number, reading in enumerate(readings)
             if self._allow_simulated or not reading.simulated
         ]
-        taken: list[int] = []
-        refused: dict[int, str] = {}
-        try:
-            for start in range(0, len(entries), BATCH):
-                self._split(entries[start : start + BATCH], deadline, taken, refused)
-        except ZabbixError as error:
-            result.error = error
-        result.delivered, result.refused = len(taken), len(refused)
+        sent = self._send(self._senders[0], entries, deadline)
+        result.delivered, result.refused, result.error = len(sent.taken), len(sent.refused), sent.error
         return result
 
     def send_state(self, key: str, value: str, deadline: Deadline) -> None:
@@ -148,7 +155,7 @@ class Delivery:
         Raises:
             ZabbixError: the destination was not reached.
         """
-        counts = self._sender.send([Value.at(self._clock.time_ns(), self._host, key, value)], deadline)
+        counts = self._senders[0].send([Value.at(self._clock.time_ns(), self._host, key, value)], deadline)
         if counts.accepted != 1:
             log.warning(
                 '%s does not take %s: the host "%s" has no such item; usbrh zabbix provision makes it',
@@ -158,34 +165,46 @@ class Delivery:
             )
 
     def _deliver(self, entries: Sequence[Entry], deadline: Deadline, result: Delivered) -> None:
-        taken: list[int] = []
-        refused: dict[int, str] = {}
+        lanes = _lanes(entries, len(self._senders)) if len(entries) > BATCH else [entries]
+        if len(lanes) == 1:
+            sent = [self._send(self._senders[0], lanes[0], deadline)]
+        else:
+            with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
+                sent = list(pool.map(lambda sender, lane: self._send(sender, lane, deadline), self._senders, lanes))
+        taken = [number for each in sent for number in each.taken]
+        refused = {number: reason for each in sent for number, reason in each.refused.items()}
+        if taken or refused:
+            self._journal.mark(self.destination, taken, refused)
+        result.delivered += len(taken)
+        result.refused += len(refused)
+        for each in sent:
+            if each.error:
+                raise each.error
+
+    def _send(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline) -> "_Sent":
+        sent = _Sent()
         try:
             for start in range(0, len(entries), BATCH):
-                self._split(entries[start : start + BATCH], deadline, taken, refused)
-        finally:
-            if taken or refused:
-                self._journal.mark(self.destination, taken, refused)
-            result.delivered += len(taken)
-            result.refused += len(refused)
+                self._split(sender, entries[start : start + BATCH], deadline, sent)
+        except ZabbixError as error:
+            sent.error = error
+        return sent
 
-    def _split(self, entries: Sequence[Entry], deadline: Deadline, taken: list[int], refused: dict[int, str]) -> None:
+    def _split(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, sent: "_Sent") -> None:
         """Send ``entries``, and in ever smaller parts if some are refused: Zabbix says how many, but not which.
 
         What was taken in a larger request is sent again in a smaller one, with the same clock and ns: no second row.
         """
-        if not entries:
-            return
         values = [Value.at(entry.time_ns, self._host, item_key(entry.sensor), entry.body) for entry in entries]
-        accepted = self._sender.send(values, deadline).accepted
+        accepted = sender.send(values, deadline).accepted
         self._known_host = self._known_host or accepted > 0
         if accepted == len(entries):
-            taken += [entry.id for entry in entries]
+            sent.taken += [entry.id for entry in entries]
         elif accepted == 0:
-            refused.update({entry.id: self._reason(entry) for entry in entries})
+            sent.refused.update({entry.id: self._reason(entry) for entry in entries})
         else:
             for part in _parts(entries):
-                self._split(part, deadline, taken, refused)
+                self._split(sender, part, deadline, sent)
 
     def _reason(self, entry: Entry) -> str:
         """Zabbix never says why: the likely reasons."""
@@ -213,12 +232,25 @@ class Delivery:
             )
 
 
-def _parts(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
-    """By sensor, because a whole item is refused as a rule; else in halves. The order within a sensor stays."""
+def _by_sensor(entries: Sequence[Entry]) -> list[list[Entry]]:
     by_sensor: dict[str, list[Entry]] = {}
     for entry in entries:
         by_sensor.setdefault(entry.sensor, []).append(entry)
-    if len(by_sensor) > 1:
-        return list(by_sensor.values())
+    return list(by_sensor.values())
+
+
+def _lanes(entries: Sequence[Entry], most: int) -> list[list[Entry]]:
+    """At most ``most`` parts of about the same size; all of a sensor are in one of them, in their order."""
+    lanes: list[list[Entry]] = [[] for _ in range(most)]
+    for group in sorted(_by_sensor(entries), key=len, reverse=True):
+        min(lanes, key=len).extend(group)
+    return [sorted(lane, key=lambda entry: entry.id) for lane in lanes if lane]
+
+
+def _parts(entries: Sequence[Entry]) -> Sequence[Sequence[Entry]]:
+    """By sensor, because a whole item is refused as a rule; else in halves. The order within a sensor stays."""
+    groups = _by_sensor(entries)
+    if len(groups) > 1:
+        return groups
     middle = len(entries) // 2
     return [entries[:middle], entries[middle:]]

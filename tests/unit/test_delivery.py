@@ -35,8 +35,8 @@ def journal(tmp_path: Path, server: StandIn) -> Iterator[Journal]:
 
 
 def delivery(journal: Journal, server: StandIn, *, allow_simulated: bool = False, now: int = START) -> Delivery:
-    sender = Sender(Destination.parse(server.address), ZabbixConfig())
-    return Delivery(journal, server.address, sender, HOST, allow_simulated=allow_simulated, clock=FixedClock(now))
+    senders = [Sender(Destination.parse(server.address), ZabbixConfig()) for _ in range(2)]
+    return Delivery(journal, server.address, senders, HOST, allow_simulated=allow_simulated, clock=FixedClock(now))
 
 
 def soon() -> Deadline:
@@ -64,6 +64,17 @@ def test_batches_in_the_original_order(journal: Journal, server: StandIn) -> Non
     assert [len(request["data"]) for request in server.requests] == [BATCH, BATCH, 1]
     moments = [(value.clock, value.ns) for value in server.values]
     assert moments == sorted(moments)
+
+
+def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, server: StandIn) -> None:
+    sensors = ["attic", "cellar", "hall"]
+    journal.add([reading(number, sensor) for number in range(1, 801) for sensor in sensors])
+    assert delivery(journal, server).deliver(soon()).delivered == 2400
+    assert len(server.values) == 2400
+    for sensor in sensors:
+        moments = [(value.clock, value.ns) for value in server.values if value.key == item_key(sensor)]
+        assert moments == sorted(moments)
+    assert fates(journal, server) == [State.DELIVERED] * 2400
 
 
 def test_nothing_waits_nothing_is_sent(journal: Journal, server: StandIn) -> None:

@@ -4,6 +4,7 @@ Sending the same values again changes nothing, since Zabbix keeps one value an i
 it is not known whether a request was taken, it is safe to send it to the next node, or later, once more.
 """
 
+import contextlib
 import logging
 import socket
 import threading
@@ -228,6 +229,9 @@ def _bind(connection: socket.socket, source: str) -> None:
 
 def _resolve(node: Address, family: int, deadline: Deadline) -> list[tuple[int, Any]]:
     """The addresses of ``node``, each with its family. The resolver knows no deadline, so it is left behind at ours."""
+    with contextlib.suppress(OSError, UnicodeError):  # a number needs no resolver, and no thread
+        numeric = socket.getaddrinfo(node.host, node.port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return [(entry[0], entry[4]) for entry in numeric]
     found: list[Any] = []
 
     def look_up() -> None:
