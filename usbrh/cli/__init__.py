@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "release": ("controls", "release", "Give a sensor back to the kernel's HID driver."),
     "watch": ("watch", "watch", "Show the sensors live, with a chart."),
     "log": ("log", "log", "Write readings to a file, again and again."),
+    "plot": ("plot", "plot", "Draw the local history as a picture."),
     "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
     "send": ("run", "send", "Read all sensors once, and deliver what waits in the journal."),
     "run": ("run", "run", "Be the bridge: read and deliver again and again."),

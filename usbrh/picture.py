@@ -1,0 +1,167 @@
+"""A picture of the history: temperature and dew point above, humidity below, gaps left as gaps."""
+
+import warnings
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from usbrh.reading import Reading
+
+SUFFIXES = (".png", ".svg", ".pdf")
+_MOST_POINTS = 2000
+"""More in one curve than this become means, with the range they come from behind them: a picture has no more pixels."""
+_GAP = 2.5
+"""Usual intervals without a reading that make a gap."""
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, which the colour-blind tell apart."""
+_CJK_FONTS = ("Noto Sans CJK JP", "IPAexGothic", "IPAGothic", "TakaoPGothic", "VL PGothic")
+
+
+@dataclass
+class Curve:
+    """One sensor's values; NaN where a reading failed."""
+
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
+    temperature: "array[float]" = field(default_factory=lambda: array("d"))
+    dew_point: "array[float]" = field(default_factory=lambda: array("d"))
+    humidity: "array[float]" = field(default_factory=lambda: array("d"))
+
+
+@dataclass
+class History:
+    """What is to be drawn."""
+
+    curves: dict[str, Curve] = field(default_factory=dict)
+    simulated: bool = False
+
+    @classmethod
+    def of(cls, readings: Iterable[Reading]) -> "History":
+        """All sensors' curves; readings with the heater on, which are not of the room, count as failed."""
+        history = cls()
+        for reading in readings:
+            curve = history.curves.setdefault(reading.sensor, Curve())
+            curve.seconds.append(reading.time_ns / 1e9)
+            for values, value in (
+                (curve.temperature, reading.temperature),
+                (curve.dew_point, reading.dew_point),
+                (curve.humidity, reading.humidity),
+            ):
+                values.append(float("nan") if value is None or reading.heater else value)
+            history.simulated |= reading.simulated
+        return history
+
+
+def draw(
+    matplotlib: ModuleType, history: History, span: tuple[float, float], path: Path, fahrenheit: bool
+) -> str | None:
+    """Draw ``span`` (seconds since 1970) into ``path``; gives a word of advice if letters could not be drawn.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    import matplotlib.font_manager as fonts  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    there = {font.name for font in fonts.fontManager.ttflist}
+    style = {
+        "font.family": ["DejaVu Sans", *(name for name in _CJK_FONTS if name in there)],
+        "svg.fonttype": "none",  # text stays text, in the viewer's fonts
+        "svg.hashsalt": "usbrh",
+        "axes.formatter.use_locale": False,
+    }
+    with matplotlib.rc_context(style), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure = Figure(figsize=(10, 6), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        for number, (name, curve) in enumerate(sorted(history.curves.items())):
+            colour = _COLOURS[number % len(_COLOURS)]
+            degrees = _fahrenheit if fahrenheit else _celsius
+            _curve(upper, curve.seconds, degrees(curve.temperature), span, color=colour, label=name)
+            _curve(upper, curve.seconds, degrees(curve.dew_point), span, color=colour, linestyle=":", linewidth=1.1)
+            _curve(lower, curve.seconds, curve.humidity, span, color=colour)
+        upper.plot([], [], color="0.4", linestyle=":", linewidth=1.1, label="dew point")
+        upper.set_ylabel("°F" if fahrenheit else "°C")
+        lower.set_ylabel("%RH")
+        _time_axis(lower, span)
+        for axes in (upper, lower):
+            axes.grid(visible=True, color="0.9")
+            axes.spines[["top", "right"]].set_visible(False)
+        # Beside the curves, never on them.
+        figure.legend(loc="outside upper center", ncols=min(6, len(history.curves) + 1), frameon=False)
+        if history.simulated:
+            upper.set_title("virtual sensors", loc="right", fontsize="small", color="0.4")
+        figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    if any("missing from" in str(warning.message) for warning in caught):
+        return "a sensor's name has letters that no font here has; sudo apt install fonts-noto-cjk"
+    return None
+
+
+def _curve(axes: Any, seconds: Any, values: Any, span: tuple[float, float], **look: Any) -> None:
+    import numpy as np  # noqa: PLC0415
+
+    moments, means, low, high = _thinned(np.asarray(seconds), np.asarray(values, dtype=float), span)
+    if not len(moments):
+        return
+    # A NaN between two points breaks the line there.
+    usual = float(np.median(np.diff(moments))) if len(moments) > 1 else 0.0
+    gaps = np.nonzero(np.diff(moments) > _GAP * usual)[0] + 1
+    moments = np.insert(moments, gaps, moments[gaps - 1] + usual)
+    means, low, high = (np.insert(each, gaps, np.nan) for each in (means, low, high))
+    days = moments / 86400.0
+    look = {"linewidth": 1.4, "solid_capstyle": "round", **look}
+    axes.plot(days, means, **look)
+    alone = _alone(np.isfinite(means))
+    axes.plot(days[alone], means[alone], ".", color=look["color"], markersize=4)  # a line of one point is none
+    if (high > low).any() and look.get("linestyle") is None:
+        axes.fill_between(days, low, high, color=look["color"], alpha=0.18, linewidth=0)
+
+
+def _thinned(moments: Any, values: Any, span: tuple[float, float]) -> tuple[Any, Any, Any, Any]:
+    """Moments with the mean, lowest and highest value around each."""
+    import numpy as np  # noqa: PLC0415
+
+    if len(moments) <= _MOST_POINTS:
+        return moments, values, values, values
+    width = (span[1] - span[0]) / _MOST_POINTS
+    number = ((moments - span[0]) // width).astype(int)
+    good = np.isfinite(values)
+    shown = np.unique(number)  # an interval in which all failed is shown as a gap
+    place = np.searchsorted(shown, number[good])
+    count = np.bincount(place, minlength=len(shown)).astype(float)
+    count[count == 0] = np.nan
+    means = np.bincount(place, weights=values[good], minlength=len(shown)) / count
+    low, high = np.full(len(shown), np.inf), np.full(len(shown), -np.inf)
+    np.minimum.at(low, place, values[good])
+    np.maximum.at(high, place, values[good])
+    low[np.isnan(count)] = high[np.isnan(count)] = np.nan
+    return span[0] + (shown + 0.5) * width, means, low, high
+
+
+def _alone(good: Any) -> Any:
+    """Where a good value has none on either side."""
+    import numpy as np  # noqa: PLC0415
+
+    framed = np.concatenate(([False], good, [False]))
+    return framed[1:-1] & ~framed[:-2] & ~framed[2:]
+
+
+def _time_axis(axes: Any, span: tuple[float, float]) -> None:
+    dates: Any = import_module("matplotlib.dates")
+    local = import_module("dateutil.tz").tzlocal()  # comes with matplotlib; knows when summer time changes
+    axes.set_xlim(span[0] / 86400.0, span[1] / 86400.0)
+    axes.xaxis_date(tz=local)
+    locator = dates.AutoDateLocator(tz=local, minticks=4, maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=local))
+
+
+def _celsius(values: Any) -> Any:
+    return values
+
+
+def _fahrenheit(values: Any) -> Any:
+    return [value * 1.8 + 32 for value in values]
