@@ -80,6 +80,8 @@ class ZabbixServer:
         self.database = Database(release, self.scratch)
         self.daemons: list[Daemon] = []
         self.server: Daemon | None = None
+        self.settings: dict[str, str] = {}
+        """More lines of zabbix_server.conf, for the next start."""
         try:
             self.database.copy(release.loaded_database())
             self.database.start()
@@ -106,6 +108,7 @@ class ZabbixServer:
         settings.write_text(
             f"{SERVER_SETTINGS}ListenPort={self.port}\nDBHost={self.database.sockets}\n"
             f"LogType=console\nPidFile={self.scratch}/var/zabbix_server.pid\nSocketDir={self.scratch}/var\n"
+            + "".join(f"{name}={value}\n" for name, value in self.settings.items())
         )
         command = ["/usr/sbin/zabbix_server", "-f", "-c", str(settings)]
         self.server = self._daemon("zabbix_server", command, "zabbix")

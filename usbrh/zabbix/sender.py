@@ -193,6 +193,8 @@ def _ask(connection: Any, batch: Sequence[Value], compress: bool, deadline: Dead
         connection.settimeout(_left(deadline))
         chunk = connection.recv(min(size, 1 << 16))
         if not chunk:
+            if not answer:  # so it does with a certificate it does not accept, for one
+                raise ZabbixUnreachable("the server hung up without an answer; its log says why")
             raise ZabbixUnreachable(f"the server hung up after {len(answer)} bytes of its answer")
         answer += chunk
     response = decode_response(answer)
