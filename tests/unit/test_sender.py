@@ -96,7 +96,9 @@ def test_ipv6_and_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch)
     with StandIn(host="::1") as server:
         assert sender_to(f"[::1]:{server.port}").send([VALUE], Deadline(5)).accepted == 1
 
-        def two(host: str, port: int, family: int, kind: int) -> list[Any]:
+        def two(host: str, port: int, family: int, kind: int, flags: int = 0) -> list[Any]:
+            if flags:
+                raise socket.gaierror("not a number")
             return [
                 (socket.AF_INET, kind, 0, "", ("127.0.0.1", port)),
                 (socket.AF_INET6, kind, 0, "", ("::1", port, 0, 0)),
@@ -142,7 +144,13 @@ def test_a_name_that_is_none() -> None:
 
 def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: release.wait(30))
+
+    def hang(host: str, port: int, family: int, kind: int, flags: int = 0) -> list[Any]:
+        if not flags:
+            release.wait(30)
+        raise socket.gaierror("not a number")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     with at_most(0.5), pytest.raises(ZabbixUnreachable, match=r"no address found for slow.example within 0\.5 s"):
         sender_to("slow.example").send([VALUE], Deadline(0.5))
     release.set()
