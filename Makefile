@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench clean test-deps test-zabbix-deps test-kernel-deps test-psk-deps
+.PHONY: help demo test lint bench documents clean test-deps test-zabbix-deps test-kernel-deps test-psk-deps
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -30,6 +30,10 @@ test-psk-deps: .venv/tests-installed # the extra for Python below 3.13; compiles
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[psk]'
 
 test-kernel-deps: # only the virtual machine
+
+documents: .venv/tests-installed ## the parts of docs/ that come from the code
+	$(BIN)/python -m tools.cli_reference
+	$(BIN)/python -m tools.config_reference
 
 clean: ## remove what make made
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/output
