@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from usbrh import sht1x, usbrh1
+from usbrh import sht1x, usbrh1, usbrh2
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
 from usbrh.errors import LibusbMissing, SensorError, SensorNotFound
 from usbrh.instrument import Instrument, LedState, Plugged
 from usbrh.reading import Reading, SensorInfo
 
-INSTRUMENTS: tuple[Callable[[Any], Iterable[Plugged]], ...] = (usbrh1.plugged_in,)
+INSTRUMENTS: tuple[Callable[[Any], Iterable[Plugged]], ...] = (usbrh1.plugged_in, usbrh2.plugged_in)
 """What finds the instruments of each kind. Each is given the pyusb backend, whose attribute ``simulated`` says
 whether virtual instruments are wanted or real ones; None where USB can't be used."""
 

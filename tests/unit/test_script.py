@@ -17,7 +17,7 @@ from usbrh.simulator.model import FEATURE_REPORT, GET_REPORT, OUTPUT_REPORT, SET
 def load(path: Path, text: str) -> list[VirtualUsbRh]:
     file = path / "sensors.toml"
     file.write_text(text)
-    return script.models(str(file), VirtualClock())
+    return [model for model in script.models(str(file), VirtualClock()) if isinstance(model, VirtualUsbRh)]
 
 
 def measure(model: VirtualUsbRh) -> bytes | None:

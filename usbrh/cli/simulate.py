@@ -39,9 +39,16 @@ def simulate(usbip: bool, sensors: str, listen: str) -> None:
     stdin may be a terminal, a file or a FIFO; its end does not end the server.
     """
     try:
-        asyncio.run(_serve(script.models(sensors, origin="--sensors "), *_address(listen)))
+        asyncio.run(_serve(_usbrh1_only(script.models(sensors, origin="--sensors ")), *_address(listen)))
     except asyncio.CancelledError:
         raise SystemExit(128 + signal.SIGTERM) from None
+
+
+def _usbrh1_only(models: list[script.Model]) -> list[VirtualUsbRh]:
+    chosen = [model for model in models if isinstance(model, VirtualUsbRh)]
+    if len(chosen) < len(models):
+        raise ConfigError("a virtual USBRH2 is served by USBRH_SIMULATE only, not by USB/IP; take it out of the file")
+    return chosen
 
 
 async def _serve(models: list[VirtualUsbRh], host: str, port: int) -> None:

@@ -10,6 +10,7 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from usbrh.simulator import descriptors
 from usbrh.simulator.chapter9 import TransferError
 from usbrh.simulator.faults import Step
 from usbrh.simulator.model import VirtualUsbRh
+from usbrh.simulator.pty import PtyPort
+from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 LOW_SPEED = 1
 """As libusb counts: LIBUSB_SPEED_LOW."""
@@ -88,15 +91,27 @@ class SimulatorBackend(usb.backend.IBackend):
     simulated = True
     """So that what is read can be marked as not real."""
 
-    def __init__(self, models: Iterable[VirtualUsbRh], clock: Clock = SYSTEM_CLOCK) -> None:
-        """Plug in ``models``, which live by the same ``clock`` as the transfers."""
-        self.models = {model.name: model for model in models}
+    def __init__(self, models: Iterable[VirtualUsbRh | VirtualUsbrh2], clock: Clock = SYSTEM_CLOCK) -> None:
+        """Plug in ``models``, which live by the same ``clock`` as the transfers; a USBRH2 gets a pseudo-terminal."""
+        models = list(models)
+        self.models = {model.name: model for model in models if isinstance(model, VirtualUsbRh)}
+        self.ports = [PtyPort(model) for model in models if isinstance(model, VirtualUsbrh2)]
         self.clock = clock
         self.transfers: deque[Transfer] = deque(maxlen=1000)
         """The last thousand, so that a test can see what time-outs were given."""
         self._nodes: dict[str, _Node] = {}
         self._address = 0
         self._lock = threading.RLock()
+
+    def serial_ports(self) -> list[tuple[str, str, Path]]:
+        """Serial number, port and device node of each USBRH2 that is plugged in."""
+        there = [(port.model.serial, port.model.name, port.node) for port in self.ports]
+        return [(serial, name, node) for serial, name, node in there if node]
+
+    def close(self) -> None:
+        """Take the serial ports away."""
+        for port in self.ports:
+            port.close()
 
     # ---------------------------------------------------------------- enumeration
 

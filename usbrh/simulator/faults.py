@@ -1,6 +1,6 @@
 """Everything that can be made to go wrong with a virtual sensor, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -20,7 +20,7 @@ class Step(Enum):
 class Fault:
     """One kind of fault; ``seconds`` is the default of what it takes a time for."""
 
-    step: Step
+    step: Enum
     says: str
     seconds: float | None = None
 
@@ -71,7 +71,8 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
 class Armed:
     """The faults of one sensor that wait to strike."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Mapping[str, Fault] = FAULTS) -> None:
+        self._faults = faults
         self._armed: dict[str, tuple[int | None, float | None]] = {}
 
     def arm(self, name: str, times: int | None, seconds: float | None) -> None:
@@ -80,20 +81,20 @@ class Armed:
         Raises:
             ValueError: there is no such fault, or a number is out of its range.
         """
-        if name not in FAULTS:
-            raise ValueError(f"there is no fault {name!r}; there are: {', '.join(FAULTS)}")
+        if name not in self._faults:
+            raise ValueError(f"there is no fault {name!r}; there are: {', '.join(self._faults)}")
         if times is not None and times < 1:
             raise ValueError(f"a fault strikes 1 time or more, not {times}")
         if seconds is not None and seconds < 0:
             raise ValueError(f"a fault takes 0 s or more, not {seconds}")
-        self._armed[name] = (times, seconds if seconds is not None else FAULTS[name].seconds)
+        self._armed[name] = (times, seconds if seconds is not None else self._faults[name].seconds)
 
     def disarm(self) -> None:
         self._armed.clear()
 
-    def strike(self, step: Step, *, but: str = "") -> tuple[str, float | None]:
+    def strike(self, step: Enum, *, but: str = "") -> tuple[str, float | None]:
         """The name and the seconds of the fault that strikes now; an empty name if none does."""
-        for name, fault in FAULTS.items():
+        for name, fault in self._faults.items():
             if fault.step is step and name in self._armed and name != but:
                 times, seconds = self._armed[name]
                 if times == 1:

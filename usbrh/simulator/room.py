@@ -8,6 +8,11 @@ Ticks = tuple[int, int]
 Source = Callable[[int], Ticks]
 """The ticks of the n-th measurement, from 0."""
 
+Air = tuple[float, float]
+"""°C and %RH."""
+AirSource = Callable[[int], Air]
+"""The air at the n-th measurement, from 0."""
+
 CAPTURED: Ticks = (7169, 1246)
 """What a real sensor answered in the one published capture: 31.69 °C, 42.85 %RH (docs/device.md)."""
 
@@ -37,6 +42,24 @@ def room(number: int = 1) -> Source:
     return ticks
 
 
+def air(number: int = 1) -> AirSource:
+    """The same rooms, for a sensor that converts by itself."""
+    ticks = room(number)
+
+    def measure(n: int) -> Air:
+        words = ticks(n)
+        temperature = _temperature(words[0])
+        return temperature, _humidity(words[1], temperature)
+
+    return measure
+
+
+def listed_air(values: Sequence[Air]) -> AirSource:
+    """These values in turn, then from the first again."""
+    steps = tuple(values)
+    return lambda n: steps[n % len(steps)]
+
+
 def listed(ticks: Sequence[Ticks]) -> Source:
     """These ticks in turn, then from the first again."""
     steps = tuple(ticks)
@@ -60,19 +83,26 @@ class Heater:
         target = HEATER_RISE if self.on else 0.0
         return target + (self._rise - target) * math.exp((self._at - at) / HEATER_TIME)
 
+    def warm_air(self, temperature: float, humidity: float, at: float) -> Air:
+        """The air at the warmed chip."""
+        warm = temperature + self.rise(at)
+        return warm, humidity * _saturation(temperature) / _saturation(warm)
+
     def warm(self, ticks: Ticks, at: float) -> Ticks:
         """What the warmed chip measures where a cold one would measure ``ticks``."""
-        rise = self.rise(at)
-        if rise < 0.005:  # less than one tick
+        if self.rise(at) < 0.005:  # less than one tick
             return ticks
-        cold = ticks[0] * 0.01 - 40
-        warm = cold + rise
-        drier = _saturation(cold) / _saturation(warm)
-        humidity = _humidity_ticks(_humidity(ticks[1], cold) * drier, warm)
+        cold = _temperature(ticks[0])
+        warm, drier = self.warm_air(cold, _humidity(ticks[1], cold), at)
+        humidity = _humidity_ticks(drier, warm)
         return min(round((warm + 40) * 100), 0x3FFE), min(max(humidity, 1), 0x0FFE)
 
 
 # Data sheet SHT1x v2.02: V3 coefficients at 5 V, and the Magnus formula above water.
+def _temperature(ticks: int) -> float:
+    return ticks * 0.01 - 40
+
+
 def _saturation(temperature: float) -> float:
     return math.exp(17.62 * temperature / (243.12 + temperature))
 

@@ -11,6 +11,12 @@ plugged = true
 name = "late"
 times = 3                           # for ever without it
 seconds = 8.0                       # for those that take a time
+
+[sensor.sim-2]
+model = "USBRH2"                    # "USB-RH" without it
+serial = "E02A"                     # E002 without it, from its number
+values = [[23.77, 42.76]]           # °C and %RH, in turn; without them a room that drifts
+delay = 0.016                       # as above; so are firmware (any words), plugged and fault (with names of its own)
 """
 
 import tomllib
@@ -20,16 +26,20 @@ from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.errors import ConfigError
-from usbrh.simulator import room
+from usbrh.simulator import room, usbrh2
 from usbrh.simulator.backend import SimulatorBackend
 from usbrh.simulator.model import MEASURING, RESERVED, VirtualUsbRh
+from usbrh.simulator.usbrh2 import VirtualUsbrh2
+
+Model = VirtualUsbRh | VirtualUsbrh2
 
 MOST_SENSORS = 127
 """As many as one USB bus has addresses for."""
 LONGEST_DELAY = 3600.0
 """s; a longer one is taken for a mistake."""
 
-_KEYS = ("ticks", "delay", "reserved", "firmware", "kernel_driver", "plugged", "fault")
+_KEYS = ("model", "ticks", "delay", "reserved", "firmware", "kernel_driver", "plugged", "fault")
+_KEYS2 = ("model", "serial", "values", "delay", "firmware", "plugged", "fault")
 _FAULT_KEYS = ("name", "times", "seconds")
 
 
@@ -46,7 +56,7 @@ def backend_from_environment(text: str, clock: Clock = SYSTEM_CLOCK) -> Simulato
     return SimulatorBackend(models(text, clock), clock)
 
 
-def models(text: str, clock: Clock = SYSTEM_CLOCK, origin: str = "USBRH_SIMULATE=") -> list[VirtualUsbRh]:
+def models(text: str, clock: Clock = SYSTEM_CLOCK, origin: str = "USBRH_SIMULATE=") -> list[Model]:
     """As ``backend_from_environment``, without a backend around them; messages name ``origin``."""
     given = f"{origin}{text}" if text.isprintable() else f"{origin}{text!r}"
     if text.isascii() and text.isdigit():
@@ -68,12 +78,16 @@ def models(text: str, clock: Clock = SYSTEM_CLOCK, origin: str = "USBRH_SIMULATE
         raise ConfigError(f"can't read {text}: {error.strerror}; {otherwise}") from error
 
 
-def _sensors(script: Mapping[str, Any], clock: Clock) -> list[VirtualUsbRh]:
+def _sensors(script: Mapping[str, Any], clock: Clock) -> list[Model]:
     _known(script, ("sensor",), "")
     tables = script.get("sensor")
     if not isinstance(tables, dict) or not tables:
         raise _Wrong("there is no sensor in it; begin with a line [sensor.sim-1]")
-    return [_sensor(name, table, clock) for name, table in sorted(tables.items(), key=lambda item: _number(item[0]))]
+    models = [_sensor(name, table, clock) for name, table in sorted(tables.items(), key=lambda item: _number(item[0]))]
+    serials = [model.serial for model in models if isinstance(model, VirtualUsbrh2)]
+    if len(set(serials)) < len(serials):
+        raise _Wrong(f"two sensors have the same serial number, of {', '.join(serials)}; each needs its own")
+    return models
 
 
 def _number(name: str) -> int:
@@ -83,21 +97,14 @@ def _number(name: str) -> int:
     return int(digits)
 
 
-def _sensor(name: str, table: Any, clock: Clock) -> VirtualUsbRh:
+def _sensor(name: str, table: Any, clock: Clock) -> Model:
     where = f"sensor.{name}"
     if not isinstance(table, dict):
         raise _Wrong(f"{where} must be a table; write [{where}]")
-    _known(table, _KEYS, f"{where}.")
-    ticks = table.get("ticks")
-    model = VirtualUsbRh(
-        _number(name),
-        clock=clock,
-        ticks=None if ticks is None else room.listed(_pairs(ticks, f"{where}.ticks")),
-        measuring=_seconds(table.get("delay", MEASURING), f"{where}.delay"),
-        reserved=_reserved(table.get("reserved", RESERVED.hex()), f"{where}.reserved"),
-        firmware=_date(table.get("firmware", "06/01/09"), f"{where}.firmware"),
-        kernel_driver=_flag(table.get("kernel_driver", True), f"{where}.kernel_driver"),
-    )
+    kinds = {"USB-RH": _usbrh1, "USBRH2": _usbrh2}
+    if table.get("model", "USB-RH") not in kinds:
+        raise _Wrong(f'{where}.model must be one of {", ".join(kinds)}; write "USBRH2"')
+    model = kinds[table.get("model", "USB-RH")](_number(name), where, table, clock)
     faults = table.get("fault", [])
     if not isinstance(faults, list) or not all(isinstance(fault, dict) for fault in faults):
         raise _Wrong(f"{where}.fault must be a list of tables; write [[{where}.fault]]")
@@ -108,7 +115,34 @@ def _sensor(name: str, table: Any, clock: Clock) -> VirtualUsbRh:
     return model
 
 
-def _arm(model: VirtualUsbRh, fault: Mapping[str, Any], where: str) -> None:
+def _usbrh2(number: int, where: str, table: Mapping[str, Any], clock: Clock) -> Model:
+    _known(table, _KEYS2, f"{where}.")
+    values = table.get("values")
+    return VirtualUsbrh2(
+        number,
+        clock=clock,
+        air=None if values is None else room.listed_air(_airs(values, f"{where}.values")),
+        serial=_words(table.get("serial", f"E{number:03X}"), f"{where}.serial"),
+        measuring=_seconds(table.get("delay", usbrh2.MEASURING), f"{where}.delay"),
+        firmware=_words(table.get("firmware", usbrh2.FIRMWARE), f"{where}.firmware"),
+    )
+
+
+def _usbrh1(number: int, where: str, table: Mapping[str, Any], clock: Clock) -> Model:
+    _known(table, _KEYS, f"{where}.")
+    ticks = table.get("ticks")
+    return VirtualUsbRh(
+        number,
+        clock=clock,
+        ticks=None if ticks is None else room.listed(_pairs(ticks, f"{where}.ticks")),
+        measuring=_seconds(table.get("delay", MEASURING), f"{where}.delay"),
+        reserved=_reserved(table.get("reserved", RESERVED.hex()), f"{where}.reserved"),
+        firmware=_date(table.get("firmware", "06/01/09"), f"{where}.firmware"),
+        kernel_driver=_flag(table.get("kernel_driver", True), f"{where}.kernel_driver"),
+    )
+
+
+def _arm(model: Model, fault: Mapping[str, Any], where: str) -> None:
     _known(fault, _FAULT_KEYS, f"{where}.")
     times, seconds = fault.get("times"), fault.get("seconds")
     if times is not None and (not isinstance(times, int) or isinstance(times, bool)):
@@ -137,6 +171,24 @@ def _pairs(value: Any, where: str) -> list[room.Ticks]:
 
 def _is_pair(pair: Any) -> bool:
     return isinstance(pair, list) and len(pair) == 2 and all(type(word) is int and 0 <= word <= 0xFFFF for word in pair)
+
+
+def _airs(value: Any, where: str) -> list[room.Air]:
+    if isinstance(value, list) and value and all(_is_air(pair) for pair in value):
+        return [(float(pair[0]), float(pair[1])) for pair in value]
+    raise _Wrong(f"{where} must be pairs of °C, -45 to 130, and %RH, 0 to 100; write [[23.77, 42.76]]")
+
+
+def _is_air(pair: Any) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2 or not all(type(number) in (int, float) for number in pair):
+        return False
+    return bool(-45 <= pair[0] <= 130 and 0 <= pair[1] <= 100)
+
+
+def _words(value: Any, where: str) -> str:
+    if isinstance(value, str) and value and value.isascii() and value.isprintable():
+        return value
+    raise _Wrong(f'{where} must be printable ASCII; write "E02A"')
 
 
 def _seconds(value: Any, where: str) -> float:

@@ -1,0 +1,386 @@
+"""How a USBRH2 behaves: characters in, characters out, in its own time. No pseudo-terminal, no threads.
+
+What the commands do is the maker's word (docs/device.md). What he does not say is inferred: that commands are served
+in their order, that those which only switch something answer nothing but the prompt, that a wrong one is answered by
+a line of words, and where exactly the echo and the prompt stand.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from enum import Enum
+
+from usbrh.clock import SYSTEM_CLOCK, Clock
+from usbrh.simulator import room
+from usbrh.simulator.faults import Armed, Fault
+
+MEASURING = 0.016
+"""s for one measurement of the SHT31 at high repeatability, at most (data sheet: 15.5 ms)."""
+STATUS, HEATER_BIT = 0x8010, 0x2000
+"""The SHT31's status register after power-up, and its heater bit."""
+FIRMWARE = "USBRH2 Ver 1.00"
+LEDS = {"0": "off", "off": "off", "false": "off", "1": "on", "on": "on", "true": "on", "blink": "blink"}
+LONGEST_AUTO = 65535
+_SWITCHES = {"0": False, "off": False, "false": False, "1": True, "on": True, "true": True}
+_LINE_LIMIT = 64
+_COMMANDS = "getrh auto <s>|off led1=<bool> led2=<bool> heater <bool> status ver serial echo <bool> list help"
+
+
+class Step2(Enum):
+    """Where in the life of a USBRH2 a fault strikes."""
+
+    COMMAND = "a command comes"
+    MEASURE = "a measurement is asked for"
+    SWITCH = "a command that switches something comes"
+
+
+FAULTS2 = {
+    "silent": Fault(Step2.COMMAND, "commands are neither done nor answered"),
+    "unplug_on_command": Fault(Step2.COMMAND, "gone when a command comes; back after so many seconds, if given"),
+    "hang": Fault(Step2.COMMAND, "all that comes is served in its turn, but only after so many seconds", seconds=2.0),
+    "ignores": Fault(Step2.SWITCH, "echo, auto, LED and heater stay as they are"),
+    "no_answer": Fault(Step2.MEASURE, "getrh is not answered"),
+    "late": Fault(Step2.MEASURE, "the answer to getrh is held back for so many seconds", seconds=10.0),
+    "half_line": Fault(Step2.MEASURE, "the answer stops in its middle"),
+    "unplug_mid_line": Fault(Step2.MEASURE, "gone in the middle of the answer; back as above"),
+    "dropped_byte": Fault(Step2.MEASURE, "a digit of the answer is missing"),
+    "flipped_bit": Fault(Step2.MEASURE, "a bit of a digit is another"),
+    "no_crc": Fault(Step2.MEASURE, "the answer has no checksum"),
+    "disconnected_chip": Fault(Step2.MEASURE, "what 0xffff from the chip gives: 130.00 °C, 100.00 %RH"),
+    "shorted_chip": Fault(Step2.MEASURE, "what 0x0000 from the chip gives: -45.00 °C, 0.00 %RH"),
+    "garbage": Fault(Step2.MEASURE, "bytes that mean nothing"),
+    "endless": Fault(Step2.MEASURE, "four thousand digits without an end of line"),
+    "duplicate": Fault(Step2.MEASURE, "the answer twice"),
+    "byte_by_byte": Fault(Step2.MEASURE, "the answer in single bytes, so many seconds apart", seconds=0.005),
+}
+"""By name. Where several of one step are armed, the first of this table strikes, one a step."""
+
+
+def crc8(data: bytes) -> int:
+    """The device's checksum: polynomial 0x31, start 0, bit by bit."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 ^ (0x31 if crc & 0x80 else 0)
+            crc &= 0xFF
+    return crc
+
+
+def line(temperature: float, humidity: float) -> bytes:
+    """``:23.77,42.76,AC``, without its end."""
+    body = f":{temperature:.2f},{humidity:.2f},".encode()
+    return body + b"%02X" % crc8(body)
+
+
+_SPOILT: dict[str, Callable[[bytes], bytes]] = {
+    "half_line": lambda answer: answer[: len(answer) // 2],
+    "dropped_byte": lambda answer: answer[:2] + answer[3:],
+    "flipped_bit": lambda answer: answer[:2] + bytes([answer[2] ^ 1]) + answer[3:],
+    "no_crc": lambda answer: answer[: answer.rindex(b",")] + b"\r\n",
+    "disconnected_chip": lambda answer: line(130, 100) + b"\r\n",
+    "shorted_chip": lambda answer: line(-45, 0) + b"\r\n",
+    "garbage": lambda answer: bytes(byte ^ 0xA5 for byte in answer) + b"\r\n",
+    "endless": lambda answer: b":" + b"7" * 4000,
+    "duplicate": lambda answer: answer * 2,
+}
+
+
+class VirtualUsbrh2:
+    """One virtual USBRH2. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        number: int = 1,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        air: room.AirSource | None = None,
+        serial: str | None = None,
+        measuring: float = MEASURING,
+        firmware: str = FIRMWARE,
+        newline: bytes = b"\r\n",
+    ) -> None:
+        """Plug in sensor ``number`` at port ``sim-<number>``.
+
+        Args:
+            number: from 1; also chooses the room it stands in.
+            clock: what it lives by.
+            air: °C and %RH of the n-th measurement; without it the room drifts.
+            serial: without one ``E001`` for sensor 1, and so on.
+            measuring: s for one measurement.
+            firmware: what it says of itself.
+            newline: how it ends its lines.
+        """
+        self.number = number
+        self.clock = clock
+        self.air = air or room.air(number)
+        self.serial = serial or f"E{number:03X}"
+        self.measuring = measuring
+        self.firmware = firmware
+        self.newline = newline
+        self.plug_ins = 0
+        """How often it was plugged in; another number is another device to the host."""
+        self.measured = 0
+        """How many measurements it has made."""
+        self._lock = threading.RLock()
+        self._faults = Armed(FAULTS2)
+        self._order = itertools.count()
+        self._auto: float | None = None
+        self._auto_order = -1
+        self._busy_until = 0.0
+        self._typed = self._output = b""
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._power_on()
+
+    @property
+    def name(self) -> str:
+        """The port it is plugged in at: ``sim-1``."""
+        return f"sim-{self.number}"
+
+    # ---------------------------------------------------------------- the hand
+
+    def plug(self) -> None:
+        """Plug it in, with everything as after power-on."""
+        with self._lock:
+            if not self._plugged:
+                self._power_on()
+
+    def unplug(self, seconds: float | None = None) -> None:
+        """Pull it out; with ``seconds`` it is plugged in again after them."""
+        with self._lock:
+            self._advance()
+            if self._plugged:
+                self._pull(self.clock.monotonic(), seconds)
+
+    def fault(self, name: str, times: int | None = None, seconds: float | None = None) -> None:
+        """Let the fault ``name`` strike the next ``times`` times, or until ``clear_faults``.
+
+        Raises:
+            ValueError: there is no such fault, or a number is out of its range.
+        """
+        with self._lock:
+            self._faults.arm(name, times, seconds)
+
+    def clear_faults(self) -> None:
+        """Let no fault strike any more."""
+        with self._lock:
+            self._faults.disarm()
+
+    # ---------------------------------------------------------------- what can be seen from outside
+
+    @property
+    def plugged(self) -> bool:
+        with self._lock:
+            self._advance()
+            return self._plugged
+
+    @property
+    def leds(self) -> tuple[str, str]:
+        """``off``, ``on`` or ``blink`` of LED 1 and LED 2."""
+        return self._leds["1"], self._leds["2"]
+
+    @property
+    def heater(self) -> bool:
+        return self._heater.on
+
+    @property
+    def automatic(self) -> float | None:
+        """s between the lines it sends by itself; None if it sends none."""
+        return self._auto
+
+    @property
+    def faults(self) -> dict[str, int | None]:
+        """The faults that wait to strike, and how often each still does; None: for ever."""
+        return self._faults.waiting()
+
+    def next_event(self) -> float | None:
+        """The moment (s, monotonic) at which the device will do something by itself; None: never."""
+        with self._lock:
+            return self._events[0][0] if self._events else None
+
+    # ---------------------------------------------------------------- the wire
+
+    def open(self) -> None:
+        """The host opens the port."""
+
+    def close(self) -> None:
+        """The host closes the port: the automatic lines end. What was not fetched stays for the next."""
+        with self._lock:
+            self._auto = None
+
+    def write(self, data: bytes) -> None:
+        """Characters from the host; a command is done when its end comes."""
+        with self._lock:
+            self._advance()
+            for byte in data if self._plugged else b"":
+                character = bytes([byte])
+                if character not in b"\r\n":
+                    self._typed = (self._typed + character)[-_LINE_LIMIT:]
+                    continue
+                command, self._typed = self._typed.decode("ascii", "replace"), b""
+                self._at(max(self.clock.monotonic(), self._busy_until), self._deferred(command))
+            self._advance()
+
+    def read(self) -> bytes:
+        """What it has to say by now, once."""
+        with self._lock:
+            self._advance()
+            said, self._output = self._output, b""
+            return said
+
+    # ---------------------------------------------------------------- commands
+
+    def _deferred(self, command: str) -> Callable[[float], None]:
+        """``command`` in its turn: while it measures or hangs, whatever comes waits, in its order."""
+
+        def run(at: float) -> None:
+            if at < self._busy_until:
+                self._at(self._busy_until, run)
+            else:
+                self._command(command, at)
+
+        return run
+
+    def _command(self, command: str, at: float) -> None:
+        if self._echo:
+            self._say(command.encode() + self.newline)
+        words = command.lower().replace("=", " ").split()
+        if not words:
+            self._prompt()
+            return
+        fault, seconds = self._faults.strike(Step2.COMMAND)
+        match fault:
+            case "silent":
+                return
+            case "unplug_on_command":
+                self._pull(at, seconds)
+                return
+            case "hang":
+                self._busy_until = at + (seconds or 0.0)
+                self._at(self._busy_until, lambda at: self._do(words, at))
+                return
+        self._do(words, at)
+
+    def _do(self, words: list[str], at: float) -> None:
+        match words:
+            case ["getrh"]:
+                self._busy_until = at + self.measuring
+                self._at(self._busy_until, self._answer)
+                return
+            case ["status"]:
+                self._tell(f"0x{STATUS | (HEATER_BIT if self.heater else 0):04X}")
+            case ["ver"]:
+                self._tell(self.firmware)
+            case ["serial"]:
+                self._tell(self.serial)
+            case ["list"]:
+                self._tell(f"echo={int(self._echo)} led1={self._leds['1']} led2={self._leds['2']}")
+            case ["help"]:
+                self._tell(_COMMANDS)
+            case _ if not (self._faults.strike(Step2.SWITCH)[0] or self._switch(words, at)):
+                self._tell("Error")
+        self._prompt()
+
+    def _switch(self, words: list[str], at: float) -> bool:
+        """Switch something; False if there is no such command."""
+        match words:
+            case [("led1" | "led2") as led, value] if value in LEDS:
+                self._leds[led[-1]] = LEDS[value]
+            case ["heater", value] if value in _SWITCHES:
+                self._heater.switch(_SWITCHES[value], at)
+            case ["echo", value] if value in _SWITCHES:
+                self._echo = _SWITCHES[value]
+            case ["auto", ("0" | "off")]:
+                self._auto = None
+            case ["auto", seconds] if seconds.isdigit() and int(seconds) <= LONGEST_AUTO:
+                self._auto = float(seconds)
+                self._auto_order = next(self._order)
+                self._at(at + self._auto, self._repeat(self._auto_order))
+            case _:
+                return False
+        return True
+
+    def _repeat(self, order: int) -> Callable[[float], None]:
+        """The next automatic line, unless ``auto`` was given again since."""
+
+        def run(at: float) -> None:
+            if self._auto is not None and order == self._auto_order:
+                self._say(self._measure(at) + self.newline)
+                self._at(at + self._auto, run)
+
+        return run
+
+    # ---------------------------------------------------------------- measuring
+
+    def _answer(self, at: float) -> None:
+        fault, seconds = self._faults.strike(Step2.MEASURE)
+        answer = self._measure(at) + self.newline
+        match fault:
+            case "no_answer":
+                return
+            case "late":
+                self._busy_until = at + (seconds or 0.0)
+                self._at(self._busy_until, lambda _: self._say(answer))
+            case "unplug_mid_line":
+                self._say(answer[: len(answer) // 2])
+                self._at(at + 0.05, lambda at: self._pull(at, seconds))
+                return
+            case "byte_by_byte":
+                for place in range(len(answer)):
+                    self._at(at + place * (seconds or 0.0), self._byte(answer[place : place + 1]))
+                self._busy_until = at + len(answer) * (seconds or 0.0)
+                return
+            case _:
+                self._say(_SPOILT.get(fault, bytes)(answer))
+        self._prompt()
+
+    def _byte(self, byte: bytes) -> Callable[[float], None]:
+        return lambda _: self._say(byte)
+
+    def _measure(self, at: float) -> bytes:
+        temperature, humidity = self._heater.warm_air(*self.air(self.measured), at)
+        self.measured += 1
+        return line(temperature, humidity)
+
+    # ---------------------------------------------------------------- its life
+
+    def _say(self, data: bytes) -> None:
+        self._output += data
+
+    def _tell(self, words: str) -> None:
+        self._say(words.encode() + self.newline)
+
+    def _prompt(self) -> None:
+        if self._echo:
+            self._say(b">")
+
+    def _at(self, when: float, event: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (when, next(self._order), event))
+
+    def _advance(self) -> None:
+        """Let everything happen that is due."""
+        now = self.clock.monotonic() + 1e-9  # sums of seconds are not exact
+        while self._events and self._events[0][0] <= now:
+            when, _, event = heapq.heappop(self._events)
+            event(when)
+
+    def _power_on(self) -> None:
+        self._plugged = True
+        self.plug_ins += 1
+        self._leds = {"1": "off", "2": "off"}
+        self._heater = room.Heater()
+        self._echo = True
+        self._forget()
+
+    def _forget(self) -> None:
+        self._auto = None
+        self._busy_until = 0.0
+        self._typed = self._output = b""
+        self._events.clear()
+
+    def _pull(self, at: float, seconds: float | None) -> None:
+        self._plugged = False
+        self._forget()
+        if seconds is not None:
+            self._at(at + seconds, lambda _: self.plug())

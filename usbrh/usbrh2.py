@@ -1,0 +1,475 @@
+"""The USBRH2: commands and lines on a serial port (CDC-ACM). docs/device.md describes the protocol and its sources.
+
+A conversation begins by ending what somebody else may have left: half a command, the automatic lines of ``auto``, the
+echo. Then ``status`` is asked. The device serves commands in their order, so that whatever was asked of it before
+has been answered when the status word comes, and a line of values that comes after our ``getrh`` is the answer to it:
+neither an automatic line nor one that a process asked for which has died since.
+
+A line counts only when it is whole, of the right form, with the right checksum, and within the sensor's range.
+"""
+
+import errno
+import logging
+import os
+import re
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from usbrh.clock import Clock, Deadline
+from usbrh.config import SensorConfig
+from usbrh.errors import (
+    AccessDenied,
+    BadReport,
+    ConfigError,
+    SensorBusy,
+    SensorError,
+    SensorNotFound,
+    SensorTimeout,
+    TransferFailed,
+)
+from usbrh.holders import holders
+from usbrh.instrument import LedState, Measurement, Plugged
+from usbrh.nodelock import HEATER, MEASURE, NodeLock
+
+MODEL = "USBRH2"
+CONVERSION = "device"
+BY_ID = re.compile(r"usb-Strawberry_Linux_USBRH2_(.+)-if00")
+"""What udev calls its port in /dev/serial/by-id."""
+
+BAUD_RATE = 9600
+ANSWER_WINDOW = 1.0
+"""s to wait for one answer before beginning anew; the sensor chip measures in 16 ms."""
+HEATER_BIT = 0x2000
+"""Of the status word: bit 13 (data sheet SHT3x)."""
+_LEDS = (1, 2)
+_TRIES = 3
+_GAP = 0.02
+"""s without a character after which a command counts as served that has no answer which could be known."""
+_LONGEST_GAP = 0.2
+_SLICE = 0.05
+"""s for one read."""
+_PAUSE = 0.1
+"""s between tries, and between looks for a sensor that was unplugged or a port that somebody else has."""
+_LONGEST_LINE = 256
+
+_LINE = re.compile(rb"(:(-?\d{1,3}(?:\.\d{1,3})?),(\d{1,3}(?:\.\d{1,3})?),)([0-9A-Fa-f]{2})")
+_STATUS = re.compile(rb"(?:.*\b)?0x([0-9A-Fa-f]{1,4})|([0-9A-Fa-f]{4})")
+_COLDEST, _HOTTEST = -40.0, 125.0
+
+_WRITE_TIMEOUT = 0.5
+_ONE_TRY = 0.3
+"""s that have to be left for another try."""
+
+_T = TypeVar("_T")
+_REPLUG = "; unplug it and plug it in again"
+_log = logging.getLogger(__name__)
+
+Port = tuple[str, str, Path]
+"""Serial number, USB port path and device node of one USBRH2."""
+
+
+def ports(dev: Path = Path("/dev"), sys: Path = Path("/sys")) -> list[Port]:
+    """The USBRH2s of this machine, by the names that udev gives to serial ports."""
+    found = []
+    for link in sorted(dev.glob("serial/by-id/*")):
+        match = BY_ID.fullmatch(link.name)
+        if match:
+            node = link.resolve()
+            found.append((match[1], _port_path(node, sys), node))
+    return found
+
+
+def _port_path(node: Path, sys: Path) -> str:
+    """``1-1.4`` from the path of the USB interface, ``.../1-1.4/1-1.4:1.0``; the node's name if it has none."""
+    interface = (sys / "class/tty" / node.name / "device").resolve().name
+    match = re.fullmatch(r"(\d+-\d+(?:\.\d+)*):\d+\.\d+", interface)
+    return match[1] if match else node.name
+
+
+def plugged_in(backend: Any) -> list[Plugged]:
+    """The USBRH2s of this machine; those of the simulator if ``backend`` is one."""
+    simulated = bool(getattr(backend, "simulated", False))
+    look: Callable[[], list[Port]] = backend.serial_ports if simulated else ports
+
+    def driver(serial: str, port: str, label: str, settings: SensorConfig, clock: Clock) -> Usbrh2:
+        return Usbrh2(serial, port, look, clock, label=label, simulated=simulated)
+
+    return [Plugged(MODEL, port, serial, simulated, partial(driver, serial, port)) for serial, port, _ in look()]
+
+
+def crc8(data: bytes) -> int:
+    """The checksum of a line, over everything from the ``:`` to the last ``,``: polynomial 0x31, start 0."""
+    crc = 0
+    for byte in data:
+        crc = _CRC_TABLE[crc ^ byte]
+    return crc
+
+
+def _crc_table() -> Iterator[int]:
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x131 if crc & 0x80 else 0)
+        yield crc
+
+
+_CRC_TABLE = tuple(_crc_table())
+
+
+def parse(line: bytes, label: str = "the sensor") -> tuple[float, float]:
+    """°C and %RH of a line such as ``:23.77,42.76,AC``, without its end.
+
+    Raises:
+        BadReport: another form, a wrong checksum, or values that the sensor can't measure, which is what a chip that is
+            disconnected (130 °C) or short-circuited (-45 °C) gives.
+    """
+    match = _LINE.fullmatch(line)
+    if not match:
+        raise BadReport(f"{label} sent something that is not a line of values: {_shown(line)}{_REPLUG}")
+    if crc8(match[1]) != int(match[4], 16):
+        raise BadReport(f"{label} sent a line with a wrong checksum: {_shown(line)}{_REPLUG}")
+    temperature, humidity = float(match[2]), float(match[3])
+    if not (_COLDEST <= temperature <= _HOTTEST and humidity <= 100):
+        raise BadReport(f"{label} sent values that the sensor can't measure: {_shown(line)}{_REPLUG}")
+    return temperature, humidity
+
+
+def _shown(line: bytes) -> str:
+    return repr(line[:40].decode("ascii", "backslashreplace"))
+
+
+class Lines:
+    """The whole lines in a stream of characters; CR and LF in any mix end them, and prompts are not part of them."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that ended in ``data``, without those that are empty."""
+        *whole, self._rest = re.split(rb"[\r\n]", self._rest + data)
+        if len(self._rest) > _LONGEST_LINE:
+            self._rest = b"?"  # what still comes of it is not a line of values either
+        return [line for line in (each.lstrip(b"> \t").rstrip() for each in whole) if line]
+
+
+class Conversation:
+    """An open port of which the other side is known to have answered everything up to now."""
+
+    def __init__(self, port: Any, label: str) -> None:
+        self._port = port
+        self._label = label
+        self._lines = Lines()
+
+    def begin(self, deadline: Deadline) -> int:
+        """End what somebody else may have left, and wait for the status word, which is returned."""
+        self._port.reset_input_buffer()
+        for command in ("", "auto off", "echo off"):
+            self._write(command)
+            self._settle(deadline)
+        return self.status(deadline)
+
+    def status(self, deadline: Deadline) -> int:
+        """The status word; whatever was sent before has been served when it comes."""
+        self._write("status")
+        return self._until_status(deadline)[0]
+
+    def values(self, deadline: Deadline) -> tuple[float, float]:
+        """°C and %RH, measured now."""
+        self._write("getrh")
+        window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)
+        for line in self._read(window):
+            if line.startswith(b":"):
+                return parse(line, self._label)
+            _log.debug("%s: not a line of values: %s", self._label, _shown(line))
+        raise self._silence(window)
+
+    def switch(self, command: str, deadline: Deadline) -> int:
+        """Do ``command``, and the status word afterwards."""
+        self._write(command)
+        self._settle(deadline)
+        return self.status(deadline)
+
+    def words(self, command: str, deadline: Deadline) -> str:
+        """The first line that ``command`` is answered with."""
+        self._write(command)
+        lines = self._settle(deadline)
+        self._write("status")
+        lines += self._until_status(deadline)[1]
+        for line in lines:
+            if line.lower() != command.encode():  # its echo
+                return line.decode("ascii", "backslashreplace")
+        raise BadReport(f"{self._label} gave no answer to {command!r}{_REPLUG}")
+
+    def _write(self, command: str) -> None:
+        self._port.write(command.encode("ascii") + b"\r")
+
+    def _until_status(self, deadline: Deadline) -> tuple[int, list[bytes]]:
+        window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)
+        before: list[bytes] = []
+        for line in self._read(window):
+            match = _STATUS.fullmatch(line)
+            if match:
+                return int(match[1] or match[2], 16), before
+            before.append(line)
+        raise self._silence(window)
+
+    def _settle(self, deadline: Deadline) -> list[bytes]:
+        """What comes until nothing comes for a moment: some commands have no answer, and one may show in any form."""
+        window = Deadline(min(_LONGEST_GAP, deadline.remaining()), deadline.clock)
+        lines = []
+        while not window.passed:
+            data = self._some(_GAP)
+            if not data:
+                break
+            lines += self._lines.feed(data)
+        return lines
+
+    def _read(self, window: Deadline) -> Iterator[bytes]:
+        while not window.passed:
+            yield from self._lines.feed(self._some(min(_SLICE, window.remaining())))
+
+    def _some(self, timeout: float) -> bytes:
+        """What is there; without anything, what comes first within ``timeout`` seconds."""
+        self._port.timeout = timeout
+        return bytes(self._port.read(self._port.in_waiting or 1))
+
+    def _silence(self, window: Deadline) -> SensorTimeout:
+        return SensorTimeout(f"{self._label} did not answer within {window.seconds:.1f} s{_REPLUG}")
+
+
+class Usbrh2:
+    """One USBRH2, by its serial number; opened for each operation, so that others can use it in between."""
+
+    model = MODEL
+
+    def __init__(
+        self,
+        serial: str,
+        port: str,
+        look: Callable[[], list[Port]],
+        clock: Clock,
+        *,
+        label: str = "",
+        simulated: bool = False,
+    ) -> None:
+        self.serial: str | None = serial
+        self.port = port
+        self.label = label or serial
+        self.simulated = simulated
+        self._look = look
+        self._clock = clock
+        self._heater_lock: NodeLock | None = None
+
+    # ---------------------------------------------------------------- operations
+
+    def measure(self, deadline: Deadline) -> Measurement:
+        """One measurement; an error only when beginning anew did not help.
+
+        Raises:
+            SensorError: one of its leaves, by the deadline.
+        """
+
+        def act(conversation: Conversation, status: int) -> Measurement:
+            temperature, humidity = conversation.values(deadline)
+            return Measurement(
+                temperature=temperature,
+                humidity=humidity,
+                conversion=CONVERSION,
+                heater=bool(status & HEATER_BIT),
+                status=f"0x{status:04x}",
+            )
+
+        return self._with_tries(act, deadline)
+
+    def firmware(self, deadline: Deadline) -> str:
+        """The version, in the device's words.
+
+        Raises:
+            SensorError: one of its leaves, by the deadline.
+        """
+        return self._with_tries(lambda conversation, _: conversation.words("ver", deadline), deadline)
+
+    def set_led(self, number: int, state: LedState, deadline: Deadline) -> None:
+        """Switch LED 1 or 2, or let it blink.
+
+        Raises:
+            ConfigError: no such LED.
+            SensorError: one of its leaves, by the deadline.
+        """
+        if number not in _LEDS:
+            raise ConfigError(f"{self.label} has no LED {number}; a {MODEL} has 1 and 2")
+        self._with_tries(lambda conversation, _: conversation.switch(f"led{number}={state}", deadline), deadline)
+
+    def set_heater(self, on: bool, deadline: Deadline) -> None:
+        """Switch the heater; on, it is ours until it is switched off. The next to open the sensor ends it if we die.
+
+        Raises:
+            SensorBusy: another process has it on.
+            SensorError: one of its other leaves, by the deadline.
+        """
+        if on and self._heater_lock is None:
+            self._heater_lock = self._lock_heater(deadline)
+
+        def act(conversation: Conversation, _: int) -> None:
+            status = conversation.switch(f"heater {'on' if on else 'off'}", deadline)
+            if bool(status & HEATER_BIT) != on:
+                raise TransferFailed(
+                    f"{self.label} did not switch its heater {'on' if on else 'off'}: status 0x{status:04x}{_REPLUG}"
+                )
+
+        try:
+            self._with_tries(act, deadline)
+        except SensorError:
+            if on:
+                self._release_heater()
+            raise
+        if not on:
+            self._release_heater()
+
+    def release(self, deadline: Deadline) -> None:
+        """Nothing: it is never taken from the kernel's driver."""
+
+    # ---------------------------------------------------------------- open and close
+
+    def _with_tries(self, act: Callable[[Conversation, int], _T], deadline: Deadline) -> _T:
+        """What ``act`` makes of a conversation and the status word it began with."""
+        tries, opened = _TRIES, False
+        while True:
+            tries -= 1
+            try:
+                with self._opened(deadline) as (port, lock):
+                    opened = True
+                    conversation = Conversation(port, self.label)
+                    status = conversation.begin(deadline)
+                    if status & HEATER_BIT and not lock.held_elsewhere(HEATER):
+                        # A process that was killed may have left it on.
+                        conversation.switch("heater off", deadline)
+                    return act(conversation, status)
+            except (SensorNotFound, AccessDenied):
+                # A sensor that vanishes in our hands may come back; udev then needs a moment to open it to us.
+                if not opened or deadline.remaining() < _ONE_TRY:
+                    raise
+                tries += 1
+            except SensorBusy:
+                raise
+            except SensorError as error:
+                if not tries or deadline.remaining() < _ONE_TRY:
+                    error.port = self.port
+                    raise
+                _log.debug("%s; trying again", error)
+            self._clock.sleep(min(_PAUSE, deadline.remaining()))
+
+    def _find(self) -> Path:
+        # Anew each time: a sensor that was plugged in again may have another node.
+        for serial, _, node in self._look():
+            if serial == self.serial:
+                return node
+        raise SensorNotFound(f"{self.label} is not plugged in; usbrh list shows what is", self.port)
+
+    @contextmanager
+    def _opened(self, deadline: Deadline) -> Iterator[tuple[Any, NodeLock]]:
+        """The open port, ours alone, and the lock that says so."""
+        node = self._find()
+        with self._errors_named(node):
+            lock = self._patiently(NodeLock, node, deadline)
+            if not lock.acquire(MEASURE, deadline):
+                lock.close()
+                raise self._busy(node)
+            try:
+                port = self._patiently(_open, node, deadline)
+            except BaseException:
+                lock.close()
+                raise
+            try:
+                yield port, lock
+            except OSError as error:
+                # pyserial says in words only that there was nothing to read; a port that has gone says EIO.
+                if error.errno is None:
+                    _check_present(port)
+                raise
+            finally:
+                let_go(port, lock)
+
+    def _patiently(self, take: Callable[[Path], _T], node: Path, deadline: Deadline) -> _T:
+        """What ``take`` gives; another program may have the port for itself for a while."""
+        while True:
+            try:
+                return take(node)
+            except OSError as error:
+                if error.errno not in (errno.EBUSY, errno.EAGAIN):
+                    raise
+                if deadline.passed:
+                    raise self._busy(node) from error
+            self._clock.sleep(min(_PAUSE, deadline.remaining()))
+
+    def _lock_heater(self, deadline: Deadline) -> NodeLock:
+        node = self._find()
+        with self._errors_named(node):
+            lock = self._patiently(NodeLock, node, deadline)
+        if not lock.acquire(HEATER, Deadline(0, self._clock)):
+            lock.close()
+            raise SensorBusy(f"{self.label}: another process has its heater on; wait for it to end", self.port)
+        return lock
+
+    def _release_heater(self) -> None:
+        if self._heater_lock is not None:
+            self._heater_lock.close()
+            self._heater_lock = None
+
+    def _busy(self, node: Path) -> SensorBusy:
+        who = ", ".join(holders([node])) or "another program"
+        return SensorBusy(f"{self.label} is held by {who}; end it, or try again", self.port)
+
+    @contextmanager
+    def _errors_named(self, node: Path) -> Iterator[None]:
+        """Errors of the operating system and of pyserial become ours."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise SensorTimeout(f"{self.label} did not take a command in time{_REPLUG}", self.port) from error
+        except (OSError, termios.error) as error:  # pyserial's are OSErrors
+            number = error.errno if isinstance(error, OSError) else error.args[0]
+            if number in (errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EIO):
+                raise SensorNotFound(f"{self.label} was unplugged; plug it in again", self.port) from error
+            if number in (errno.EACCES, errno.EPERM):
+                raise AccessDenied(
+                    f"no permission for {self.label} ({node}); sudo usbrh setup, then plug it in again", self.port
+                ) from error
+            if number is None:
+                raise self._busy(node) from error
+            raise TransferFailed(
+                f"serial port of {self.label} failed: {os.strerror(number)}{_REPLUG}", self.port
+            ) from error
+
+
+def _open(node: Path) -> Any:
+    """The serial port, set up as the device wants it and locked (flock) against programs that honour that."""
+    import serial  # noqa: PLC0415  # only for those who have a USBRH2
+
+    return serial.Serial(str(node), BAUD_RATE, timeout=_SLICE, write_timeout=_WRITE_TIMEOUT, exclusive=True)
+
+
+def _check_present(port: Any) -> None:
+    """Raises termios.error (EIO) if the device has gone."""
+    termios.tcgetattr(port.fileno())
+
+
+def let_go(port: Any, lock: NodeLock) -> None:
+    """Close both; where the device does not take what was sent, the kernel lets that wait 30 s, but not us."""
+
+    def close() -> None:
+        port.close()
+        lock.close()
+
+    stuck = False
+    with suppress(OSError):
+        stuck = port.out_waiting > 0
+    if stuck:
+        threading.Thread(target=close, daemon=True).start()
+    else:
+        close()
