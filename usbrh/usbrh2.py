@@ -206,7 +206,12 @@ class Conversation:
         raise BadReport(f"{self._label} gave no answer to {command!r}{_REPLUG}")
 
     def _write(self, command: str) -> None:
-        self._port.write(command.encode("ascii") + b"\r")
+        import serial  # noqa: PLC0415  # see _open
+
+        try:
+            self._port.write(command.encode("ascii") + b"\r")
+        except serial.SerialTimeoutException as error:
+            raise SensorTimeout(f"{self._label} did not take a command in time{_REPLUG}") from error
 
     def _until_status(self, deadline: Deadline) -> tuple[int, list[bytes]]:
         window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)
@@ -430,10 +435,8 @@ class Usbrh2:
         """Errors of the operating system and of pyserial become ours."""
         try:
             yield
-        except TimeoutError as error:
-            raise SensorTimeout(f"{self.label} did not take a command in time{_REPLUG}", self.port) from error
         except (OSError, termios.error) as error:  # pyserial's are OSErrors
-            number = error.errno if isinstance(error, OSError) else error.args[0]
+            number = _errno(error)
             if number in (errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EIO):
                 raise SensorNotFound(f"{self.label} was unplugged; plug it in again", self.port) from error
             if number in (errno.EACCES, errno.EPERM):
@@ -452,6 +455,14 @@ def _open(node: Path) -> Any:
     import serial  # noqa: PLC0415  # only for those who have a USBRH2
 
     return serial.Serial(str(node), BAUD_RATE, timeout=_SLICE, write_timeout=_WRITE_TIMEOUT, exclusive=True)
+
+
+def _errno(error: OSError | termios.error) -> int | None:
+    """pyserial hides that of a port that it can't set up in words."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    cause = error if isinstance(error, termios.error) else error.__context__
+    return cause.args[0] if isinstance(cause, termios.error) else None
 
 
 def _check_present(port: Any) -> None:

@@ -102,9 +102,10 @@ def _sensor(name: str, table: Any, clock: Clock) -> Model:
     if not isinstance(table, dict):
         raise _Wrong(f"{where} must be a table; write [{where}]")
     kinds = {"USB-RH": _usbrh1, "USBRH2": _usbrh2}
-    if table.get("model", "USB-RH") not in kinds:
+    kind = table.get("model", "USB-RH")
+    if not isinstance(kind, str) or kind not in kinds:
         raise _Wrong(f'{where}.model must be one of {", ".join(kinds)}; write "USBRH2"')
-    model = kinds[table.get("model", "USB-RH")](_number(name), where, table, clock)
+    model = kinds[kind](_number(name), where, table, clock)
     faults = table.get("fault", [])
     if not isinstance(faults, list) or not all(isinstance(fault, dict) for fault in faults):
         raise _Wrong(f"{where}.fault must be a list of tables; write [[{where}.fault]]")
