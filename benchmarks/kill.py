@@ -176,8 +176,13 @@ def torture(server: Server, kills: int, seed: int, scratch: Path) -> Result:
         ended.set()
         flickering.join()
     end = time.monotonic() + 120
-    while subprocess.run([*USBRH, "journal", "flush"], env=environment, capture_output=True, check=False).returncode:
-        assert time.monotonic() < end, "the rest can't be delivered"
+    while True:
+        flush = subprocess.run(
+            [*USBRH, "journal", "flush"], env=environment, capture_output=True, check=False, text=True
+        )
+        if not flush.returncode:
+            break
+        assert time.monotonic() < end, f"the rest can't be delivered: {flush}"
         time.sleep(1)
     export = subprocess.run(
         [*USBRH, "journal", "export", "--json"], env=environment, capture_output=True, check=True, text=True
