@@ -33,7 +33,10 @@ class Counts:
 class Rounds:
     """One measurement of every sensor, again and again."""
 
-    def __init__(self, config: Config, clock: Clock = SYSTEM_CLOCK, counts: Counts | None = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock = SYSTEM_CLOCK, counts: Counts | None = None, *, backend: Any = None
+    ) -> None:
+        """``backend``: a pyusb backend, see ``discovery.find``."""
         self.counts = counts or Counts(clock.monotonic())
         self.sensors: list[Sensor] = []
         """Those plugged in at the last round."""
@@ -41,6 +44,7 @@ class Rounds:
         """Why the last round could not even look for sensors."""
         self._config = config
         self._clock = clock
+        self._backend = backend
         self._states: dict[str, str] = {}
 
     @property
@@ -51,7 +55,7 @@ class Rounds:
     def look(self) -> None:
         """See which sensors are plugged in."""
         try:
-            self.sensors = find(self._config, clock=self._clock, known=self.sensors)
+            self.sensors = find(self._config, backend=self._backend, clock=self._clock, known=self.sensors)
             self.problem = None
         except UsbrhError as problem:
             if str(problem) != str(self.problem):

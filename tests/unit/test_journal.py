@@ -12,7 +12,7 @@ import pytest
 from usbrh import journal_file
 from usbrh.clock import SystemClock
 from usbrh.errors import JournalError
-from usbrh.journal import Journal, State
+from usbrh.journal import PRUNE, Journal, State
 from usbrh.reading import Reading
 
 NS = 1_000_000_000
@@ -356,3 +356,30 @@ def test_the_log_level_of_news(journal: Journal, caplog: pytest.LogCaptureFixtur
     journal.add(readings(2))
     journal.sync_destinations([A, B, C])
     assert f"new destination {C}: 2 readings wait for it" in caplog.text
+
+
+def test_a_clock_that_is_set_back_and_forth(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=86400, clock=clock)
+    journal.sync_destinations([A])
+    steps = [0, 1, 3601, 3602, -3598, -3597, 4]
+    for number, step in enumerate(steps):
+        clock.now = START + step * NS
+        journal.add([Reading("x", "1-1", "USB-RH", clock.now + number, 20.0, 50.0)])
+    entries = journal.waiting(A, 100)
+    assert [entry.time_ns for entry in entries] == [START + step * NS + n for n, step in enumerate(steps)]
+    journal.mark(A, [entry.id for entry in entries])
+    assert journal.latest("x") == entries[-1].reading
+    assert len(list(journal.history())) == len(steps)
+
+
+def test_a_clock_that_is_years_ahead_for_a_moment_costs_little_history(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, clock=clock)
+    journal.sync_destinations([A])
+    journal.add(readings(2 * PRUNE))
+    journal.mark(A, range(1, 2 * PRUNE + 1))
+    clock.now += 20 * 365 * 86400 * NS
+    journal.add([reading(5000)])
+    assert journal.status().readings == PRUNE + 1
+    assert waiting(journal, A) == [2 * PRUNE + 1]
