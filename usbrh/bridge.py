@@ -214,14 +214,16 @@ class Bridge:
         self._journal_problem = ""
         self._wake = threading.Event()
         self._ended = False
+        self._for_good = True
         self._discovery = ""
         self._discovery_at = 0.0
         delay = (chance or random.Random()).uniform(0, config.bridge.jitter)  # noqa: S311
         self._schedule = Schedule(config.bridge.interval, clock, align=config.bridge.align, delay=delay)
         self._couriers = [self._courier(way) for way in routes(config)]
 
-    def end(self) -> None:
-        """Let ``run`` come to its end soon."""
+    def end(self, *, for_good: bool = True) -> None:
+        """Let ``run`` come to its end soon; not ``for_good`` when another bridge takes over in this process."""
+        self._for_good = for_good
         self._ended = True
         self._wake.set()
 
@@ -243,7 +245,9 @@ class Bridge:
             while not self._ended:
                 self._round()
                 self._wait(self._schedule.next())
-            self._notifier.send("STOPPING=1", "STATUS=delivering what still waits")
+            # At a reload, systemd would take the word for that of a service that ends, and end it.
+            stopping = ["STOPPING=1"] if self._for_good else []
+            self._notifier.send(*stopping, "STATUS=delivering what still waits")
         finally:
             self._stop()
 

@@ -142,4 +142,4 @@ class Signals:
         else:
             self._end = True
         if self.service:
-            self.service.end()
+            self.service.end(for_good=self._end)
