@@ -29,7 +29,8 @@ test-deps: test-zabbix-deps test-kernel-deps test-psk-deps ## as root on Debian:
 test-psk-deps: .venv/tests-installed # the extra for Python below 3.13; compiles
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[psk]'
 
-test-kernel-deps: # only the virtual machine
+test-kernel-deps: ## as root: QEMU and the image of a virtual machine, for tests/kernel
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.kernel.image prepare
 
 documents: .venv/tests-installed ## the parts of docs/ that come from the code
 	$(BIN)/python -m tools.cli_reference

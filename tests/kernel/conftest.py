@@ -1,0 +1,71 @@
+"""A Debian guest with systemd, udev and usbrh in it, and virtual USB-RHs to plug into its kernel."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel import guest, image
+from tests.kernel.vm import Machine
+
+
+@pytest.fixture(scope="session")
+def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """The guest, started from its saved state; built first, with packages that are there, if it is not yet."""
+    missing = image.missing_commands()
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}; as root: make test-kernel-deps")
+    work = tmp_path_factory.mktemp("vm")
+    built = image.build()
+    disk = work / "disk.qcow2"
+    shutil.copyfile(built / "started.qcow2", disk)
+    rebase: list[str | Path] = ["qemu-img", "rebase", "-u", "-F", "qcow2", "-b", built / "root.qcow2", disk]
+    subprocess.run(rebase, check=True, capture_output=True)
+    with Machine(disk) as machine:
+        guest.install(machine, work, built)
+        yield machine
+    disk.unlink()
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[guest.Simulator]:
+    """Nine virtual sensors: one for most tests, eight for those of many."""
+    with guest.Simulator(9) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def plugged(vm: Machine, simulator: guest.Simulator) -> guest.Plugged:
+    return guest.Plugged(vm, simulator, 1)
+
+
+@pytest.fixture
+def sensor(vm: Machine, plugged: guest.Plugged) -> guest.Plugged:
+    """The one sensor that is plugged in, without faults."""
+    plugged.do("clear")
+    if not plugged.do("status")["plugged"] or vm.run(f"test -e /sys/bus/usb/devices/{plugged.port}").status:
+        plugged.do("plug")
+        plugged.attach()
+    return plugged
+
+
+@pytest.fixture(scope="session")
+def eight_more(vm: Machine, simulator: guest.Simulator) -> list[guest.Plugged]:
+    return [guest.Plugged(vm, simulator, number) for number in range(2, 10)]
+
+
+@pytest.fixture
+def nine(sensor: guest.Plugged, eight_more: list[guest.Plugged]) -> list[guest.Plugged]:
+    """All of them, without faults."""
+    for each in eight_more:
+        each.do("clear")
+    return [sensor, *eight_more]
+
+
+@pytest.fixture
+def new_sensor(sensor: guest.Plugged) -> guest.Plugged:
+    """The same just plugged in: the kernel's HID driver is bound."""
+    sensor.replug()
+    return sensor

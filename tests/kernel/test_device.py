@@ -1,0 +1,113 @@
+"""The virtual sensor as a real kernel sees it, and usbrh and others in front of it."""
+
+import json
+import re
+
+import pytest
+
+from tests.kernel.guest import Plugged
+from tests.kernel.vm import Machine
+
+
+def reading(vm: Machine, port: str, user: str = "alice") -> dict[str, object]:
+    """One reading by `usbrh read --json`."""
+    found: dict[str, object] = json.loads(vm.run(f"usbrh read {port} --json", user=user).check())
+    return found
+
+
+def test_lsusb_shows_the_descriptors(vm: Machine, sensor: Plugged) -> None:
+    text = re.sub(r" +", " ", vm.run("lsusb -v -d 1774:1001").check())
+    for line in (
+        "ID 1774:1001 Strawberry Linux Co.,Ltd. USBRH",
+        "iSerial 0",
+        "bInterfaceClass 3 Human Interface Device",
+        "wDescriptorLength 29",
+        "bEndpointAddress 0x81 EP 1 IN",
+        "Transfer Type Interrupt",
+        "wMaxPacketSize 0x0008 1x 8 bytes",
+    ):
+        assert line in text
+    assert "low-speed" in vm.run("dmesg | grep 'new .* USB device' | tail -1").check()
+
+
+def test_the_report_descriptor_is_one_the_kernel_takes(vm: Machine, new_sensor: Plugged) -> None:
+    here = f"/sys/bus/usb/devices/{new_sensor.port}:1.0"
+    assert vm.run(f"readlink {here}/driver").check().strip().endswith("/usbhid")
+    assert vm.run(f"readlink {here}/0003:1774:1001.*/driver").check().strip().endswith("/hid-generic")
+    # Three reports of 7 bytes: the feature report, behind its number 0, is the firmware's date.
+    script = f"import fcntl; print(fcntl.ioctl(open('{new_sensor.hidraw}', 'r+b'), 0xC0084807, bytes(8)).hex())"
+    assert vm.run("python3 -", stdin=script, user="alice").check().startswith("00060109")
+
+
+def test_the_hid_driver_is_detached_by_the_first_reading_and_given_back_by_release(
+    vm: Machine, new_sensor: Plugged
+) -> None:
+    assert new_sensor.hidraw
+    reading(vm, new_sensor.port)
+    assert not new_sensor.hidraw
+    before = vm.run("cat /sys/kernel/uevent_seqnum").check()
+    reading(vm, new_sensor.port)
+    assert vm.run("cat /sys/kernel/uevent_seqnum").check() == before
+    vm.run(f"usbrh release {new_sensor.port}", user="alice").check()
+    vm.run("udevadm settle").check()
+    assert new_sensor.hidraw
+
+
+@pytest.mark.parametrize(("temperature", "humidity"), [(7169, 1246), (6500, 1500), (3840, 3200)])
+def test_two_independent_programs_read_the_same(
+    vm: Machine, new_sensor: Plugged, temperature: int, humidity: int
+) -> None:
+    new_sensor.do(f"ticks {temperature} {humidity}")
+    by_hidraw = vm.run(f"hidraw_reader {new_sensor.hidraw}", user="alice").check().strip()
+    bus, address = new_sensor.node.split("/")[-2:]
+    by_libusb = vm.run(f"libusb_reader {bus} {address}", user="alice").check().strip()
+    assert by_hidraw == by_libusb == f"{humidity:04x}{temperature:04x}000241"
+    ours = reading(vm, new_sensor.port)
+    assert ours["raw"] == {"temperature": temperature, "humidity": humidity, "reserved": "000241"}
+    assert ours["simulated"] is False  # nothing in the guest could tell
+
+
+def test_list(vm: Machine, sensor: Plugged) -> None:
+    lines = vm.run("usbrh list --json", user="alice").check().splitlines()
+    [found] = [row for row in map(json.loads, lines) if row["port"] == sensor.port]
+    expected = {"port": sensor.port, "model": "USB-RH", "firmware": "06/01/09", "access": "ok", "error": None}
+    assert expected.items() <= found.items()
+
+
+def test_read_as_text_and_csv(vm: Machine, sensor: Plugged) -> None:
+    sensor.do("ticks 7169 1246")
+    assert "31.69 °C" in vm.run(f"usbrh read {sensor.port}", user="alice").check()
+    assert "31.69" in vm.run(f"usbrh read --csv {sensor.port}", user="alice").check().splitlines()[1]
+
+
+def test_leds(vm: Machine, sensor: Plugged) -> None:
+    for command in ("1 on", "2 on", "1 off"):
+        vm.run(f"usbrh led {command} {sensor.port}", user="alice").check()
+    assert sensor.do("status")["leds"] == [False, True]
+    vm.run(f"usbrh led 2 off {sensor.port}", user="alice").check()
+    assert sensor.do("status")["leds"] == [False, False]
+
+
+def test_the_heater_is_on_as_long_as_the_command_and_marks_readings(vm: Machine, sensor: Plugged) -> None:
+    heating = vm.start(f"usbrh heater on --seconds 8 {sensor.port}", user="alice")
+    vm.run("sleep 4").check()
+    assert sensor.do("status")["heater"]
+    assert reading(vm, sensor.port)["heater"] is True
+    heating().check()
+    assert not sensor.do("status")["heater"]
+
+
+def test_a_heater_left_on_by_a_killed_process_is_switched_off_by_the_next(vm: Machine, sensor: Plugged) -> None:
+    killed = vm.run(f"timeout -s KILL 5 usbrh heater on --seconds 60 {sensor.port}", user="alice")
+    assert killed.status != 0
+    assert sensor.do("status")["heater"]
+    assert reading(vm, sensor.port)["heater"] is False
+    assert not sensor.do("status")["heater"]
+
+
+def test_log_and_doctor(vm: Machine, sensor: Plugged) -> None:
+    logged = vm.run(f"timeout -s INT 8 usbrh log --interval 3s --json {sensor.port}", user="alice").stdout.splitlines()
+    assert len(logged) >= 2
+    assert {json.loads(line)["state"] for line in logged} == {"ok"}
+    doctor = vm.run("usbrh doctor", user="alice")
+    assert sensor.port in doctor.stdout

@@ -1,0 +1,135 @@
+"""systemd/: what systemd says of the units, and the service and the timer really running."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.kernel.guest import DATA, Plugged
+from tests.kernel.vm import Machine
+from usbrh.zabbix.standin import StandIn
+
+UNITS = ["usbrh.service", "usbrh-send.service", "usbrh-send.timer"]
+MOST_EXPOSURE = 1.5
+
+CONFIG = """
+[zabbix]
+servers = ["10.0.2.2:{port}"]
+host = "guest"
+[bridge]
+interval = "5s"
+[sensor."{sensor}"]
+name = "{name}"
+"""
+
+
+@pytest.fixture(scope="module")
+def units(vm: Machine) -> None:
+    """As a package would install them."""
+    paths = " ".join(f"{DATA}/systemd/{unit}" for unit in UNITS)
+    vm.run(f"cp {paths} /etc/systemd/system; systemctl daemon-reload").check()
+    vm.run(f"systemd-tmpfiles --create {DATA}/systemd/tmpfiles.d/usbrh.conf").check()
+
+
+@pytest.fixture
+def zabbix() -> Iterator[StandIn]:
+    with StandIn() as server:
+        yield server
+
+
+def configure(vm: Machine, zabbix: StandIn, sensor: Plugged, name: str) -> None:
+    text = CONFIG.format(port=zabbix.port, sensor=sensor.port, name=name)
+    vm.put("/etc/usbrh/usbrh.toml", text, mode="640", owner="root:usbrh")
+
+
+def wait_for(what: Callable[[], bool], seconds: float, vm: Machine, unit: str) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            pytest.fail(vm.run(f"systemctl status --no-pager {unit}; journalctl -u {unit} --no-pager").stdout)
+        time.sleep(0.2)
+
+
+def show(vm: Machine, unit: str, name: str) -> str:
+    return vm.run(f"systemctl show -P {name} {unit}").check().strip()
+
+
+def test_account_and_directories(vm: Machine, units: None) -> None:
+    assert vm.run("getent passwd usbrh").check().rstrip().endswith(":/var/lib/usbrh:/usr/sbin/nologin")
+    assert vm.run("id -nG usbrh").check().strip() == "usbrh"
+    assert vm.run("stat -c '%U:%G %a' /etc/usbrh").check().strip() == "root:root 755"
+    assert vm.run("stat -c '%U:%G %a' /var/lib/usbrh").check().strip() == "usbrh:usbrh 750"
+
+
+def test_systemd_has_nothing_to_say_against_them(vm: Machine, units: None) -> None:
+    said = vm.run(f"cd /etc/systemd/system && systemd-analyze verify --man=no {' '.join(UNITS)}", timeout=60)
+    assert (said.status, said.stdout, said.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("unit", UNITS[:2])
+def test_exposure(vm: Machine, units: None, unit: str) -> None:
+    said = vm.run(f"systemd-analyze security --no-pager --offline=true /etc/systemd/system/{unit}", timeout=60).stdout
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+    assert found, said
+    assert float(found[1]) <= MOST_EXPOSURE, said
+
+
+def test_both_services_are_held_as_tight(vm: Machine, units: None) -> None:
+    texts = [vm.run(f"cat {DATA}/systemd/{unit}").check() for unit in UNITS[:2]]
+    tight = [text[text.index("\n# What it needs") :].partition("\n[")[0].strip() for text in texts]
+    assert tight[0] == tight[1]
+
+
+def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
+    unit, key = "usbrh.service", "usbrh.get[kitchen]"
+    configure(vm, zabbix, sensor, "kitchen")
+    vm.run(f"systemctl start {unit}", timeout=60).check()  # Type=notify: it has said that it is ready
+    try:
+        wait_for(lambda: sum(value.key == key for value in zabbix.values) >= 2, 40, vm, unit)
+        pid = show(vm, unit, "MainPID")
+        assert vm.run(f"ps -o user=,group= {pid}").check().split() == ["usbrh", "usbrh"]
+        status = vm.run(f"cat /proc/{pid}/status").check()
+        for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+            assert line in status
+        # SIGHUP reads the configuration again, in the same process.
+        configure(vm, zabbix, sensor, "cellar")
+        vm.run(f"systemctl reload {unit}").check()
+        wait_for(lambda: zabbix.values[-1].key == "usbrh.get[cellar]", 40, vm, unit)
+        assert show(vm, unit, "MainPID") == pid
+        assert show(vm, unit, "NRestarts") == "0"
+        assert show(vm, unit, "StatusText")
+    finally:
+        vm.run(f"systemctl stop {unit}", timeout=60).check()
+    assert (show(vm, unit, "Result"), show(vm, unit, "ExecMainStatus")) == ("success", "0")
+    times = [(value.clock, value.ns) for value in zabbix.values if value.key.startswith("usbrh.get")]
+    assert times == sorted(set(times))
+
+
+def test_a_service_that_hangs_is_started_again(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
+    """By systemd's watchdog, in a tenth of the unit's time; the journal is where it was."""
+    unit = "usbrh.service"
+    configure(vm, zabbix, sensor, "kitchen")
+    vm.put(f"/run/systemd/system/{unit}.d/quick.conf", "[Service]\nWatchdogSec=9s\nRestartSec=1s\n")
+    vm.run(f"systemctl daemon-reload; systemctl start {unit}", timeout=60).check()
+    try:
+        wait_for(lambda: bool(zabbix.values), 40, vm, unit)
+        vm.run(f"kill -STOP {show(vm, unit, 'MainPID')}").check()
+        wait_for(lambda: show(vm, unit, "NRestarts") == "1", 60, vm, unit)
+        before = len(zabbix.values)
+        wait_for(lambda: len(zabbix.values) > before, 40, vm, unit)
+    finally:
+        vm.run(f"systemctl stop {unit}; rm -r /run/systemd/system/{unit}.d; systemctl daemon-reload", timeout=60)
+    assert "watchdog" in vm.run(f"journalctl -u {unit} --no-pager").check()
+
+
+def test_the_timer_makes_up_for_what_it_missed(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
+    configure(vm, zabbix, sensor, "attic")
+    stamp = "/var/lib/systemd/timers/stamp-usbrh-send.timer"
+    vm.run(f"mkdir -p $(dirname {stamp}); touch -d yesterday {stamp}; systemctl start usbrh-send.timer").check()
+    try:
+        wait_for(lambda: any(value.key == "usbrh.get[attic]" for value in zabbix.values), 50, vm, "usbrh-send.service")
+        wait_for(lambda: show(vm, "usbrh-send.service", "ActiveState") == "inactive", 20, vm, "usbrh-send.service")
+        assert show(vm, "usbrh-send.service", "Result") == "success"
+    finally:
+        vm.run("systemctl stop usbrh-send.timer").check()
