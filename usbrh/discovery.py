@@ -13,7 +13,7 @@ from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
 from usbrh.errors import LibusbMissing, SensorError, SensorNotFound
 from usbrh.instrument import Instrument, LedState, Plugged
-from usbrh.reading import Reading, SensorInfo
+from usbrh.reading import Calibration, Reading, SensorInfo
 
 INSTRUMENTS: tuple[Callable[[Any], Iterable[Plugged]], ...] = (usbrh1.plugged_in, usbrh2.plugged_in)
 """What finds the instruments of each kind. Each is given the pyusb backend, whose attribute ``simulated`` says
@@ -34,6 +34,16 @@ class Sensor:
         self._instrument = instrument
         self._clock = clock
 
+    @property
+    def calibration(self) -> Calibration:
+        """What the configuration does to the converted values."""
+        return Calibration(
+            temperature_offset=self.settings.temperature_offset,
+            temperature_scale=self.settings.temperature_scale,
+            humidity_offset=self.settings.humidity_offset,
+            humidity_scale=self.settings.humidity_scale,
+        )
+
     def read(self, timeout: float = READ_TIMEOUT) -> Reading:
         """Measure once; ends within ``timeout`` seconds.
 
@@ -41,9 +51,9 @@ class Sensor:
             SensorError: one of its leaves; there is no reading.
         """
         measured = self._instrument.measure(Deadline(timeout, self._clock))
-        settings = self.settings
-        temperature = measured.temperature * settings.temperature_scale + settings.temperature_offset
-        humidity = min(100.0, max(0.0, measured.humidity * settings.humidity_scale + settings.humidity_offset))
+        calibration = self.calibration
+        temperature = measured.temperature * calibration.temperature_scale + calibration.temperature_offset
+        humidity = min(100.0, max(0.0, measured.humidity * calibration.humidity_scale + calibration.humidity_offset))
         return Reading(
             sensor=self.info.name,
             port=self.info.port,
@@ -56,6 +66,7 @@ class Sensor:
             absolute_humidity=sht1x.absolute_humidity(temperature, humidity),
             raw=measured.raw,
             conversion=measured.conversion,
+            calibration=None if calibration == Calibration() else calibration,
             heater=measured.heater,
             status=measured.status,
             simulated=self.info.simulated,

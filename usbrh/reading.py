@@ -1,7 +1,7 @@
 """What travels through the house: which sensor, and one reading of it. Immutable, and JSON at both ends."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +43,18 @@ class Ticks:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was done to the converted values: times the scale, plus the offset."""
+
+    temperature_offset: float = 0.0
+    """°C."""
+    temperature_scale: float = 1.0
+    humidity_offset: float = 0.0
+    """%RH."""
+    humidity_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One measurement, or the error that came instead of one: then there is an ``error`` and no value."""
 
@@ -63,6 +75,8 @@ class Reading:
     raw: Ticks | None = None
     conversion: str | None = None
     """How the values came from the ticks, such as ``sht1x-v3@5V``; ``device`` when the instrument converts."""
+    calibration: Calibration | None = None
+    """None where the configuration has none."""
     serial: str | None = None
     heater: bool = False
     """Measured with the sensor's heater on: not the temperature of the room."""
@@ -107,6 +121,7 @@ class Reading:
             "absolute_humidity": _rounded(self.absolute_humidity),
             "raw": raw,
             "conversion": self.conversion,
+            "calibration": self.calibration and asdict(self.calibration),
             "heater": self.heater,
             "status": self.status,
             "simulated": self.simulated,
@@ -126,6 +141,7 @@ class Reading:
             KeyError, ValueError, TypeError: it is not such an object.
         """
         raw = data.get("raw")
+        calibration = data.get("calibration")
         return cls(
             sensor=data["sensor"],
             port=data["port"],
@@ -138,12 +154,16 @@ class Reading:
             absolute_humidity=data["absolute_humidity"],
             raw=raw and Ticks(raw["temperature"], raw["humidity"], bytes.fromhex(raw["reserved"])),
             conversion=data["conversion"],
+            calibration=calibration and Calibration(**{key: calibration[key] for key in _CALIBRATION}),
             heater=data["heater"],
             status=data.get("status"),
             simulated=data["simulated"],
             state=data["state"],
             error=data["error"],
         )
+
+
+_CALIBRATION = tuple(field.name for field in fields(Calibration))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -35,13 +35,19 @@ class Followed:
 
 
 def rounds(followed: Followed, interval: float, clock: Clock = SYSTEM_CLOCK) -> Iterator[list[Reading]]:
-    """The readings of each round, ``interval`` seconds from start to start, for ever.
+    """The readings of each round, for ever, on the schedule of ``each``."""
+    for _ in each(interval, clock):
+        yield followed.measure()
 
-    A round that takes longer than the interval makes the next ones late; none is made up for.
+
+def each(interval: float, clock: Clock = SYSTEM_CLOCK) -> Iterator[None]:
+    """Goes on at once, and then ``interval`` seconds from start to start, for ever.
+
+    What takes longer than the interval makes the next ones late; none is made up for.
     """
     start = clock.monotonic()
     while True:
-        yield followed.measure()
+        yield
         behind = clock.monotonic() - start
         start += interval * max(1, -(-behind // interval))
         clock.sleep(max(0.0, start - clock.monotonic()))

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "watch": ("watch", "watch", "Show the sensors live, with a chart."),
     "log": ("log", "log", "Write readings to a file, again and again."),
     "plot": ("plot", "plot", "Draw the local history as a picture."),
+    "calibrate": ("calibrate", "calibrate", "Compare a sensor with a reference, for the configuration."),
     "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
     "send": ("run", "send", "Read all sensors once, and deliver what waits in the journal."),
     "run": ("run", "run", "Be the bridge: read and deliver again and again."),
