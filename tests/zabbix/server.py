@@ -139,12 +139,12 @@ class ZabbixServer:
         finally:
             self.api.host.delete(host)
 
-    def make_host(self, name: str, items: dict[str, int] | None = None, **more: Any) -> str:
+    def make_host(self, host: str, items: dict[str, int] | None = None, **more: Any) -> str:
         """A new host with trapper items, key to value type; its id. ``sync`` before sending to it."""
-        host: str = self.api.host.create(host=name, groups=[{"groupid": self.group("tests")}], **more)["hostids"][0]
+        number: str = self.api.host.create(host=host, groups=[{"groupid": self.group("tests")}], **more)["hostids"][0]
         for key, value_type in (items or {}).items():
-            self.api.item.create(hostid=host, name=key, key_=key, type=TRAPPER, value_type=value_type)
-        return host
+            self.api.item.create(hostid=number, name=key, key_=key, type=TRAPPER, value_type=value_type)
+        return number
 
     def group(self, name: str) -> str:
         """The id of a host group, made if need be."""

@@ -2,14 +2,22 @@
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from usbrh.bridge import open_journal, refuse_simulated
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.parameters import DurationType
+from usbrh.clock import SYSTEM_CLOCK, Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.errors import ConfigError
+from usbrh.errors import ConfigError, UsbrhError, ZabbixRefused
+from usbrh.measuring import Rounds
+from usbrh.reading import format_time
+from usbrh.settings import DAY
+from usbrh.zabbix import check as checking
 from usbrh.zabbix import provision as provisioning
 from usbrh.zabbix.agentd_conf import effective
 from usbrh.zabbix.api import Api
@@ -150,3 +158,78 @@ def _psk(settings: ZabbixConfig) -> tuple[str | None, str | None]:
     if not re.fullmatch(r"([0-9A-Fa-f]{2}){16,256}", key):
         raise ConfigError(f"{settings.tls_psk_file} holds no PSK: 32 to 512 hexadecimal digits; openssl rand -hex 32")
     return settings.tls_psk_identity, key
+
+
+@zabbix.command()
+@api_options
+@click.option(
+    "--since",
+    type=DurationType(60, 400 * DAY),
+    metavar="TIME",
+    help="Compare the journal of the last TIME (24h, 7d) with Zabbix, and send again what is missing there.",
+)
+@pass_context
+def check(
+    context: Context,
+    *,
+    url: str | None,
+    user: str | None,
+    password_file: Path | None,
+    token_file: Path | None,
+    since: float | None,
+) -> None:
+    """Send a value to each destination, and read it back through the API.
+
+    Says where the chain is broken: name, port, TLS, host, item, history. Without --url it ends with the sending.
+    """
+    api = connect(url, user, password_file, token_file) if url else None
+    if since is not None:
+        if api is None:
+            raise click.UsageError("--since asks Zabbix for its history: give --url and a login.")
+        _compare(context, api, since)
+        return
+    rounds = Rounds(context.config)
+    rounds.look()
+    refuse_simulated(rounds.simulated, context.allow_simulated)
+    broken: UsbrhError | None = None
+    for finding in checking.round_trip(context.config, api, len(rounds.sensors)):
+        if finding.error:
+            click.echo(f"FAIL {finding.text}: {finding.error}")
+            broken = broken or finding.error
+        else:
+            click.echo(f"ok   {finding.text}")
+    if broken:
+        raise SystemExit(broken.exit_status)
+    if api is None:
+        click.echo("Not read back: give --url and a login for that.", err=True)
+
+
+def _compare(context: Context, api: Api, since: float) -> None:
+    since_ns = time.time_ns() - int(since * 1e9)
+    config = context.config
+    if not config.journal.path.exists():
+        raise ConfigError(f"there is no journal {config.journal.path} to compare with")
+    with open_journal(config) as journal:
+        found = list(checking.compare(config, api, journal, since_ns))
+        for each in found:
+            if each.ids:
+                span = f", from {format_time(each.first_ns)} to {format_time(each.last_ns)}"
+                click.echo(
+                    f"{each.sensor}: {len(each.ids)} of {each.compared} readings are missing in {each.item}{span}"
+                )
+            else:
+                click.echo(f"{each.sensor}: all {each.compared} readings are in {each.item}")
+        lacking = [each for each in found if each.ids]
+        if not lacking:
+            return
+        checking.heal(config, journal, lacking, allow_simulated=context.allow_simulated)
+        count = sum(len(each.ids) for each in lacking)
+        click.echo(f"{count} readings were sent again")
+        deadline = Deadline(checking.STORE_SECONDS)
+        while any(each.ids for each in checking.compare(config, api, journal, since_ns)):
+            if deadline.passed:
+                raise ZabbixRefused(
+                    "they were taken again and are still not there; is the item's history period shorter than --since?"
+                )
+            SYSTEM_CLOCK.sleep(1.0)
+        click.echo("now they are there")

@@ -1,0 +1,183 @@
+"""`usbrh zabbix check` against real servers, with the chain whole and broken at each link."""
+
+import json
+import time
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from tests.zabbix.daemon import free_port, wait_for
+from tests.zabbix.server import FLOAT, PASSWORD, TEXT, TRAPPER, UNSIGNED, USER, ZabbixServer
+from tests.zabbix.test_provision import Provisioner, usbrh
+from usbrh.journal import Journal
+from usbrh.reading import Reading
+
+
+class Checker:
+    """The command for one host, with one server's address and login."""
+
+    def __init__(self, server: ZabbixServer, folder: Path) -> None:
+        self.server = server
+        self.host = f"check-{time.time_ns()}"
+        self.journal = folder / "journal.db"
+        self.environment = {
+            "USBRH_ZABBIX_URL": server.url, "USBRH_ZABBIX_USER": USER, "USBRH_ZABBIX_PASSWORD": PASSWORD,
+            "USBRH_ZABBIX_SERVERS": server.trapper, "USBRH_ZABBIX_HOST": self.host,
+            "USBRH_JOURNAL_PATH": str(self.journal), "USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "1",
+        }  # fmt: skip
+
+    def __call__(self, *arguments: str, **environment: str) -> "CompletedProcess[str]":
+        return usbrh("zabbix", "check", *arguments, **self.environment | environment)
+
+    def make(self, **more: Any) -> str:
+        """The host with the one item that is needed, without a template."""
+        host = self.server.make_host(self.host, {"usbrh.bridge": TEXT}, **more)
+        self.server.sync()
+        return host
+
+    def says(self, words: str, status: int, **environment: str) -> None:
+        done = self(**environment)
+        assert words in done.stdout, done
+        assert done.returncode == status, done
+
+
+@pytest.fixture
+def check(server: ZabbixServer, tmp_path: Path) -> Checker:
+    return Checker(server, tmp_path)
+
+
+@pytest.fixture
+def check_70(zabbix_70: ZabbixServer, tmp_path: Path) -> Checker:
+    """Where what is tested is our own finding, one release is enough."""
+    return Checker(zabbix_70, tmp_path)
+
+
+def test_whole(check: Checker) -> None:
+    Provisioner(check.server, check.host)()
+    check.server.sync()
+    done = check()
+    assert done.returncode == 0, done
+    assert "the value is in the history of usbrh.bridge.sensors" in done.stdout
+    assert check.server.history(check.host, "usbrh.bridge.sensors")[-1].value == "1"
+
+
+def test_no_such_name(check_70: Checker) -> None:
+    check_70.says("the name no-such-host.invalid is not known", 6, USBRH_ZABBIX_SERVERS="no-such-host.invalid")
+
+
+def test_nobody_listens(check_70: Checker) -> None:
+    port = free_port()
+    check_70.says("connection refused; does a Zabbix server or proxy listen there?", 6,
+                  USBRH_ZABBIX_SERVERS=f"127.0.0.1:{port}")  # fmt: skip
+
+
+def test_not_the_trapper_port(check_70: Checker) -> None:
+    """The front end's port: something answers, and it is no Zabbix server."""
+    address = check_70.server.url.removeprefix("http://")
+    done = check_70(USBRH_ZABBIX_SERVERS=address)
+    assert (done.returncode, "FAIL" in done.stdout) == (6, True), done
+
+
+def test_unknown_host(check_70: Checker) -> None:
+    check_70.says(f'there is no host "{check_70.host}"', 7)
+
+
+def test_visible_name_instead_of_the_technical_one(check_70: Checker) -> None:
+    check_70.make(name=f"Visible {check_70.host}")
+    check_70.says(
+        f'"Visible {check_70.host}" is a visible name; the technical name, which counts, is "{check_70.host}"',
+        7,
+        USBRH_ZABBIX_HOST=f"Visible {check_70.host}",
+    )
+
+
+def test_disabled_host(check_70: Checker) -> None:
+    check_70.make(status=1)
+    check_70.says("is disabled", 7)
+
+
+def test_no_such_item(check_70: Checker) -> None:
+    check_70.server.make_host(check_70.host, {"something": FLOAT})
+    check_70.server.sync()
+    check_70.says("has no item usbrh.bridge; usbrh zabbix provision links the template", 7)
+
+
+def test_another_type_of_item(check_70: Checker) -> None:
+    host = check_70.server.make_host(check_70.host)
+    check_70.server.api.item.create(hostid=host, name="x", key_="usbrh.bridge", type=7, value_type=TEXT, delay="1m")
+    check_70.server.sync()
+    check_70.says("the item usbrh.bridge is not of the type Zabbix trapper", 7)
+
+
+def test_allowed_hosts(check_70: Checker) -> None:
+    host = check_70.server.make_host(check_70.host)
+    check_70.server.api.item.create(hostid=host, name="x", key_="usbrh.bridge", type=TRAPPER, value_type=TEXT,
+                                    trapper_hosts="192.0.2.7")  # fmt: skip
+    check_70.server.sync()
+    check_70.says("takes values from 192.0.2.7 only (allowed hosts)", 7)
+
+
+def test_encryption_wanted(check_70: Checker) -> None:
+    check_70.make(tls_accept=2, tls_psk_identity=check_70.host, tls_psk="8c6d1f2ab7e04935" * 4)
+    check_70.says("takes encrypted connections only", 7)
+
+
+def test_a_value_type_that_does_not_fit(check: Checker) -> None:
+    check.server.make_host(check.host, {"usbrh.bridge": UNSIGNED})
+    check.server.sync()
+    check.says("taken, and not stored: the item usbrh.bridge is not supported", 7)
+
+
+def test_a_server_that_has_yet_to_read_its_configuration(check: Checker) -> None:
+    check.server.make_host(check.host, {"usbrh.bridge": TEXT})
+    done = check()
+    assert done.returncode == 0, done
+
+
+def test_without_the_api(check_70: Checker) -> None:
+    check_70.make()
+    done = check_70(USBRH_ZABBIX_URL="")
+    assert (done.returncode, done.stdout.count("ok ")) == (0, 2), done
+    assert "Not read back" in done.stderr
+
+
+def test_holes_in_the_history_are_found_and_filled(check: Checker) -> None:
+    """A host deleted and made again: the server says "processed" for the old item, and keeps nothing."""
+    server = check.server
+    items = {"usbrh.get[attic]": TEXT, "usbrh.get[cellar]": TEXT}
+    server.make_host(check.host, items)
+    server.sync()
+    readings = [
+        Reading(sensor, "1-1", "USB-RH", time.time_ns() - (90 - n) * 60 * 10**9 + n, 20.0 + n / 10, 50.0, 9.3, 8.6)
+        for n in range(60)
+        for sensor in ("attic", "cellar")
+    ]
+    with Journal(check.journal) as journal:
+        journal.sync_destinations([server.trapper])
+        journal.add(readings[:80])
+        assert usbrh("journal", "flush", **check.environment).returncode == 0
+        server.wait_history(check.host, "usbrh.get[cellar]", 40)
+        old = server.api.host.get(filter={"host": [check.host]}, output=["hostid"])[0]["hostid"]
+        server.api.host.delete(old)
+        server.make_host(check.host, items)
+        journal.add(readings[80:])
+        assert usbrh("journal", "flush", **check.environment).returncode == 0
+        server.sync()
+        done = check("--since", "2h")
+    assert done.returncode == 0, done
+    assert "attic: " in done.stdout
+    assert "readings are missing in usbrh.get[attic], from 20" in done.stdout
+    assert "now they are there" in done.stdout
+    for sensor in ("attic", "cellar"):
+        stored = server.history(check.host, f"usbrh.get[{sensor}]")
+        assert [value.clock * 10**9 + value.ns for value in stored] == [
+            reading.time_ns for reading in readings if reading.sensor == sensor
+        ]
+        assert [json.loads(value.value)["sensor"] for value in stored] == [sensor] * 60
+    again = check("--since", "2h")
+    assert again.stdout.splitlines() == [
+        f"{sensor}: all 60 readings are in usbrh.get[{sensor}]" for sensor in ("attic", "cellar")
+    ]
+    wait_for("nothing waits", lambda: not Journal(check.journal).waiting(server.trapper, 1), 5)
