@@ -53,7 +53,7 @@ def round_trip(
 
 def _to(route: Route, api: Api | None, sensors: int, patience: float, clock: Clock) -> Iterator[Finding]:
     reachable = False
-    for node in route.sender.destination.nodes:
+    for node in route.senders[0].destination.nodes:
         finding = _connects(node)
         reachable = reachable or finding.error is None
         yield finding
@@ -64,7 +64,7 @@ def _to(route: Route, api: Api | None, sensors: int, patience: float, clock: Clo
     deadline = Deadline(patience, clock)
     while True:
         try:
-            outcome = route.sender.send([value], Deadline(SEND_SECONDS, clock))
+            outcome = route.senders[0].send([value], Deadline(SEND_SECONDS, clock))
         except ZabbixUnreachable as error:
             yield Finding(f"{route.destination}: sending", error)
             return
