@@ -190,6 +190,16 @@ def _checksum(values: tuple[Any, ...]) -> int:
     return zlib.crc32("\0".join(map(str, values)).encode(errors="replace"))
 
 
+@contextmanager
+def _names_are_text() -> Iterator[None]:
+    """A name in the schema that is no UTF-8 makes Python fail over SQLite's message about it."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise Damaged(f"its schema is no text: {error.reason}") from error
+
+
+@_names_are_text()
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the journal's file at ``path``, made or migrated when needed.
 
@@ -275,6 +285,7 @@ class JournalFile:
             self.close()
             return result
 
+    @_names_are_text()
     def _transaction(self, work: Callable[[sqlite3.Connection], T], write: bool, durable: bool) -> T:
         if self._db is None:
             raise Damaged("it vanished")

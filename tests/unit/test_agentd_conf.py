@@ -109,9 +109,10 @@ class TestInclude:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("Include=none.conf", "none.conf: can't be read: No such file or directory; see ls -l"),
+            ("Include=none.conf", "line 1: Include=.*none.conf: No such file or directory; see ls -ld"),
+            ("Include=/dev/null", "line 1: Include=/dev/null: neither a file nor a directory"),
             ("#\nInclude=none/*.conf", "agentd.conf, line 2: Include=.*: No such file or directory"),
-            ("Include=*/x.conf", "can't be read"),
+            ("Include=*/x.conf", "line 1: Include=.*: No such file or directory"),
             ("Include=zabbix_agentd.conf", "more than 10 deep"),
             ("Include=.\nInclude=.", "more than 10 deep"),
         ],

@@ -147,6 +147,18 @@ def only_header(data: bytes) -> bytes:
     return data[:4096] + bytes(len(data) - 4096)
 
 
+def test_a_schema_that_is_no_text(sound: Path) -> None:
+    """Python can't even read SQLite's message about it; found by benchmarks.fuzz."""
+    with copy_of(sound) as path:
+        content = path.read_bytes()
+        assert content.count(b"held_state") > 1
+        path.write_bytes(content.replace(b"held_state", b"held_\xd7tate"))
+        companions(path)[0].unlink()
+        journal, there = use(path)
+        journal.close()
+        assert len(there) == COUNT - 10
+
+
 @pytest.mark.parametrize("spoil", [no_header, only_header])
 def test_is_set_aside_under_a_name_that_says_so(
     sound: Path, spoil: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture

@@ -11,6 +11,7 @@ the file it stands in; zabbix_sender takes the order of the directory, and start
 
 import re
 import socket
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,15 +131,17 @@ def _entries(path: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
 
 def _included(target: Path, where: str) -> list[Path]:
     try:
-        if "*" not in target.name:
-            return sorted(file for file in target.iterdir() if file.is_file()) if target.is_dir() else [target]
-        pattern = re.compile(re.escape(target.name).replace(r"\*", ".*"))
-        return sorted(
-            file for file in target.parent.iterdir() if pattern.fullmatch(file.name) and file.is_file()
-        )  # fmt: skip
+        if "*" in target.name:
+            pattern = re.compile(re.escape(target.name).replace(r"\*", ".*"))
+            return sorted(file for file in target.parent.iterdir() if pattern.fullmatch(file.name) and file.is_file())
+        if target.is_dir():
+            return sorted(file for file in target.iterdir() if file.is_file())
+        if stat.S_ISREG(target.stat().st_mode):
+            return [target]
     except (OSError, ValueError) as error:  # ValueError: a zero byte
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{where}: Include={target}: {reason}; see ls -ld {target.parent}") from None
+        raise ConfigError(f"{where}: Include={target}: {reason}; see ls -ld {target}") from None
+    raise ConfigError(f"{where}: Include={target}: neither a file nor a directory")
 
 
 def _lines(path: Path) -> list[str]:
