@@ -7,12 +7,10 @@ can't be done in less than 225 ms (data sheet v2.02, table 1: 210 ms + 55 ms, 15
 which arrives sooner was asked for by another, interrupted, process and is thrown away.
 """
 
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import usb.core
@@ -29,14 +27,13 @@ from usbrh.errors import (
     SensorError,
     SensorNotFound,
     SensorTimeout,
-    TransferFailed,
 )
-from usbrh.holders import hidraw_nodes, holders
 from usbrh.instrument import LedState, Measurement, Plugged
-from usbrh.nodelock import HEATER, MEASURE, NodeLock
+from usbrh.nodelock import HEATER, NodeLock
 from usbrh.reading import Ticks
+from usbrh.usbdevice import PAUSE, REPLUG, UsbDevice, devices, node
 
-VENDOR_ID, PRODUCT_ID = 0x1774, 0x1001
+_KIND = 0x1774, 0x1001  # vendor, product
 MODEL = "USB-RH"
 
 FASTEST_ANSWER = 0.2
@@ -49,9 +46,7 @@ _RESET_TIME = 0.3
 """s that a USB reset may take; it can't be given a time-out."""
 _CONVINCED = 2
 """So many requests have to be answered early, each with one report, before a device is taken for a fast one."""
-_PAUSE = 0.1
-"""s between tries, between looks for a sensor that was unplugged, and between tries to claim it."""
-_ONE_TRY = _PAUSE + ANSWER_WINDOW + _RESET_TIME
+_ONE_TRY = PAUSE + ANSWER_WINDOW + _RESET_TIME
 """s that have to be left for another try, so that the sensor can be reset after it if it owes an answer."""
 
 _INTERFACE = 0
@@ -63,18 +58,7 @@ _LED_COMMAND = {1: 0x03, 2: 0x04}
 _LED_VALUE: dict[LedState, int] = {"off": 0, "on": 1}
 _HEATER_COMMAND, _HEATER_ON = 0x01, 0x04  # the SHT1x status register and its heater bit
 
-_REPLUG = "; unplug it and plug it in again"
 _log = logging.getLogger(__name__)
-
-
-def devices(backend: Any) -> dict[str, usb.core.Device]:
-    """The USB-RHs on the bus by their port path.
-
-    Raises:
-        usb.core.NoBackendError: libusb can't be used.
-    """
-    found = usb.core.find(find_all=True, backend=backend, idVendor=VENDOR_ID, idProduct=PRODUCT_ID)
-    return {port_path(device): device for device in found}
 
 
 def plugged_in(backend: Any) -> list[Plugged]:
@@ -86,13 +70,7 @@ def plugged_in(backend: Any) -> list[Plugged]:
     def driver(port: str, label: str, settings: SensorConfig, clock: Clock) -> UsbRh:
         return UsbRh(port, backend, clock, label=label, coefficients=settings.coefficients, supply=settings.supply)
 
-    return [Plugged(MODEL, port, None, simulated, partial(driver, port)) for port in devices(backend)]
-
-
-def port_path(device: usb.core.Device) -> str:
-    """``1-1.4``: the bus, then the port numbers on the way from it, as in /sys/bus/usb/devices."""
-    ports = ".".join(str(number) for number in device.port_numbers or ())  # type: ignore[attr-defined]
-    return f"sim-{ports}" if getattr(device.backend, "simulated", False) else f"{device.bus}-{ports}"
+    return [Plugged(MODEL, port, None, simulated, partial(driver, port)) for port in devices(backend, *_KIND)]
 
 
 def check(report: bytes, label: str = "the sensor") -> Ticks:
@@ -105,14 +83,14 @@ def check(report: bytes, label: str = "the sensor") -> Ticks:
             range, which is what a sensor chip that is disconnected or short-circuited gives.
     """
     if len(report) != _REPORT_LENGTH:
-        raise BadReport(f"{label} sent a report of {len(report)} bytes instead of {_REPORT_LENGTH}{_REPLUG}")
+        raise BadReport(f"{label} sent a report of {len(report)} bytes instead of {_REPORT_LENGTH}{REPLUG}")
     if not any(report) or all(byte == 0xFF for byte in report):
-        raise BadReport(f"{label} sent a report in which every byte is {report[0]:#04x}{_REPLUG}")
+        raise BadReport(f"{label} sent a report in which every byte is {report[0]:#04x}{REPLUG}")
     humidity, temperature = int.from_bytes(report[0:2], "big"), int.from_bytes(report[2:4], "big")
     if temperature > 0x3FFF or humidity > 0x0FFF:
-        raise BadReport(f"{label} sent ticks outside of 14 and 12 bit: {temperature:#06x}, {humidity:#06x}{_REPLUG}")
+        raise BadReport(f"{label} sent ticks outside of 14 and 12 bit: {temperature:#06x}, {humidity:#06x}{REPLUG}")
     if temperature in (0, 0x3FFF) or humidity in (0, 0x0FFF):
-        raise BadReport(f"{label} sent ticks at the end of their range: {temperature:#06x}, {humidity:#06x}{_REPLUG}")
+        raise BadReport(f"{label} sent ticks at the end of their range: {temperature:#06x}, {humidity:#06x}{REPLUG}")
     return Ticks(temperature, humidity, report[4:7])
 
 
@@ -127,8 +105,8 @@ class UsbRh:
     ) -> None:
         self.port = port
         self.label = label or port
-        self.simulated = bool(getattr(backend, "simulated", False))
-        self._backend = backend
+        self._usb = UsbDevice(port, self.label, backend, _KIND, clock)
+        self.simulated = self._usb.simulated
         self._clock = clock
         self._coefficients = coefficients
         self._supply = supply
@@ -177,7 +155,7 @@ class UsbRh:
                         self._forget(device, deadline)
                     raise
                 _log.debug("%s; trying again", error)
-            self._clock.sleep(min(_PAUSE, deadline.remaining()))
+            self._clock.sleep(min(PAUSE, deadline.remaining()))
         temperature = sht1x.temperature(ticks.temperature, coefficients=self._coefficients, supply=self._supply)
         return Measurement(
             temperature=temperature,
@@ -198,9 +176,7 @@ class UsbRh:
                 *_GET_REPORT, _FEATURE_REPORT, _INTERFACE, _REPORT_LENGTH, deadline.milliseconds(CONTROL_TIMEOUT)
             )
         if len(answer) < 3:
-            raise BadReport(
-                f"{self.label} sent a firmware date of {len(answer)} bytes instead of 3{_REPLUG}", self.port
-            )
+            raise BadReport(f"{self.label} sent a firmware date of {len(answer)} bytes instead of 3{REPLUG}", self.port)
         return "/".join(f"{part:02d}" for part in answer[:3])
 
     def set_led(self, number: int, state: LedState, deadline: Deadline) -> None:
@@ -239,11 +215,7 @@ class UsbRh:
         Raises:
             SensorError: one of its leaves, by the deadline.
         """
-        device = self._find()
-        with self._queue(device, deadline), self._errors_named(device):
-            if not device.is_kernel_driver_active(_INTERFACE):
-                device.attach_kernel_driver(_INTERFACE)
-            usb.util.dispose_resources(device)
+        self._usb.release(deadline)
 
     # ---------------------------------------------------------------- one exchange
 
@@ -274,14 +246,14 @@ class UsbRh:
                 early += 1
                 _log.debug("%s: a report after %.3f s is a stale one: %s", self.label, elapsed, report.hex())
                 if window.passed:
-                    raise SensorTimeout(f"{self.label} sent only stale reports{_REPLUG}", self.port)
+                    raise SensorTimeout(f"{self.label} sent only stale reports{REPLUG}", self.port)
         except usb.core.USBTimeoutError as error:
             # Whoever answers early, and then not at all, has answered us: a device faster than any that is known.
             # But after a request without any answer it may be a slow one, always behind.
             self._silent |= not early
             self._early_only = self._early_only + 1 if early == 1 and not self._silent else 0
             raise SensorTimeout(
-                f"{self.label} did not answer within {window.seconds:.1f} s{_REPLUG}", self.port
+                f"{self.label} did not answer within {window.seconds:.1f} s{REPLUG}", self.port
             ) from error
         if elapsed >= FASTEST_ANSWER:
             self._early_only = 0
@@ -289,67 +261,24 @@ class UsbRh:
         self._silent = False
         return report
 
-    # ---------------------------------------------------------------- open and close
-
-    def _find(self) -> usb.core.Device:
-        # Anew each time: a sensor that was plugged in again has another address.
-        device = devices(self._backend).get(self.port)
-        if device is None:
-            raise SensorNotFound(f"{self.label} is not plugged in; usbrh list shows what is", self.port)
-        return device
+    # ---------------------------------------------------------------- open, reset
 
     @contextmanager
     def _session(self, deadline: Deadline) -> Iterator[tuple[usb.core.Device, bool]]:
         """The claimed device, and whether somebody has its heater on."""
-        device = self._find()
-        with self._queue(device, deadline) as lock, self._errors_named(device):
-            try:
-                self._claim(device, deadline)
-                heater = self._heater_on or (lock is not None and lock.held_elsewhere(HEATER))
-                if not heater and not self._heater_known_off:
-                    # A process that was killed may have left it on. Firmware that refuses has no heater to leave on.
-                    with suppress(usb.core.USBError):
-                        _set_feature(device, _HEATER_COMMAND, 0, deadline)
-                    self._heater_known_off = True
-                yield device, heater
-            finally:
-                usb.util.dispose_resources(device)
-
-    @contextmanager
-    def _queue(self, device: usb.core.Device, deadline: Deadline) -> Iterator[NodeLock | None]:
-        """Hold the sensor's place in the queue of all processes; a virtual sensor has no node and no queue."""
-        if self.simulated:
-            yield None
-            return
-        node = _node(device)
-        with self._errors_named(device):
-            lock = NodeLock(node)
-        with lock:
-            if not lock.acquire(MEASURE, deadline):
-                raise self._busy([node])
-            yield lock
-
-    def _claim(self, device: usb.core.Device, deadline: Deadline) -> None:
-        """Take interface 0 from the kernel's HID driver, once, and claim it; waits while another program has it."""
-        while True:
-            hidraw = hidraw_nodes(self.port)
-            try:
-                if device.is_kernel_driver_active(_INTERFACE) and not holders(hidraw):
-                    device.detach_kernel_driver(_INTERFACE)
-                usb.util.claim_interface(device, _INTERFACE)
-            except usb.core.USBError as error:
-                if error.errno != errno.EBUSY:
-                    raise
-                if deadline.passed:
-                    raise self._busy([*hidraw, _node(device)]) from error
-            else:
-                return
-            self._clock.sleep(min(_PAUSE, deadline.remaining()))
+        with self._usb.session(deadline) as (device, lock):
+            heater = self._heater_on or (lock is not None and lock.held_elsewhere(HEATER))
+            if not heater and not self._heater_known_off:
+                # A process that was killed may have left it on. Firmware that refuses has no heater to leave on.
+                with suppress(usb.core.USBError):
+                    _set_feature(device, _HEATER_COMMAND, 0, deadline)
+                self._heater_known_off = True
+            yield device, heater
 
     def _reset(self, device: usb.core.Device, deadline: Deadline) -> None:
         device.reset()  # pyusb lets go of the interface for it
         self._owed, self._silent = 0, False
-        self._claim(device, deadline)
+        self._usb.claim(device, deadline)
 
     def _forget(self, device: usb.core.Device, deadline: Deadline) -> None:
         """Reset a sensor that still owes an answer, so that nobody takes it for the answer to a request of his own."""
@@ -359,38 +288,11 @@ class UsbRh:
     def _lock_heater(self, device: usb.core.Device) -> NodeLock | None:
         if self.simulated:
             return None
-        lock = NodeLock(_node(device))
+        lock = NodeLock(node(device))
         if not lock.acquire(HEATER, Deadline(0, self._clock)):
             lock.close()
             raise SensorBusy(f"{self.label}: another process has its heater on; wait for it to end", self.port)
         return lock
-
-    def _busy(self, nodes: list[Path]) -> SensorBusy:
-        who = ", ".join(holders(nodes)) or "another program"
-        return SensorBusy(f"{self.label} is held by {who}; end it, or try again", self.port)
-
-    @contextmanager
-    def _errors_named(self, device: usb.core.Device) -> Iterator[None]:
-        """Errors of the operating system and of libusb become ours."""
-        try:
-            yield
-        except usb.core.USBTimeoutError as error:
-            raise SensorTimeout(f"{self.label} did not take a request in time{_REPLUG}", self.port) from error
-        except OSError as error:  # USBError is one
-            if error.errno in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
-                raise SensorNotFound(f"{self.label} was unplugged; plug it in again", self.port) from error
-            if error.errno in (errno.EACCES, errno.EPERM):
-                raise AccessDenied(
-                    f"no permission for {self.label} ({_node(device)}); sudo usbrh setup, then plug it in again",
-                    self.port,
-                ) from error
-            raise TransferFailed(
-                f"USB transfer with {self.label} failed: {error.strerror or error}{_REPLUG}", self.port
-            ) from error
-
-
-def _node(device: usb.core.Device) -> Path:
-    return Path(f"/dev/bus/usb/{device.bus:03d}/{device.address:03d}")
 
 
 def _set_feature(device: usb.core.Device, command: int, value: int, deadline: Deadline) -> None:

@@ -12,7 +12,7 @@ import usb.core
 import usb.util
 from usb.backend import libusb1
 
-from usbrh import usbrh1
+from usbrh import usbdevice, usbrh1
 from usbrh.clock import Deadline
 from usbrh.simulator.backend import SimulatorBackend, Transfer
 from usbrh.simulator.clock import VirtualClock
@@ -275,7 +275,7 @@ def test_sensors_of_one_backend_have_their_own_ports(clock: VirtualClock) -> Non
     backend = SimulatorBackend([VirtualUsbRh(number, clock=clock) for number in (1, 2, 3)], clock)
     devices = list(usb.core.find(find_all=True, backend=backend))
     assert [(device.port_numbers, device.address) for device in devices] == [((1,), 1), ((2,), 2), ((3,), 3)]
-    assert sorted(usbrh1.devices(backend)) == ["sim-1", "sim-2", "sim-3"]
+    assert sorted(usbdevice.devices(backend, 0x1774, 0x1001)) == ["sim-1", "sim-2", "sim-3"]
 
 
 # ---------------------------------------------------------------- the real clock
