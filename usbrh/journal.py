@@ -454,10 +454,13 @@ def _mark(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mapping
     newly = sum(is_open(number) for number in taken)
     reasons = {number: reason for number, reason in refused.items() if number not in taken and is_open(number)}
     reached = max((here.position, *taken, *reasons))
-    passed = db.execute("SELECT id FROM reading WHERE id > ? AND id <= ?", (here.position, reached))
-    skipped = {int(row[0]) for row in passed} - taken - reasons.keys()
+    fresh = {number for number in (*taken, *reasons) if number > here.position}
+    skipped: set[int] = set()
+    if len(fresh) < reached - here.position:  # ids have no gaps
+        passed = db.execute("SELECT id FROM reading WHERE id > ? AND id <= ?", (here.position, reached))
+        skipped = {int(row[0]) for row in passed} - fresh
     db.executemany(
-        "DELETE FROM held WHERE reading = ? AND destination = ?", [(number, here.id) for number in sorted(taken)]
+        "DELETE FROM held WHERE reading = ? AND destination = ?", [(n, here.id) for n in sorted(taken - fresh)]
     )
     _hold(db, here, reasons, State.REFUSED)
     _hold(db, here, dict.fromkeys(sorted(skipped)), State.WAITING)

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import sqlite3
 import zlib
@@ -16,6 +17,7 @@ from usbrh.errors import JournalError
 from usbrh.reading import Reading
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long one access waits for other programs."""
@@ -211,7 +213,6 @@ def connect(path: Path) -> sqlite3.Connection:
         raise Damaged("it is too short for a database")  # SQLite would take it for a new one
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        db.text_factory = lambda data: data.decode(errors="replace")  # a wrong byte shows in the checksum
         db.execute("PRAGMA foreign_keys = ON")
         version = _version(db)
         db.execute("PRAGMA journal_mode = WAL")
@@ -307,6 +308,8 @@ class JournalFile:
             return
         self.close()
         new = not self.path.exists()
+        if new and self._inode:
+            log.error("the journal %s was removed; a new one is begun", self.path)
         self._db = connect(self.path)
         self._inode = self.path.stat().st_ino
         if new and os.geteuid() == 0:

@@ -40,10 +40,12 @@ def is_damage(error: Exception) -> bool:
     """Whether ``error`` says that the file itself is not sound."""
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & 0xFF
-    # A schema that lost a table or a column is an ordinary SQLITE_ERROR.
+    # A schema that lost a table or a column is an ordinary SQLITE_ERROR; text that is no UTF-8 has no code at all.
     schema = code == sqlite3.SQLITE_ERROR and str(error).startswith("no such ")
+    text = isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
     short = extended == sqlite3.SQLITE_IOERR_SHORT_READ
-    return isinstance(error, Damaged) or schema or short or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    damaged = isinstance(error, Damaged) or schema or text or short
+    return damaged or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def rebuild(path: Path, time_ns: int) -> Saved:

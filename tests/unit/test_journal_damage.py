@@ -192,3 +192,16 @@ def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound
         assert one.add([reading(1002)]) == [first[0] + 2]
         one.close()
         assert len(list(Journal(path).export())) == saved + 3
+
+
+def test_a_journal_that_was_removed_is_begun_anew(sound: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with copy_of(sound) as path:
+        journal = Journal(path)
+        journal.sync_destinations([A])
+        for file in (path, *companions(path)):
+            file.unlink(missing_ok=True)
+        journal.sync_destinations([A])
+        journal.add(readings(1))
+        assert waiting(journal, A) == [1]
+        journal.close()
+    assert f"the journal {path} was removed; a new one is begun" in caplog.text
