@@ -35,7 +35,7 @@ from usbrh.settings import (
 from usbrh.tomlsource import TomlSource
 
 DEFAULT_PATH = Path("/etc/usbrh/usbrh.toml")
-_PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
+PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def _sensors(tables: object, source: TomlSource) -> Mapping[str, SensorConfig]:
                 message = f'a port with a "." needs quotes: [sensor."{port}.{inner}"]'
                 raise source.error(("sensor", port), message)
         sensor = _section(SensorConfig, table, source, ("sensor", port), {})
-        if sensor.name and sensor.name != port and _PORT_PATH.fullmatch(sensor.name):
+        if sensor.name and sensor.name != port and PORT_PATH.fullmatch(sensor.name):
             message = f'name "{sensor.name}" would be taken for a port; choose another'
             raise source.error(("sensor", port, "name"), message)
         name = sensor.name or port

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from usbrh import __version__
+from usbrh import __version__, usbrh1, usbrh2
 from usbrh.clock import SYSTEM_CLOCK, Clock
-from usbrh.config import Config
+from usbrh.config import PORT_PATH, Config
 from usbrh.discovery import READ_TIMEOUT, Sensor, find, measure_all
 from usbrh.errors import SensorNotFound, UsbrhError
 from usbrh.journal import NS, DestinationStatus
@@ -66,11 +66,11 @@ class Rounds:
         """A reading of each sensor that is plugged in, configured, or was there in the last round; some have failed."""
         before = [sensor.info for sensor in self.sensors]
         self.look()
-        there = {sensor.info.port for sensor in self.sensors}
-        gone = {info.port: info for info in [*self._missing(), *before] if info.port not in there}
+        there = {sensor.info.identity for sensor in self.sensors}
+        gone = {info.identity: info for info in [*self._missing(), *before] if info.identity not in there}
         readings = measure_all(self.sensors, timeout, self._clock)
         for info in gone.values():
-            error = SensorNotFound(f"{info.name} ({info.port}) is not plugged in; see: usbrh list", info.port)
+            error = SensorNotFound(f"{info.name} ({info.identity}) is not plugged in; see: usbrh list", info.port)
             readings.append(Reading.failed(info, self._clock.time_ns(), error))
         self._count(readings)
         return readings
@@ -109,11 +109,11 @@ class Rounds:
 
     def _missing(self) -> list[SensorInfo]:
         """What the configuration names and is not plugged in. Among virtual sensors, only virtual ones are missed."""
-        there = {name for sensor in self.sensors for name in (sensor.info.port, sensor.info.serial)}
+        there = {sensor.info.identity for sensor in self.sensors}
         return [
-            SensorInfo(port, "USB-RH", settings.name or port, simulated=self.simulated)
-            for port, settings in self._config.sensor.items()
-            if port not in there and port.startswith("sim-") == self.simulated
+            _absent(identity, settings.name, self.simulated)
+            for identity, settings in self._config.sensor.items()
+            if identity not in there and identity.startswith("sim-") == self.simulated
         ]
 
     def _count(self, readings: Sequence[Reading]) -> None:
@@ -122,9 +122,17 @@ class Rounds:
                 self.counts.readings += 1
             else:
                 self.counts.failures[reading.state] += 1
-            before = self._states.get(reading.port, "ok")
+            identity = reading.serial or reading.port
+            before = self._states.get(identity, "ok")
             if reading.error is not None and reading.state != before:
                 log.warning("%s", reading.error)
             elif reading.error is None and before != "ok":
                 log.info("%s measures again", reading.sensor)
-            self._states[reading.port] = reading.state
+            self._states[identity] = reading.state
+
+
+def _absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
+    """What can be said of a sensor that only the configuration knows: of a USBRH2 not even where it belongs."""
+    if PORT_PATH.fullmatch(identity):
+        return SensorInfo(identity, usbrh1.MODEL, name or identity, simulated=simulated)
+    return SensorInfo(identity, usbrh2.MODEL, name or identity, identity, simulated=simulated)

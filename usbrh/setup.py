@@ -174,8 +174,9 @@ def _reload_udev(machine: Machine) -> list[Action]:
     if not machine.path("/run/udev").is_dir() or not installed("udevadm"):
         return []
     # Not for all devices: a trigger makes udev go over each again.
-    trigger = ("udevadm", "trigger", "--subsystem-match=usb", "--attr-match=idVendor=1774")
-    return [Command(("udevadm", "control", "--reload")), Command(trigger)]
+    usb = ("udevadm", "trigger", "--subsystem-match=usb", "--attr-match=idVendor=1774")
+    tty = ("udevadm", "trigger", "--subsystem-match=tty", "--property-match=ID_MODEL=USBRH2")
+    return [Command(("udevadm", "control", "--reload")), Command(usb), Command(tty)]
 
 
 def provided(machine: Machine, name: str) -> bool:

@@ -87,6 +87,25 @@ def test_permission_that_only_this_user_has(machine: Machine) -> None:
     assert "the group usbrh may not" in found.message
 
 
+def test_a_usbrh2_is_a_serial_port(machine: Machine) -> None:
+    device = machine.path(f"/sys/bus/usb/devices/{PORT}:1.0")
+    (device / "tty/ttyACM0").mkdir(parents=True)
+    (device / "driver").symlink_to("../../../../bus/usb/drivers/cdc_acm")
+    node = machine.path("/dev/ttyACM0")
+    node.touch()
+    node.chmod(0o660)
+    found = usb.permission(machine, PORT)
+    assert (found.status, found.message) == (Status.OK, "1-1.4: /dev/ttyACM0 (0660 me:usbrh)")
+    machine.path("/etc/udev/rules.d/70-usbrh.rules").write_text('ENV{ID_SERIAL}=="Strawberry_Linux_USBRH2_*"\n')
+    assert usb.permission(machine, PORT).message.endswith("by /etc/udev/rules.d/70-usbrh.rules")
+    other_group(machine)
+    mend = usb.permission(machine, PORT).mend
+    assert mend is not None
+    assert "ID_MODEL=USBRH2" in mend
+    assert usb.kernel_driver(machine, PORT).status is Status.OK
+    assert "cdc_acm" in usb.kernel_driver(machine, PORT).message
+
+
 def test_a_sensor_that_went_away_meanwhile(machine: Machine) -> None:
     machine.path("/dev/bus/usb/001/007").unlink()
     assert usb.permission(machine, PORT).exit_status == 3

@@ -16,7 +16,13 @@ from usbrh.setup_actions import Machine
 
 _RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
 _TRIGGER = "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774"
-_OUR_DRIVERS = {"usbhid": "usbhid, which the first reading takes it from", "usbfs": "usbfs: a program reads it now"}
+_RULE_USB, _RULE_TTY = r'^[^#\n]*"1774".*"1001"', r"^[^#\n]*USBRH2"
+_TRIGGER_TTY = "sudo udevadm control --reload && sudo udevadm trigger --property-match=ID_MODEL=USBRH2"
+_OUR_DRIVERS = {
+    "cdc_acm": "cdc_acm, which the USBRH2 is read through",
+    "usbhid": "usbhid, which the first reading takes it from",
+    "usbfs": "usbfs: a program reads it now",
+}
 
 
 def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
@@ -43,12 +49,21 @@ def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
 
 def node_of(machine: Machine, port: str) -> Path | None:
     """The name of the device node of the sensor at ``port``; None if it has gone."""
+    terminal = tty_of(machine, port)
+    if terminal:
+        return terminal
     device = machine.path(f"/sys/bus/usb/devices/{port}")
     try:
         bus, number = (int((device / name).read_text()) for name in ("busnum", "devnum"))
     except (OSError, ValueError):
         return None
     return Path(f"/dev/bus/usb/{bus:03d}/{number:03d}")
+
+
+def tty_of(machine: Machine, port: str) -> Path | None:
+    """The serial port of a USBRH2; None if the sensor has none."""
+    names = [entry.name for entry in machine.path("/sys/bus/usb/devices").glob(f"{port}:1.0/tty/*")]
+    return Path("/dev") / names[0] if names else None
 
 
 def permission(machine: Machine, port: str) -> Finding:
@@ -62,14 +77,16 @@ def permission(machine: Machine, port: str) -> Finding:
         return fault("permission", f"{port}: it has no device node", "unplug it and plug it in again", 3)
     group = machine.group_name(found.st_gid)
     what = f"{node} ({stat.S_IMODE(found.st_mode):04o} {machine.user_name(found.st_uid)}:{group})"
-    named = rules(machine)
+    terminal = tty_of(machine, port)
+    named = rules(machine, _RULE_TTY if terminal else _RULE_USB)
     by = f", by {named[0]}" if named else ""
     allowed = os.access(machine.path(node), os.R_OK | os.W_OK, effective_ids=True)
     for_group = group == GROUP and found.st_mode & 0o060 == 0o060
     if allowed and (for_group or found.st_mode & 0o006 == 0o006):
         return ok("permission", f"{port}: {what}{by}")
     if not for_group:
-        mend = _TRIGGER if named else "sudo usbrh setup"
+        trigger = _TRIGGER_TTY if terminal else _TRIGGER
+        mend = trigger if named else "sudo usbrh setup"
         if allowed:
             return warning("permission", f"{port}: you may use {what}, the group {GROUP} may not", mend)
     else:
@@ -84,14 +101,14 @@ def _join_group(machine: Machine, gid: int) -> str:
     return f"sudo usermod -aG {GROUP} {name}, then log in again"
 
 
-def rules(machine: Machine) -> list[str]:
-    """The udev rule files that speak of the sensor; a file in an earlier folder hides its namesakes."""
+def rules(machine: Machine, pattern: str = _RULE_USB) -> list[str]:
+    """The udev rule files that speak of such a sensor; a file in an earlier folder hides its namesakes."""
     found: dict[str, str] = {}
     for folder in _RULE_FOLDERS:
         for path in sorted(machine.path(folder).glob("*.rules")):
             if path.name not in found:
                 text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-                speaks = re.search(r'^[^#\n]*"1774".*"1001"', text, re.MULTILINE)
+                speaks = re.search(pattern, text, re.MULTILINE)
                 found[path.name] = f"{folder}/{path.name}" if speaks else ""
     # Ours first, so that it is the one that is named when there are several.
     return sorted(filter(None, found.values()), key=lambda name: not name.endswith(RULE))
