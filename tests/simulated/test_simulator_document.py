@@ -9,6 +9,7 @@ from usbrh.simulator import script
 from usbrh.simulator.commands import execute
 from usbrh.simulator.faults import FAULTS
 from usbrh.simulator.model import VirtualUsbRh
+from usbrh.simulator.usbrh2 import FAULTS2, VirtualUsbrh2
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "simulator.md").read_text("utf-8")
 
@@ -20,16 +21,18 @@ def blocks() -> list[str]:
 
 
 def test_table_lists_every_fault_as_it_is() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXT, re.MULTILINE))
-    assert list(rows) == list(FAULTS)
-    assert all(rows[name].startswith(fault.says) for name, fault in FAULTS.items())
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXT, re.MULTILINE)
+    faults = [*FAULTS.items(), *FAULTS2.items()]
+    assert [name for name, _ in rows] == [name for name, _ in faults]
+    assert all(says.startswith(fault.says) for (_, says), (_, fault) in zip(rows, faults, strict=True))
 
 
 def test_example_of_a_file_is_right(tmp_path: Path) -> None:
-    (example,) = (block for block in blocks() if block.startswith("[sensor"))
-    (tmp_path / "sensors.toml").write_text(example)
-    (model,) = script.models(str(tmp_path / "sensors.toml"))
-    assert (model.measuring, model.faults) == (0.45, {"late": 3})
+    (tmp_path / "sensors.toml").write_text("\n".join(block for block in blocks() if block.startswith("[sensor")))
+    first, second = script.models(str(tmp_path / "sensors.toml"))
+    assert (first.measuring, first.faults) == (0.45, {"late": 3})
+    assert isinstance(second, VirtualUsbrh2)
+    assert (second.serial, second.faults) == ("E02A", {"half_line": 1})
 
 
 def test_command_lines_are_right() -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -82,13 +83,13 @@ def bench() -> Iterator[Bench]:
 
 def test_a_reading(bench: Bench) -> None:
     reading = bench.read()
-    assert reading.to_dict() | {"time": None} == {
+    said = reading.to_dict()
+    expected = {
         "v": 1,
         "sensor": "E02A",
         "port": "sim-1",
         "model": "USBRH2",
         "serial": "E02A",
-        "time": None,
         "temperature": 20.0,
         "humidity": 50.0,
         "dew_point": 9.26,
@@ -101,6 +102,7 @@ def test_a_reading(bench: Bench) -> None:
         "state": "ok",
         "error": None,
     }
+    assert {key: said[key] for key in expected} == expected
     assert Reading.from_dict(reading.to_dict()).status == "0x8010"
 
 
@@ -593,3 +595,12 @@ def test_one_that_is_lost_is_missed_once_and_found_again_at_another_port(
     bench.model.plug()
     bench.model.number = 7
     assert [(reading.port, reading.state) for reading in rounds.measure()] == [("sim-7", "ok")]
+
+
+@pytest.mark.parametrize("name", ["device.md", "device.ja.md"])
+def test_exit_statuses_in_the_document(name: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8")
+    (row,) = re.findall(r"^\|(?: (?:error|エラー), \d \|){6}$", text, re.MULTILINE)
+    columns = ("no_answer", "silent", "half_line", "flipped_bit", "disconnected_chip", "unplug_mid_line")
+    errors = [ALWAYS[fault] for fault in columns]
+    assert [int(number) for number in re.findall(r"\d", row)] == [error.exit_status for error in errors if error]
