@@ -197,7 +197,7 @@ def check(
             click.echo(f"FAIL {finding.text}: {finding.error}")
             broken = broken or finding.error
         else:
-            click.echo(f"ok   {finding.text}")
+            click.echo(f"{'...' if finding.waiting else 'ok '}  {finding.text}")
     if broken:
         raise SystemExit(broken.exit_status)
     if api is None:

@@ -34,6 +34,8 @@ class Finding:
     text: str
     error: UsbrhError | None = None
     """Why it is broken."""
+    waiting: bool = False
+    """Not known yet."""
 
 
 def round_trip(
@@ -62,6 +64,7 @@ def _to(route: Route, api: Api | None, sensors: int, patience: float, clock: Clo
     moment = clock.time_ns()
     value = Value.at(moment, route.host, PROBE, f'{{"v": 1, "version": "{__version__}", "sensors": {sensors}}}')
     deadline = Deadline(patience, clock)
+    waited = False
     while True:
         try:
             outcome = route.senders[0].send([value], Deadline(SEND_SECONDS, clock))
@@ -71,9 +74,16 @@ def _to(route: Route, api: Api | None, sensors: int, patience: float, clock: Clo
         if outcome.accepted:
             break
         reason = _why_refused(api, route.host, PROBE) if api else None
-        if reason or api is None or deadline.passed:
+        if reason or deadline.passed:
             yield Finding(f"{route.destination}: {PROBE} of host {route.host}", ZabbixRefused(reason or _unknown(api)))
             return
+        if not waited:
+            waited = True
+            yield Finding(
+                f"{route.destination}: does not take {PROBE} of host {route.host} yet; some servers read their "
+                f"configuration only once a minute: trying for {patience:.0f} s",
+                waiting=True,
+            )
         clock.sleep(min(2.0, deadline.remaining()))
     yield Finding(f"{route.destination}: takes {PROBE} of host {route.host}")
     if api:
