@@ -4,16 +4,21 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from usbrh import doctor
-from usbrh.config import Config, JournalConfig
-from usbrh.doctor import Status, agent, service, usb
+from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
+from usbrh.doctor import Finding, Status, agent, network, service, usb
 from usbrh.errors import ConfigError
+from usbrh.journal import Journal
+from usbrh.reading import Reading
 from usbrh.setup_actions import Machine
+from usbrh.zabbix.standin import StandIn
 
 PORT = "1-1.4"
 
@@ -166,7 +171,7 @@ def test_a_wrong_configuration_is_a_fault_and_the_rest_is_still_looked_at(
 ) -> None:
     monkeypatch.setenv("USBRH_SIMULATE", "1")
     error = ConfigError('/etc/usbrh/usbrh.toml, line 3: there is no key "hots" in [zabbix]; did you mean host?')
-    findings = list(doctor.examine(error, {}, machine))
+    findings = list(doctor.examine(error, machine))
     [found] = [each for each in findings if each.check == "configuration"]
     assert (found.status, found.exit_status, found.mend) == (Status.FAULT, 2, "did you mean host?")
     assert [each.status for each in findings if each.check == "reading"] == [Status.OK]
@@ -177,10 +182,10 @@ def test_a_configuration_that_anybody_may_change(machine: Machine, tmp_path: Pat
     file.touch()
     config = Config(path=file)
     file.chmod(0o666)
-    [found] = service.configuration(config, config, machine)
+    [found] = service.configuration(config, config)
     assert (found.status, found.mend) == (Status.WARNING, f"sudo chmod o-w {file}")
     file.chmod(0o640)
-    [found] = service.configuration(config, config, machine)
+    [found] = service.configuration(config, config)
     assert found.status is Status.OK
 
 
@@ -345,3 +350,128 @@ def test_a_wrong_configuration_is_exit_status_2(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert f"{file}, line 2" in result.stdout
     assert JournalConfig().path.name not in result.stderr
+
+
+# ---------------------------------------------------------------- a USBRH2
+
+
+def test_a_usbrh2_has_a_serial_port_for_a_node(machine: Machine) -> None:
+    serial = machine.path(f"/sys/bus/usb/devices/{PORT}:1.0")
+    (serial / "tty/ttyACM3").mkdir(parents=True)
+    (serial / "driver").symlink_to("../../../../bus/usb/drivers/cdc_acm")
+    machine.path("/dev/ttyACM3").touch()
+    machine.path("/dev/ttyACM3").chmod(0o660)
+    found = usb.permission(machine, PORT)
+    assert found.status is Status.OK
+    assert "/dev/ttyACM3 (0660 me:usbrh)" in found.message
+    assert usb.kernel_driver(machine, PORT).status is Status.OK
+
+
+# ---------------------------------------------------------------- what is configured and not there
+
+
+def test_a_sensor_that_is_named_and_not_plugged_in(tmp_path: Path) -> None:
+    file = tmp_path / "usbrh.toml"
+    file.touch(0o600)
+    config = Config(path=file, sensor={"1-2": SensorConfig(name="attic"), "1-1": SensorConfig()})
+    _, found = service.configuration(config, config, {"1-1"})
+    assert (found.status, found.message) == (Status.WARNING, "attic (1-2) is not plugged in there")
+
+
+# ---------------------------------------------------------------- journal
+
+
+def with_journal(tmp_path: Path) -> Config:
+    return Config(journal=JournalConfig(path=tmp_path / "journal.db"))
+
+
+def reading(seconds_ago: float) -> Reading:
+    return Reading("cellar", "1-1", "USB-RH", time.time_ns() - int(seconds_ago * 1e9), 20.0, 50.0, 9.0, 8.0)
+
+
+def test_no_journal_yet_and_none_is_made(tmp_path: Path) -> None:
+    config = with_journal(tmp_path)
+    [found] = service.journal(config)
+    assert found.status is Status.OK
+    assert not config.journal.path.exists()
+
+
+def test_a_journal_in_which_readings_wait_or_were_refused(tmp_path: Path) -> None:
+    config = with_journal(tmp_path)
+    with Journal(config.journal.path) as journal:
+        journal.sync_destinations(["zabbix.example:10051"])
+        [fresh] = journal.add([reading(5)])
+    assert [found.status for found in service.journal(config)] == [Status.OK]
+    with Journal(config.journal.path) as journal:
+        journal.mark("zabbix.example:10051", [fresh])
+        [late] = journal.add([reading(3600)])
+    assert [found.mend for found in service.journal(config)] == [None, "usbrh journal flush"]
+    with Journal(config.journal.path) as journal:
+        journal.mark("zabbix.example:10051", [], {late: "there is no such host"})
+    found = list(service.journal(config))[1]
+    assert (found.status, found.mend) == (Status.WARNING, "see: usbrh journal status")
+    assert "there is no such host" in found.message
+
+
+def test_a_journal_that_is_none(tmp_path: Path) -> None:
+    config = with_journal(tmp_path)
+    config.journal.path.mkdir()
+    [found] = service.journal(config)
+    assert found.status is Status.FAULT
+
+
+# ---------------------------------------------------------------- the way to Zabbix
+
+
+def ways(*servers: str, **settings: Any) -> dict[str, list[Finding]]:
+    findings: dict[str, list[Finding]] = {}
+    for found in network.servers(Config(zabbix=ZabbixConfig(servers=servers, host="pc", **settings))):
+        findings.setdefault(found.check, []).append(found)
+    return findings
+
+
+def test_a_server_that_answers_gets_no_value() -> None:
+    with StandIn() as server:
+        found = ways(server.address)
+        assert server.values == []
+        assert len(server.requests) == 1
+    assert [each.status for check in network.CHECKS for each in found[check]] == [Status.OK] * 3
+
+
+def test_a_name_that_does_not_exist_and_a_port_that_is_closed() -> None:
+    with StandIn() as server:
+        closed = server.address
+    for address in ("no-such-host.invalid", closed):
+        found = ways(address)
+        assert found["server"][0].status is Status.FAULT
+        assert found["server"][0].exit_status == 6
+        assert "getent hosts" in (found["server"][0].mend or "")
+        assert found["TLS"][0].status is found["round trip"][0].status is Status.NOT_CHECKED
+
+
+def test_something_else_that_listens_there() -> None:
+    with StandIn(answers=[b"220 mail.example ESMTP\r\n"]) as server:
+        found = ways(server.address)
+    assert found["server"][0].status is Status.OK
+    assert found["round trip"][0].status is Status.FAULT
+
+
+def test_tls_with_a_server_that_speaks_none(tmp_path: Path) -> None:
+    authority = Path(__file__).parent / "no-such-file"
+    wrong = ways("127.0.0.1:1", tls_connect="cert", tls_ca_file=authority)
+    assert wrong["TLS"][0].status is Status.FAULT  # the configuration of it
+    assert wrong["TLS"][0].exit_status == 2
+
+
+def test_one_node_of_a_cluster_that_is_down_is_a_warning() -> None:
+    with StandIn() as gone:
+        down = gone.address
+    with StandIn() as server:
+        found = ways(f"{down};{server.address}")
+    assert [each.status for each in found["server"]] == [Status.WARNING, Status.OK]
+
+
+def test_no_server_and_a_wrong_agent_configuration(tmp_path: Path) -> None:
+    assert ways()["server"][0].status is Status.NOT_CHECKED
+    found = ways(agent_config=tmp_path / "none.conf")
+    assert (found["server"][0].status, found["server"][0].exit_status) == (Status.FAULT, 2)

@@ -28,7 +28,7 @@ def doctor(context: Context, as_json: bool) -> None:
     except ConfigError as error:
         config = error
     findings = []
-    for finding in examine(config, os.environ):
+    for finding in examine(config):
         findings.append(finding)
         click.echo(json.dumps(finding.to_dict(), ensure_ascii=False) if as_json else _line(finding))
     faults = [finding for finding in findings if finding.status is Status.FAULT]

@@ -3,11 +3,11 @@
 Each check gives findings. One that can't be made because an earlier one failed says so instead of guessing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from usbrh import discovery
 from usbrh.config import Config
-from usbrh.doctor import agent, service, usb
+from usbrh.doctor import agent, network, service, usb
 from usbrh.doctor.finding import Finding, Status, fault, not_checked, of_error, ok
 from usbrh.errors import ConfigError, LibusbMissing, SensorNotFound, UsbrhError
 from usbrh.setup_actions import Machine
@@ -15,22 +15,31 @@ from usbrh.setup_actions import Machine
 __all__ = ["Finding", "Status", "examine"]
 
 
-def examine(
-    config: Config | ConfigError, environ: Mapping[str, str], machine: Machine | None = None
-) -> Iterator[Finding]:
+def examine(config: Config | ConfigError, machine: Machine | None = None) -> Iterator[Finding]:
     """The findings, as they are made; ``config`` is the error if it can't be loaded."""
     machine = machine or Machine()
     settings = Config() if isinstance(config, ConfigError) else config
-    yield from _sensors(settings, machine, environ)
-    yield from service.configuration(config, settings, machine)
+    sensors: list[discovery.Sensor] = []
+    yield from _bus(settings, sensors)
+    if sensors:
+        yield from usb.examine(sensors, machine)
+    else:
+        yield from (not_checked(check, "no sensor") for check in ("permission", "in use", "kernel driver", "reading"))
+    plugged = {sensor.info.serial or sensor.info.port for sensor in sensors}
+    yield from service.configuration(config, settings, plugged)
+    yield from service.journal(settings)
     yield from service.units(machine)
     yield from agent.agents(machine)
+    if isinstance(config, ConfigError):
+        yield from (not_checked(check, "no configuration") for check in network.CHECKS)
+    else:
+        yield from network.servers(config)
 
 
-def _sensors(config: Config, machine: Machine, environ: Mapping[str, str]) -> Iterator[Finding]:
-    sensors: list[discovery.Sensor] = []
+def _bus(config: Config, sensors: list[discovery.Sensor]) -> Iterator[Finding]:
+    """libusb, the bus, and what is on it, which goes into ``sensors``."""
     try:
-        sensors = discovery.find(config)
+        sensors += discovery.find(config)
     except LibusbMissing as error:
         yield of_error("libusb", error)
         yield not_checked("USB bus", "needs libusb")
@@ -48,8 +57,3 @@ def _sensors(config: Config, machine: Machine, environ: Mapping[str, str]) -> It
     for sensor in sensors:
         name = "" if sensor.info.name == sensor.info.port else f"{sensor.info.name}, "
         yield ok("sensor", f"{sensor.info.model} ({name}port {sensor.info.port}{', virtual' * sensor.info.simulated})")
-    if not sensors:
-        for check in ("permission", "in use", "kernel driver", "reading"):
-            yield not_checked(check, "no sensor")
-        return
-    yield from usb.examine(sensors, machine)

@@ -3,15 +3,19 @@
 import os
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 
 from usbrh.config import Config
 from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
-from usbrh.errors import ConfigError
+from usbrh.errors import ConfigError, JournalError
+from usbrh.journal import Journal
 from usbrh.setup import CONFIG, UNITS
 from usbrh.setup_actions import Machine
 
 _TIMEOUT = 5.0
+_LATE = 600
+"""s after which a reading that waits is not just the newest."""
 _SERVICE, _SEND, _TIMER = UNITS
 
 
@@ -34,8 +38,10 @@ def output(command: Sequence[str], timeout: float = _TIMEOUT) -> str | None:
     return result.stdout
 
 
-def configuration(config: Config | ConfigError, settings: Config, machine: Machine) -> Iterator[Finding]:
-    """Whether the configuration can be read, and who may change it."""
+def configuration(
+    config: Config | ConfigError, settings: Config, plugged: Collection[str] | None = None
+) -> Iterator[Finding]:
+    """Whether the configuration can be read, who may change it, and whether its sensors are ``plugged`` in."""
     if isinstance(config, ConfigError):
         yield of_error("configuration", config)
         return
@@ -46,8 +52,36 @@ def configuration(config: Config | ConfigError, settings: Config, machine: Machi
     if mode & stat.S_IWOTH:
         yield warning("configuration", f"{settings.path} can be changed by anybody", f"sudo chmod o-w {settings.path}")
         return
-    names = ", ".join(each.name for each in settings.sensor.values() if each.name)
-    yield ok("configuration", f"{settings.path}{f' names {names}' if names else ''}")
+    yield ok("configuration", f"{settings.path}")
+    for port, sensor in settings.sensor.items():
+        if plugged is not None and port not in plugged:
+            name = f"{sensor.name} ({port})" if sensor.name else port
+            yield warning("configuration", f"{name} is not plugged in there", "usbrh list shows where it is")
+
+
+def journal(settings: Config) -> Iterator[Finding]:
+    """What waits, and what was refused."""
+    path = settings.journal.path
+    if not path.exists() and os.access(path.parent, os.X_OK):
+        yield ok("journal", f"none yet; usbrh send or usbrh run makes {path}")
+        return
+    if not os.access(path, os.W_OK):
+        yield not_checked("journal", f"{path} is the service's; sudo usbrh doctor looks at it")
+        return
+    try:
+        with Journal(path) as opened:
+            status = opened.status()
+    except JournalError as error:
+        yield of_error("journal", error)
+        return
+    yield ok("journal", f"{path}: {status.readings} readings, {status.bytes / 1e6:.1f} MB")
+    for each in status.destinations:
+        if each.refused_count:
+            reason = each.refused[0].reason
+            refused = f"{each.destination} refused {each.refused_count} readings, most likely: {reason}"
+            yield warning("journal", refused, "see: usbrh journal status")
+        if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * 10**9:
+            yield warning("journal", f"{each.waiting} readings wait for {each.destination}", "usbrh journal flush")
 
 
 def units(machine: Machine) -> Iterator[Finding]:

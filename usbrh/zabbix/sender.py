@@ -95,6 +95,27 @@ class Sender:
             warnings += [warning for warning in passed_over if warning not in warnings]
         return Outcome(accepted, failed, node, tuple(warnings))
 
+    def probe(self, node: Address, deadline: Deadline) -> Iterator[str]:
+        """Go the way of a request to ``node``, without a value: tells "server", "TLS" if it is used, "round trip".
+
+        Raises:
+            ZabbixUnreachable: the next step fails.
+        """
+        connection: Any = self._connect(node, deadline)
+        try:
+            yield "server"
+            if self._tls:
+                connection = self._tls.wrap(connection, _left(deadline))
+                yield "TLS"
+            _ask(connection, [], False, deadline)
+            yield "round trip"
+        except TimeoutError:
+            raise ZabbixUnreachable(f"no whole answer within {deadline.seconds:.1f} s") from None
+        except OSError as error:
+            raise ZabbixUnreachable(f"connection broken: {_reason(error)}") from None
+        finally:
+            connection.close()
+
     def _deliver(self, batch: Sequence[Value], deadline: Deadline) -> tuple[Response, Address, list[str]]:
         host = batch[0].host
         nodes = self.destination.nodes
