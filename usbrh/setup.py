@@ -109,7 +109,7 @@ def _plan_units(machine: Machine, usbrh: Path, result: Plan) -> None:
     actions = [
         write_action(machine, f"/etc/systemd/system/{unit}", unit_text(unit, usbrh))
         for unit in UNITS
-        if resource(f"systemd/{unit}").is_file() and not provided(machine, f"systemd/system/{unit}")
+        if not provided(machine, f"systemd/system/{unit}")
     ]
     needed = [action for action in actions if action]
     result.actions += needed
@@ -137,6 +137,7 @@ def _plan_agents(machine: Machine, usbrh: Path, result: Plan) -> None:
 def plan_removal(machine: Machine) -> Plan:
     """What takes away everything that ``plan`` brought, but the journal."""
     result = Plan()
+    packaged = provided(machine, f"udev/rules.d/{RULE}")
     units = [unit for unit in UNITS if read(machine, f"/etc/systemd/system/{unit}") is not None]
     if units and machine.systemd_runs:
         result.actions.append(Command(("systemctl", "disable", "--now", *units)))
@@ -145,19 +146,19 @@ def plan_removal(machine: Machine) -> Plan:
         *(f"/etc/systemd/system/{unit}" for unit in units),
         f"/etc/udev/rules.d/{RULE}",
         *(f"{directory}/{AGENT_FILE}" for directory in sorted(filter(None, directories))),
-        CONFIG,
+        *([] if packaged else [CONFIG]),
     ]
     removals = [action for name in names if (action := remove_action(machine, name))]
     result.actions += removals
-    if machine.path("/etc/usbrh").is_dir():
+    if machine.path("/etc/usbrh").is_dir() and not packaged:
         result.actions.append(RemoveDirectory("/etc/usbrh"))
     if any(RULE in action.name for action in removals):
         result.actions += _reload_udev(machine)
     if units and machine.systemd_runs:
         result.actions.append(Command(("systemctl", "daemon-reload")))
-    if provided(machine, f"udev/rules.d/{RULE}"):
+    if packaged:
         result.notes.append(
-            f"the user {USER} and what is below /usr belong to the distribution's package: apt remove usbrh"
+            f"the user {USER}, /etc/usbrh and what is below /usr belong to the distribution's package: apt remove usbrh"
         )
     elif machine.has_user(USER) or machine.has_group(GROUP):
         result.actions.append(RemoveAccount(USER, GROUP))

@@ -138,7 +138,8 @@ def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> N
         assert left.pop("var/lib/usbrh")
         assert any("journal stays in /var/lib/usbrh" in note for note in planned.notes)
     assert left == before
-    assert computer.commands.index("systemctl disable --now usbrh.service") < computer.commands.index("userdel usbrh")
+    disable = f"systemctl disable --now {' '.join(setup.UNITS)}"
+    assert computer.commands.index(disable) < computer.commands.index("userdel usbrh")
     assert setup.plan_removal(computer.machine).actions == []
 
 
@@ -238,15 +239,17 @@ def test_a_closed_folder_on_the_way_is_seen(computer: Computer) -> None:
 
 
 def test_what_the_distributions_package_brought_is_not_doubled(computer: Computer) -> None:
-    for name in ("udev/rules.d/70-usbrh.rules", "systemd/system/usbrh.service"):
+    for name in ("udev/rules.d/70-usbrh.rules", *(f"systemd/system/{unit}" for unit in setup.UNITS)):
         file = computer.root / "usr/lib" / name
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     lines = words(setup.plan(computer.machine, USBRH))
     assert not any("70-usbrh.rules" in line or "usbrh.service" in line for line in lines)
     computer.run(("groupadd", "usbrh"))
+    computer.machine.path("/etc/usbrh").mkdir()
+    computer.machine.path("/etc/usbrh/usbrh.toml").touch()
     removal = setup.plan_removal(computer.machine)
-    assert not any("remove user" in line for line in words(removal))
+    assert words(removal) == []
     assert any("apt remove usbrh" in note for note in removal.notes)
 
 
