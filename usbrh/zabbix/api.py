@@ -2,11 +2,12 @@
 
 import logging
 import re
+from inspect import signature
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from pyzabbix.api import ZabbixAPI, ZabbixAPIException
+from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixUnreachable
 
@@ -15,7 +16,7 @@ CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60  # an import of a template takes a small machine several seconds
 
 # It writes whole requests, passwords and keys included, into the debug log.
-logging.getLogger("pyzabbix.api").setLevel(logging.INFO)
+logging.getLogger("pyzabbix").setLevel(logging.INFO)
 
 
 class Api:
@@ -46,7 +47,7 @@ class Api:
                 "or give --token-file, or --user and --password-file"
             )
         self.url = re.sub(r"/(index\.php|zabbix\.php|api_jsonrpc\.php)?$", "", url.partition("?")[0])
-        self._pyzabbix = ZabbixAPI(self.url, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), detect_version=True)
+        self._pyzabbix = ZabbixAPI(self.url, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
         version = str(self.call("apiinfo.version"))
         found = re.match(r"(\d+)\.(\d+)", version)
         if not found:
@@ -54,11 +55,18 @@ class Api:
         self.version = int(found[1]), int(found[2])
         if self.version < OLDEST:
             raise ZabbixApiError(f"Zabbix {version} at {self.url} is too old; 6.0 or newer is needed")
+        self._guard(lambda: self._log_in(user, password, token))
         if token:
-            self._guard(lambda: self._pyzabbix.login(api_token=token))
             self.call("host.get", countOutput=True)  # a token is looked at only when it is used
+
+    def _log_in(self, user: str | None, password: str | None, token: str | None) -> None:
+        if "api_token" not in signature(ZabbixAPI.login).parameters:
+            # pyzabbix 0.8.2, which Debian 12 has: it knows no tokens, and only a login that Zabbix 7.0 refuses.
+            self._pyzabbix.auth = token or self.call("user.login", username=user, password=password)
+        elif token:
+            self._pyzabbix.login(api_token=token)
         else:
-            self._guard(lambda: self._pyzabbix.login(user or "", password or ""))
+            self._pyzabbix.login(user or "", password or "")
 
     def call(self, method: str, /, *args: Any, **params: Any) -> Any:
         """The result of one API method: ``call("host.get", output=["host"])``.
