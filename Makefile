@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench documents clean test-deps test-zabbix-deps test-kernel-deps test-psk-deps
+.PHONY: deb test-deb help demo test lint bench documents clean test-deps test-zabbix-deps test-kernel-deps test-psk-deps
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -35,6 +35,16 @@ test-kernel-deps: ## as root: QEMU and the image of a virtual machine, for tests
 documents: .venv/tests-installed ## the parts of docs/ that come from the code
 	$(BIN)/python -m tools.cli_reference
 	$(BIN)/python -m tools.config_reference
+
+deb: ## a Debian package in build/deb; needs what debian/control names, and lintian looks at it if it is there
+	@command -v dpkg-buildpackage dh >/dev/null || { echo "tools are missing: sudo apt install build-essential && sudo apt build-dep ."; exit 1; }
+	@rm -rf build/deb && mkdir -p build/deb/usbrh
+	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp -P --parents -t build/deb/usbrh
+	cd build/deb/usbrh && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage --no-sign --build=binary
+	@if command -v lintian >/dev/null; then lintian --fail-on=error,warning build/deb/*.changes; fi
+
+test-deb: ## by hand, as root: the package in clean Debian 12 and 13 systems (mmdebstrap; some minutes)
+	tests/deb/try-in build/deb bookworm trixie
 
 clean: ## remove what make made
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/output

@@ -352,21 +352,6 @@ def test_a_wrong_configuration_is_exit_status_2(tmp_path: Path) -> None:
     assert JournalConfig().path.name not in result.stderr
 
 
-# ---------------------------------------------------------------- a USBRH2
-
-
-def test_a_usbrh2_has_a_serial_port_for_a_node(machine: Machine) -> None:
-    serial = machine.path(f"/sys/bus/usb/devices/{PORT}:1.0")
-    (serial / "tty/ttyACM3").mkdir(parents=True)
-    (serial / "driver").symlink_to("../../../../bus/usb/drivers/cdc_acm")
-    machine.path("/dev/ttyACM3").touch()
-    machine.path("/dev/ttyACM3").chmod(0o660)
-    found = usb.permission(machine, PORT)
-    assert found.status is Status.OK
-    assert "/dev/ttyACM3 (0660 me:usbrh)" in found.message
-    assert usb.kernel_driver(machine, PORT).status is Status.OK
-
-
 # ---------------------------------------------------------------- what is configured and not there
 
 

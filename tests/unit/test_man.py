@@ -1,0 +1,60 @@
+"""The manual page, and shell completion."""
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+from tools import man
+from usbrh.cli import COMMANDS, cli
+
+
+def test_the_manual_page_names_every_command_and_option() -> None:
+    page = man.page().replace("\\-", "-")
+    top = click.Context(cli, info_name="usbrh")
+    for name in COMMANDS:
+        assert f"usbrh {name}" in page
+        command = cli.get_command(top, name)
+        assert command is not None
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                assert max(parameter.opts, key=len) in page
+    assert "6 Zabbix not reached" in page
+    assert page.count(".TP\n.B --debug") == 1
+
+
+@pytest.mark.parametrize(
+    ("shell", "sign"), [("bash", "complete -o nosort -F"), ("zsh", "#compdef usbrh"), ("fish", "complete --no-files")]
+)
+def test_each_shell_gets_its_completion(shell: str, sign: str) -> None:
+    environment = {**os.environ, "_USBRH_COMPLETE": f"{shell}_source"}
+    result = subprocess.run(
+        [sys.executable, "-m", "usbrh"], check=False, capture_output=True, text=True, timeout=30, env=environment
+    )
+    assert result.returncode == 0
+    assert sign in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("usbrh wat", "watch"),
+        ("usbrh plot --sin", "--since"),
+        ("usbrh journal st", "status"),
+        ("usbrh --deb", "--debug"),
+    ],
+)
+def test_commands_and_options_are_completed_without_a_look_at_usb(line: str, completed: str) -> None:
+    environment = {
+        **os.environ,
+        "_USBRH_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
+        "USBRH_SIMULATE": "no such file",  # which is an error as soon as somebody looks for sensors
+    }
+    result = subprocess.run(
+        [sys.executable, "-m", "usbrh"], check=False, capture_output=True, text=True, timeout=30, env=environment
+    )
+    assert (result.stdout, result.stderr, result.returncode) == (f"plain,{completed}\n", "", 0)

@@ -1,0 +1,102 @@
+"""Writes the manual page usbrh(1) to stdout, from what --help of each command says.
+
+python -m tools.man > usbrh.1
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+
+import click
+
+from usbrh import __version__
+from usbrh.cli import cli
+from usbrh.cli.context import add_global_options
+
+FILES = (
+    ("/etc/usbrh/usbrh.toml", "the configuration, with comments"),
+    ("/var/lib/usbrh/journal.db", "the journal: readings that wait for Zabbix, and the local history"),
+)
+ENVIRONMENT = (
+    ("USBRH_CONFIG", "the configuration file"),
+    ("USBRH_SECTION_KEY", "any key of [zabbix], [bridge] and [journal], such as USBRH_ZABBIX_HOST; wins over the file"),
+    ("USBRH_SIMULATE", "so many virtual sensors instead of real ones, or a file that describes them"),
+    ("NO_COLOR", "no colours"),
+)
+
+
+def page() -> str:
+    """The whole page as troff."""
+    date = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
+    return "\n".join(_lines(date)) + "\n"
+
+
+def _lines(date: str) -> Iterator[str]:
+    top = click.Context(cli, info_name="usbrh")
+    yield f'.TH USBRH 1 "{date}" "usbrh {__version__}" "User Commands"'
+    yield ".SH NAME"
+    yield "usbrh \\- read Strawberry Linux USB hygrometers and bring every reading to Zabbix"
+    yield ".SH SYNOPSIS"
+    yield ".B usbrh"
+    yield "[OPTIONS] COMMAND [ARGS]..."
+    yield ".SH DESCRIPTION"
+    yield from _paragraphs(cli.help)
+    yield "Results go to standard output, words to standard error."
+    yield ".SH OPTIONS"
+    yield "These may also stand behind the command."
+    yield from _options(top)
+    yield ".SH COMMANDS"
+    for name in cli.list_commands(top):
+        command = cli.get_command(top, name)
+        if command is not None:
+            yield from _command(command, click.Context(command, parent=top, info_name=name))
+    yield ".SH EXIT STATUS"
+    yield from _paragraphs((cli.epilog or "").removeprefix("Exit status: "))
+    for title, table in (("FILES", FILES), ("ENVIRONMENT", ENVIRONMENT)):
+        yield f".SH {title}"
+        for term, words in table:
+            yield from (".TP", f".B {_escape(term)}", _escape(words))
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield f'.SS "{_escape(" ".join([context.command_path, *command.collect_usage_pieces(context)]))}"'
+    yield from _paragraphs(command.help)
+    yield from _options(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            subcommand = command.get_command(context, name)
+            if subcommand is not None:
+                yield from _command(subcommand, click.Context(subcommand, parent=context, info_name=name))
+
+
+def _options(context: click.Context) -> Iterator[str]:
+    everywhere = {"--help"} | {option for each in _global_options() for option in each.opts}
+    for parameter in context.command.get_params(context):
+        record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
+        if record and (context.parent is None or not everywhere & set(parameter.opts)):
+            yield from (".TP", f".B {_escape(record[0])}", _escape(record[1]))
+
+
+def _global_options() -> list[click.Parameter]:
+    command = click.Command("any")
+    add_global_options(command)
+    return command.params
+
+
+def _paragraphs(text: str | None) -> Iterator[str]:
+    for paragraph in re.split(r"\n\s*\n", (text or "").strip()):
+        yield ".PP"
+        if paragraph.startswith("\b"):  # click's sign that the lines stay as they are
+            yield from (".nf", *(_escape(line) for line in paragraph.splitlines()[1:]), ".fi")
+        else:
+            yield _escape(" ".join(paragraph.split()))
+
+
+def _escape(text: str) -> str:
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{text}" if text.startswith((".", "'")) else text
+
+
+if __name__ == "__main__":
+    print(page(), end="")
