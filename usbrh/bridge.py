@@ -1,23 +1,17 @@
 """Measure, put into the journal, deliver: once (``usbrh send``) or for ever (``usbrh run``)."""
 
 import logging
-import random
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.courier import Courier
 from usbrh.delivery import Delivered, Delivery
 from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError
 from usbrh.journal import Journal
-from usbrh.measuring import Counts, Rounds
-from usbrh.notify import Notifier
+from usbrh.measuring import Rounds
 from usbrh.reading import Reading
-from usbrh.schedule import Schedule
 from usbrh.zabbix.address import parse_destinations
 from usbrh.zabbix.agentd_conf import effective
 from usbrh.zabbix.sender import Sender
@@ -157,13 +151,13 @@ def _at_once(
     clock: Clock,
 ) -> dict[str, Delivered]:
     """``bring`` for all destinations at the same time: one that is down does not hold up another."""
-    deliveries = [_delivery(way, journal, allow_simulated, clock) for way in ways]
+    deliveries = [delivery_of(way, journal, allow_simulated, clock) for way in ways]
     with ThreadPoolExecutor(max_workers=len(ways)) as pool:
         results = list(pool.map(bring, deliveries))
     return {way.destination: result for way, result in zip(ways, results, strict=True)}
 
 
-def _delivery(way: Route, journal: Journal, allow_simulated: bool, clock: Clock) -> Delivery:
+def delivery_of(way: Route, journal: Journal, allow_simulated: bool, clock: Clock) -> Delivery:
     return Delivery(journal, way.destination, way.senders, way.host, allow_simulated=allow_simulated, clock=clock)
 
 
@@ -188,140 +182,3 @@ def bridge_state(rounds: Rounds, journal: Journal) -> str:
         return rounds.state(journal.standings())
     except JournalError as error:
         return rounds.state(None, str(error))
-
-
-class Bridge:
-    """The service with one configuration; ``stop`` and ``reload`` may be called from signal handlers."""
-
-    def __init__(
-        self,
-        config: Config,
-        *,
-        allow_simulated: bool,
-        counts: Counts | None = None,
-        notifier: Notifier | None = None,
-        clock: Clock = SYSTEM_CLOCK,
-        chance: random.Random | None = None,
-    ) -> None:
-        """Raises ConfigError: a destination is configured wrongly, or none."""
-        self.rounds = Rounds(config, clock, counts)
-        self._config = config
-        self._allow_simulated = allow_simulated
-        self._notifier = notifier or Notifier()
-        self._clock = clock
-        self._journal = open_journal(config, clock)
-        self._unsaved: list[Reading] = []
-        self._journal_problem = ""
-        self._wake = threading.Event()
-        self._ended = False
-        self._for_good = True
-        self._discovery = ""
-        self._discovery_at = 0.0
-        delay = (chance or random.Random()).uniform(0, config.bridge.jitter)  # noqa: S311
-        self._schedule = Schedule(config.bridge.interval, clock, align=config.bridge.align, delay=delay)
-        self._couriers = [self._courier(way) for way in routes(config)]
-
-    def end(self, *, for_good: bool = True) -> None:
-        """Let ``run`` come to its end soon; not ``for_good`` when another bridge takes over in this process."""
-        self._for_good = for_good
-        self._ended = True
-        self._wake.set()
-
-    def run(self) -> None:
-        """Measure and deliver until ``end`` is called; then deliver what can be delivered in ``STOP_SECONDS``.
-
-        Raises:
-            ConfigError: the sensors are virtual, and that is not allowed.
-        """
-        self.rounds.look()
-        if isinstance(self.rounds.problem, ConfigError):
-            raise self.rounds.problem
-        refuse_simulated(self.rounds.simulated, self._allow_simulated)
-        try:
-            self._save([])
-            for courier in self._couriers:
-                courier.start()
-            self._notifier.send("READY=1")
-            while not self._ended:
-                self._round()
-                self._wait(self._schedule.next())
-            # At a reload, systemd would take the word for that of a service that ends, and end it.
-            stopping = ["STOPPING=1"] if self._for_good else []
-            self._notifier.send(*stopping, "STATUS=delivering what still waits")
-        finally:
-            self._stop()
-
-    def _courier(self, way: Route) -> Courier:
-        delivery = _delivery(way, self._journal, self._allow_simulated, self._clock)
-        return Courier(delivery, lambda: bridge_state(self.rounds, self._journal), self._clock)
-
-    def _round(self) -> None:
-        readings = self.rounds.measure()
-        refuse_simulated(self.rounds.simulated, self._allow_simulated)
-        unsaved = self._save(readings)
-        discovery = self.rounds.discovery()
-        now = self._clock.monotonic()
-        renew = discovery != self._discovery or now - self._discovery_at >= DISCOVERY_INTERVAL
-        if renew:
-            self._discovery, self._discovery_at = discovery, now
-        for courier in self._couriers:
-            if renew:
-                courier.new_discovery(discovery)
-            courier.new_readings(unsaved)
-        self._tell(readings)
-
-    def _save(self, readings: Sequence[Reading]) -> Sequence[Reading]:
-        """Put them into the journal; the ones given back could not be, and are kept for the next time."""
-
-        def work() -> None:
-            self._journal.sync_destinations([courier.destination for courier in self._couriers])
-            self._journal.add([*self._unsaved, *readings])
-
-        if self._in_journal(work):
-            self._unsaved.clear()
-            return []
-        self._unsaved += readings
-        if len(self._unsaved) > UNSAVED:
-            lost = len(self._unsaved) - UNSAVED
-            del self._unsaved[:lost]
-            log.error("%d readings are in memory only, the oldest are given up", UNSAVED)
-        return readings
-
-    def _in_journal(self, work: Callable[[], Any]) -> bool:
-        """Whether ``work`` could be done; a problem is logged when it begins and when it ends."""
-        try:
-            work()
-        except JournalError as error:
-            if str(error) != self._journal_problem:
-                log.error("%s; readings are delivered without it meanwhile", error)  # noqa: TRY400 - said in a line
-            self._journal_problem = str(error)
-            return False
-        if self._journal_problem:
-            log.warning("the journal can be used again; %d readings from memory went into it", len(self._unsaved))
-            self._journal_problem = ""
-        return True
-
-    def _wait(self, moment: float) -> None:
-        """Until ``moment`` or the end, petting the watchdog meanwhile."""
-        pet = (self._notifier.watchdog or 60.0) / 3
-        while not self._ended and (left := moment - self._clock.monotonic()) > 0:
-            for courier in self._couriers:
-                if courier.broken:
-                    raise courier.broken
-            if self._notifier.watchdog:
-                self._notifier.send("WATCHDOG=1")
-            self._wake.wait(min(left, pet))
-
-    def _tell(self, readings: Sequence[Reading]) -> None:
-        good = sum(reading.error is None for reading in readings)
-        trouble = [f"{courier.destination}: {courier.error}" for courier in self._couriers if courier.error]
-        words = f"{good} of {len(readings)} sensors measured" + "".join(f"; {each}" for each in trouble)
-        self._notifier.send(f"STATUS={words}", "WATCHDOG=1")
-
-    def _stop(self) -> None:
-        deadline = Deadline(STOP_SECONDS, self._clock)
-        for courier in self._couriers:
-            courier.stop(STOP_SECONDS)
-        for courier in self._couriers:
-            courier.join(deadline.remaining() + 1)
-        self._journal.close()

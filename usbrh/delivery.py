@@ -9,7 +9,7 @@ from typing import Protocol
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError
 from usbrh.journal import NS, Journal
-from usbrh.journal_file import Entry
+from usbrh.journal_rows import Entry
 from usbrh.reading import Reading
 from usbrh.zabbix.protocol import Value
 

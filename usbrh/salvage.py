@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from usbrh.journal_file import Damaged, Entry, Place, companions, connect, entry, place_of, write_place
+from usbrh.journal_file import companions, connect
+from usbrh.journal_rows import Damaged, Entry, Place, entry, place_of, write_place
 from usbrh.reading import format_time
 
 LEAF = 0x0D

@@ -12,7 +12,8 @@ import pytest
 from usbrh import journal_file
 from usbrh.clock import SystemClock
 from usbrh.errors import JournalError
-from usbrh.journal import PRUNE, Journal, State
+from usbrh.journal import Journal, State
+from usbrh.journal_queries import PRUNE
 from usbrh.reading import Reading
 
 NS = 1_000_000_000

@@ -7,7 +7,7 @@ from types import FrameType
 
 import click
 
-from usbrh import bridge
+from usbrh import bridge, service
 from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
@@ -94,7 +94,7 @@ def run(context: Context) -> None:
     signals = Signals()
     config, counts = context.config, None
     while True:
-        signals.service = bridge.Bridge(
+        signals.service = service.Bridge(
             config, allow_simulated=context.allow_simulated, counts=counts, notifier=notifier
         )
         signals.install()
@@ -121,7 +121,7 @@ class Signals:
     """SIGTERM and SIGINT end the service, SIGHUP ends it to be started with a new configuration."""
 
     def __init__(self) -> None:
-        self.service: bridge.Bridge | None = None
+        self.service: service.Bridge | None = None
         self._end = self._reload = False
 
     def install(self) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.errors import SensorNotFound, UsbrhError
-from usbrh.journal_file import ENTRY, Damaged, entry
+from usbrh.journal_rows import ENTRY, Damaged, entry
 from usbrh.reading import Reading, SensorInfo
 
 ANSWER_SECONDS = 2.5

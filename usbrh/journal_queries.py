@@ -1,0 +1,267 @@
+"""What is read from the journal's tables and written to them, each function inside one transaction."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+from usbrh.errors import JournalError
+from usbrh.journal_rows import ENTRY, Damaged, Entry, Place, entry, last_id, places, write_place
+from usbrh.reading import Reading
+
+PAGE = 1000
+"""Rows read in one go by what walks through the whole journal, so that nobody waits long for it."""
+PRUNE = 500
+"""Old readings deleted by one ``add``: it stays short, and a clock that is years ahead for a minute costs little."""
+NS = 1_000_000_000
+
+
+class State(StrEnum):
+    """What became of a reading at a destination."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    """Zabbix did not take it; tried again now and then."""
+    GIVEN_UP = "given-up"
+    """More waited than ``max_waiting``: kept as history only."""
+    DROPPED = "dropped"
+    """It still waited when the destination left the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one reading at one destination, and why."""
+
+    state: State
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What ``sync_destinations`` did: destinations, each with the number of readings that wait or waited for it."""
+
+    added: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The refused readings of one sensor at one destination, summed up."""
+
+    sensor: str
+    count: int
+    first: int
+    """Id of the oldest."""
+    last: int
+    """Id of the newest."""
+    reason: str
+    """Why, most likely: of the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStatus:
+    """How one destination stands."""
+
+    destination: str
+    waiting: int
+    oldest_ns: int | None
+    """Time of the first that waits."""
+    delivered: int
+    """Since it came into the configuration."""
+    given_up: int
+    refused: Sequence[Refusal]
+
+    @property
+    def refused_count(self) -> int:
+        return sum(refusal.count for refusal in self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the journal stands."""
+
+    path: Path
+    readings: int
+    oldest_ns: int | None
+    newest_ns: int | None
+    bytes: int
+    destinations: Sequence[DestinationStatus]
+
+
+def place_for(db: sqlite3.Connection, text: str) -> Place:
+    for place in places(db):
+        if place.text == text and not place.gone:
+            return place
+    raise JournalError(f"{text} is not a destination of the journal; the configuration changed: usbrh journal status")
+
+
+def _held(db: sqlite3.Connection, place: Place) -> int:
+    """How many readings up to the place's position are open there."""
+    query = "SELECT count(*) FROM held WHERE destination = ? AND state IN ('waiting', 'refused')"
+    return int(db.execute(query, (place.id,)).fetchone()[0])
+
+
+def hold(db: sqlite3.Connection, place: Place, readings: Mapping[int, str | None], state: State) -> None:
+    db.executemany(
+        "INSERT INTO held (reading, destination, state, reason) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
+        [(number, place.id, state, reason) for number, reason in readings.items()],
+    )
+
+
+def insert(db: sqlite3.Connection, reading: Reading) -> int:
+    query = f"SELECT {ENTRY} FROM reading WHERE time_ns = ? AND sensor = ?"  # noqa: S608
+    for row in db.execute(query, (reading.time_ns, reading.sensor)):
+        return entry(row).id
+    new = Entry(last_id(db) + 1, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
+    db.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", new.row)
+    return new.id
+
+
+def give_up(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
+    given_up = {}
+    for place in places(db):
+        too_many = last_id(db) - place.position + _held(db, place) - max_waiting
+        if place.gone or too_many <= 0:
+            continue
+        rows = db.execute(
+            "SELECT reading FROM held WHERE destination = ?1 AND state IN ('waiting', 'refused')"
+            " UNION ALL SELECT id FROM reading WHERE id > ?2 ORDER BY 1 LIMIT ?3",
+            (place.id, place.position, too_many),
+        )
+        ids = [int(row[0]) for row in rows]
+        hold(db, place, dict.fromkeys(ids, f"more than {max_waiting} waited"), State.GIVEN_UP)
+        position = max(place.position, *ids)
+        write_place(db, replace(place, position=position, given_up=place.given_up + len(ids)))
+        given_up[place.text] = len(ids)
+    return given_up
+
+
+def prune(db: sqlite3.Connection, before_ns: int) -> None:
+    """Delete some readings of before ``before_ns`` that are settled everywhere."""
+    here = [place for place in places(db) if not place.gone]
+    settled = min((place.position for place in here), default=last_id(db))
+    db.execute(
+        "DELETE FROM reading WHERE id IN (SELECT id FROM reading WHERE time_ns < ? AND id <= ? AND NOT EXISTS ("
+        " SELECT 1 FROM held JOIN destination ON destination.id = held.destination WHERE held.reading = reading.id"
+        " AND held.state IN ('waiting', 'refused') AND NOT destination.gone) ORDER BY time_ns LIMIT ?)",
+        (before_ns, settled, PRUNE),
+    )
+
+
+def set_destinations(db: sqlite3.Connection, texts: Sequence[str]) -> Changes:
+    known = {place.text: place for place in places(db)}
+    last = last_id(db)
+    position, untaken = _untaken(db, list(known.values()))
+    added, dropped = {}, {}
+    for text, place in known.items():
+        if not place.gone and text not in texts:
+            dropped[text] = last - place.position + _held(db, place)
+            write_place(db, replace(place, gone=True))
+    for text in dict.fromkeys(texts):
+        old = known.get(text)
+        if old is None or old.gone:
+            new = Place(old.id if old else 1 + len(places(db)), text, position, serial=old.serial if old else 0)
+            db.execute("DELETE FROM held WHERE destination = ?", (new.id,))
+            hold(db, new, dict.fromkeys(untaken), State.WAITING)
+            write_place(db, new)
+            added[text] = last - position + len(untaken)
+    for place in places(db):
+        write_place(db, place)  # each knows how many there are
+    return Changes(added, dropped)
+
+
+def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[int]]:
+    """What no destination has taken yet: all readings after a position, and these ids before it."""
+    if not known:
+        return 0, []
+    furthest = max(known, key=lambda place: place.position)
+    rows = db.execute(
+        "SELECT reading FROM held AS own WHERE destination = ? AND state != 'given-up' AND NOT EXISTS ("
+        " SELECT 1 FROM destination AS other WHERE own.reading <= other.position AND NOT EXISTS ("
+        "  SELECT 1 FROM held WHERE held.reading = own.reading AND held.destination = other.id)) ORDER BY reading",
+        (furthest.id,),
+    )
+    return furthest.position, [int(row[0]) for row in rows]
+
+
+def settle(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mapping[int, str]) -> None:
+    def is_open(number: int) -> bool:
+        query = "SELECT 1 FROM held WHERE reading = ? AND destination = ?"
+        return number > here.position or db.execute(query, (number, here.id)).fetchone() is not None
+
+    newly = sum(is_open(number) for number in taken)
+    reasons = {number: reason for number, reason in refused.items() if number not in taken and is_open(number)}
+    reached = max((here.position, *taken, *reasons))
+    fresh = {number for number in (*taken, *reasons) if number > here.position}
+    skipped: set[int] = set()
+    if len(fresh) < reached - here.position:  # ids have no gaps
+        passed = db.execute("SELECT id FROM reading WHERE id > ? AND id <= ?", (here.position, reached))
+        skipped = {int(row[0]) for row in passed} - fresh
+    db.executemany(
+        "DELETE FROM held WHERE reading = ? AND destination = ?", [(n, here.id) for n in sorted(taken - fresh)]
+    )
+    hold(db, here, reasons, State.REFUSED)
+    hold(db, here, dict.fromkeys(sorted(skipped)), State.WAITING)
+    write_place(db, replace(here, position=reached, delivered=here.delivered + newly))
+
+
+def refusals_of(db: sqlite3.Connection, place: Place) -> list[Refusal]:
+    rows = db.execute(
+        "SELECT sensor, count, first, last, reason FROM (SELECT sensor, count(*) AS count, min(held.reading) AS first,"
+        " max(held.reading) AS last FROM held JOIN reading ON reading.id = held.reading"
+        " WHERE destination = ?1 AND state = 'refused' GROUP BY sensor)"
+        " JOIN held ON held.reading = last AND held.destination = ?1 ORDER BY sensor",
+        (place.id,),
+    )
+    return [Refusal(*row) for row in rows]
+
+
+def standings_of(db: sqlite3.Connection) -> list[DestinationStatus]:
+    return [_standing(db, place) for place in places(db) if not place.gone]
+
+
+def _standing(db: sqlite3.Connection, place: Place) -> DestinationStatus:
+    refusals = refusals_of(db, place)
+    waiting = last_id(db) - place.position + _held(db, place) - sum(refusal.count for refusal in refusals)
+    oldest = db.execute(
+        "SELECT time_ns FROM reading WHERE id = (SELECT min(id) FROM ("
+        " SELECT min(reading) AS id FROM held WHERE destination = ?1 AND state = 'waiting'"
+        " UNION ALL SELECT min(id) FROM reading WHERE id > ?2))",
+        (place.id, place.position),
+    ).fetchone()
+    oldest_ns = int(oldest[0]) if oldest else None
+    return DestinationStatus(place.text, waiting, oldest_ns, place.delivered, place.given_up, refusals)
+
+
+def exported(db: sqlite3.Connection, after: int) -> list[tuple[Entry, dict[str, Fate]]]:
+    query = f"SELECT {ENTRY} FROM reading WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+    entries = [entry(row) for row in db.execute(query, (after, PAGE))]
+    if not entries:
+        return []
+    held = {
+        (reading, destination): Fate(_state(state), reason)
+        for reading, destination, state, reason in db.execute(
+            "SELECT reading, destination, state, reason FROM held WHERE reading BETWEEN ? AND ?",
+            (entries[0].id, entries[-1].id),
+        )
+    }
+    here = places(db)
+    return [(each, {place.text: _fate(held, place, each.id) for place in here}) for each in entries]
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text)
+    except ValueError:
+        raise Damaged(f"{text!r} is not a state") from None
+
+
+def _fate(held: Mapping[tuple[int, int], Fate], place: Place, number: int) -> Fate:
+    after = Fate(State.WAITING if number > place.position else State.DELIVERED)
+    fate = held.get((number, place.id), after)
+    if place.gone and fate.state in {State.WAITING, State.REFUSED}:
+        return Fate(State.DROPPED)
+    return fate
