@@ -244,9 +244,21 @@ class ZabbixServer:
 
     def send(self, host: str, key: str, value: str) -> bytes:
         """The server's answer to one value, sent by hand and not by the code under test."""
-        data = json.dumps({"request": "sender data", "data": [{"host": host, "key": key, "value": value}]}).encode()
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as link:
-            link.sendall(b"ZBXD\x01" + struct.pack("<II", len(data), 0) + data)
+        return self._request([{"host": host, "key": key, "value": value}])
+
+    def send_values(self, host: str, values: list[tuple[str, str, int]]) -> None:
+        """The same with many of (key, value, ns since 1970), all of which are to be taken."""
+        data = [
+            {"host": host, "key": key, "value": value, "clock": moment // 10**9, "ns": moment % 10**9}
+            for key, value, moment in values
+        ]
+        answer = self._request(data)
+        assert f"processed: {len(values)}; failed: 0" in answer.decode(), answer
+
+    def _request(self, data: list[dict[str, Any]]) -> bytes:
+        body = json.dumps({"request": "sender data", "data": data}).encode()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as link:
+            link.sendall(b"ZBXD\x01" + struct.pack("<II", len(body), 0) + body)
             return b"".join(iter(lambda: link.recv(65536), b""))
 
     def _takes(self, host: str, key: str) -> bool:

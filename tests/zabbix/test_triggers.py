@@ -1,0 +1,148 @@
+"""Each trigger of the templates, with readings made for it: when it fires, how often, and when it ends."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.zabbix.daemon import wait_for
+from tests.zabbix.server import ZabbixServer
+from usbrh.reading import Reading
+from usbrh.sht1x import absolute_humidity, dew_point
+
+MINUTES = 420
+"""Of readings, one a minute, the last a minute ago: longer than the longest window."""
+Story = Callable[[int], dict[str, Any]]
+
+
+def air(temperature: float, humidity: float = 45.0) -> dict[str, Any]:
+    return {"temperature": temperature, "humidity": humidity}
+
+
+def broken(state: str) -> dict[str, Any]:
+    return {"state": state, "error": f"it is {state}; mend it"}
+
+
+def lively(minute: int) -> float:
+    """Room air never stands still."""
+    return 22.0 + (minute * 7 % 11) / 100
+
+
+def between(minute: int, first: int, last: int, then: dict[str, Any]) -> dict[str, Any]:
+    return then if first <= minute <= last else air(lively(minute))
+
+
+RISING = ("Temperature rises fast (more than 5 °C in 15m)", True)
+# Sensor: its story by minute, and its problems as (name, whether it has ended).
+STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
+    "fine": (lambda m: air(lively(m)), set()),
+    "hot": (lambda m: between(m, 400, 420, air(30.0)), {("Too hot (over 27 °C for 5m)", False), RISING}),
+    "oven": (lambda m: between(m, 395, 420, air(40 + m / 1000)), {("Far too hot (over 32 °C for 5m)", False), RISING}),
+    "cold": (lambda m: between(m, 300, 340, air(16.0)), {("Too cold (below 18 °C for 5m)", True), RISING}),
+    "damp": (lambda m: between(m, 300, 340, air(lively(m), 75.0)), {("Too damp (over 70 %RH for 5m)", True)}),
+    "bath": (lambda m: between(m, 400, 420, air(lively(m), 90.0)), {("Far too damp (over 80 %RH for 5m)", False),
+             ("Risk of condensation (dew point less than 3 °C below the temperature for 5m)", False)}),
+    "dry": (lambda m: between(m, 300, 340, air(lively(m), 15.0)), {("Too dry (below 20 %RH for 5m)", True)}),
+    "desert": (lambda m: between(m, 400, 420, air(lively(m), 5.0)), {("Far too dry (below 10 %RH for 5m)", False)}),
+    "peak": (lambda m: between(m, 300, 302, air(26.0 + m % 2 * 5)), set()),  # shorter than the window
+    "flapping": (lambda m: between(m, 300, 360, air(27.5 if m % 2 else 26.5) if m > 310 else air(27.5)),
+                 {("Too hot (over 27 °C for 5m)", True), RISING}),
+    "stuck": (lambda m: air(21.5), {("Stuck on one value (temperature and humidity unchanged for 6h)", False)}),
+    "failing": (lambda m: between(m, 410, 420, broken("timeout")),
+                {("Failing (three failed readings in a row)", False)}),
+    "hiccup": (lambda m: between(m, 410, 411, broken("timeout")), set()),
+    "lost": (lambda m: between(m, 300, 320, broken("not_found")),
+             {("Lost (not plugged in at three readings in a row)", True)}),
+    "silent": (lambda m: air(lively(m)) if m < 400 else {}, {("Silent (no reading for 15s)", False)}),
+    "heating": (lambda m: between(m, 415, 420, {**air(60.0), "heater": True}), {("Heater is on", False)}),
+}  # fmt: skip
+
+
+def reading(sensor: str, story: dict[str, Any], time_ns: int) -> str:
+    if "temperature" in story:
+        values = story["temperature"], story["humidity"]
+        story = {**story, "dew_point": dew_point(*values), "absolute_humidity": absolute_humidity(*values)}
+    return Reading(sensor, "1-1", "USB-RH", time_ns, **story).to_json()
+
+
+def make_host(server: ZabbixServer, name: str, macro: str) -> tuple[str, str]:
+    """Name and id. Zabbix calls nothing silent before it has watched for as long as that takes: so not ten minutes."""
+    host = f"{name}-{time.time_ns()}"
+    template = [{"templateid": server.template("trapper")}]
+    return host, server.make_host(host, templates=template, macros=[{"macro": macro, "value": "15s"}])
+
+
+def names(server: ZabbixServer, hostid: str) -> list[tuple[str, bool]]:
+    """Of the problems, with whether they have ended."""
+    found = server.api.event.get(hostids=hostid, value=1, output=["name", "r_eventid"])
+    return sorted((event["name"], event["r_eventid"] != "0") for event in found)
+
+
+def test_every_trigger(server: ZabbixServer) -> None:
+    host, number = make_host(server, "triggers", '{$USBRH.SILENT:"silent"}')
+    bridge = the_bridge(server)
+    server.send(
+        host, "usbrh.discovery", json.dumps([{"{#SENSOR}": s, "{#PORT}": s, "{#MODEL}": "USB-RH"} for s in STORIES])
+    )
+
+    def discovered() -> bool:
+        triggers = server.api.trigger.get(hostids=number, output=["triggerid"], search={"description": "Sensor fine:"})
+        return len(triggers) == 15
+
+    wait_for("discovery", discovered, 60, 0.3)
+    server.sync()
+    now = time.time_ns() // 10**9 * 10**9
+    for first in range(0, MINUTES, 20):
+        values = []
+        for minute in range(first, min(first + 20, MINUTES)):
+            moment = now - (MINUTES - minute) * 60 * 10**9
+            values += [
+                (f"usbrh.get[{sensor}]", reading(sensor, story(minute), moment), moment)
+                for sensor, (story, _) in STORIES.items()
+                if story(minute)
+            ]
+        server.send_values(host, values)
+    expected = {(f"Sensor {sensor}: {name}", ended) for sensor, (_, names) in STORIES.items() for name, ended in names}
+
+    def as_expected() -> bool:
+        return set(names(server, number)) == expected and set(names(server, bridge)) == BRIDGE
+
+    try:
+        wait_for("the problems", as_expected, 90, 1.0)
+    except TimeoutError:
+        assert set(names(server, number)) == expected
+        assert set(names(server, bridge)) == BRIDGE
+    assert len(names(server, number)) == len(expected), "none came twice"
+    # What is measured while heating is left out, and so is a failure: no value, and no unsupported item.
+    assert max(float(value.value) for value in server.history(host, "usbrh.temperature[heating]")) < 23
+    assert len(server.history(host, "usbrh.temperature[failing]")) == MINUTES - 10
+    assert server.history(host, "usbrh.error[failing]")[-1].value == "it is timeout; mend it"
+    assert not server.api.item.get(hostids=number, filter={"state": 1}, output=["key_", "error"])
+
+
+BRIDGE = {
+    ("USB-RH: Sensor found (now 3)", True),
+    ("USB-RH: Sensor lost (now 2)", False),
+    ("USB-RH: Journal: Filling (more than 1000 readings, or one older than 1h, wait)", True),
+    ("USB-RH: Journal: Readings are refused", False),
+    ("USB-RH: Silent (nothing for 15s)", False),
+}
+
+
+def the_bridge(server: ZabbixServer) -> str:
+    """Another host, on which usbrh itself has a story; its id."""
+    host, number = make_host(server, "bridge", "{$USBRH.BRIDGE.SILENT}")
+    server.sync()
+    now = time.time_ns() // 10**9 * 10**9
+    states = [
+        *({"sensors": count} for count in (2, 3, 3, 2)),
+        {"waiting": 1500, "oldest_waiting_age": 90},
+        {"waiting": 5, "oldest_waiting_age": 7200},
+        {"waiting": 0, "oldest_waiting_age": 0},
+        {"refused": 4},
+    ]
+    for step, state in enumerate(states):
+        moment = now - (40 - step) * 60 * 10**9
+        server.send_values(host, [("usbrh.bridge", json.dumps({"v": 1, "version": "0.1.0", **state}), moment)])
+        time.sleep(1.1)  # the server looks at what changed once a second
+    return number
