@@ -39,8 +39,8 @@ def help_text(path: str, command: click.Command) -> str:
     everywhere = {option.name for option in shared.params} if path != "usbrh" else set()
     own = copy.copy(command)  # the original is the one that runs
     own.params = [parameter for parameter in command.params if parameter.name not in everywhere]
-    names = {"help_option_names": ["-h", "--help"] if path == "usbrh" else []}
-    context = click.Context(own, info_name=path, terminal_width=_WIDTH, max_content_width=_WIDTH, **names)  # type: ignore[arg-type]
+    own.add_help_option = False
+    context = click.Context(own, info_name=path, terminal_width=_WIDTH, max_content_width=_WIDTH)
     return "\n".join(line.rstrip() for line in own.get_help(context).splitlines())
 
 

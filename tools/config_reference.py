@@ -40,8 +40,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "ひとつの送信先の中の `;` は同じクラスターのノードの区切りで、そのうちのひとつに送ります。",
     ),
     "zabbix.host": (
-        "The technical name of the Zabbix host that the items belong to.",
-        "アイテムが属する Zabbix ホストの名前（表示名ではないほう）。",
+        "The technical name of the Zabbix host that the items belong to; without it, this machine's name.",
+        "アイテムが属する Zabbix ホストの名前（表示名ではないほう）。省くと、このコンピューターの名前。",
     ),
     "zabbix.source_ip": ("The address of this machine to send from.", "送信元にする、このコンピューターのアドレス。"),
     "zabbix.timeout": ("For one whole exchange with a server.", "サーバーとの一回のやりとり全体にかけてよい時間。"),

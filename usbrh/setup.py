@@ -67,13 +67,14 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
         if directory.needed(machine):
             result.actions.append(directory)
     if read(machine, CONFIG) is None:
-        result.actions.append(WriteFile(CONFIG, stamped(_text("etc/usbrh.toml")), 0o640, GROUP))
+        result.actions.append(WriteFile(CONFIG, stamped(_text("etc/usbrh.toml")), 0o644))
     _plan_rule(machine, result)
     obstacle = out_of_reach(machine, usbrh)
     if obstacle:
         result.notes.append(
-            f"no units and no agent file: {obstacle}, where a service can't run it; install it for the whole machine:"
-            " /usr/bin/python3 -m venv /opt/usbrh && /opt/usbrh/bin/pip install usbrh && /opt/usbrh/bin/usbrh setup"
+            f"no units and no agent file: {obstacle}, where a service can't run it; install it for the whole machine,"
+            " in its source folder: /usr/bin/python3 -m venv /opt/usbrh && /opt/usbrh/bin/pip install ."
+            " && /opt/usbrh/bin/usbrh setup"
         )
         return result
     _plan_units(machine, usbrh, result)

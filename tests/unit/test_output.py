@@ -39,6 +39,7 @@ def test_json_is_the_contract() -> None:
         "absolute_humidity": 14.2,
         "raw": {"temperature": 7169, "humidity": 1246, "reserved": "000241"},
         "conversion": "sht1x-v3@5V",
+        "calibration": None,
         "heater": False,
         "status": None,
         "simulated": False,

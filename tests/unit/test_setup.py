@@ -87,7 +87,7 @@ def test_a_bare_machine_gets_all_of_it(computer: Computer) -> None:
     assert computer.machine.has_user("usbrh")
     assert computer.machine.has_group("usbrh")
     assert 'ATTR{idVendor}=="1774"' in computer.text("/etc/udev/rules.d/70-usbrh.rules")
-    assert stat.S_IMODE((computer.root / "etc/usbrh/usbrh.toml").stat().st_mode) == 0o640
+    assert stat.S_IMODE((computer.root / "etc/usbrh/usbrh.toml").stat().st_mode) == 0o644
     assert stat.S_IMODE((computer.root / "var/lib/usbrh").stat().st_mode) == 0o750
     assert "ExecStart=/opt/usbrh/bin/usbrh run" in computer.text("/etc/systemd/system/usbrh.service")
     assert computer.commands[-2:] == ["systemctl daemon-reload", "systemctl try-restart usbrh.service"]

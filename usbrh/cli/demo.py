@@ -22,7 +22,7 @@ _CHART_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 _NEXT = """\
-With a real sensor:
+With a real sensor, once it is installed (README.md: A real sensor in five minutes):
   usbrh list                 is it there?
   sudo usbrh setup           udev rule, user, service and configuration; --dry-run shows what it would do
   usbrh read                 one reading; --json, --csv, --format
