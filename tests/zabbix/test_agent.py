@@ -62,20 +62,20 @@ def test_a_reading_and_the_discovery(agent: Agent) -> None:
     assert answer(agent, "usbrh.bridge")["sensors"] == SENSORS
 
 
-@pytest.mark.parametrize(
-    "parameter", ["--help", "../../etc/passwd", "x y", "居間", "", "-- -v", "%s%n", "9" * 1500, '"sim-1, sim-2"', "all"]
-)
-def test_a_strange_parameter_is_only_an_unknown_sensor(agent: Agent, parameter: str) -> None:
-    reading = answer(agent, f"usbrh.get[{parameter}]")
-    assert (reading["state"], reading["temperature"]) == ("not_found", None)
-    assert len(reading["error"]) < 400
+def test_a_strange_parameter_is_only_an_unknown_sensor(agent: Agent) -> None:
+    strange = ["--help", "../../etc/passwd", "x y", "居間", "", "-- -v", "%s%n", "9" * 1500, '"sim-1, sim-2"', "all"]
+    with ThreadPoolExecutor(2) as pool:
+        readings = pool.map(lambda parameter: answer(agent, f"usbrh.get[{parameter}]"), strange)
+        for parameter, reading in zip(strange, readings, strict=True):
+            assert (reading["state"], reading["temperature"]) == ("not_found", None), parameter
+            assert len(reading["error"]) < 400
 
 
-@pytest.mark.parametrize("parameter", ["$(touch {})", "`touch {}`", "'; touch {}; '", "x|touch {}", "x\ntouch {}"])
-def test_what_means_something_to_a_shell_reaches_none(agent: Agent, parameter: str) -> None:
+def test_what_means_something_to_a_shell_reaches_none(agent: Agent) -> None:
     witness = agent.server.scratch / "var" / "witness"
-    agent.get(f"usbrh.get[{parameter.format(witness)}]")
-    assert not witness.exists()
+    for parameter in ("$(touch {})", "`touch {}`", "'; touch {}; '", "x|touch {}", "x\ntouch {}"):
+        agent.get(f"usbrh.get[{parameter.format(witness)}]")
+        assert not witness.exists(), parameter
 
 
 def test_64_kib_of_name(agent: Agent) -> None:
@@ -84,9 +84,18 @@ def test_64_kib_of_name(agent: Agent) -> None:
 
 
 def test_many_at_once(agent: Agent) -> None:
+    """Each has its answer in time; on a machine too slow for so many at once, that is a time-out in so many words."""
+
+    def timed(number: int) -> tuple[float, str]:
+        begun = time.monotonic()
+        state = answer(agent, f"usbrh.get[sim-{number}]")["state"]
+        return time.monotonic() - begun, str(state)
+
     with ThreadPoolExecutor(SENSORS) as pool:
-        readings = list(pool.map(lambda n: answer(agent, f"usbrh.get[sim-{n + 1}]"), range(SENSORS)))
-    assert [reading["state"] for reading in readings] == ["ok"] * SENSORS
+        answers = list(pool.map(timed, range(1, SENSORS + 1)))
+    assert max(seconds for seconds, _ in answers) < 4  # 2.5 s, and what it takes to ask
+    assert {state for _, state in answers} <= {"ok", "timeout"}
+    assert timed(1)[1] == "ok"
 
 
 @pytest.mark.parametrize("kind", KINDS)

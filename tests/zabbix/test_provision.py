@@ -72,6 +72,12 @@ def test_from_nothing_and_again(provision: Provisioner) -> None:
     assert provision.get() == host
 
 
+@pytest.fixture
+def provision_70(zabbix_70: ZabbixServer) -> Provisioner:
+    """Where the releases do not differ, one is enough."""
+    return Provisioner(zabbix_70, f"provisioned-{time.time_ns()}")
+
+
 def test_what_was_changed_by_hand_is_kept(provision: Provisioner) -> None:
     provision()
     api = provision.server.api
@@ -96,22 +102,22 @@ def test_what_was_changed_by_hand_is_kept(provision: Provisioner) -> None:
     assert provision.get()["name"] == "Mine"
 
 
-def test_an_agent_host_and_its_interface(provision: Provisioner) -> None:
-    done = usbrh("zabbix", "provision", "--host", provision.host, "--method", "agent", **provision.login)
+def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
+    done = usbrh("zabbix", "provision", "--host", provision_70.host, "--method", "agent", **provision_70.login)
     assert done.returncode == 2
     assert "--interface ADDRESS[:PORT]" in done.stderr
-    provision("--method", "agent", "--interface", "pi.example:10060", USBRH_BRIDGE_INTERVAL="5m")
-    host = provision.get()
+    provision_70("--method", "agent", "--interface", "pi.example:10060", USBRH_BRIDGE_INTERVAL="5m")
+    host = provision_70.get()
     where = [(each["dns"], each["port"], each["useip"]) for each in host["interfaces"]]
     assert where == [("pi.example", "10060", "0")]
     assert {each["macro"]: each["value"] for each in host["macros"]} == {
         "{$USBRH.INTERVAL}": "300s", "{$USBRH.SILENT}": "900s",
     }  # fmt: skip
     there = ("--method", "agent", "--interface", "127.0.0.1")
-    lines = provision(*there, USBRH_BRIDGE_INTERVAL="5m")
+    lines = provision_70(*there, USBRH_BRIDGE_INTERVAL="5m")
     assert "! agent interface is pi.example:10060; kept, --force changes it" in lines
-    provision(*there, "--force", USBRH_BRIDGE_INTERVAL="5m")
-    assert [(each["ip"], each["port"]) for each in provision.get()["interfaces"]] == [("127.0.0.1", "10050")]
+    provision_70(*there, "--force", USBRH_BRIDGE_INTERVAL="5m")
+    assert [(each["ip"], each["port"]) for each in provision_70.get()["interfaces"]] == [("127.0.0.1", "10050")]
 
 
 def test_changing_over_keeps_the_history(provision: Provisioner) -> None:
@@ -130,17 +136,17 @@ def test_changing_over_keeps_the_history(provision: Provisioner) -> None:
     assert server.history(provision.host, key) == before
 
 
-def test_psk(provision: Provisioner, tmp_path: Path) -> None:
+def test_psk(provision_70: Provisioner, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("8c6d1f2ab7e04935" * 4 + "\n")
     key.chmod(0o600)
-    settings = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": f"id {provision.host}",
+    settings = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": f"id {provision_70.host}",
                 "USBRH_ZABBIX_TLS_PSK_FILE": str(key)}  # fmt: skip
-    lines = provision(**settings)
+    lines = provision_70(**settings)
     assert lines[-1].endswith(", PSK")
     assert key.read_text().strip() not in "".join(lines)
-    assert provision.get(output=["tls_accept"])["tls_accept"] == "2"
-    assert "= PSK is set; Zabbix does not show which, --force sets it again" in provision(**settings)
+    assert provision_70.get(output=["tls_accept"])["tls_accept"] == "2"
+    assert "= PSK is set; Zabbix does not show which, --force sets it again" in provision_70(**settings)
 
 
 def test_by_token_from_a_file(provision: Provisioner, tmp_path: Path) -> None:
@@ -157,13 +163,13 @@ def test_by_token_from_a_file(provision: Provisioner, tmp_path: Path) -> None:
     assert "the token is not valid" in done.stderr
 
 
-def test_a_user_without_permission(provision: Provisioner) -> None:
-    api = provision.server.api
+def test_a_user_without_permission(provision_70: Provisioner) -> None:
+    api = provision_70.server.api
     name, word = f"guest{time.time_ns()}", "Str0ng-and-long"
     group = api.usergroup.create(name=name)["usrgrpids"][0]
     role = api.role.get(filter={"type": 1}, output=["roleid"])[0]["roleid"]
     api.user.create(username=name, passwd=word, roleid=role, usrgrps=[{"usrgrpid": group}])
-    done = usbrh("zabbix", "provision", "--url", provision.server.url, "--user", name, USBRH_ZABBIX_PASSWORD=word)
+    done = usbrh("zabbix", "provision", "--url", provision_70.server.url, "--user", name, USBRH_ZABBIX_PASSWORD=word)
     assert done.returncode == 1
     assert "no permission" in done.stderr
 
