@@ -90,10 +90,11 @@ def draw(
         for axes in (upper, lower):
             axes.grid(visible=True, color="0.9")
             axes.spines[["top", "right"]].set_visible(False)
-        # Beside the curves, never on them.
-        figure.legend(loc="outside upper center", ncols=min(6, len(history.curves) + 1), frameon=False)
+        # Above the curves, never on them; an axes' legend, since Debian 12's 3.6 makes no room for a figure's.
+        columns = min(6, len(history.curves) + 1)
+        upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False)
         if history.simulated:
-            upper.set_title("virtual sensors", loc="right", fontsize="small", color="0.4")
+            lower.set_title("virtual sensors", loc="right", fontsize="small", color="0.4")
         figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
     if any("missing from" in str(warning.message) for warning in caught):
         return "a sensor's name has letters that no font here has; sudo apt install fonts-noto-cjk"

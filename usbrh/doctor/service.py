@@ -62,9 +62,13 @@ def configuration(
 def journal(settings: Config) -> Iterator[Finding]:
     """What waits, and what was refused."""
     path = settings.journal.path
-    if not path.exists() and os.access(path.parent, os.X_OK):
+    try:
+        path.stat()
+    except FileNotFoundError:
         yield ok("journal", f"none yet; usbrh send or usbrh run makes {path}")
         return
+    except OSError:
+        pass  # it may be there: the folder is closed to us
     if not os.access(path, os.W_OK):
         yield not_checked("journal", f"{path} is the service's; sudo usbrh doctor looks at it")
         return
