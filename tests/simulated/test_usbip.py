@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from usbrh.simulator import descriptors, usbip, usbip_wire
 from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.room import room
 from usbrh.simulator.usbip import UsbIpServer
+from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 CAPTURED = bytes.fromhex("04de1c01000241")
 PIECES = st.sampled_from(
@@ -138,12 +139,12 @@ class Client:
 class Server:
     """The server in its own thread; ``by_hand`` does something there, as its command line does."""
 
-    def __init__(self, models: list[VirtualUsbRh]) -> None:
+    def __init__(self, models: list[VirtualUsbRh], more: Sequence[VirtualUsbrh2] = ()) -> None:
         self.models = models
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
-        self.usbip = UsbIpServer(models)
+        self.usbip = UsbIpServer([*models, *more])
         asyncio.run_coroutine_threadsafe(self.usbip.start(port=0), self.loop).result(5)
         self.port = self.usbip.address[1]
 
@@ -194,7 +195,8 @@ def test_packets_of_the_documentation_are_understood() -> None:
 
 def test_lengths_are_those_of_the_documentation() -> None:
     assert len(usbip_wire.device(1)) == 0x138
-    assert len(usbip_wire.device_list([1, 2])) == 0xC + 2 * (0x138 + 4)
+    both = usbip_wire.device_list([(1, usbip_wire.USBRH1), (2, usbip_wire.USBRH2)])
+    assert len(both) == 0xC + (0x138 + 4) + (0x138 + 2 * 4)
     assert len(usbip_wire.ret_submit(1, 0, 7, CAPTURED)) == 48 + 7
     assert len(usbip_wire.ret_unlink(1, 0)) == 48
 
@@ -588,3 +590,66 @@ def test_sensors_from_a_file(tmp_path: Path) -> None:
         assert [sensor["busid"] for sensor in command.first["sensors"]] == ["1-4", "1-7"]
         with Client(command.first["port"]) as client:
             assert len(client.devices()) == 1
+
+
+# ---------------------------------------------------------------- a USBRH2 is a CDC-ACM device
+
+
+@pytest.fixture
+def usbrh2() -> Iterator[tuple[VirtualUsbrh2, Client]]:
+    model = VirtualUsbrh2(serial="E02A", air=lambda n: (23.77, 42.76))
+    server = Server([], [model])
+    try:
+        with Client(server.port) as client:
+            assert client.attach() == 0
+            yield model, client
+    finally:
+        server.close()
+
+
+def type_in(client: Client, text: bytes) -> None:
+    seqnum = client.submit(0, 1, len(text), data=text)
+    assert client.answer(incoming=False)[:3] == (3, seqnum, 0)
+
+
+def test_cdc_acm_descriptors(usbrh2: tuple[VirtualUsbrh2, Client]) -> None:
+    _, client = usbrh2
+    status, device = client.control_in("8006000100001200", 18)
+    assert (status, device[4], device[16]) == (0, 2, 3), "communication device with a serial number"
+    for index, text in ((1, "Strawberry Linux"), (2, "USBRH2"), (3, "E02A")):
+        assert client.control_in(f"8006{index:02x}030904ff00", 255)[1][2:].decode("utf-16-le") == text
+    assert client.control_in("800604030904ff00", 255)[0] == -errno.EPIPE
+    configuration = client.control_in("8006000200000001", 256)[1]
+    assert len(configuration) == int.from_bytes(configuration[2:4], "little")
+    parts, rest = [], configuration
+    while rest:
+        parts.append(rest[: rest[0]])
+        rest = rest[rest[0] :]
+    assert [part[2] for part in parts if part[1] == 5] == [0x82, 0x81, 0x01]
+    assert [part[5] for part in parts if part[1] == 4] == [2, 10]
+
+
+def test_cdc_acm_carries_characters(usbrh2: tuple[VirtualUsbrh2, Client]) -> None:
+    model, client = usbrh2
+    assert client.control_out(bytes.fromhex("2120000000000700"), bytes.fromhex("80250000000008")) == 0
+    assert client.control_in("a121000000000700", 7) == (0, bytes.fromhex("80250000000008"))
+    assert client.control_out(bytes.fromhex("2122030000000000")) == 0
+    notice = client.submit(1, 2, 8)  # waits for ever, and holds up nothing
+    type_in(client, b"echo off\r")
+    assert client.read(128) == (0, b"echo off\r\n")
+    type_in(client, b"getrh\r")
+    assert client.read(8) == (0, b":23.77,4")
+    assert client.read(128) == (0, b"2.76,AC\r\n")
+    type_in(client, b"auto 60\r")
+    before = model.automatic
+    assert client.control_out(bytes.fromhex("2122000000000000")) == 0  # DTR falls when the port is closed
+    assert (before, model.automatic) == (60, None)
+    assert client.unlink(notice) == (4, -errno.ECONNRESET)
+
+
+def test_cdc_acm_refuses_what_it_does_not_have(usbrh2: tuple[VirtualUsbrh2, Client]) -> None:
+    _, client = usbrh2
+    assert client.control_in("a101000300000700", 7)[0] == -errno.EPIPE
+    for direction, endpoint in ((0, 3), (1, 3)):
+        client.submit(direction, endpoint, 1, data=b"x"[direction:])
+        assert client.answer(incoming=False)[2] == -errno.EPIPE

@@ -550,7 +550,6 @@ def test_by_name_serial_port_and_number(fleet: Command, selector: str) -> None:
         ("heater off attic", 0, ""),
         ("release attic", 0, ""),
         ("read 0007", 3, "no sensor '0007'"),
-        ("simulate --usbip --sensors FLEET", 2, "not by USB/IP"),
     ],
 )
 def test_controls(fleet: Command, words: str, status: int, says: str) -> None:

@@ -12,6 +12,7 @@ from usbrh.simulator.commands import HELP, execute
 from usbrh.simulator.faults import FAULTS
 from usbrh.simulator.model import OUTPUT_REPORT, SET_REPORT, VirtualUsbRh
 from usbrh.simulator.room import room
+from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 
 @pytest.fixture
@@ -35,6 +36,20 @@ def test_ticks_begin_with_the_next_measurement(models: dict[str, VirtualUsbRh]) 
     assert measure(models["sim-2"]) == room(2)(0)
     assert execute("sim-1 drift", models)["ok"]
     assert measure(models["sim-1"]) == room(1)(4)
+
+
+def test_a_usbrh2() -> None:
+    clock = VirtualClock()
+    models = {"sim-1": VirtualUsbrh2(1, clock=clock)}
+    assert execute("sim-1 values 23.77 42.76", models)["serial"] == "E001"
+    assert models["sim-1"].air(0) == models["sim-1"].air(1) == (23.77, 42.76)
+    assert execute("sim-1 drift", models)["ok"]
+    assert models["sim-1"].air(0) != (23.77, 42.76)
+    assert execute("sim-1 fault half_line 2", models)["faults"] == {"half_line": 2}
+    for line in ("ticks 1 2", "values", "values 1", "values 20 101", "values a b", "fault short"):
+        answer = execute(f"sim-1 {line}", models)
+        assert not answer["ok"]
+        assert answer["error"]
 
 
 def test_one_sensor_and_all(models: dict[str, VirtualUsbRh]) -> None:

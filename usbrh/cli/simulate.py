@@ -13,7 +13,6 @@ import click
 from usbrh.errors import ConfigError
 from usbrh.simulator import script
 from usbrh.simulator.commands import HELP, execute, status
-from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.usbip import PORT, UsbIpServer
 from usbrh.simulator.usbip_wire import busid
 
@@ -34,24 +33,17 @@ from usbrh.simulator.usbip_wire import busid
     help=f"Where to listen.  [default: 127.0.0.1:{PORT}]",
 )
 def simulate(usbip: bool, sensors: str, listen: str) -> None:
-    """Serve virtual USB-RHs until stdin says "quit" or the process is ended.
+    """Serve virtual sensors until stdin says "quit" or the process is ended.
 
     stdin may be a terminal, a file or a FIFO; its end does not end the server.
     """
     try:
-        asyncio.run(_serve(_usbrh1_only(script.models(sensors, origin="--sensors ")), *_address(listen)))
+        asyncio.run(_serve(script.models(sensors, origin="--sensors "), *_address(listen)))
     except asyncio.CancelledError:
         raise SystemExit(128 + signal.SIGTERM) from None
 
 
-def _usbrh1_only(models: list[script.Model]) -> list[VirtualUsbRh]:
-    chosen = [model for model in models if isinstance(model, VirtualUsbRh)]
-    if len(chosen) < len(models):
-        raise ConfigError("a virtual USBRH2 is served by USBRH_SIMULATE only, not by USB/IP; take it out of the file")
-    return chosen
-
-
-async def _serve(models: list[VirtualUsbRh], host: str, port: int) -> None:
+async def _serve(models: list[script.Model], host: str, port: int) -> None:
     # An exception out of a signal handler could strike in any connection; this ends all of them in good order.
     this = asyncio.current_task()
     if this is not None:

@@ -1,7 +1,7 @@
 """Virtual instruments.
 
 A USB-RH is one model of the device (model.py) behind a pyusb backend and behind a USB/IP server, a USBRH2 (usbrh2.py)
-is behind a pseudo-terminal (pty.py).
+is behind a pseudo-terminal (pty.py) and the same server (cdc_acm.py).
 """
 
 from usbrh.simulator.backend import SimulatorBackend

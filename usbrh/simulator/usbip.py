@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from usbrh.simulator import usbip_wire as wire
+from usbrh.simulator.cdc_acm import UsbSerial
 from usbrh.simulator.chapter9 import TransferError
 from usbrh.simulator.model import VirtualUsbRh
+from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 PORT = 3240
 """The port that is registered for USB/IP."""
@@ -30,7 +32,7 @@ class _Protocol(Exception):
 class UsbIpServer:
     """Serves ``models`` until closed; all in one event loop."""
 
-    def __init__(self, models: Iterable[VirtualUsbRh]) -> None:
+    def __init__(self, models: Iterable[VirtualUsbRh | VirtualUsbrh2]) -> None:
         self.models = {wire.busid(model.number): model for model in models}
         self.address: tuple[str, int] = ("", 0)
         """Where it listens."""
@@ -83,7 +85,7 @@ class UsbIpServer:
             if version != wire.VERSION:
                 raise _Protocol(f"version {version:#06x} instead of {wire.VERSION:#06x}")
             if code == wire.OP_REQ_DEVLIST:
-                there = [model.number for model in self.models.values() if model.plugged]
+                there = [(model.number, _looks(model)) for model in self.models.values() if model.plugged]
                 writer.write(wire.device_list(there))
                 return await writer.drain()
             if code != wire.OP_REQ_IMPORT:
@@ -96,7 +98,7 @@ class UsbIpServer:
         elif busid in self._imported:
             writer.write(wire.operation(wire.OP_REP_IMPORT, wire.BUSY))
         else:
-            writer.write(wire.operation(wire.OP_REP_IMPORT, wire.OK, wire.device(model.number)))
+            writer.write(wire.operation(wire.OP_REP_IMPORT, wire.OK, wire.device(model.number, _looks(model))))
             imported = self._imported[busid] = _Import(model, reader, writer)
             try:
                 await imported.run()
@@ -106,11 +108,18 @@ class UsbIpServer:
         return await writer.drain()
 
 
+def _looks(model: VirtualUsbRh | VirtualUsbrh2) -> wire.Looks:
+    return wire.USBRH1 if isinstance(model, VirtualUsbRh) else wire.USBRH2
+
+
 class _Import:
     """One sensor in the hands of one host, until the connection ends."""
 
-    def __init__(self, model: VirtualUsbRh, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, model: VirtualUsbRh | VirtualUsbrh2, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._model = model
+        self._device = model if isinstance(model, VirtualUsbRh) else UsbSerial(model)
         self._reader = reader
         self._writer = writer
         self._plug_in = model.plug_ins
@@ -142,9 +151,10 @@ class _Import:
     def pump(self) -> None:
         """Give waiting URBs what the device has by now, and look again when it will do something."""
         self.stop()
+        silent = set()
         for urb in [urb for urb in self._waiting.values() if urb.endpoint]:
-            if not self._transfer(urb):
-                break
+            if urb.endpoint not in silent and not self._transfer(urb):
+                silent.add(urb.endpoint)
         if not self._model.plugged or self._model.plug_ins != self._plug_in:
             # No goodbye: the kernel sees the connection go as the device being pulled out.
             self._writer.transport.abort()
@@ -162,7 +172,7 @@ class _Import:
         data = await self._reader.readexactly(urb.length) if urb.direction == wire.OUT else b""
         if urb.seqnum in self._waiting:
             raise _Protocol(f"sequence number {urb.seqnum} twice")
-        if urb.endpoint == 1:
+        if urb.endpoint and urb.direction == wire.IN:
             self._waiting[urb.seqnum] = urb  # pump() serves it in its turn
         else:
             self._transfer(urb, data)
@@ -193,10 +203,15 @@ class _Import:
     def _attempt(self, urb: wire.Submit, data: bytes) -> bytes | None:
         if urb.endpoint == 0:
             kind, request, value, index, _ = wire.SETUP.unpack(urb.setup)
-            return self._model.control((kind, request), value, index, data, urb.length)
+            return self._device.control((kind, request), value, index, data, urb.length)
+        if isinstance(self._device, UsbSerial):
+            if urb.direction == wire.IN:
+                return self._device.endpoint_in(urb.endpoint, urb.length)
+            self._device.endpoint_out(urb.endpoint, data)
+            return b""
         if (urb.endpoint, urb.direction) != (1, wire.IN):
             raise TransferError(errno.EPIPE)
-        answer = self._model.interrupt_in()
+        answer = self._device.interrupt_in()
         if answer is not None and len(answer) > urb.length:
             raise TransferError(errno.EOVERFLOW)
         return answer

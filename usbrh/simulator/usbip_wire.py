@@ -6,7 +6,7 @@ All numbers are big-endian, except within the setup packet, which is passed on a
 import struct
 from dataclasses import dataclass
 
-from usbrh.simulator import descriptors
+from usbrh.simulator import cdc_acm, descriptors
 
 VERSION = 0x0111
 OP_REQ_DEVLIST, OP_REP_DEVLIST = 0x8005, 0x0005
@@ -15,8 +15,8 @@ OK, BUSY, NO_DEVICE = 0, 2, 4
 """Status of an answer, as in the kernel's tools/usb/usbip (ST_OK, ST_DEV_BUSY, ST_NODEV)."""
 CMD_SUBMIT, CMD_UNLINK, RET_SUBMIT, RET_UNLINK = 1, 2, 3, 4
 OUT, IN = 0, 1
-LOW_SPEED = 1
-"""USB_SPEED_LOW of the kernel's enum usb_device_speed."""
+LOW_SPEED, FULL_SPEED = 1, 2
+"""USB_SPEED_LOW and USB_SPEED_FULL of the kernel's enum usb_device_speed."""
 BUS = 1
 URB_SHORT_NOT_OK = 0x0001
 
@@ -40,22 +40,38 @@ def busid(number: int) -> str:
     return f"{BUS}-{number}"
 
 
-def device(number: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What the list says of a kind of device."""
+
+    speed: int
+    device: bytes
+    """The device descriptor."""
+    interfaces: tuple[tuple[int, int, int], ...]
+    """Class, subclass and protocol of each."""
+
+
+USBRH1 = Looks(LOW_SPEED, descriptors.DEVICE, (tuple(descriptors.INTERFACE[5:8]),))  # type: ignore[arg-type]
+USBRH2 = Looks(FULL_SPEED, cdc_acm.DEVICE, cdc_acm.INTERFACES)
+
+
+def device(number: int, looks: Looks = USBRH1) -> bytes:
     """What the list and the import say of sensor ``number``."""
+    vendor, product, release = struct.unpack_from("<HHH", looks.device, 8)
     path = f"/sys/devices/platform/usbrh-simulator/usb{BUS}/{busid(number)}"
     return DEVICE.pack(
         path.encode(),
         busid(number).encode(),
         BUS,
         number,
-        LOW_SPEED,
-        descriptors.VENDOR_ID,
-        descriptors.PRODUCT_ID,
-        *struct.unpack_from("<H", descriptors.DEVICE, 12),  # bcdDevice
-        *descriptors.DEVICE[4:7],  # class, subclass, protocol
+        looks.speed,
+        vendor,
+        product,
+        release,
+        *looks.device[4:7],  # class, subclass, protocol
         descriptors.CONFIGURATION,
         1,  # configurations
-        1,  # interfaces
+        len(looks.interfaces),
     )
 
 
@@ -63,10 +79,11 @@ def operation(code: int, status: int, body: bytes = b"") -> bytes:
     return OPERATION.pack(VERSION, code, status) + body
 
 
-def device_list(numbers: list[int]) -> bytes:
+def device_list(there: list[tuple[int, Looks]]) -> bytes:
     """The answer to OP_REQ_DEVLIST."""
-    interface = INTERFACE.pack(*descriptors.INTERFACE[5:8])
-    body = struct.pack(">I", len(numbers)) + b"".join(device(number) + interface for number in numbers)
+    body = struct.pack(">I", len(there))
+    for number, looks in there:
+        body += device(number, looks) + b"".join(INTERFACE.pack(*interface) for interface in looks.interfaces)
     return operation(OP_REP_DEVLIST, OK, body)
 
 
