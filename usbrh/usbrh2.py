@@ -392,10 +392,9 @@ class Usbrh2:
                 raise
             try:
                 yield port, lock
-            except OSError as error:
-                # pyserial says in words only that there was nothing to read; a port that has gone says EIO.
-                if error.errno is None:
-                    _check_present(port)
+            except OSError:
+                # A device that goes fails in many ways, some of which pyserial tells in words only; then it says EIO.
+                _check_present(port)
                 raise
             finally:
                 let_go(port, lock)
@@ -437,7 +436,7 @@ class Usbrh2:
             yield
         except (OSError, termios.error) as error:  # pyserial's are OSErrors
             number = _errno(error)
-            if number in (errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EIO):
+            if number in (errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.EIO, errno.ESHUTDOWN):
                 raise SensorNotFound(f"{self.label} was unplugged; plug it in again", self.port) from error
             if number in (errno.EACCES, errno.EPERM):
                 raise AccessDenied(

