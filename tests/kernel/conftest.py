@@ -31,8 +31,8 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[guest.Simulator]:
-    """Nine virtual sensors: one for most tests, eight for those of many."""
-    with guest.Simulator(9) as simulator:
+    """Three virtual sensors: one for most tests, all for those of several."""
+    with guest.Simulator(3) as simulator:
         yield simulator
 
 
@@ -52,16 +52,16 @@ def sensor(vm: Machine, plugged: guest.Plugged) -> guest.Plugged:
 
 
 @pytest.fixture(scope="session")
-def eight_more(vm: Machine, simulator: guest.Simulator) -> list[guest.Plugged]:
-    return [guest.Plugged(vm, simulator, number) for number in range(2, 10)]
+def two_more(vm: Machine, simulator: guest.Simulator) -> list[guest.Plugged]:
+    return [guest.Plugged(vm, simulator, number) for number in (2, 3)]
 
 
 @pytest.fixture
-def nine(sensor: guest.Plugged, eight_more: list[guest.Plugged]) -> list[guest.Plugged]:
+def three(sensor: guest.Plugged, two_more: list[guest.Plugged]) -> list[guest.Plugged]:
     """All of them, without faults."""
-    for each in eight_more:
+    for each in two_more:
         each.do("clear")
-    return [sensor, *eight_more]
+    return [sensor, *two_more]
 
 
 @pytest.fixture

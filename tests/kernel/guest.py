@@ -86,7 +86,8 @@ class Simulator:
     """`usbrh simulate --usbip` on the host; the guest reaches its loopback as 10.0.2.2."""
 
     def __init__(self, sensors: int | str) -> None:
-        command = [sys.executable, "-m", "usbrh", "simulate", "--usbip", "--sensors", str(sensors)]
+        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "usbrh", "simulate", "--usbip"]
+        command += ["--sensors", str(sensors)]
         self._process = subprocess.Popen(
             [*command, "--listen", "127.0.0.1:0"],
             stdin=subprocess.PIPE,

@@ -71,6 +71,9 @@ GUEST_MODULES = ["vhci_hcd", "usbhid", "hid_generic", "9p", "9pnet_virtio"]
 RECIPE = [SUITE, GUEST_PACKAGES, UNUSED_MODULES, GUEST_FILES, GUEST_COMMANDS, GUEST_MODULES, "steps 1"]
 """What the image is made of; count the steps up when the functions below make another one of the same."""
 
+KEEP = 7 * 24 * 3600
+"""s that the image of another recipe stays: another checkout may still use it."""
+
 
 def cache() -> Path:
     """The folder of this recipe's image."""
@@ -201,7 +204,8 @@ def build() -> Path:
             save_state(folder)
             shutil.rmtree(folder / "files")
             for old in target.parent.glob("image-*"):
-                shutil.rmtree(old)
+                if old.stat().st_mtime < time.time() - KEEP:
+                    shutil.rmtree(old)
             folder.rename(target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -184,7 +184,19 @@ def command(disk: Path, folder: Path) -> list[str]:
     Not ``-cpu max``: QEMU 7.2 emulates AVX2 wrongly, and the guest's C library then garbles strings.
     """
     return [
-        *["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "Nehalem"],
+        # It ends with the tests, even if they are killed.
+        *[
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "qemu-system-x86_64",
+            "-machine",
+            "q35",
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "Nehalem",
+        ],
         *["-smp", str(min(2, os.cpu_count() or 1)), "-m", MEMORY],
         *["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"],
         *["-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe,discard=unmap"],
