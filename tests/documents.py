@@ -16,6 +16,7 @@ ELSEWHERE: dict[str, str] = {
     "make demo": "is usbrh demo",
     "make test": "is what runs this test",
     ".venv/bin/pip install atheris": "installs a package",
+    "git archive --prefix=root/usbrh/ HEAD | sudo tar -x -C bare": "writes into a bare system, as root",
     "git clone REPOSITORY usbrh": "needs the repository",
     "usbrh zabbix provision --url http://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,
     "lsusb -d 1774:1001": _DEVICE,

@@ -25,7 +25,7 @@ class Disk:
         self._holder = subprocess.Popen([*NAMESPACE, mount], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout
         if self._holder.stdout.readline() != "mounted\n":
-            self._holder.wait()
+            self._holder.communicate()
             pytest.skip("this system allows no mount namespaces (in a container: --privileged)")
         self._enter = ["nsenter", f"--target={self._holder.pid}", "--mount", "--user", "--preserve-credentials"]
 

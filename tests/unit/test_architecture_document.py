@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/architecture.md").read_text("utf-8")
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed: sudo apt install git")
 def test_the_third_instrument(tmp_path: Path) -> None:
     (diff,) = re.findall(r"^```diff\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     for name in ("usbrh", "tests/unit"):
