@@ -50,6 +50,7 @@ class Courier:
         self._stop: Deadline | None = None
         self._deadline = Deadline(WORK, clock)
         self._discovery: str | None = None
+        self._discovery_at = 0.0
         self._unsaved: deque[Reading] = deque(maxlen=UNSAVED)
         self._tries = 0
         self._retry_at = self._state_at = clock.monotonic()
@@ -69,6 +70,7 @@ class Courier:
         """Send ``usbrh.discovery`` with the next delivery."""
         with self._lock:
             self._discovery = value
+            self._discovery_at = self._clock.monotonic()
         self._wake.set()
 
     def stop(self, seconds: float) -> None:
@@ -137,12 +139,17 @@ class Courier:
 
     def _send_discovery(self, deadline: Deadline) -> None:
         with self._lock:
-            value = self._discovery
+            value = self._discovery if self._clock.monotonic() >= self._discovery_at else None
         if value is not None:
-            self._delivery.send_state("usbrh.discovery", value, deadline)
+            taken = self._delivery.send_state("usbrh.discovery", value, deadline)
             with self._lock:
-                if self._discovery == value:
+                if self._discovery != value:
+                    return
+                if taken:
                     self._discovery = None
+                else:
+                    # A host that was just made is not known to a server that reads its configuration once a minute.
+                    self._discovery_at = self._clock.monotonic() + RETRY_REFUSED
 
     def _send_unsaved(self, deadline: Deadline) -> None:
         with self._lock:

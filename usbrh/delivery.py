@@ -101,6 +101,7 @@ class Delivery:
         self._known_host = False
         """The host has taken a value."""
         self._warned = False
+        self._refused_states: set[str] = set()
 
     def deliver(self, deadline: Deadline, *, retry: bool = False) -> Delivered:
         """Send what waits, oldest first, until nothing waits, something fails or the deadline is there.
@@ -147,22 +148,27 @@ class Delivery:
         result.delivered, result.refused, result.error = len(sent.taken), len(sent.refused), sent.error
         return result
 
-    def send_state(self, key: str, value: str, deadline: Deadline) -> None:
+    def send_state(self, key: str, value: str, deadline: Deadline) -> bool:
         """Send a value that is of this moment only and not kept: ``usbrh.discovery`` or ``usbrh.bridge``.
 
-        Not everyone has these items: one that is refused is a warning.
+        Whether it was taken. Not everyone has these items: one that is refused is a warning, once.
 
         Raises:
             ZabbixError: the destination was not reached.
         """
         counts = self._senders[0].send([Value.at(self._clock.time_ns(), self._host, key, value)], deadline)
-        if counts.accepted != 1:
+        taken = counts.accepted == 1
+        if taken:
+            self._refused_states.discard(key)
+        elif key not in self._refused_states:
+            self._refused_states.add(key)
             log.warning(
                 '%s does not take %s: the host "%s" has no such item; usbrh zabbix provision makes it',
                 self.destination,
                 key,
                 self._host,
             )
+        return taken
 
     def _deliver(self, entries: Sequence[Entry], deadline: Deadline, result: Delivered) -> None:
         lanes = _lanes(entries, len(self._senders)) if len(entries) > BATCH else [entries]

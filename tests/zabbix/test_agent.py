@@ -93,7 +93,7 @@ def test_many_at_once(agent: Agent) -> None:
 
     with ThreadPoolExecutor(SENSORS) as pool:
         answers = list(pool.map(timed, range(1, SENSORS + 1)))
-    assert max(seconds for seconds, _ in answers) < 4  # 2.5 s, and what it takes to ask
+    assert max(seconds for seconds, _ in answers) < 6  # 2.5 s, and what it takes to start eight times
     assert {state for _, state in answers} <= {"ok", "timeout"}
     assert timed(1)[1] == "ok"
 
