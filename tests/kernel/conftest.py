@@ -11,7 +11,7 @@ from tests.kernel import guest, image
 from tests.kernel.vm import Machine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """The guest, started from its saved state; built first, with packages that are there, if it is not yet."""
     missing = image.missing_commands()
@@ -29,14 +29,14 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     disk.unlink()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulator() -> Iterator[guest.Simulator]:
     """Three virtual sensors: one for most tests, all for those of several."""
     with guest.Simulator(3) as simulator:
         yield simulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plugged(vm: Machine, simulator: guest.Simulator) -> guest.Plugged:
     return guest.Plugged(vm, simulator, 1)
 
@@ -51,7 +51,7 @@ def sensor(vm: Machine, plugged: guest.Plugged) -> guest.Plugged:
     return plugged
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def two_more(vm: Machine, simulator: guest.Simulator) -> list[guest.Plugged]:
     return [guest.Plugged(vm, simulator, number) for number in (2, 3)]
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -88,25 +89,34 @@ def test_leds(vm: Machine, sensor: Plugged) -> None:
     assert sensor.do("status")["leds"] == [False, False]
 
 
+def wait_for_the_heater(sensor: Plugged) -> None:
+    """Python starts slowly in the guest."""
+    end = time.monotonic() + 20
+    while not sensor.do("status")["heater"]:
+        assert time.monotonic() < end, "the heater was not switched on"
+        time.sleep(0.1)
+
+
 def test_the_heater_is_on_as_long_as_the_command_and_marks_readings(vm: Machine, sensor: Plugged) -> None:
-    heating = vm.start(f"usbrh heater on --seconds 8 {sensor.port}", user="alice")
-    vm.run("sleep 4").check()
-    assert sensor.do("status")["heater"]
+    heating = vm.start(f"usbrh heater on --seconds 20 {sensor.port}", user="alice")
+    wait_for_the_heater(sensor)
     assert reading(vm, sensor.port)["heater"] is True
     heating().check()
     assert not sensor.do("status")["heater"]
 
 
 def test_a_heater_left_on_by_a_killed_process_is_switched_off_by_the_next(vm: Machine, sensor: Plugged) -> None:
-    killed = vm.run(f"timeout -s KILL 5 usbrh heater on --seconds 60 {sensor.port}", user="alice")
-    assert killed.status != 0
+    heating = vm.start(f"usbrh heater on --seconds 60 {sensor.port}", user="alice")
+    wait_for_the_heater(sensor)
+    vm.run("pkill -KILL -f '[h]eater on'").check()
+    assert heating().status != 0
     assert sensor.do("status")["heater"]
     assert reading(vm, sensor.port)["heater"] is False
     assert not sensor.do("status")["heater"]
 
 
 def test_log_and_doctor(vm: Machine, sensor: Plugged) -> None:
-    logged = vm.run(f"timeout -s INT 8 usbrh log --interval 3s --json {sensor.port}", user="alice").stdout.splitlines()
+    logged = vm.run(f"timeout -s INT 25 usbrh log --interval 5s --json {sensor.port}", user="alice").stdout.splitlines()
     assert len(logged) >= 2
     assert {json.loads(line)["state"] for line in logged} == {"ok"}
     doctor = vm.run("usbrh doctor", user="alice")
