@@ -82,7 +82,7 @@ class Release:
         if etc:
             mounts.append(f"mount --bind '{etc}' '{self.root / 'etc/zabbix'}'")
         script = "\n".join([*mounts, f"exec chroot '{self.root}' " + '"$@"'])
-        # Dies with the tests even if those are killed.
+        # Told to end when the tests are killed and can't do it themselves.
         who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--pdeathsig=TERM"]
         return ["unshare", "--mount", "sh", "-euc", script, "-", *who, "env", "-C", "/", *arguments]
 
