@@ -144,7 +144,8 @@ class Plugged:
         usbip --tcp-port {self._simulator.port} attach -r 10.0.2.2 -b {self._busid} || exit
         for _ in $(seq 300); do
             new=$(ls -d *:1.0 | grep -vxFf /run/before)
-            if [ -n "$new" ] && ls $new/*/hidraw >/dev/null 2>&1; then
+            # The HID driver has it, or already a program that was waiting for it.
+            if [ -n "$new" ] && (ls $new/*/hidraw || readlink $new/driver | grep usbfs) >/dev/null 2>&1; then
                 udevadm settle && echo ${{new%:1.0}} && exit 0
             fi
             sleep 0.02

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -89,6 +90,13 @@ def test_leds(vm: Machine, sensor: Plugged) -> None:
     assert sensor.do("status")["leds"] == [False, False]
 
 
+@pytest.fixture
+def warmed(sensor: Plugged) -> Iterator[Plugged]:
+    """For tests that heat it; a cold one is plugged in afterwards."""
+    yield sensor
+    sensor.replug()
+
+
 def wait_for_the_heater(sensor: Plugged) -> None:
     """Python starts slowly in the guest."""
     end = time.monotonic() + 20
@@ -97,22 +105,22 @@ def wait_for_the_heater(sensor: Plugged) -> None:
         time.sleep(0.1)
 
 
-def test_the_heater_is_on_as_long_as_the_command_and_marks_readings(vm: Machine, sensor: Plugged) -> None:
-    heating = vm.start(f"usbrh heater on --seconds 20 {sensor.port}", user="alice")
-    wait_for_the_heater(sensor)
-    assert reading(vm, sensor.port)["heater"] is True
+def test_the_heater_is_on_as_long_as_the_command_and_marks_readings(vm: Machine, warmed: Plugged) -> None:
+    heating = vm.start(f"usbrh heater on --seconds 20 {warmed.port}", user="alice")
+    wait_for_the_heater(warmed)
+    assert reading(vm, warmed.port)["heater"] is True
     heating().check()
-    assert not sensor.do("status")["heater"]
+    assert not warmed.do("status")["heater"]
 
 
-def test_a_heater_left_on_by_a_killed_process_is_switched_off_by_the_next(vm: Machine, sensor: Plugged) -> None:
-    heating = vm.start(f"usbrh heater on --seconds 60 {sensor.port}", user="alice")
-    wait_for_the_heater(sensor)
+def test_a_heater_left_on_by_a_killed_process_is_switched_off_by_the_next(vm: Machine, warmed: Plugged) -> None:
+    heating = vm.start(f"usbrh heater on --seconds 60 {warmed.port}", user="alice")
+    wait_for_the_heater(warmed)
     vm.run("pkill -KILL -f '[h]eater on'").check()
     assert heating().status != 0
-    assert sensor.do("status")["heater"]
-    assert reading(vm, sensor.port)["heater"] is False
-    assert not sensor.do("status")["heater"]
+    assert warmed.do("status")["heater"]
+    assert reading(vm, warmed.port)["heater"] is False
+    assert not warmed.do("status")["heater"]
 
 
 def test_log_and_doctor(vm: Machine, sensor: Plugged) -> None:

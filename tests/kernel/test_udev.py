@@ -1,7 +1,5 @@
 """udev/70-usbrh.rules: who may use a sensor, and what else the rule gives."""
 
-import pytest
-
 from tests.kernel.guest import Plugged
 from tests.kernel.vm import Machine
 
@@ -66,23 +64,3 @@ def test_units_can_wait_for_a_sensor(vm: Machine, new_sensor: Plugged) -> None:
     vm.run("until systemctl list-jobs | grep waits.service; do sleep 0.2; done").check()
     new_sensor.attach()
     assert '"state": "ok"' in waiting().check()
-
-
-@pytest.mark.parametrize(
-    ("serial", "group"), [("Strawberry_Linux_USBRH2_00012345", "usbrh"), ("Arduino_Uno_123", "dialout")]
-)
-def test_usbrh2(vm: Machine, serial: str, group: str) -> None:
-    """By udev's own dry run: the kernel has no virtual serial port of USB to show it with."""
-    vm.put(
-        "/etc/udev/rules.d/61-pretend.rules",
-        f'KERNEL=="ttyS0", ENV{{ID_SERIAL}}="{serial}"\n',
-    )
-    rule = vm.run(f"sed 's/ttyACM\\*/ttyS0/' {RULE}").check()
-    vm.put("/etc/udev/rules.d/70-usbrh-pretend.rules", rule)
-    try:
-        said = vm.run("udevadm test --action=add /sys/class/tty/ttyS0 2>&1").check()
-    finally:
-        vm.run("rm /etc/udev/rules.d/*pretend*").check()
-    gid = vm.run(f"getent group {group} | cut -d: -f3").check().strip()
-    assert f"gid={gid}" in said or f"GROUP {gid}" in said, said
-    assert ("ID_MM_DEVICE_IGNORE=1" in said) == (group == "usbrh")

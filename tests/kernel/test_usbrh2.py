@@ -54,6 +54,7 @@ def test_udev_names_it_and_opens_it_to_the_group(sensor: Usbrh2) -> None:
     node = sensor.vm.run(f"readlink -f {LINK}").check().strip()
     assert node.startswith("/dev/ttyACM")
     assert sensor.vm.run(f"stat -c '%a %G' {node}").check().strip() == "660 usbrh"
+    assert "ID_MM_DEVICE_IGNORE=1" in sensor.vm.run(f"udevadm info --query=property {node}").check()
     assert "cdc_acm" in sensor.vm.run(f"readlink /sys/class/tty/{Path(node).name}/device/driver").check()
 
 
