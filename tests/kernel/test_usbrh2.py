@@ -105,7 +105,8 @@ def test_the_doctor_finds_nothing_wrong_with_it(sensor: Usbrh2) -> None:
 
 def test_list_led_and_heater(sensor: Usbrh2) -> None:
     """The last one, since it leaves the chip warm."""
-    [row] = map(json.loads, sensor.vm.run("usbrh list --json", user="alice").check().splitlines())
+    rows = map(json.loads, sensor.vm.run("usbrh list --json", user="alice").check().splitlines())
+    [row] = [row for row in rows if row["model"] == "USBRH2"]
     assert (row["serial"], row["firmware"], row["access"]) == ("E02A", "USBRH2 Ver 1.00", "ok")
     sensor.vm.run("usbrh led 1 blink E02A", user="alice").check()
     assert sensor.do("status")["leds"] == ["blink", "off"]

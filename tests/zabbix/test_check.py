@@ -163,8 +163,11 @@ def test_holes_in_the_history_are_found_and_filled(check: Checker) -> None:
         server.api.host.delete(old)
         server.make_host(check.host, items)
         journal.add(readings[80:])
-        assert usbrh("journal", "flush", **check.environment).returncode == 0
+        # The server takes these for the old item, refuses them, or takes them for the new one: it depends on the moment
+        # at which it reads its configuration. The first 80 have gone with the old item in any case.
+        assert usbrh("journal", "flush", **check.environment).returncode in (0, 7)
         server.sync()
+        assert usbrh("journal", "flush", **check.environment).returncode == 0
         done = check("--since", "2h")
     assert done.returncode == 0, done
     assert "attic: " in done.stdout
