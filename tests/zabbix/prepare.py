@@ -59,12 +59,16 @@ def sources(suite: str) -> str:
     form = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     ask = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
     ours = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
+    if not ours and apt_get("update"):  # a new machine's apt knows nothing before its first update
+        ours = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
     lines = {
         " ".join([*words[:2], words[2].replace(codename(), suite), *words[3:]])
         for words in map(str.split, ours)
         if words[2].split("-")[0] == codename()
     }
-    return "\n".join(sorted(lines)) or f"deb http://deb.debian.org/debian {suite} main"
+    if not lines:
+        sys.exit("apt knows no Debian mirror; see /etc/apt/sources.list and /etc/apt/sources.list.d")
+    return "\n".join(sorted(lines))
 
 
 def make_root(release: Release) -> None:
