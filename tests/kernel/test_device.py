@@ -106,7 +106,7 @@ def wait_for_the_heater(sensor: Plugged) -> None:
 
 
 def test_the_heater_is_on_as_long_as_the_command_and_marks_readings(vm: Machine, warmed: Plugged) -> None:
-    heating = vm.start(f"usbrh heater on --seconds 20 {warmed.port}", user="alice")
+    heating = vm.start(f"usbrh heater on --seconds 12 {warmed.port}", user="alice")
     wait_for_the_heater(warmed)
     assert reading(vm, warmed.port)["heater"] is True
     heating().check()
