@@ -103,12 +103,28 @@ def test_unplugged_in_use_and_plugged_in_again(vm: Machine, sensor: Plugged, fau
 
 def test_a_long_running_program_finds_a_sensor_again(vm: Machine, sensor: Plugged) -> None:
     """Under another address: by its port."""
-    logging = vm.start(f"timeout -s INT 24 usbrh log --interval 1s --json {sensor.port}", user="alice", timeout=60)
-    time.sleep(6)
+    log = "/home/alice/found-again.jsonl"
+    logging = vm.start(f"exec usbrh log --interval 1s --json -o {log} {sensor.port}", user="alice", timeout=150)
+
+    def written(runs: list[str]) -> None:
+        # What the emulated processors take for it differs by seconds, so that nothing is done by the clock.
+        end = time.monotonic() + 40
+        while (states := _states(vm, log)) != runs:
+            assert time.monotonic() < end, states
+            time.sleep(0.5)
+
+    written(["ok"])
     sensor.unplug()
-    time.sleep(2)
+    written(["ok", "not_found"])
     sensor.do("plug")
     sensor.attach()
-    states = [json.loads(line)["state"] for line in logging().stdout.splitlines()]
-    runs = [state for state, before in zip(states, [None, *states], strict=False) if state != before]
-    assert runs == ["ok", "not_found", "ok"], states
+    written(["ok", "not_found", "ok"])
+    vm.run("pkill -INT -x usbrh").check()
+    logging().check()
+    vm.run(f"rm {log}").check()
+
+
+def _states(vm: Machine, log: str) -> list[str]:
+    """The states of its readings, each once for as long as it lasted."""
+    states = [json.loads(line)["state"] for line in vm.run(f"cat {log}").stdout.splitlines()]
+    return [state for state, before in zip(states, [None, *states], strict=False) if state != before]
