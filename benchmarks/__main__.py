@@ -34,7 +34,11 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def command(*words: str, **environment: str) -> Callable[[], object]:
-    return lambda: subprocess.run(words, check=True, capture_output=True, env=os.environ | environment)
+    environment = os.environ | environment
+    # An installed usbrh is compiled once. Where Python is told to keep nothing, each start of this one would be timed
+    # with its compilation, and that of the modules it is compared with, which pip has compiled, without.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return lambda: subprocess.run(words, check=True, capture_output=True, env=environment)
 
 
 def interleaved(times: int, *actions: Callable[[], object]) -> list[float]:

@@ -232,6 +232,7 @@ def _check_environment(environ: Mapping[str, str]) -> None:
     """Refuse variables that are nearly one of ours. What merely begins alike may belong to something else."""
     known = {f"USBRH_{name}_{key}".upper() for name, section in _SECTIONS.items() for key in kinds_of(section)}
     known |= {f"USBRH_ZABBIX_{word}" for word in ("URL", "USER", "PASSWORD", "TOKEN")}
+    known |= {"USBRH_CONFIG", "USBRH_SIMULATE", "USBRH_ALLOW_SIMULATED"}
     for variable in environ:
         if variable.startswith("USBRH_") and variable not in known:
             nearest = _nearest(variable, known, cutoff=0.92)

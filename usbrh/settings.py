@@ -5,15 +5,14 @@ What it can't be is refused by ``Unfit``, with words that fit behind the setting
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from usbrh.errors import ConfigError
-from usbrh.zabbix.address import parse_destinations
 
 DAY = 86400.0
 _UNITS = MappingProxyType({"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY})
@@ -24,6 +23,7 @@ _BOOLEANS = MappingProxyType(
 # What Zabbix's agent refuses in a parameter of a user parameter (UnsafeUserParameters=0), and the comma
 # that ends a parameter of an item key.
 _UNSAFE = frozenset("\\'\"`*?[]{}~$!&;()<>|#@,")
+_Bound = TypeVar("_Bound", bound=float)
 _HOST = re.compile(r"[0-9A-Za-z _.-]+", re.ASCII)
 
 
@@ -31,16 +31,16 @@ class Unfit(ValueError):
     """A value that a setting can't have; the message starts with "must"."""
 
 
-class Kind:
+class Kind(ABC):
     """Base of the kinds."""
 
+    @abstractmethod
     def from_toml(self, value: Any) -> Any:
         """The value of ``value`` as TOML gives it.
 
         Raises:
             Unfit: it can't be that.
         """
-        raise NotImplementedError
 
     def from_text(self, text: str) -> Any:
         """The value of a text from the environment; raises like ``from_toml``."""
@@ -62,11 +62,11 @@ def _type(value: Any) -> str:
     return names.get(type(value), "a date or time")
 
 
-@dataclass(frozen=True)
 class Text(Kind):
     """Any text of at most so many bytes in UTF-8, which is how Zabbix counts."""
 
-    at_most: int
+    def __init__(self, at_most: int) -> None:
+        self.at_most = at_most
 
     def from_toml(self, value: Any) -> str:
         text = _need_text(value)
@@ -143,12 +143,16 @@ class Switch(Kind):
             raise Unfit(f'must be true or false, not "{text}"') from None
 
 
-@dataclass(frozen=True)
-class Number(Kind):
-    """A number within bounds, both included."""
+class Bounded(Kind, Generic[_Bound]):
+    """Base of the kinds with bounds, both included."""
 
-    at_least: float
-    at_most: float
+    def __init__(self, at_least: _Bound, at_most: _Bound) -> None:
+        self.at_least = at_least
+        self.at_most = at_most
+
+
+class Number(Bounded[float]):
+    """A number within bounds, both included."""
 
     def from_toml(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -165,12 +169,8 @@ class Number(Kind):
         return self.from_toml(number)
 
 
-@dataclass(frozen=True)
-class Whole(Kind):
+class Whole(Bounded[int]):
     """A whole number within bounds, both included."""
-
-    at_least: int
-    at_most: int
 
     def from_toml(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -185,12 +185,8 @@ class Whole(Kind):
         return self.from_toml(int(text))
 
 
-@dataclass(frozen=True)
-class Duration(Kind):
+class Duration(Bounded[float]):
     """A time in seconds: ``90``, ``"90s"``, ``"5m"``, ``"1h"``, ``"400d"``; bounds included."""
-
-    at_least: float
-    at_most: float
 
     def from_toml(self, value: Any) -> float:
         if isinstance(value, str):
@@ -229,6 +225,8 @@ class Servers(Kind):
             value = value.split(",")
         if not isinstance(value, list):
             raise Unfit(f'must be a list such as ["zabbix.example:10051"], not {_type(value)}')
+        from usbrh.zabbix.address import parse_destinations  # noqa: PLC0415  # only for those who have a server
+
         try:
             return tuple(str(destination) for destination in parse_destinations(map(_need_text, value)))
         except ConfigError as error:
