@@ -34,6 +34,7 @@ NOT_COMMANDS: dict[str, str] = {
     "T  = d1 + d2": "the formulas of the data sheet",
     "13.861 s   control OUT": "a recorded exchange",
     "humidity_scale  =": "a formula",
+    "NaCl   75": "a formula",
     "{$USBRH.": "macros of the templates",
     "sim-1 ticks 6500 1500": "lines for stdin, which test_simulator_document runs",
 }

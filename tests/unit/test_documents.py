@@ -129,3 +129,18 @@ def test_architecture_names_every_module() -> None:
     there = {path.name for path in TOP.glob("usbrh/*.py") if not path.name.startswith("__")}
     there |= {f"{path.parent.name}/" for path in TOP.glob("usbrh/*/__init__.py")}
     assert {name for name in there if f"`{name}`" not in page} == set()
+
+
+@pytest.mark.parametrize("name", ["calibration.md", "calibration.ja.md"])
+def test_the_table_of_salts_is_what_its_formulas_give(name: str) -> None:
+    text = TOP.joinpath("docs", name).read_text(encoding="utf-8")
+    formulas = re.findall(r"^ {4}(?:NaCl|MgCl2) +(.*)$", text, re.MULTILINE)
+    rows = [
+        [float(each) for each in re.findall(r"\d\d\.\d", row)]
+        for row in re.findall(r"^\|.*\d\d\.\d.*$", text, re.MULTILINE)
+    ]
+    assert len(rows) == len(formulas) == 2
+    for formula, row in zip(formulas, rows, strict=True):
+        terms = re.findall(r"([+-]?) ?(\d+\.\d+) ?(t?)([²³]?)", formula)
+        powers = [(float(sign + number), ("", "t", "²", "³").index(power or t)) for sign, number, t, power in terms]
+        assert [round(sum(factor * t**power for factor, power in powers), 1) for t in range(10, 31, 5)] == row
