@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bits of U+2800 by row and column of the dot."""
-_ROWS_PER_TICK = 3
-_COLUMNS_PER_TIME = 16
+_LEAST_SPAN = 0.4
+"""The sensor's noise is not to fill the picture."""
+_COLUMNS_PER_TIME = 12
+_TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+"""s between the labels of the time axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,15 @@ def chart(lines: Sequence[Line], *, start: float, end: float, gap: float, width:
 
     The number of a curve stands at its right end when there are several, for those who see no colours.
     """
-    values = [value for line in lines for moment, value in line if value is not None and moment >= start]
-    low, high, step = scale(values, max(1, (height - 1) // _ROWS_PER_TICK))
-    digits = max(0, -math.floor(math.log10(step)))
-    margin = max(len(f"{low:.{digits}f}"), len(f"{high:.{digits}f}")) + 1
+    rows = height - 1
+    if rows < 2:
+        return []
+    axis = scale([value for line in lines for moment, value in line if value is not None and moment >= start], rows)
+    labels = axis.labels(rows)
+    margin = max(map(len, labels.values())) + 1
     tail = 2 if len(lines) > 1 else 0
-    columns, rows = width - margin - 1 - tail, height - 1
-    if columns < 4 or rows < 2:
+    columns = width - margin - 1 - tail
+    if columns < 4:
         return []
     dots = _Dots(columns, rows)
     ends: dict[int, int] = {}
@@ -45,18 +50,13 @@ def chart(lines: Sequence[Line], *, start: float, end: float, gap: float, width:
                 before = None
                 continue
             x = round((moment - start) / (end - start) * (columns * 2 - 1))
-            y = round((high - value) / (high - low) * (rows * 4 - 1))
+            y = min(max(0, math.floor((axis.top(rows) - value) / axis.row * 4)), rows * 4 - 1)
             if before is not None and moment - before[0] <= gap:
                 dots.line(before[1], before[2], x, y, number)
             else:
                 dots.dot(x, y, number)
             before = (moment, x, y)
             ends[number] = y // 4
-    labels = {
-        round((high - tick) / (high - low) * (rows * 4 - 1)) // 4: f"{tick:.{digits}f}"
-        for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-        for tick in [index * step]
-    }
     tails = _spread(ends, rows) if tail else {}
     drawn = [
         _cells(f"{labels.get(row, ''):>{margin}}{'┤' if row in labels else '│'}")
@@ -67,27 +67,67 @@ def chart(lines: Sequence[Line], *, start: float, end: float, gap: float, width:
     return [*drawn, _cells(" " * (margin + 1) + times(start, end, columns))]
 
 
-def scale(values: Sequence[float], ticks: int) -> tuple[float, float, float]:
-    """The lowest and highest value to draw, and the step between labels: 1, 2 or 5 times a power of ten."""
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A vertical axis: each row spans the same, and a label's value is that of the middle of its row."""
+
+    lowest: int
+    """The middle of the lowest row, in rows from 0."""
+    every: int
+    """Rows from label to label."""
+    step: float
+    """From label to label: 1, 2 or 5 times a power of ten."""
+
+    @property
+    def row(self) -> float:
+        """What one row spans."""
+        return self.step / self.every
+
+    def top(self, rows: int) -> float:
+        """The value at the upper edge of the highest of ``rows``."""
+        return (self.lowest + rows - 0.5) * self.row
+
+    def labels(self, rows: int) -> dict[int, str]:
+        """The labels by row, counted from above."""
+        digits = max(0, -math.floor(math.log10(self.step)))
+        indices = ((row, self.lowest + rows - 1 - row) for row in range(rows))
+        return {
+            row: f"{index // self.every * self.step:.{digits}f}" for row, index in indices if not index % self.every
+        }
+
+
+def scale(values: Sequence[float], rows: int) -> Scale:
+    """The finest axis on which the values fit into ``rows``, 2 or more; it has at least two labels."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if high - low < 0.4:  # the sensor's noise is not to fill the picture
+    if high - low < _LEAST_SPAN:
         middle = (low + high) / 2
-        low, high = middle - 0.2, middle + 0.2
-    span = high - low
-    power = 10.0 ** math.floor(math.log10(span / ticks))
-    steps = [power * factor for factor in (1, 2, 5, 10)]
-    step = next(step for step in steps if step >= span / ticks * 0.999)
-    # One label alone would leave the reader without a measure.
-    return low, high, step if span / step >= 2 else steps[max(0, steps.index(step) - 1)]
+        low, high = middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2
+    power = math.floor(math.log10((high - low) / rows))
+    most = min(4, rows // 2)
+    fitting = []
+    for every in range(min(2, most), most + 1):
+        for step in (factor * 10.0**exponent for exponent in range(power, power + 3) for factor in (1, 2, 5)):
+            lowest, highest = (math.floor(value / step * every + 0.5) for value in (low, high))
+            spare = rows - 1 - (highest - lowest)
+            if spare >= 0:
+                fitting.append(Scale(lowest - spare // 2, every, step))
+    return min(fitting, key=lambda axis: (axis.row, abs(axis.every - 3)))
 
 
 def times(start: float, end: float, columns: int) -> str:
-    """The labels of the time axis, each beginning at its moment."""
-    row = [" "] * columns
-    for column in range(0, max(1, columns - 7), _COLUMNS_PER_TIME):
-        moment = start + (end - start) * column / max(1, columns)
-        row[column : column + 8] = time.strftime("%H:%M:%S", time.localtime(moment))
-    return "".join(row)[:columns]
+    """The labels of the time axis: round times of day, each with a mark at its moment."""
+    per_column = (end - start) / columns
+    fitting = (step for step in _TIME_STEPS if step >= _COLUMNS_PER_TIME * per_column)
+    step = next(fitting, _TIME_STEPS[-1])
+    form = "╵%H:%M" if step >= 60 else "╵%H:%M:%S"
+    row = ""
+    offset = time.localtime(start).tm_gmtoff
+    for moment in range(math.ceil((start + offset) / step) * step - offset, math.floor(end) + 1, step):
+        label = time.strftime(form, time.localtime(moment))
+        column = math.floor((moment - start) / per_column)
+        if len(row) <= column <= columns - len(label):
+            row = f"{row:<{column}}{label}"
+    return row
 
 
 def _cells(text: str) -> list[Cell]:

@@ -1,13 +1,15 @@
 """The curves in the terminal: what is drawn where, and that it always fits."""
 
 import re
+import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usbrh.chart import Cell, Line, chart, scale
+from usbrh.chart import Cell, Line, chart, scale, times
 
 WIDTH, HEIGHT = 60, 12
 
@@ -55,8 +57,36 @@ def test_each_of_several_curves_has_its_number_at_its_end() -> None:
 
 
 def test_noise_does_not_fill_the_picture() -> None:
-    low, high, _ = scale([20.00, 20.01], 4)
-    assert high - low == pytest.approx(0.4)
+    assert scale([20.00, 20.01], 10).row * 10 >= 0.4
+
+
+@pytest.mark.parametrize("value", [-17.0, 0.0, 0.3, 16.15, 100.0])
+def test_a_label_stands_where_its_value_is_drawn(value: float) -> None:
+    """And the labels stand at even distances."""
+    spread = [(0, value - 1), (1, value + 3.7)]
+    rows = text(draw(spread))
+    labels = {y: float(match[1]) for y, row in enumerate(rows) if (match := re.match(r" *(-?[\d.]+)┤", row))}
+    assert len({below - above for above, below in pairwise(labels)}) == 1
+    for y, label in labels.items():
+        if value - 1 <= label <= value + 3.7:
+            drawn = draw(spread, [(50, label)])  # in the same picture
+            assert [each for each, row in enumerate(drawn) if any(cell.line == 1 for cell in row[:-1])] == [y]
+
+
+def test_times_are_round_and_stand_at_their_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")  # half an hour off
+    time.tzset()
+    try:
+        row = times(1_800_000_007, 1_800_000_607, 60)
+        assert row == "           ╵13:32      ╵13:34      ╵13:36      ╵13:38"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@given(start=st.floats(0, 4e9), length=st.floats(1, 1e6), columns=st.integers(4, 300))
+def test_times_fit(start: float, length: float, columns: int) -> None:
+    assert len(times(start, start + length, columns)) <= columns
 
 
 def test_what_is_older_than_the_start_is_left_out() -> None:

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from usbrh.chart import Cell, Line, chart
@@ -147,8 +148,8 @@ class Screen:
         )
         text = Text(no_wrap=True)
         for number, row in enumerate(rows):
-            for cell in row:
-                text.append(cell.character, style=_style(cell))
+            for style, cells in groupby(row, key=_style):
+                text.append("".join(cell.character for cell in cells), style=style)
             text.append("\n" if number < len(rows) - 1 else "")
         return text
 
