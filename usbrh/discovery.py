@@ -126,6 +126,19 @@ def find(
     return sensors
 
 
+def usb_problem() -> LibusbMissing | SensorNotFound | None:
+    """Why no USB-RH can be found on this machine, whatever is plugged in; None if one can.
+
+    Raises:
+        ConfigError: ``USBRH_SIMULATE`` is wrong.
+    """
+    try:
+        _default_backend(os.environ.get("USBRH_SIMULATE", ""))
+    except (LibusbMissing, SensorNotFound) as error:
+        return error
+    return None
+
+
 def _plugged_in(backend: Any) -> list[Plugged]:
     """All instruments; those that need no libusb even where there is none."""
     problem = None

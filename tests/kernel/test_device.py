@@ -123,9 +123,7 @@ def test_a_heater_left_on_by_a_killed_process_is_switched_off_by_the_next(vm: Ma
     assert not warmed.do("status")["heater"]
 
 
-def test_log_and_doctor(vm: Machine, sensor: Plugged) -> None:
-    logged = vm.run(f"timeout -s INT 25 usbrh log --interval 5s --json {sensor.port}", user="alice").stdout.splitlines()
-    assert len(logged) >= 2
-    assert {json.loads(line)["state"] for line in logged} == {"ok"}
-    doctor = vm.run("usbrh doctor", user="alice")
-    assert sensor.port in doctor.stdout
+def test_log(vm: Machine, sensor: Plugged) -> None:
+    # It ends when nobody reads its output any more.
+    logged = vm.run(f"usbrh log --interval 1s --json {sensor.port} | head -n 2", user="alice").check().splitlines()
+    assert [json.loads(line)["state"] for line in logged] == ["ok", "ok"]

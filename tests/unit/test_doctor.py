@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from usbrh import doctor
+from usbrh import discovery, doctor, usbrh2
 from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
 from usbrh.doctor import Finding, Status, agent, network, service, usb
 from usbrh.errors import ConfigError
@@ -66,6 +67,7 @@ def test_no_permission_and_no_rule(machine: Machine) -> None:
     machine.path("/dev/bus/usb/001/007").chmod(0o000)
     found = usb.permission(machine, PORT)
     assert (found.status, found.mend, found.exit_status) == (Status.FAULT, "sudo usbrh setup", 4)
+    assert found.message.endswith(", and no udev rule gives it")
 
 
 @pytest.mark.usefixtures("unprivileged")
@@ -74,8 +76,18 @@ def test_no_permission_though_there_is_a_rule(machine: Machine) -> None:
     machine.path("/dev/bus/usb/001/007").chmod(0o000)
     found = usb.permission(machine, PORT)
     assert found.status is Status.FAULT
+    assert found.message.endswith(", in spite of /etc/udev/rules.d/70-usbrh.rules")
     assert found.mend is not None
     assert "udevadm trigger" in found.mend
+
+
+def test_a_rule_of_somebody_else_that_does_not_give_it_to_the_group(machine: Machine) -> None:
+    other_group(machine)
+    ours = machine.path("/etc/udev/rules.d/70-usbrh.rules")
+    ours.rename(ours.with_name("60-other.rules"))
+    found = usb.permission(machine, PORT)
+    assert (found.status, found.mend) == (Status.WARNING, "sudo usbrh setup")
+    assert found.message.endswith(", in spite of /etc/udev/rules.d/60-other.rules")
 
 
 @pytest.mark.usefixtures("unprivileged")
@@ -83,6 +95,11 @@ def test_no_permission_for_who_is_not_in_the_group(machine: Machine, monkeypatch
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     found = usb.permission(machine, PORT)
     assert (found.status, found.mend) == (Status.FAULT, "sudo usermod -aG usbrh me, then log in again")
+    assert found.message.endswith(": me is not in the group usbrh")
+    machine.path("/etc/group").write_text(f"usbrh:x:{os.getgid()}:me\n")
+    monkeypatch.setattr(os, "getgroups", list)
+    found = usb.permission(machine, PORT)
+    assert (found.status, found.mend) == (Status.FAULT, "log out and in again")
 
 
 def test_permission_that_only_this_user_has(machine: Machine) -> None:
@@ -161,6 +178,27 @@ def test_kernel_driver(machine: Machine, driver: str | None, status: Status) -> 
     found = usb.kernel_driver(machine, PORT)
     assert found.status is status
     assert found.mend == ("sudo modprobe -r usbrh, if it won't read" if driver == "usbrh" else None)
+
+
+# ---------------------------------------------------------------- libusb
+
+
+def test_no_libusb_is_a_fault_or_a_warning_if_there_is_a_usbrh2(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("USBRH_SIMULATE", raising=False)
+    monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
+    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: None)
+    discovery._default_backend.cache_clear()
+    monkeypatch.setattr(usbrh2, "ports", list)
+    first, second = islice(doctor.examine(Config(), machine), 2)
+    assert (first.check, first.status, first.mend) == ("libusb", Status.FAULT, "sudo apt install libusb-1.0-0")
+    assert (second.check, second.status) == ("USB bus", Status.NOT_CHECKED)
+    monkeypatch.setattr(usbrh2, "ports", lambda: [("E02A", "1-1.4", Path("/dev/ttyACM7"))])
+    first, second, third = islice(doctor.examine(Config(), machine), 3)
+    assert (first.check, first.status) == ("libusb", Status.WARNING)
+    assert first.mend == "for a USB-RH: sudo apt install libusb-1.0-0"
+    assert (second.status, third.check, third.status) == (Status.NOT_CHECKED, "sensor", Status.OK)
 
 
 # ---------------------------------------------------------------- configuration

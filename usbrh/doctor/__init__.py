@@ -4,12 +4,13 @@ Each check gives findings. One that can't be made because an earlier one failed 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from usbrh import discovery
 from usbrh.config import Config
 from usbrh.doctor import agent, network, service, usb
-from usbrh.doctor.finding import Finding, Status, fault, not_checked, of_error, ok
-from usbrh.errors import ConfigError, LibusbMissing, SensorNotFound, UsbrhError
+from usbrh.doctor.finding import Finding, Status, fault, not_checked, of_error, ok, warning
+from usbrh.errors import ConfigError, LibusbMissing, SensorNotFound
 from usbrh.setup_actions import Machine
 
 __all__ = ["Finding", "Status", "examine"]
@@ -39,15 +40,22 @@ def examine(config: Config | ConfigError, machine: Machine | None = None) -> Ite
 def _bus(config: Config, sensors: list[discovery.Sensor]) -> Iterator[Finding]:
     """libusb, the bus, and what is on it, which goes into ``sensors``."""
     try:
+        problem = discovery.usb_problem()
+    except ConfigError as error:  # USBRH_SIMULATE is wrong
+        yield of_error("libusb", error)
+        return
+    with suppress(LibusbMissing, SensorNotFound):  # the problem
         sensors += discovery.find(config)
-    except LibusbMissing as error:
-        yield of_error("libusb", error)
+    if isinstance(problem, LibusbMissing):
+        found = of_error("libusb", problem)
+        if sensors:
+            words = f"{found.message}; what is plugged in works without it, a USB-RH would not"
+            found = warning(found.check, words, f"for a USB-RH: {found.mend}")
+        yield found
         yield not_checked("USB bus", "needs libusb")
-    except SensorNotFound as error:
+    elif problem is not None:
         yield ok("libusb", "there")
-        yield of_error("USB bus", error)
-    except UsbrhError as error:  # USBRH_SIMULATE is wrong
-        yield of_error("libusb", error)
+        yield of_error("USB bus", problem)
     else:
         virtual = any(sensor.info.simulated for sensor in sensors)
         yield ok("libusb", "not needed: USBRH_SIMULATE is set" if virtual else "works")

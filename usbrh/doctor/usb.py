@@ -84,21 +84,23 @@ def permission(machine: Machine, port: str) -> Finding:
     for_group = group == GROUP and found.st_mode & 0o060 == 0o060
     if allowed and (for_group or found.st_mode & 0o006 == 0o006):
         return ok("permission", f"{port}: {what}{by}")
-    if not for_group:
-        trigger = _TRIGGER_TTY if terminal else _TRIGGER
-        mend = trigger if named else "sudo usbrh setup"
-        if allowed:
-            return warning("permission", f"{port}: you may use {what}, the group {GROUP} may not", mend)
-    else:
-        mend = _join_group(machine, found.st_gid)
-    return fault("permission", f"{port}: no permission for {what}", mend, AccessDenied.exit_status)
+    if for_group:
+        who, mend = _not_in_group(machine, found.st_gid)
+        return fault("permission", f"{port}: no permission for {what}: {who}", mend, AccessDenied.exit_status)
+    ours = bool(named) and named[0].endswith(RULE)
+    mend = (_TRIGGER_TTY if terminal else _TRIGGER) if ours else "sudo usbrh setup"
+    why = f"in spite of {named[0]}" if named else "and no udev rule gives it"
+    if allowed:
+        return warning("permission", f"{port}: you may use {what}, the group {GROUP} may not, {why}", mend)
+    return fault("permission", f"{port}: no permission for {what}, {why}", mend, AccessDenied.exit_status)
 
 
-def _join_group(machine: Machine, gid: int) -> str:
+def _not_in_group(machine: Machine, gid: int) -> tuple[str, str]:
+    """Why this user can't use what belongs to the group, and what mends it."""
     name = machine.user_name(os.geteuid())
     if machine.is_member(name, GROUP) and gid not in os.getgroups():
-        return f"log out and in again: {name} is in the group {GROUP} only since then"
-    return f"sudo usermod -aG {GROUP} {name}, then log in again"
+        return f"{name} is in the group {GROUP} only since the last login", "log out and in again"
+    return f"{name} is not in the group {GROUP}", f"sudo usermod -aG {GROUP} {name}, then log in again"
 
 
 def rules(machine: Machine, pattern: str = _RULE_USB) -> list[str]:
