@@ -10,18 +10,15 @@ are inferred: of the ways in which firmware may be written, those that are hard 
 """
 
 import errno
-import heapq
-import itertools
 import struct
-import threading
 from collections import deque
-from collections.abc import Callable
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import descriptors
 from usbrh.simulator.chapter9 import StandardRequests, TransferError
-from usbrh.simulator.faults import SPOILT, Armed, Step
-from usbrh.simulator.room import Heater, Source, Ticks, room
+from usbrh.simulator.faults import FAULTS, SPOILT, Step
+from usbrh.simulator.life import VirtualInstrument
+from usbrh.simulator.room import Source, Ticks, room
 
 MEASURING = 0.302
 """s from request to answer in the captured exchange."""
@@ -44,7 +41,7 @@ class _Unplugged:
         self.seconds = seconds
 
 
-class VirtualUsbRh:
+class VirtualUsbRh(VirtualInstrument):
     """One virtual USB-RH. All methods may be called from any thread."""
 
     def __init__(
@@ -69,57 +66,14 @@ class VirtualUsbRh:
             firmware: year of the century, month, day.
             kernel_driver: the kernel's HID driver takes it at plug-in, as Linux does.
         """
-        self.number = number
-        self.clock = clock
+        super().__init__(number, clock, FAULTS)
         self.ticks = ticks or room(number)
         self.measuring = measuring
         self.reserved = reserved
         self.firmware = firmware
         self.kernel_driver = kernel_driver
-        self.plug_ins = 0
-        """How often it was plugged in; another number is another device to the host."""
-        self.measured = 0
-        """How many measurements it has made."""
-        self._lock = threading.RLock()
-        self._faults = Armed()
-        self._order = itertools.count()
         self._asked = False
-        self._busy_until = 0.0
         self._power_on()
-
-    # ---------------------------------------------------------------- the hand
-
-    @property
-    def name(self) -> str:
-        """The port it is plugged in at: ``sim-1``."""
-        return f"sim-{self.number}"
-
-    def plug(self) -> None:
-        """Plug it in, with everything as after power-on."""
-        with self._lock:
-            if not self._plugged:
-                self._power_on()
-
-    def unplug(self, seconds: float | None = None) -> None:
-        """Pull it out; with ``seconds`` it is plugged in again after them."""
-        with self._lock:
-            self._advance()
-            if self._plugged:
-                self._pull(self.clock.monotonic(), seconds)
-
-    def fault(self, name: str, times: int | None = None, seconds: float | None = None) -> None:
-        """Let the fault ``name`` (faults.py) strike the next ``times`` times, or until ``clear_faults``.
-
-        Raises:
-            ValueError: there is no such fault, or a number is out of its range.
-        """
-        with self._lock:
-            self._faults.arm(name, times, seconds)
-
-    def clear_faults(self) -> None:
-        """Let no fault strike any more. A halted endpoint stays halted, an unplugged device unplugged."""
-        with self._lock:
-            self._faults.disarm()
 
     def strike(self, step: Step) -> str:
         """The fault that strikes at a step which is the host's; an empty name if none does."""
@@ -129,19 +83,9 @@ class VirtualUsbRh:
     # ---------------------------------------------------------------- what can be seen from outside
 
     @property
-    def plugged(self) -> bool:
-        with self._lock:
-            self._advance()
-            return self._plugged
-
-    @property
     def leds(self) -> tuple[bool, bool]:
         """LED 1 and LED 2."""
         return self._leds[1], self._leds[2]
-
-    @property
-    def heater(self) -> bool:
-        return self._heater.on
 
     @property
     def held(self) -> int:
@@ -149,17 +93,6 @@ class VirtualUsbRh:
         with self._lock:
             self._advance()
             return len(self._reports)
-
-    @property
-    def faults(self) -> dict[str, int | None]:
-        """The faults that wait to strike, and how often each still does; None: for ever."""
-        with self._lock:
-            return self._faults.waiting()
-
-    def next_event(self) -> float | None:
-        """The moment (s, monotonic) at which the device will do something by itself; None: never."""
-        with self._lock:
-            return self._events[0][0] if self._events else None
 
     # ---------------------------------------------------------------- the wire
 
@@ -317,38 +250,18 @@ class VirtualUsbRh:
 
     # ---------------------------------------------------------------- its life
 
-    def _at(self, when: float, event: Callable[[float], None]) -> None:
-        heapq.heappush(self._events, (when, next(self._order), event))
-
-    def _advance(self) -> None:
-        """Let everything happen that is due."""
-        now = self.clock.monotonic() + 1e-9  # sums of seconds are not exact
-        while self._events and self._events[0][0] <= now:
-            when, _, event = heapq.heappop(self._events)
-            event(when)
-
     def _present(self) -> None:
         self._advance()
         if not self._plugged:
             raise TransferError(errno.ENODEV)
 
     def _power_on(self) -> None:
-        self._plugged = True
-        self.plug_ins += 1
         self._leds = {1: False, 2: False}
-        self._heater = Heater()
         self._asked = False
         self._usb = StandardRequests()
-        self._forget()
+        super()._power_on()
 
     def _forget(self) -> None:
+        super()._forget()
         self._usb.halted = False
-        self._busy_until = 0.0
         self._reports: deque[bytes | TransferError | _Unplugged] = deque()
-        self._events: list[tuple[float, int, Callable[[float], None]]] = []
-
-    def _pull(self, at: float, seconds: float | None) -> None:
-        self._plugged = False
-        self._forget()
-        if seconds is not None:
-            self._at(at + seconds, lambda _: self.plug())

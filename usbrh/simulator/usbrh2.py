@@ -5,15 +5,13 @@ in their order, that those which only switch something answer nothing but the pr
 a line of words, and where exactly the echo and the prompt stand.
 """
 
-import heapq
-import itertools
-import threading
 from collections.abc import Callable
 from enum import Enum
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import room
-from usbrh.simulator.faults import Armed, Fault
+from usbrh.simulator.faults import Fault
+from usbrh.simulator.life import VirtualInstrument
 
 MEASURING = 0.016
 """s for one measurement of the SHT31 at high repeatability, at most (data sheet: 15.5 ms)."""
@@ -87,7 +85,7 @@ _SPOILT: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-class VirtualUsbrh2:
+class VirtualUsbrh2(VirtualInstrument):
     """One virtual USBRH2. All methods may be called from any thread."""
 
     def __init__(
@@ -112,68 +110,18 @@ class VirtualUsbrh2:
             firmware: what it says of itself.
             newline: how it ends its lines.
         """
-        self.number = number
-        self.clock = clock
+        super().__init__(number, clock, FAULTS2)
         self.air = air or room.air(number)
         self.serial = serial or f"E{number:03X}"
         self.measuring = measuring
         self.firmware = firmware
         self.newline = newline
-        self.plug_ins = 0
-        """How often it was plugged in; another number is another device to the host."""
-        self.measured = 0
-        """How many measurements it has made."""
-        self._lock = threading.RLock()
-        self._faults = Armed(FAULTS2)
-        self._order = itertools.count()
         self._auto: float | None = None
         self._auto_order = -1
-        self._busy_until = 0.0
         self._typed = self._output = b""
-        self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._power_on()
 
-    @property
-    def name(self) -> str:
-        """The port it is plugged in at: ``sim-1``."""
-        return f"sim-{self.number}"
-
-    # ---------------------------------------------------------------- the hand
-
-    def plug(self) -> None:
-        """Plug it in, with everything as after power-on."""
-        with self._lock:
-            if not self._plugged:
-                self._power_on()
-
-    def unplug(self, seconds: float | None = None) -> None:
-        """Pull it out; with ``seconds`` it is plugged in again after them."""
-        with self._lock:
-            self._advance()
-            if self._plugged:
-                self._pull(self.clock.monotonic(), seconds)
-
-    def fault(self, name: str, times: int | None = None, seconds: float | None = None) -> None:
-        """Let the fault ``name`` strike the next ``times`` times, or until ``clear_faults``.
-
-        Raises:
-            ValueError: there is no such fault, or a number is out of its range.
-        """
-        with self._lock:
-            self._faults.arm(name, times, seconds)
-
-    def clear_faults(self) -> None:
-        """Let no fault strike any more."""
-        with self._lock:
-            self._faults.disarm()
-
     # ---------------------------------------------------------------- what can be seen from outside
-
-    @property
-    def plugged(self) -> bool:
-        with self._lock:
-            self._advance()
-            return self._plugged
 
     @property
     def leds(self) -> tuple[str, str]:
@@ -181,23 +129,9 @@ class VirtualUsbrh2:
         return self._leds["1"], self._leds["2"]
 
     @property
-    def heater(self) -> bool:
-        return self._heater.on
-
-    @property
     def automatic(self) -> float | None:
         """s between the lines it sends by itself; None if it sends none."""
         return self._auto
-
-    @property
-    def faults(self) -> dict[str, int | None]:
-        """The faults that wait to strike, and how often each still does; None: for ever."""
-        return self._faults.waiting()
-
-    def next_event(self) -> float | None:
-        """The moment (s, monotonic) at which the device will do something by itself; None: never."""
-        with self._lock:
-            return self._events[0][0] if self._events else None
 
     # ---------------------------------------------------------------- the wire
 
@@ -355,32 +289,12 @@ class VirtualUsbrh2:
         if self._echo:
             self._say(b">")
 
-    def _at(self, when: float, event: Callable[[float], None]) -> None:
-        heapq.heappush(self._events, (when, next(self._order), event))
-
-    def _advance(self) -> None:
-        """Let everything happen that is due."""
-        now = self.clock.monotonic() + 1e-9  # sums of seconds are not exact
-        while self._events and self._events[0][0] <= now:
-            when, _, event = heapq.heappop(self._events)
-            event(when)
-
     def _power_on(self) -> None:
-        self._plugged = True
-        self.plug_ins += 1
         self._leds = {"1": "off", "2": "off"}
-        self._heater = room.Heater()
         self._echo = True
-        self._forget()
+        super()._power_on()
 
     def _forget(self) -> None:
+        super()._forget()
         self._auto = None
-        self._busy_until = 0.0
         self._typed = self._output = b""
-        self._events.clear()
-
-    def _pull(self, at: float, seconds: float | None) -> None:
-        self._plugged = False
-        self._forget()
-        if seconds is not None:
-            self._at(at + seconds, lambda _: self.plug())
