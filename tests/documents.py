@@ -16,6 +16,7 @@ ELSEWHERE: dict[str, str] = {
     "make demo": "is usbrh demo",
     "make test": "is what runs this test",
     ".venv/bin/pip install atheris": "installs a package",
+    ".venv/bin/python -m tools.watch_picture": "takes ten minutes; test_watch runs it for some seconds",
     "git archive --prefix=root/usbrh/ HEAD | sudo tar -x -C bare": "writes into a bare system, as root",
     "git clone REPOSITORY usbrh": "needs the repository",
     "usbrh zabbix provision --url http://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,

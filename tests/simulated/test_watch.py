@@ -17,6 +17,7 @@ import click
 import pytest
 from rich.console import Console
 
+from tools import watch_picture
 from usbrh.cli import extras
 from usbrh.cli.view import Screen
 from usbrh.errors import SensorBusy
@@ -189,3 +190,11 @@ def test_a_sensor_that_never_answered_has_no_value() -> None:
     info = SensorInfo("1-1", "USB-RH", "cellar")
     screen.add([Reading.failed(info, 1000 * 10**9, SensorBusy("held", "1-1"))])
     assert re.search(r"cellar +- +- +- +- +busy$", lines(screen, 80, 24)[2].rstrip())
+
+
+def test_the_picture_of_the_documents_is_of_a_real_screen() -> None:
+    screen = watch_picture.last_screen(2)
+    assert {"living-room", "bathroom", "cellar"} <= set(screen.split())
+    image = watch_picture.paint(screen)
+    curves = {watch_picture.THEME.ansi_colors[number] for number in (6, 3, 2)}
+    assert curves <= {colour for _, colour in image.getcolors(10**6) or []}
