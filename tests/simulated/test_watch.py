@@ -143,12 +143,9 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
 
 def test_a_missing_library_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.live", None)
-    with pytest.raises(click.ClickException, match=r"^usbrh watch needs rich; pip install 'usbrh\[watch\]'$") as caught:
-        extras.need("rich.live", "watch", "watch")
+    with pytest.raises(click.ClickException, match=r"^usbrh watch needs rich; .* install rich$") as caught:
+        extras.need("rich.live", "watch")
     assert caught.value.exit_code == 1
-    monkeypatch.setattr(sys, "prefix", "/usr")
-    with pytest.raises(click.ClickException, match="sudo apt install python3-rich"):
-        extras.need("rich.live", "watch", "watch")
 
 
 def good(sensor: str, second: int, temperature: float = 21.5) -> Reading:

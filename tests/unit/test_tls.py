@@ -12,6 +12,7 @@ from tests.faultproxy import Fault, FaultProxy
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.errors import ConfigError, ZabbixUnreachable
+from usbrh.zabbix import tls
 from usbrh.zabbix.address import Destination
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Sender
@@ -229,7 +230,10 @@ class TestPreSharedKey:
     def test_without_the_extra(self, client: ZabbixConfig, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ssl, "HAS_PSK", False, raising=False)
         monkeypatch.setitem(sys.modules, "sslpsk3", None)
-        with pytest.raises(ConfigError, match=r'3\.13 or an extra package; python.* -m pip install "usbrh\[psk\]"$'):
+        with pytest.raises(ConfigError, match=r"needs Python 3\.13, or sslpsk3; .*python.* -m pip install sslpsk3$"):
+            Tls(client)
+        monkeypatch.setattr(tls, "by_debian", lambda: True)
+        with pytest.raises(ConfigError, match=r"has no package of; .*pip install '\.\[psk\]'$"):
             Tls(client)
 
     @pytest.mark.parametrize(

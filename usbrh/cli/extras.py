@@ -1,13 +1,14 @@
 """Libraries that only some commands need, and that not everyone has installed."""
 
 import importlib
-import sys
 from typing import Any
 
 import click
 
+from usbrh.installation import install_command
 
-def need(module: str, command: str, extra: str) -> Any:
+
+def need(module: str, command: str) -> Any:
     """The module, imported.
 
     Raises:
@@ -17,6 +18,4 @@ def need(module: str, command: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        # Debian's Python is not pip's to change.
-        install = f"sudo apt install python3-{library}" if sys.prefix == "/usr" else f"pip install 'usbrh[{extra}]'"
-        raise click.ClickException(f"usbrh {command} needs {library}; {install}") from error
+        raise click.ClickException(f"usbrh {command} needs {library}; {install_command(library)}") from error

@@ -45,7 +45,7 @@ def plot(context: Context, sensor: tuple[str, ...], path: Path, since: float, fa
 
     The history is the journal that usbrh run and usbrh send fill. Where it has no readings the curves have gaps.
     """
-    matplotlib = need("matplotlib", "plot", "plot")
+    matplotlib = need("matplotlib", "plot")
     end = SYSTEM_CLOCK.time_ns()
     start = end - int(since * 1e9)
     history = History.of(_readings(context.config.journal.path, start, sensor))

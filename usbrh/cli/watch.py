@@ -41,7 +41,7 @@ def watch(context: Context, sensor: tuple[str, ...], interval: float, fahrenheit
     Where the output is no terminal it is plain lines. Below 5 s the sensor measures its own warmth.
     """
     live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    rich = need("rich.live", "watch", "watch") if live else None
+    rich = need("rich.live", "watch") if live else None
     followed = Followed(context.config, sensor)
     with suppress(KeyboardInterrupt, Terminated):  # how it is meant to end
         if rich is None:

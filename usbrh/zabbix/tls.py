@@ -19,6 +19,7 @@ from typing import Any
 
 from usbrh.config import ZabbixConfig
 from usbrh.errors import ConfigError, ZabbixUnreachable
+from usbrh.installation import by_debian, install_command
 
 # What Zabbix's own OpenSSL builds ask for.
 _PSK_CIPHERS = "kECDHEPSK+AES128:kPSK+AES128"
@@ -170,10 +171,13 @@ def _context_with_psk() -> Any:
     try:
         from sslpsk3 import SSLPSKContext  # noqa: PLC0415 - an extra
     except ImportError:
-        program = Path(sys.executable).name
-        raise ConfigError(
-            f'tls_connect = "psk" needs Python 3.13 or an extra package; {program} -m pip install "usbrh[psk]"'
-        ) from None
+        needed = 'tls_connect = "psk" needs Python 3.13, or sslpsk3'
+        if by_debian():
+            raise ConfigError(
+                f"{needed}, which Debian has no package of; install usbrh in a venv, in its source folder:"
+                " sudo python3 -m venv /opt/usbrh && sudo /opt/usbrh/bin/pip install '.[psk]'"
+            ) from None
+        raise ConfigError(f"{needed}; {install_command('sslpsk3')}") from None
     return SSLPSKContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
