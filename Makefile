@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: deb test-deb help demo test lint bench documents clean test-deps test-zabbix-deps test-kernel-deps test-psk-deps
+.PHONY: deb test-deb help demo test lint bench documents clean test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-install
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -24,10 +24,14 @@ test-zabbix-deps: ## as root: the Debian packages of a real Zabbix 6.0 and 7.0, 
 bench: .venv/tests-installed ## the speed figures, as ratios
 	$(BIN)/python -m benchmarks
 
-test-deps: test-zabbix-deps test-kernel-deps test-psk-deps ## as root on Debian: packages for the tests with real servers and a real kernel
+test-deps: test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps ## as root on Debian: packages for the tests with real servers and a real kernel
 
 test-psk-deps: .venv/tests-installed # the extra for Python below 3.13; compiles
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[psk]'
+
+test-shell-deps: # as root: shells in which completion is tried
+	@command -v zsh >/dev/null && command -v fish >/dev/null || \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends zsh fish; }
 
 test-kernel-deps: ## as root: QEMU and the image of a virtual machine, for tests/kernel
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.kernel.image prepare
@@ -43,8 +47,11 @@ deb: ## a Debian package in build/deb; needs what debian/control names, and lint
 	cd build/deb/usbrh && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage --no-sign --build=binary
 	@if command -v lintian >/dev/null; then lintian --fail-on=error,warning build/deb/*.changes; fi
 
-test-deb: ## by hand, as root: the package in clean Debian 12 and 13 systems (mmdebstrap; some minutes)
+test-deb: .venv/tests-installed ## by hand, as root: the package in clean Debian 12 and 13 systems, into their Zabbix (some minutes)
 	tests/deb/try-in build/deb bookworm trixie
+
+test-install: .venv/tests-installed ## by hand: the wheel installed by pip, pipx and uv (needs a package index; a minute)
+	$(BIN)/python -m tests.installed
 
 clean: ## remove what make made
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/output

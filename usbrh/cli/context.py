@@ -71,6 +71,7 @@ def add_global_options(command: click.Command) -> None:
     command.params += [
         click.Option(
             ["--config", "config_path"],
+            type=click.Path(),
             metavar="FILE",
             help="Configuration file.  [default: /etc/usbrh/usbrh.toml]",
             callback=_set_config,
