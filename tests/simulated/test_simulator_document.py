@@ -11,7 +11,9 @@ from usbrh.simulator.faults import FAULTS
 from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.usbrh2 import FAULTS2, VirtualUsbrh2
 
-TEXT = Path(__file__).parents[2].joinpath("docs", "simulator.md").read_text("utf-8")
+TEXT, JAPANESE = (
+    Path(__file__).parents[2].joinpath("docs", name).read_text("utf-8") for name in ("simulator.md", "simulator.ja.md")
+)
 
 
 def blocks() -> list[str]:
@@ -25,6 +27,11 @@ def test_table_lists_every_fault_as_it_is() -> None:
     faults = [*FAULTS.items(), *FAULTS2.items()]
     assert [name for name, _ in rows] == [name for name, _ in faults]
     assert all(says.startswith(fault.says) for (_, says), (_, fault) in zip(rows, faults, strict=True))
+
+
+def test_the_japanese_tables_list_the_same() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \|$", JAPANESE, re.MULTILINE)
+    assert rows == [*FAULTS, *FAULTS2]
 
 
 def test_example_of_a_file_is_right(tmp_path: Path) -> None:

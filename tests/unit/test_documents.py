@@ -25,7 +25,7 @@ BY_PATH = dict(all_commands())
 TWINS = [
     (path.with_name(path.name.replace(".ja.md", ".md")), path) for path in DOCUMENTS if path.name.endswith(".ja.md")
 ]
-ABRIDGED = {"accuracy.ja.md", "reliability.ja.md", "simulator.ja.md"}
+ABRIDGED = {"accuracy.ja.md", "reliability.ja.md"}
 """Twins that say less, and refer to the English page for the rest."""
 
 
