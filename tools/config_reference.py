@@ -35,9 +35,11 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "zabbix.servers": (
         "Zabbix servers or proxies, port 10051 unless given. Every entry gets every reading; `;` in one separates the "
-        "nodes of a cluster, of which one gets them.",
+        "nodes of a cluster, of which one gets them. An empty list sends nothing: readings stay in the journal, where "
+        "a Zabbix agent on this machine finds them.",
         "Zabbix サーバーまたはプロキシ。ポートを省くと 10051。すべての送信先にすべての測定値を送ります。"
-        "ひとつの送信先の中の `;` は同じクラスターのノードの区切りで、そのうちのひとつに送ります。",
+        "ひとつの送信先の中の `;` は同じクラスターのノードの区切りで、そのうちのひとつに送ります。"
+        "空のリストなら何も送らず、測定値はジャーナルに残り、このマシンの Zabbix エージェントがそこから答えます。",
     ),
     "zabbix.host": (
         "The technical name of the Zabbix host that the items belong to; without it, this machine's name.",

@@ -45,13 +45,13 @@ class Route:
 
 
 def routes(config: Config) -> list[Route]:
-    """Where readings go.
+    """Where readings go; nowhere if ``servers`` is given as an empty list: then an agent asks for them.
 
     Raises:
-        ConfigError: nowhere, or the configuration of a destination is wrong.
+        ConfigError: ``servers`` is not given, or the configuration of a destination is wrong.
     """
     settings = effective(config.zabbix)
-    if not settings.servers:
+    if not settings.servers and "servers" not in settings.origin:
         raise ConfigError("no Zabbix server is configured; set servers in [zabbix], or USBRH_ZABBIX_SERVERS")
     host = settings.host or ""  # ``effective`` never leaves it out
     return [
@@ -152,7 +152,7 @@ def _at_once(
 ) -> dict[str, Delivered]:
     """``bring`` for all destinations at the same time: one that is down does not hold up another."""
     deliveries = [delivery_of(way, journal, allow_simulated, clock) for way in ways]
-    with ThreadPoolExecutor(max_workers=len(ways)) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, len(ways))) as pool:
         results = list(pool.map(bring, deliveries))
     return {way.destination: result for way, result in zip(ways, results, strict=True)}
 

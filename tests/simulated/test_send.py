@@ -162,6 +162,23 @@ def test_the_agents_configuration_says_where(house: House, server: StandIn, tmp_
     assert {value.host for value in server.values} == {"attic-pc"}
 
 
+def test_an_empty_list_of_servers_keeps_the_readings_for_the_agent(
+    house: House, server: StandIn, tmp_path: Path
+) -> None:
+    agent = tmp_path / "zabbix_agentd.conf"
+    agent.write_text(f"ServerActive={server.address}\n")
+    (tmp_path / "usbrh.toml").write_text('[zabbix]\nagent_config = "zabbix_agentd.conf"\nservers = []\n')
+    house.environment |= {"USBRH_ZABBIX_SERVERS": "", "USBRH_CONFIG": str(tmp_path / "usbrh.toml")}
+    sent = house.usbrh("send", "--json")
+    assert (sent.returncode, sent.stderr) == (0, "")
+    (_, reading) = map(json.loads, sent.stdout.splitlines())
+    assert json.loads(house.usbrh("agent", "get", "sim-2").stdout)["time"] == reading["time"]
+    checked = house.usbrh("zabbix", "check")
+    assert (checked.returncode, checked.stderr.count("\n")) == (2, 1)
+    assert "servers is empty" in checked.stderr
+    assert server.requests == []
+
+
 def test_no_sensor_is_three_and_the_rest_is_delivered(house: House, server: StandIn) -> None:
     house.usbrh("send", USBRH_ZABBIX_SERVERS=closed_port())
     done = house.usbrh("send", USBRH_SIMULATE="0")

@@ -496,5 +496,6 @@ def test_one_node_of_a_cluster_that_is_down_is_a_warning() -> None:
 
 def test_no_server_and_a_wrong_agent_configuration(tmp_path: Path) -> None:
     assert ways()["server"][0].status is Status.NOT_CHECKED
+    assert ways(origin={"servers": "usbrh.toml, line 2"})["server"][0].status is Status.OK
     found = ways(agent_config=tmp_path / "none.conf")
     assert (found["server"][0].status, found["server"][0].exit_status) == (Status.FAULT, 2)

@@ -9,7 +9,7 @@ from usbrh import __version__
 from usbrh.bridge import Route, flush, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRefused, ZabbixUnreachable
+from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused, ZabbixUnreachable
 from usbrh.journal import Journal, State
 from usbrh.zabbix.address import Address
 from usbrh.zabbix.api import Api
@@ -49,8 +49,15 @@ def round_trip(
         ConfigError: there is nowhere to send to.
         ZabbixApiError, ZabbixUnreachable: the API fails.
     """
-    for route in routes(config):
+    for route in _somewhere(config):
         yield from _to(route, api, sensors, patience, clock)
+
+
+def _somewhere(config: Config) -> list[Route]:
+    ways = routes(config)
+    if not ways:
+        raise ConfigError("servers is empty, nothing is sent from here; ask the agent: zabbix_get -k usbrh.bridge")
+    return ways
 
 
 def _to(route: Route, api: Api | None, sensors: int, patience: float, clock: Clock) -> Iterator[Finding]:
@@ -221,9 +228,10 @@ def compare(config: Config, api: Api, journal: Journal, since_ns: int) -> Iterat
     """For each sensor, what the journal counts as delivered since then and Zabbix does not have.
 
     Raises:
+        ConfigError: there is nowhere to send to.
         ZabbixApiError: the host is not there, or keeps no history of a sensor.
     """
-    host = routes(config)[0].host
+    host = _somewhere(config)[0].host
     found = api.call("host.get", filter={"host": [host]}, output=["hostid"])
     if not found:
         raise ZabbixApiError(f'there is no host "{host}", or this user may not see it; usbrh zabbix provision makes it')
