@@ -119,6 +119,8 @@ def _of_sensor(component: str) -> tuple[tuple[str, str], ...]:
     return (("component", component), ("model", "{#MODEL}"), ("sensor", "{#SENSOR}"))
 
 
+# What is given up in its last moment, or fails as a whole, has a state and an error and nothing else. No item becomes
+# unsupported of it.
 # What is measured while the sensor heats itself is not the room; a failed reading has null for a value.
 MEASURED = (
     Step("NOT_MATCHES_REGEX", ('"heater": *true',), discard=True),
@@ -169,7 +171,7 @@ SENSOR = (
     Item("usbrh.heater[{#SENSOR}]", "Sensor {#SENSOR}: Heater", "UNSIGNED",
          "While the sensor heats itself, its temperature and humidity are not those of the room and are left out.",
          _of_sensor("health"), value_map="USB-RH heater", trends="0",
-         preprocessing=(Step("JSONPATH", ("$.heater",)), Step("BOOL_TO_DECIMAL", ("",)),
+         preprocessing=(Step("JSONPATH", ("$.heater",), discard=True), Step("BOOL_TO_DECIMAL", ("",)),
                         Step("DISCARD_UNCHANGED_HEARTBEAT", ("1h",)))),
 )  # fmt: skip
 
@@ -179,7 +181,7 @@ BRIDGE_MASTER = Item("usbrh.bridge", "USB-RH: Get bridge state", "TEXT",
 _BRIDGE = (("component", "bridge"),)
 BRIDGE = (
     Item("usbrh.bridge.version", "USB-RH: Version", "CHAR", "Version of usbrh.", _BRIDGE,
-         preprocessing=(Step("JSONPATH", ("$.version",)), Step("DISCARD_UNCHANGED_HEARTBEAT", ("1d",)))),
+         preprocessing=(Step("JSONPATH", ("$.version",), discard=True), Step("DISCARD_UNCHANGED_HEARTBEAT", ("1d",)))),
     Item("usbrh.bridge.sensors", "USB-RH: Number of sensors", "UNSIGNED", "Sensors that are plugged in.", _BRIDGE,
          trends="365d", preprocessing=_number("sensors")),
     Item("usbrh.bridge.uptime", "USB-RH: Uptime", "UNSIGNED", "How long the service has been running.", _BRIDGE,

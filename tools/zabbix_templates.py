@@ -40,6 +40,9 @@ DEFAULTS = {
     "6.0": {"history": "90d", "trends": "365d", "lifetime": "30d"},
     "7.0": {"history": "31d", "trends": "365d", "lifetime": "7d"},
 }
+PATIENCE = "10s"
+"""For an answer of `usbrh agent`. It takes 2.5 s of its own at most, but 7.0 asks for many sensors in one moment, and
+on a busy machine their processes wait for each other."""
 GROUP = {"uuid": "a571c0d144b14fd4a87a9d9b2aa9fcd6", "name": "Templates/Applications"}  # comes with every Zabbix
 HEADER = """\
 # {name}, for Zabbix {release}.
@@ -81,6 +84,11 @@ class Template:
     def __init__(self, form: Form, release: str) -> None:
         self.form = form
         self.release = release
+
+    @property
+    def patient(self) -> bool:
+        """Whether items may have a time-out of their own: new in 7.0."""
+        return self.form.polled and self.release != "6.0"
 
     def uuid(self, *path: str) -> str:
         """Always the same for one thing of one template, in both releases, in the shape of a version 4 UUID.
@@ -149,6 +157,8 @@ class Template:
             data["preprocessing"] = [step.data() for step in item.preprocessing]
         if master:
             data["master_item"] = {"key": master.key}
+        elif self.patient:
+            data["timeout"] = PATIENCE
         data["tags"] = [{"tag": tag, "value": value} for tag, value in item.tags]
         own = [self.trigger(trigger) for trigger in BY_NAME if trigger.single_item == item.key]
         if own:
@@ -183,6 +193,7 @@ class Template:
             },
             **lasting,
             "description": DISCOVERY.description,
+            **({"timeout": PATIENCE} if self.patient else {}),
             "item_prototypes": [self.item(SENSOR_MASTER), *(self.item(item, SENSOR_MASTER) for item in SENSOR)],
             "trigger_prototypes": [self.trigger(trigger) for trigger in across],
             "graph_prototypes": [self.graph(graph) for graph in graphs(self.form.name) if graph["of_sensor"]],

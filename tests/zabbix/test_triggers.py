@@ -58,6 +58,15 @@ STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
 }  # fmt: skip
 
 
+SOON = "15s"
+"""Zabbix calls nothing silent before it has watched for as long as that takes: so not after ten minutes."""
+FILTER = {"LLD.FILTER.SENSOR.MATCHES": "^[a-z]+$", "LLD.FILTER.SENSOR.NOT_MATCHES": "^spare"}
+HELD_BACK = ("spare", "Other")
+"""Sensors that each of the two leaves out."""
+TOO_LATE = {"v": 1, "state": "timeout", "error": "no answer within 2.5 s; see: usbrh doctor"}
+"""What `usbrh agent` says in the last moment. It has a state, and makes no item unsupported."""
+
+
 def reading(sensor: str, story: dict[str, Any], time_ns: int) -> str:
     if "temperature" in story:
         values = story["temperature"], story["humidity"]
@@ -65,11 +74,12 @@ def reading(sensor: str, story: dict[str, Any], time_ns: int) -> str:
     return Reading(sensor, "1-1", "USB-RH", time_ns, **story).to_json()
 
 
-def make_host(server: ZabbixServer, name: str, macro: str) -> tuple[str, str]:
-    """Name and id. Zabbix calls nothing silent before it has watched for as long as that takes: so not ten minutes."""
+def make_host(server: ZabbixServer, name: str, **macros: str) -> tuple[str, str]:
+    """Name and id, with these macros of the template instead of its own."""
     host = f"{name}-{time.time_ns()}"
     template = [{"templateid": server.template("trapper")}]
-    return host, server.make_host(host, templates=template, macros=[{"macro": macro, "value": "15s"}])
+    values = [{"macro": f"{{$USBRH.{macro}}}", "value": value} for macro, value in macros.items()]
+    return host, server.make_host(host, templates=template, macros=values)
 
 
 def names(server: ZabbixServer, hostid: str) -> list[tuple[str, bool]]:
@@ -79,10 +89,12 @@ def names(server: ZabbixServer, hostid: str) -> list[tuple[str, bool]]:
 
 
 def test_every_trigger(server: ZabbixServer) -> None:
-    host, number = make_host(server, "triggers", '{$USBRH.SILENT:"silent"}')
+    host, number = make_host(server, "triggers", **{'SILENT:"silent"': SOON, **FILTER})
     bridge = the_bridge(server)
     server.send(
-        host, "usbrh.discovery", json.dumps([{"{#SENSOR}": s, "{#PORT}": s, "{#MODEL}": "USB-RH"} for s in STORIES])
+        host,
+        "usbrh.discovery",
+        json.dumps([{"{#SENSOR}": s, "{#PORT}": s, "{#MODEL}": "USB-RH"} for s in [*HELD_BACK, *STORIES]]),
     )
 
     def discovered() -> bool:
@@ -102,6 +114,7 @@ def test_every_trigger(server: ZabbixServer) -> None:
                 if story(minute)
             ]
         server.send_values(host, values)
+    server.send(host, "usbrh.get[hiccup]", json.dumps(TOO_LATE))
     expected = {(f"Sensor {sensor}: {name}", ended) for sensor, (_, names) in STORIES.items() for name, ended in names}
 
     def as_expected() -> bool:
@@ -117,7 +130,10 @@ def test_every_trigger(server: ZabbixServer) -> None:
     assert max(float(value.value) for value in server.history(host, "usbrh.temperature[heating]")) < 23
     assert len(server.history(host, "usbrh.temperature[failing]")) == MINUTES - 10
     assert server.history(host, "usbrh.error[failing]")[-1].value == "it is timeout; mend it"
-    assert not server.api.item.get(hostids=number, filter={"state": 1}, output=["key_", "error"])
+    assert server.wait_history(host, "usbrh.state[hiccup]", MINUTES + 1)[-1].value == "timeout"
+    assert not server.api.item.get(hostids=[number, bridge], filter={"state": 1}, output=["key_", "error"])
+    items = server.api.item.get(hostids=number, search={"key_": "usbrh.get["}, output=["key_"])
+    assert {item["key_"] for item in items} == {f"usbrh.get[{sensor}]" for sensor in STORIES}
 
 
 BRIDGE = {
@@ -131,7 +147,7 @@ BRIDGE = {
 
 def the_bridge(server: ZabbixServer) -> str:
     """Another host, on which usbrh itself has a story; its id."""
-    host, number = make_host(server, "bridge", "{$USBRH.BRIDGE.SILENT}")
+    host, number = make_host(server, "bridge", **{"BRIDGE.SILENT": SOON})
     server.sync()
     now = time.time_ns() // 10**9 * 10**9
     states = [
@@ -145,4 +161,5 @@ def the_bridge(server: ZabbixServer) -> str:
         moment = now - (40 - step) * 60 * 10**9
         server.send_values(host, [("usbrh.bridge", json.dumps({"v": 1, "version": "0.1.0", **state}), moment)])
         time.sleep(1.1)  # the server looks at what changed once a second
+    server.send(host, "usbrh.bridge", json.dumps(TOO_LATE))
     return number
