@@ -61,6 +61,11 @@ class Release:
         query = [f"--admindir={self.root}/var/lib/dpkg", "-W", "-f", "${Version}", package]
         return subprocess.run(["dpkg-query", *query], capture_output=True, text=True, check=True).stdout
 
+    @property
+    def proxy(self) -> Path:
+        """zabbix_proxy, unpacked: its package and the server's can't be installed together, both bring zabbix_get."""
+        return self.cache / "proxy" / "usr" / "sbin" / "zabbix_proxy"
+
     def loaded_database(self) -> Path:
         """Where a PostgreSQL cluster with Zabbix's schema and first data is kept."""
         words = self.package_version("zabbix-server-pgsql"), self.package_version("postgresql")

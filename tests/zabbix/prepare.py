@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.zabbix.database import load
-from tests.zabbix.machine import CACHE, PREPARE, RELEASES, Release, codename, missing_packages
+from tests.zabbix.machine import CACHE, PREPARE, RELEASES, ZABBIX_70, Release, codename, missing_packages
 
 BROWSER = ("chromium",)
 TLS = ("openssl", "gcc", "libc6-dev", "libssl-dev", "python3-dev")  # makes certificates; builds the extra usbrh[psk]
@@ -87,6 +87,20 @@ def make_root(release: Release) -> None:
     new.rename(release.root)
 
 
+def unpack_proxy(release: Release) -> None:
+    """Get the program of a proxy without installing its package."""
+    say(f"unpacking zabbix-proxy-sqlite3 of Zabbix {release.name}")
+    new = release.cache / "proxy.new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    script = "cd $0; get() { apt-get -qq -o APT::Sandbox::User=root download zabbix-proxy-sqlite3; }; "
+    script += "get || { apt-get -qq update && get; }; dpkg-deb -x zabbix-proxy-sqlite3_*.deb .; rm ./*.deb"
+    done = subprocess.run(release.command(["sh", "-euc", script, str(new)], "root", (new,)), check=False)
+    if done.returncode:
+        sys.exit("apt-get download failed, see above")
+    new.rename(new.with_name("proxy"))
+
+
 def main() -> None:
     if os.geteuid() != 0:
         sys.exit(f"this installs packages: {PREPARE}")
@@ -103,6 +117,8 @@ def main() -> None:
     for release in RELEASES:
         if release.root != Path("/") and release.missing():
             make_root(release)
+        if release is ZABBIX_70 and not release.proxy.is_file():  # proxy groups are new in it
+            unpack_proxy(release)
         if not release.loaded_database().is_dir():
             say(f"Zabbix {release.name}: loading its database once, to be copied by each test session")
             load(release)

@@ -242,9 +242,9 @@ class ZabbixServer:
         frontend = self._daemon("php", command, "www-data", etc)
         frontend.wait_until(lambda: listening(int(address.rpartition(":")[2])))
 
-    def send(self, host: str, key: str, value: str) -> bytes:
-        """The server's answer to one value, sent by hand and not by the code under test."""
-        return self._request([{"host": host, "key": key, "value": value}])
+    def send(self, host: str, key: str, value: str, port: int | None = None) -> bytes:
+        """The answer to one value of the server, or of a proxy; sent by hand and not by the code under test."""
+        return self._request([{"host": host, "key": key, "value": value}], port)
 
     def send_values(self, host: str, values: list[tuple[str, str, int]]) -> None:
         """The same with many of (key, value, ns since 1970), all of which are to be taken."""
@@ -255,9 +255,9 @@ class ZabbixServer:
         answer = self._request(data)
         assert f"processed: {len(values)}; failed: 0" in answer.decode(), answer
 
-    def _request(self, data: list[dict[str, Any]]) -> bytes:
+    def _request(self, data: list[dict[str, Any]], port: int | None = None) -> bytes:
         body = json.dumps({"request": "sender data", "data": data}).encode()
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as link:
+        with socket.create_connection(("127.0.0.1", port or self.port), timeout=10) as link:
             link.sendall(b"ZBXD\x01" + struct.pack("<II", len(body), 0) + body)
             return b"".join(iter(lambda: link.recv(65536), b""))
 

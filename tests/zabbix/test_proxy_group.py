@@ -1,0 +1,70 @@
+"""Values for a host of a proxy group, sent to the proxy that it does not belong to."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.zabbix.machine import PREPARE
+from tests.zabbix.proxies import ProxyGroup
+from tests.zabbix.server import TEXT, UNSIGNED, ZabbixServer
+from tests.zabbix.test_provision import usbrh
+from usbrh.clock import Deadline
+from usbrh.config import ZabbixConfig
+from usbrh.journal import NS
+from usbrh.reading import parse_time
+from usbrh.zabbix.address import Destination
+from usbrh.zabbix.protocol import Value
+from usbrh.zabbix.sender import Sender
+
+
+@pytest.fixture
+def group(zabbix_70: ZabbixServer) -> Iterator[ProxyGroup]:
+    if not zabbix_70.release.proxy.is_file():
+        pytest.skip(f"the proxy of Zabbix 7.0 is not unpacked: {PREPARE}")
+    with closing(ProxyGroup(zabbix_70)) as group:
+        yield group
+
+
+def test_the_wrong_proxy_redirects(group: ProxyGroup, tmp_path: Path) -> None:
+    """A reading that is sent there is stored once, and when the host is moved the sender follows again."""
+    server = group.server
+    host = f"grouped-{time.time_ns()}"
+    group.make_host(host, {"usbrh.get[sim-1]": TEXT, "sent": TEXT, "probe": UNSIGNED})
+    own, other = group.owner(host, "probe")
+    first = group.redirect(host, "probe", other)
+
+    done = usbrh(
+        *("send", "--allow-simulated", "--json"),
+        USBRH_SIMULATE="1", USBRH_JOURNAL_PATH=str(tmp_path / "journal.db"),
+        USBRH_ZABBIX_SERVERS=other.address, USBRH_ZABBIX_HOST=host,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(done.stdout)
+
+    sender = Sender(Destination.parse(other.address), ZabbixConfig())
+    values = [Value(host, "sent", str(number), int(time.time()), number) for number in range(3)]
+
+    def send(value: Value) -> str:
+        """Who took it."""
+        outcome = sender.send([value], Deadline(10))
+        assert (outcome.accepted, outcome.failed, outcome.warnings) == (1, 0, ())
+        return str(outcome.node)
+
+    assert [send(values[0]), send(values[1])] == [own.address] * 2
+    group.move(host)
+    new, old = group.owner(host, "probe")
+    assert (new, old) == (other, own)
+    then = group.redirect(host, "probe", old)
+    assert (first.address, then.address) == (own.address, other.address)
+    assert then.revision > first.revision
+    # The sender still believes the first redirect, and asks the proxy that was right then.
+    assert send(values[2]) == other.address
+
+    stored = server.wait_history(host, "sent", 3)
+    assert [(value.value, value.ns) for value in stored] == [(value.value, value.ns) for value in values]
+    (kept,) = server.history(host, "usbrh.get[sim-1]")
+    assert (kept.clock * NS + kept.ns, json.loads(kept.value)) == (parse_time(measured["time"]), measured)
