@@ -73,7 +73,7 @@ def _rise(x: float) -> float:
 
 def script(readings: int) -> str:
     """What ``USBRH_SIMULATE`` is given: two USB-RHs and a USBRH2."""
-    moments = [(number + 1) / readings for number in range(readings)]
+    moments = [(number + 1) / readings for number in range(readings + 10)]  # more than are read, or it begins anew
     ticks = [[_ticks(*room(moment)) for moment in moments] for room in (aired, bathroom)]
     values = [[round(number, 2) for number in cellar(moment)] for moment in moments]
     usbrh2 = f'[sensor.sim-3]\nmodel = "USBRH2"\nvalues = {values}\n'
