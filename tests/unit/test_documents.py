@@ -25,8 +25,6 @@ BY_PATH = dict(all_commands())
 TWINS = [
     (path.with_name(path.name.replace(".ja.md", ".md")), path) for path in DOCUMENTS if path.name.endswith(".ja.md")
 ]
-ABRIDGED = {"accuracy.ja.md", "reliability.ja.md"}
-"""Twins that say less, and refer to the English page for the rest."""
 
 
 def name(value: object) -> str:
@@ -102,17 +100,13 @@ def test_a_command_that_is_not_there_is_found(words: list[str]) -> None:
 @pytest.mark.parametrize(("english", "japanese"), TWINS, ids=name)
 def test_twins_have_the_same_commands(english: Path, japanese: Path) -> None:
     theirs, ours = ([command.text for command in commands(path)] for path in (english, japanese))
-    if japanese.name in ABRIDGED:
-        assert set(ours) <= set(theirs)
-    else:
-        assert ours == theirs
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(("english", "japanese"), TWINS, ids=name)
 def test_twins_have_the_same_chapters(english: Path, japanese: Path) -> None:
-    if japanese.name not in ABRIDGED:
-        depths = [re.findall(r"^#+ ", path.read_text(encoding="utf-8"), re.MULTILINE) for path in (english, japanese)]
-        assert depths[0] == depths[1]
+    depths = [re.findall(r"^#+ ", path.read_text(encoding="utf-8"), re.MULTILINE) for path in (english, japanese)]
+    assert depths[0] == depths[1]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
