@@ -1,6 +1,7 @@
-"""What all tests share: in CI nothing is skipped silently."""
+"""What all tests share: what is skipped is said once a reason, and in CI nothing is."""
 
 import os
+from collections import Counter
 
 import pytest
 
@@ -15,3 +16,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
             f"skipped in CI: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"
         )
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line a reason, not one a test, as -rs has it."""
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    if reasons:
+        terminalreporter.section("skipped")
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count:4} {reason}")
