@@ -10,12 +10,15 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from benchmarks import polling
+from tests.zabbix.machine import ZABBIX_70, why_not
 from usbrh.discovery import find, measure_all
 from usbrh.journal import Journal
 from usbrh.simulator import SimulatorBackend, VirtualUsbRh, backend_from_environment
 
 MEASURING = 0.302
 UNPLUGGED = 1.0
+POLLED = 180.0
 _USBRH = str(Path(sys.executable).parent / "usbrh")
 
 
@@ -90,14 +93,31 @@ def agent() -> list[Figure]:
     return [Figure("usbrh agent get, from the service's reading ÷ import click", got / click, 2, "×")]
 
 
+def polled() -> list[Figure]:
+    """By a real server, in front of a service; nothing where there is none."""
+    case = next(case for case in polling.CASES if case.release == ZABBIX_70)
+    what = f"16 sensors, each polled every 10 s by Zabbix {case.release.name}"
+    reason = why_not(case.release)
+    if reason:
+        print(f"{what}: not measured: {reason}")
+        return []
+    with polling.running(case) as server:
+        found = polling.poll(server, case, POLLED)
+    trouble = found.unsupported + len(found.trouble)
+    return [
+        Figure(f"{what}: not answered, of {found.due}", found.missed, 0, ""),
+        Figure(f"{what}: time-outs", trouble, 0, ""),
+    ]
+
+
 def main() -> None:
     missed = 0
-    print(f"{'figure':<60} {'measured':>10} {'aim':>10}")
-    for measure in (start_up, one_read, in_process, recovery, agent):
+    print(f"{'figure':<75} {'measured':>10} {'aim':>10}")
+    for measure in (start_up, one_read, in_process, recovery, agent, polled):
         for figure in measure():
             missed += figure.value > figure.aim
             verdict = "" if figure.value <= figure.aim else "   missed"
-            print(f"{figure.what:<60} {figure.value:>7.2f} {figure.unit:<2} {figure.aim:>7.2f} {figure.unit}{verdict}")
+            print(f"{figure.what:<75} {figure.value:>7.2f} {figure.unit:<2} {figure.aim:>7.2f} {figure.unit}{verdict}")
     sys.exit(missed > 0)
 
 

@@ -41,8 +41,8 @@ DEFAULTS = {
     "7.0": {"history": "31d", "trends": "365d", "lifetime": "7d"},
 }
 PATIENCE = "10s"
-"""For an answer of `usbrh agent`. It takes 2.5 s of its own at most, but 7.0 asks for many sensors in one moment, and
-on a busy machine their processes wait for each other."""
+"""For an answer of `usbrh agent`. It takes 2.5 s of its own at most, and the usual 3 s leave little for what a busy
+machine needs to start a process and to end it."""
 GROUP = {"uuid": "a571c0d144b14fd4a87a9d9b2aa9fcd6", "name": "Templates/Applications"}  # comes with every Zabbix
 HEADER = """\
 # {name}, for Zabbix {release}.

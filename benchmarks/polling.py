@@ -1,0 +1,241 @@
+"""16 sensors behind one agent, each polled every 10 s by a real Zabbix server.
+
+python -m benchmarks.polling [--minutes 3]     as root, with the packages of `make test-zabbix-deps`
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.document import put
+from tests.zabbix.daemon import Daemon
+from tests.zabbix.machine import ZABBIX_60, ZABBIX_70, Release, why_not
+from tests.zabbix.server import CHECKOUT, PASSWORD, USER, Agent, AgentKind, ZabbixServer
+from usbrh.journal import Journal
+
+SENSORS = 16
+INTERVAL = 10
+CONF = CHECKOUT / "zabbix" / "zabbix_agentd.d" / "usbrh.conf"
+START_AGENTS = {"6.0": "3", "7.0": "10"}
+"""zabbix_agentd's defaults."""
+TROUBLE = re.compile(r"time[d-]? ?out|not supported|network error|temporarily disabling|unavailable", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Case:
+    """How 16 sensors are polled."""
+
+    release: Release
+    agent: AgentKind
+    service: bool
+    """Whether `usbrh run` measures beside the agent."""
+    timeout: int | None = None
+    """Timeout of server and agent in s; None: Debian's 4 of the server and the agent's default of 3."""
+
+
+CASES = (
+    Case(ZABBIX_60, "zabbix_agentd", service=True),
+    Case(ZABBIX_60, "zabbix_agentd", service=True, timeout=10),
+    Case(ZABBIX_60, "zabbix_agent2", service=True, timeout=10),
+    Case(ZABBIX_60, "zabbix_agentd", service=False, timeout=10),
+    Case(ZABBIX_70, "zabbix_agentd", service=True),
+    Case(ZABBIX_70, "zabbix_agent2", service=True),
+    Case(ZABBIX_70, "zabbix_agentd", service=False),
+)
+"""7.0's template has a time-out of its own."""
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What came of the polls of all sensors in some minutes."""
+
+    due: int
+    answered: int
+    """Rows in the history of the state, which each answer makes."""
+    values: int
+    """Rows in the history of the temperature."""
+    unsupported: int
+    """Items that were not supported, each time they were looked at."""
+    trouble: tuple[str, ...]
+    """Lines in the logs of server and agent that speak of a time-out or an item that is not supported."""
+    at_once: int
+    """The most answers that came in one second."""
+    load: float
+    """Processes that wanted to run, this machine's other work among them."""
+
+    @property
+    def missed(self) -> int:
+        return max(0, self.due - self.answered)
+
+
+@contextlib.contextmanager
+def service(journal: Path) -> Iterator[None]:
+    """`usbrh run`, which sends nothing itself."""
+    settings = journal.parent / "usbrh.toml"
+    settings.write_text("[zabbix]\nservers = []\n")
+    environment = {
+        "USBRH_CONFIG": str(settings),
+        "USBRH_SIMULATE": str(SENSORS),
+        "USBRH_ALLOW_SIMULATED": "1",
+        "USBRH_JOURNAL_PATH": str(journal),
+        "USBRH_BRIDGE_INTERVAL": f"{INTERVAL}s",
+    }
+    command = ["env", *(f"{name}={value}" for name, value in environment.items())]
+    daemon = Daemon("usbrh", [*command, sys.executable, "-m", "usbrh", "run"], journal.parent / "usbrh.log")
+    try:
+        daemon.wait_until(journal.exists)
+        yield
+    finally:
+        daemon.stop()
+
+
+def provision(server: ZabbixServer, agent: Agent) -> str:
+    """The host, as a user makes it, once each of its sensors has had a value; its id."""
+    environment = os.environ | {
+        "USBRH_ZABBIX_URL": server.url,
+        "USBRH_ZABBIX_USER": USER,
+        "USBRH_ZABBIX_PASSWORD": PASSWORD,
+        "USBRH_BRIDGE_INTERVAL": f"{INTERVAL}s",
+    }
+    command = [sys.executable, "-m", "usbrh", "zabbix", "provision", "--host", agent.host, "--method", "agent"]
+    command += ["--interface", f"127.0.0.1:{agent.port}"]
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    server.sync()
+    host: str = server.api.host.get(filter={"host": [agent.host]}, output=["hostid"])[0]["hostid"]
+    for rule in server.api.discoveryrule.get(hostids=host, output=["itemid"]):
+        server.check_now(rule["itemid"])
+    for number in range(1, SENSORS + 1):
+        server.wait_history(agent.host, f"usbrh.state[sim-{number}]", 1, 120)
+    return host
+
+
+def unsupported(server: ZabbixServer, host: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = server.api.item.get(host=host, filter={"state": 1}, output=["key_", "error"])
+    return found
+
+
+def count(server: ZabbixServer, agent: Agent, seconds: float) -> Polled:
+    """Wait so long, and look what came; from the middle between two polls of a sensor to such a middle."""
+    first = {}
+    for number in range(1, SENSORS + 1):
+        first[number] = server.history(agent.host, f"usbrh.state[sim-{number}]")[-1].clock + INTERVAL / 2
+    assert server.server
+    logs = {daemon.log: daemon.log.stat().st_size for daemon in (server.server, agent.daemon)}
+    end = max(first.values()) + seconds + INTERVAL / 2
+    bad, load = 0, []
+    while time.time() < end:
+        bad += len(unsupported(server, agent.host))
+        load.append(os.getloadavg()[0])
+        time.sleep(min(5.0, max(0.0, end - time.time())))
+
+    def clocks(key: str) -> list[int]:
+        return [
+            value.clock
+            for number, begin in first.items()
+            for value in server.history(agent.host, f"{key}[sim-{number}]")
+            if begin <= value.clock < begin + seconds
+        ]
+
+    lines = []
+    for log, size in logs.items():
+        lines += log.read_bytes()[size:].decode(errors="replace").splitlines()
+    answers = clocks("usbrh.state")
+    return Polled(
+        due=SENSORS * round(seconds / INTERVAL),
+        answered=len(answers),
+        values=len(clocks("usbrh.temperature")),
+        unsupported=bad,
+        trouble=tuple(line for line in lines if TROUBLE.search(line)),
+        at_once=max(Counter(answers).values()),
+        load=mean(load),
+    )
+
+
+def from_the_journal(server: ZabbixServer, host: str, journal: Path) -> bool:
+    """Whether each value in the history is one that the service measured."""
+    with Journal(journal) as opened:
+        measured = {(entry.sensor, entry.reading.temperature) for entry, _ in opened.export()}
+    found = {
+        (f"sim-{number}", float(value.value))
+        for number in range(1, SENSORS + 1)
+        for value in server.history(host, f"usbrh.temperature[sim-{number}]")
+    }
+    return found <= measured
+
+
+def poll(server: ZabbixServer, case: Case, seconds: float) -> Polled:
+    """One agent with 16 virtual sensors, polled for so long; it, its service and its host are gone afterwards."""
+    environment = f"USBRH_SIMULATE={SENSORS}\nUSBRH_JOURNAL_PATH={{directory}}/journal/journal.db\n"
+    environment += f"USBRH_BRIDGE_INTERVAL={INTERVAL}s\n"
+    settings = {"StartAgents": START_AGENTS[server.release.name]} if case.agent == "zabbix_agentd" else {}
+    if case.timeout:
+        settings["Timeout"] = str(case.timeout)
+    with contextlib.ExitStack() as stack:
+        agent = stack.enter_context(contextlib.closing(server.agent(case.agent, CONF, environment, **settings)))
+        journal = agent.directory / "journal" / "journal.db"
+        journal.parent.mkdir()
+        if case.service:
+            stack.enter_context(service(journal))
+        host = provision(server, agent)
+        polled = count(server, agent, seconds)
+        assert not case.service or from_the_journal(server, agent.host, journal)
+        server.api.host.delete(host)
+    return polled
+
+
+@contextlib.contextmanager
+def running(case: Case) -> Iterator[ZabbixServer]:
+    """A server with the settings that Debian's packages give it, but for its time-out."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server = ZabbixServer(case.release)
+    try:
+        server.stop()
+        server.settings |= {"StartPollers": "5", "Timeout": str(case.timeout or 4)}
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def row(case: Case, polled: Polled) -> str:
+    """Of the document's table."""
+    how = case.release.name, case.agent, "yes" if case.service else "no", f"{case.timeout} s" if case.timeout else ""
+    counts = polled.due, polled.at_once, polled.answered, polled.values, polled.unsupported, len(polled.trouble)
+    return f"| {' | '.join([*how, *map(str, counts)])} | {polled.load:.1f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=3)
+    options = parser.parse_args()
+    table = [
+        "| Zabbix | agent | service | Timeout | polls | at once | answered | values | unsupported | time-outs | load |",
+        "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for case in CASES:
+        reason = why_not(case.release)
+        if reason:
+            sys.exit(reason)
+        with running(case) as server:
+            polled = poll(server, case, options.minutes * 60)
+        table.append(row(case, polled))
+        print("\n".join([*polled.trouble, table[-1]]), flush=True)
+    table += ["", f"{options.minutes:g} minutes each, {os.cpu_count()} cores."]
+    print("\n".join(table))
+    if options.minutes >= parser.get_default("minutes"):
+        put("docs/reliability.md", "polling", "\n".join(table))
+
+
+if __name__ == "__main__":
+    main()
