@@ -55,16 +55,19 @@ class UsbDevice:
         self._clock = clock
 
     @contextmanager
-    def session(self, deadline: Deadline) -> Iterator[tuple[usb.core.Device, NodeLock | None]]:
+    def session(self, deadline: Deadline, work: float) -> Iterator[tuple[usb.core.Device, NodeLock | None]]:
         """The claimed device, and the lock on its node; errors of libusb leave as ours.
+
+        ``work``: seconds that have to be left when it is ours at last; less, and it has been busy for too long.
 
         Raises:
             SensorError: one of its leaves, by the deadline.
         """
         device = self._find()
-        with self._queue(device, deadline) as lock, self._errors_named(device):
+        queueing = Deadline(max(0.0, deadline.remaining() - work), deadline.clock)
+        with self._queue(device, queueing) as lock, self._errors_named(device):
             try:
-                self.claim(device, deadline)
+                self.claim(device, queueing)
                 yield device, lock
             finally:
                 usb.util.dispose_resources(device)

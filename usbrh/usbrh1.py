@@ -44,6 +44,8 @@ CONTROL_TIMEOUT = 0.5
 """s for one control transfer, which the device answers at once."""
 _RESET_TIME = 0.3
 """s that a USB reset may take; it can't be given a time-out."""
+_WORK = 0.5
+"""s of one operation: a request, its answer, and a little."""
 _CONVINCED = 2
 """So many requests have to be answered early, each with one report, before a device is taken for a fast one."""
 _ONE_TRY = PAUSE + ANSWER_WINDOW + _RESET_TIME
@@ -266,7 +268,7 @@ class UsbRh:
     @contextmanager
     def _session(self, deadline: Deadline) -> Iterator[tuple[usb.core.Device, bool]]:
         """The claimed device, and whether somebody has its heater on."""
-        with self._usb.session(deadline) as (device, lock):
+        with self._usb.session(deadline, _WORK) as (device, lock):
             heater = self._heater_on or (lock is not None and lock.held_elsewhere(HEATER))
             if not heater and not self._heater_known_off:
                 # A process that was killed may have left it on. Firmware that refuses has no heater to leave on.

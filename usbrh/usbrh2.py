@@ -62,6 +62,8 @@ _STATUS = re.compile(rb"(?:.*\b)?0x([0-9A-Fa-f]{1,4})|([0-9A-Fa-f]{4})")
 _COLDEST, _HOTTEST = -40.0, 125.0
 
 _WRITE_TIMEOUT = 0.5
+_WORK = 0.5
+"""s of one operation: a conversation from its beginning, and a little."""
 _ONE_TRY = 0.3
 """s that have to be left for another try."""
 
@@ -381,12 +383,14 @@ class Usbrh2:
         """The open port, ours alone, and the lock that says so."""
         node = self._find()
         with self._errors_named(node):
-            lock = self._patiently(NodeLock, node, deadline)
-            if not lock.acquire(MEASURE, deadline):
+            # If it is ours only when nothing can be done with it any more, it has been busy for too long.
+            queueing = Deadline(max(0.0, deadline.remaining() - _WORK), deadline.clock)
+            lock = self._patiently(NodeLock, node, queueing)
+            if not lock.acquire(MEASURE, queueing):
                 lock.close()
                 raise self._busy(node)
             try:
-                port = self._patiently(_open, node, deadline)
+                port = self._patiently(_open, node, queueing)
             except BaseException:
                 lock.close()
                 raise

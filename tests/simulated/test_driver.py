@@ -135,6 +135,13 @@ def test_a_passing_fault_is_recovered_from(bench: Bench, fault: str) -> None:
     assert elapsed < 1.0, "the fault had consequences"
 
 
+def test_a_sensor_that_is_free_too_late_to_be_measured_was_busy(bench: Bench) -> None:
+    bench.model.fault("busy", 18)  # it is tried each 0.1 s
+    with pytest.raises(SensorBusy, match="held by another program"):
+        bench.sensor.read(2.0)
+    bench.read()
+
+
 @pytest.mark.parametrize(
     "fault", ["unplug_before_request", "unplug_during_request", "unplug_while_measuring", "unplug_during_read"]
 )
