@@ -58,8 +58,12 @@ def start_up() -> list[Figure]:
 
 
 def one_read() -> list[Figure]:
-    (read,) = interleaved(9, command(_USBRH, "read", USBRH_SIMULATE="1"))
-    return [Figure("usbrh read, over the measuring time", (read - MEASURING) * 1000, 150, "ms")]
+    """The least of many, and the median beside it: no ratio takes out what a busy machine adds to it."""
+    read = command(_USBRH, "read", USBRH_SIMULATE="1")
+    read()
+    over = sorted((seconds(read) - MEASURING) * 1000 for _ in range(15))
+    what = f"usbrh read, over the measuring time, least (median {median(over):.0f})"
+    return [Figure(what, over[0], 150, "ms")]
 
 
 def in_process() -> list[Figure]:

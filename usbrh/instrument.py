@@ -4,8 +4,7 @@ docs/architecture.md shows one being added.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from usbrh.clock import Clock, Deadline
 from usbrh.config import SensorConfig
@@ -14,8 +13,7 @@ from usbrh.reading import Ticks
 LedState = Literal["off", "on", "blink"]
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """What an instrument measured, before calibration."""
 
     temperature: float
@@ -56,8 +54,7 @@ class Instrument(Protocol):
         """Give the instrument back to the kernel's own driver; nothing if it was never taken from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plugged:
+class Plugged(NamedTuple):
     """One instrument that was found: what names it, and how its driver is made."""
 
     model: str

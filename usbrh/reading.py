@@ -1,6 +1,5 @@
 """What travels through the house: which sensor, and one reading of it. Immutable, and JSON at both ends."""
 
-import json
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -131,6 +130,8 @@ class Reading:
 
     def to_json(self) -> str:
         """One line of JSON."""
+        import json  # noqa: PLC0415  # not for who wants no JSON
+
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @classmethod

@@ -11,18 +11,17 @@ Within 30 to 85 %RH the sets differ by at most 1.05 %RH and 0.1 °C: less than t
 step in a graph, so every reading names the set it was made with (``conversion_name``).
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
 from types import MappingProxyType
+from typing import NamedTuple
 
 DEFAULT_COEFFICIENTS = "v3"
 DEFAULT_SUPPLY = 5.0
 """Volt."""
 
 
-@dataclass(frozen=True, slots=True)
-class _HumidityCoefficients:
+class _HumidityCoefficients(NamedTuple):
     """RH = c1 + c2·SO + c3·SO² + (T − 25 °C)·(t1 + t2·SO); the names are the sheet's."""
 
     c1: float

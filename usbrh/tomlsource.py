@@ -1,7 +1,6 @@
 """A TOML file whose errors name the line."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,10 @@ class TomlSource:
         Raises:
             ConfigError: it is not TOML.
         """
+        if not self.text:
+            return {}
+        import tomllib  # noqa: PLC0415  # slow to import, and only wanted where there is a file
+
         try:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
@@ -68,6 +71,8 @@ class TomlSource:
 
 def _path_of(line: str) -> tuple[str, ...]:
     path: tuple[str, ...] = ()
+    import tomllib  # noqa: PLC0415  # as above
+
     try:
         value: Any = tomllib.loads(line)
     except ValueError:

@@ -1,7 +1,5 @@
 """``usbrh list`` and ``usbrh read``."""
 
-import json
-
 import click
 
 from usbrh import errors
@@ -24,7 +22,8 @@ def list_(context: Context, as_json: bool) -> None:
 
     A sensor that can't be opened is listed too, with the reason under "access".
     """
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # usbrh read has no use for it
+    import json  # noqa: PLC0415  # usbrh read has no use for either
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     sensors = select(find(context.config), ["all"])
     with ThreadPoolExecutor(max_workers=len(sensors)) as pool:

@@ -1,8 +1,8 @@
 """Everything that can be made to go wrong with a virtual sensor, by name."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Step(Enum):
@@ -16,8 +16,7 @@ class Step(Enum):
     ANSWER = "a measurement is under way or done"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One kind of fault; ``seconds`` is the default of what it takes a time for."""
 
     step: Enum
