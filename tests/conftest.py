@@ -1,9 +1,14 @@
 """What all tests share: what is skipped is said once a reason, and in CI nothing is."""
 
 import os
+import signal
 from collections import Counter
 
 import pytest
+
+# A shell starts what it puts into the background with SIGINT ignored. Children inherit it; some are ended by it here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
