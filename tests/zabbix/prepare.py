@@ -94,7 +94,7 @@ def unpack_proxy(release: Release) -> None:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     script = "cd $0; get() { apt-get -qq -o APT::Sandbox::User=root download zabbix-proxy-sqlite3; }; "
-    script += "get || { apt-get -qq update && get; }; dpkg-deb -x zabbix-proxy-sqlite3_*.deb .; rm ./*.deb"
+    script += "get 2>/dev/null || { apt-get -qq update && get; }; dpkg-deb -x zabbix-proxy-sqlite3_*.deb .; rm ./*.deb"
     done = subprocess.run(release.command(["sh", "-euc", script, str(new)], "root", (new,)), check=False)
     if done.returncode:
         sys.exit("apt-get download failed, see above")
