@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-zabbix test-kernel lint bench documents deb test-deb test-install clean \
+.PHONY: help demo test lint bench documents deb test-deb test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
 
 help: ## what can be made
@@ -12,12 +12,7 @@ demo: .venv/installed ## the whole way with a virtual sensor: no sensor, no serv
 	@$(BIN)/usbrh demo
 
 test: lint ## all tests
-	$(BIN)/python -m pytest tests/unit tests/simulated
-	@echo "tests/kernel and tests/zabbix side by side, for they wait most of the time; what they print comes at their ends"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync test-kernel test-zabbix
-
-test-zabbix test-kernel: test-%: .venv/tests-installed
-	$(BIN)/python -m pytest tests/$*
+	$(BIN)/python -m pytest
 
 lint: .venv/tests-installed ## ruff and mypy
 	$(BIN)/ruff check .
