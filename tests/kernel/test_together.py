@@ -1,7 +1,6 @@
 """Many processes, many readings, processes that are killed, and programs that know nothing of usbrh."""
 
 import json
-import re
 
 import pytest
 
@@ -12,24 +11,15 @@ READINGS = 1000
 """In one process; they take about three minutes in the emulated machine."""
 
 MANY = """
-import logging, sys
+import sys
 from usbrh import find
 from usbrh.discovery import measure_all, select
-again = 0
-class Counting(logging.Handler):
-    def emit(self, record):
-        global again
-        again += "trying again" in record.getMessage()
-        print(record.getMessage(), file=sys.stderr)
-driver = logging.getLogger("usbrh.usbrh1")
-driver.setLevel(logging.DEBUG)
-driver.addHandler(Counting())
 sensors, wrong = select(find(), sys.argv[2:]), 0
 for _ in range(int(sys.argv[1])):
     for reading in measure_all(sensors):
         wrong += reading.error is not None
         print(reading.error or "", end="", file=sys.stderr)
-print(len(sensors), wrong, again)
+print(len(sensors), wrong)
 """
 
 KILLED = """
@@ -49,28 +39,23 @@ def kernel_log(vm: Machine) -> list[str]:
 
 
 def test_eight_readers_at_once(vm: Machine, sensor: Plugged) -> None:
-    """The right value, or why there is none; the latter to the last in the queue, or where the guest is starved."""
     sensor.do("ticks 7169 1246")
-    waiting = [vm.start(f"usbrh read {sensor.port} --json", user="alice", timeout=120) for _ in range(8)]
+    waiting = [vm.start(f"usbrh read {sensor.port} --json", user="alice", timeout=60) for _ in range(8)]
     results = [waiter() for waiter in waiting]
     right = 0
     for result in results:
-        assert result.stdout, results
         reading = json.loads(result.stdout)
         if reading["state"] == "ok":
             assert reading["temperature"] == 31.69
             right += 1
         else:
-            assert result.status == 5, result
-            assert (reading["state"], reading["temperature"]) in [("busy", None), ("timeout", None)], result
-    assert right >= 4, results
+            assert (result.status, reading["state"]) == (5, "busy"), result
+            assert "held by" in reading["error"]
+    assert right >= 6, results
 
 
 def test_readings_in_a_row_leave_no_trace_in_the_kernel(vm: Machine, three: list[Plugged]) -> None:
-    """Three sensors at the same time: more, and the emulated processors are too slow to see each answer in its time.
-
-    Where they were so all the same, the driver has reset the sensor, which the kernel notes: this, and nothing else.
-    """
+    """Three sensors at the same time: more, and the emulated processors are too slow to see each answer in its time."""
     ports = " ".join(sensor.port for sensor in three)
     vm.run(f"usbrh read {ports}", user="alice").check()  # which takes them from the HID driver, once
     vm.run("udevadm settle").check()
@@ -78,18 +63,9 @@ def test_readings_in_a_row_leave_no_trace_in_the_kernel(vm: Machine, three: list
     vm.put("/tmp/many.py", MANY)
     rounds = -(-READINGS // 3)
     done = vm.run(f"python3 /tmp/many.py {rounds} {ports}", user="alice", timeout=60 + rounds * 3)
-    sensors, wrong, again = map(int, done.check().split())
-    assert (sensors, wrong) == (3, 0), done
-    assert again < READINGS / 50, done
+    assert done.check() == "3 0\n", done
     assert vm.run("cat /sys/kernel/uevent_seqnum").check() == events
-    after = kernel_log(vm)
-    assert after[: len(log)] == log
-    # A guest that is starved says so too, of its clock.
-    new = [line for line in after[len(log) :] if "clocksource: " not in line]
-    resets = [line for line in new if re.search(r"usb [\d.-]+: reset low-speed USB device", line)]
-    addresses = [line for line in new if re.search(r"usb [\d.-]+: SetAddress Request", line)]  # vhci_hcd, of a reset
-    assert len(resets) <= again, (new, done)
-    assert sorted(resets + addresses) == sorted(new)
+    assert kernel_log(vm) == log
 
 
 @pytest.mark.parametrize("moment", [0.02, 0.1, 0.2, 0.35])

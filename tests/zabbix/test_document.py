@@ -114,7 +114,7 @@ def test_the_commands_lead_to_values(fresh: ZabbixServer, way: str) -> None:
                 for rule in fresh.api.discoveryrule.get(hostids=hostid, output=["itemid"]):
                     fresh.check_now(rule["itemid"])
             try:
-                values = fresh.wait_history(host, "usbrh.temperature[sim-2]", 1, 300)
+                values = fresh.wait_history(host, "usbrh.temperature[sim-2]", 1, 120)
             except TimeoutError as error:
                 error.add_note("".join(log.read_text("utf-8")[-3000:] for log in scratch.glob("*log")))
                 raise
@@ -159,5 +159,5 @@ def prepare(scratch: Path, server: ZabbixServer, commands: list[str], agent_port
     text = text.replace("--interface 192.0.2.10", f"--interface 127.0.0.1:{agent_port}")
     text = text.replace("-s 192.0.2.10", f"-s 127.0.0.1 -p {agent_port}")
     script = scratch / "script"
-    script.write_text(f"{OVERLAY}\n{text}\ntouch {home}/done\nsleep 400\n")
+    script.write_text(f"{OVERLAY}\n{text}\ntouch {home}/done\nsleep 200\n")
     return script
