@@ -24,12 +24,6 @@ FLUSH_SECONDS = 3600.0
 """For a whole ``usbrh journal flush``: a week of readings, and much more."""
 LANES = 2
 """Connections to a destination at a time, while it has a backlog of several sensors."""
-STOP_SECONDS = 10.0
-"""For what is still delivered after SIGTERM."""
-DISCOVERY_INTERVAL = 600.0
-"""s after which ``usbrh.discovery`` is sent again unchanged, lest Zabbix takes the sensors for lost."""
-UNSAVED = 10_000
-"""Readings kept in memory for the journal while it can't be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ log = logging.getLogger(__name__)
 LONGEST_PAUSE = 15.0
 """s between two tries, at most."""
 RETRY_REFUSED = 60.0
-"""s between two tries of what was refused."""
+"""s between two tries of what was refused, at most."""
+FIRST_RETRY = 5.0
+"""s until what was refused is tried again; then twice as long each time. A host or an item that was just made is known
+to a server only when it reads its configuration the next time: within 10 s (Zabbix 7.0) or a minute (6.0)."""
 STATE_INTERVAL = 60.0
 """s between two values of ``usbrh.bridge``, at least."""
 UNSAVED = 10_000
@@ -49,10 +52,12 @@ class Courier:
         self._lock = threading.Lock()
         self._stop: Deadline | None = None
         self._deadline = Deadline(WORK, clock)
-        self._discovery: str | None = None
-        self._discovery_at = 0.0
+        self._discovery = ""
+        self._discovery_is_new = False
         self._unsaved: deque[Reading] = deque(maxlen=UNSAVED)
         self._tries = 0
+        self._refusals = 0
+        """Retries in a row after which something was still refused."""
         self._retry_at = self._state_at = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"to {self.destination}", daemon=True)
 
@@ -67,10 +72,13 @@ class Courier:
         self._wake.set()
 
     def new_discovery(self, value: str) -> None:
-        """Send ``usbrh.discovery`` with the next delivery."""
+        """Send ``usbrh.discovery`` before the next delivery, and again as long as something is refused.
+
+        Even one that was taken may have had no effect: a server takes it for a host that was deleted and made anew, as
+        long as it has not read its configuration.
+        """
         with self._lock:
-            self._discovery = value
-            self._discovery_at = self._clock.monotonic()
+            self._discovery, self._discovery_is_new = value, True
         self._wake.set()
 
     def stop(self, seconds: float) -> None:
@@ -110,55 +118,68 @@ class Courier:
     def _pause(self) -> float:
         if self.error is None:
             self._tries = 0
-            return LONGEST_PAUSE
+            return min(LONGEST_PAUSE, max(0.0, self._retry_at - self._clock.monotonic()))
         self._tries += 1
         return min(LONGEST_PAUSE, float(2 ** min(self._tries - 1, 10))) * self._chance.uniform(0.5, 1.0)
 
     def _work(self, deadline: Deadline) -> None:
-        error = self._try(deadline)
+        error = self.deliver(deadline)
         if error is not None and str(error) != str(self.error):
             log.warning("%s: %s; readings wait in the journal", self.destination, error)
         elif error is None and self.error is not None:
             log.info("%s: delivered again", self.destination)
         self.error = error
 
-    def _try(self, deadline: Deadline) -> UsbrhError | None:
+    def deliver(self, deadline: Deadline) -> UsbrhError | None:
+        """Send what there is to send now, and give why not all could be; the thread does it again and again."""
+        retry = self._clock.monotonic() >= self._retry_at
+        again = retry and self._refusals > 0
         try:
-            self._send_discovery(deadline)
-            self._send_unsaved(deadline)
-            retry = self._clock.monotonic() >= self._retry_at
+            refused = not self._send_discovery(deadline, again)
+            refused |= self._send_unsaved(deadline) > 0
             result = self._delivery.deliver(deadline, retry=retry)
-            if retry:
-                self._retry_at = self._clock.monotonic() + RETRY_REFUSED
-            if result.error is None and self._clock.monotonic() >= self._state_at:
-                self._delivery.send_state("usbrh.bridge", self._state(), deadline)
+            refused |= result.refused > 0
+            if result.error is not None:
+                return result.error
+            if again or self._clock.monotonic() >= self._state_at:
+                refused |= not self._delivery.send_state("usbrh.bridge", self._state(), deadline)
                 self._state_at = self._clock.monotonic() + STATE_INTERVAL
         except UsbrhError as error:
             return error
-        return result.error
+        if retry or (refused and not self._refusals):
+            self._refusals = self._refusals + 1 if refused else 0
+            self._retry_at = self._clock.monotonic() + _pause_after(self._refusals)
+        return None
 
-    def _send_discovery(self, deadline: Deadline) -> None:
+    def _send_discovery(self, deadline: Deadline, again: bool) -> bool:
+        """Whether it was taken, or there was no need of it."""
         with self._lock:
-            value = self._discovery if self._clock.monotonic() >= self._discovery_at else None
-        if value is not None:
-            taken = self._delivery.send_state("usbrh.discovery", value, deadline)
+            value = self._discovery
+            if not value or not (self._discovery_is_new or again):
+                return True
+            self._discovery_is_new = False
+        try:
+            return self._delivery.send_state("usbrh.discovery", value, deadline)
+        except UsbrhError:
             with self._lock:
-                if self._discovery != value:
-                    return
-                if taken:
-                    self._discovery = None
-                else:
-                    # A host that was just made is not known to a server that reads its configuration once a minute.
-                    self._discovery_at = self._clock.monotonic() + RETRY_REFUSED
+                self._discovery_is_new = True
+            raise
 
-    def _send_unsaved(self, deadline: Deadline) -> None:
+    def _send_unsaved(self, deadline: Deadline) -> int:
+        """How many were refused."""
         with self._lock:
             readings = list(self._unsaved)
         if not readings:
-            return
+            return 0
         result = self._delivery.send_directly(readings, deadline)
         if result.error is not None:
             raise result.error
         with self._lock:
             for _ in range(min(len(readings), len(self._unsaved))):
                 self._unsaved.popleft()
+        return result.refused
+
+
+def _pause_after(refusals: int) -> float:
+    """Seconds until the next retry."""
+    return min(RETRY_REFUSED, FIRST_RETRY * 2.0 ** min(refusals - 1, 10)) if refusals else RETRY_REFUSED

@@ -1,0 +1,140 @@
+"""One destination's thread, with the real sender, the stand-in for the server, and a clock that is moved by hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_journal import START, FixedClock, reading
+from tests.zabbix.daemon import wait_for
+from usbrh.clock import Clock, Deadline, SystemClock
+from usbrh.config import ZabbixConfig
+from usbrh.courier import FIRST_RETRY, LONGEST_PAUSE, RETRY_REFUSED, Courier
+from usbrh.delivery import Delivery
+from usbrh.errors import ZabbixUnreachable
+from usbrh.journal import Journal
+from usbrh.zabbix.address import Destination
+from usbrh.zabbix.sender import Sender
+from usbrh.zabbix.standin import StandIn
+
+HOST = "living-room-pc"
+DISCOVERY, BRIDGE, READING = "usbrh.discovery", "usbrh.bridge", "usbrh.get[living-room]"
+
+
+class HandClock(SystemClock):
+    """Its monotonic time stands still until it is moved; the wall clock goes on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Bench:
+    """A courier, and what its server is sent."""
+
+    def __init__(self, server: StandIn, path: Path, clock: Clock) -> None:
+        self.server = server
+        self.journal = Journal(path, clock=FixedClock(START))
+        self.journal.sync_destinations([server.address])
+        senders = [Sender(Destination.parse(server.address), ZabbixConfig())]
+        self.courier = Courier(Delivery(self.journal, server.address, senders, HOST), lambda: "{}", clock)
+        self.measured = 0
+
+    def measure(self) -> None:
+        self.measured += 1
+        self.journal.add([reading(self.measured)])
+
+    def deliver(self) -> list[str]:
+        """A new reading; the keys of what is sent."""
+        self.measure()
+        before = len(self.server.requests)
+        assert self.courier.deliver(Deadline(10)) is None
+        return [value["key"] for request in self.server.requests[before:] for value in request["data"]]
+
+    def readings(self) -> int:
+        """How many the server has taken."""
+        return len({(value.clock, value.ns) for value in self.server.values if value.key == READING})
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, clock: HandClock) -> Iterator[Bench]:
+    with StandIn() as server:
+        bench = Bench(server, tmp_path / "journal.db", clock)
+        yield bench
+        bench.journal.close()
+
+
+def test_a_host_that_is_not_known_yet_is_tried_again_soon_and_then_ever_more_rarely(
+    bench: Bench, clock: HandClock
+) -> None:
+    bench.server.refuse = lambda value: True
+    bench.courier.new_discovery("[]")
+    assert bench.deliver() == [DISCOVERY, READING, BRIDGE]
+    pauses = []
+    for _ in range(6):
+        start = clock.now
+        while DISCOVERY not in (sent := bench.deliver()):
+            assert sent == [READING]  # a new one does not put off the retry
+            clock.now += 1
+        # Of those that were refused the oldest and the newest, and the new one.
+        assert sent == [DISCOVERY, *[READING] * 3, BRIDGE]
+        pauses.append(clock.now - start)
+    assert pauses == [5, 10, 20, 40, 60, 60]
+    bench.server.refuse = lambda value: False
+    clock.now += RETRY_REFUSED
+    assert bench.deliver()[0] == DISCOVERY
+    assert bench.readings() == bench.measured
+    clock.now += RETRY_REFUSED
+    assert bench.deliver() == [READING, BRIDGE]
+
+
+def test_a_discovery_that_was_taken_is_sent_again_while_its_readings_are_refused(
+    bench: Bench, clock: HandClock
+) -> None:
+    bench.courier.new_discovery("[]")
+    assert bench.deliver() == [DISCOVERY, READING, BRIDGE]  # by the host that was deleted, as it turns out
+    bench.server.refuse = lambda value: value.key == READING
+    assert bench.deliver() == [READING]
+    clock.now += FIRST_RETRY
+    assert bench.deliver()[0] == DISCOVERY
+    bench.server.refuse = lambda value: False
+    clock.now += 2 * FIRST_RETRY
+    assert bench.deliver()[0] == DISCOVERY
+    assert bench.readings() == bench.measured
+    clock.now += RETRY_REFUSED
+    assert bench.deliver() == [READING, BRIDGE]
+
+
+def test_what_could_not_be_sent_is_new_still(bench: Bench, clock: HandClock) -> None:
+    with StandIn() as gone:
+        pass
+    sender = Sender(Destination.parse(gone.address), ZabbixConfig())
+    cut = Courier(Delivery(bench.journal, bench.server.address, [sender], HOST), lambda: "{}", clock)
+    cut.new_discovery("[]")
+    assert isinstance(cut.deliver(Deadline(5)), ZabbixUnreachable)
+    with StandIn(gone.port) as back:
+        assert cut.deliver(Deadline(5)) is None
+        assert [value.key for value in back.values] == [DISCOVERY, BRIDGE]
+
+
+def test_the_thread_retries_although_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbrh.courier.FIRST_RETRY", 0.2)
+    with StandIn(refuse=lambda value: True) as server:
+        bench = Bench(server, tmp_path / "journal.db", SystemClock())
+        bench.measure()
+        bench.courier.start()
+        try:
+            wait_for("the first try", lambda: len(server.requests) >= 2)
+            server.refuse = lambda value: False
+            wait_for("the reading", lambda: bench.readings() == 1, LONGEST_PAUSE / 2)
+        finally:
+            bench.courier.stop(1)
+            bench.courier.join(10)
+            bench.journal.close()
