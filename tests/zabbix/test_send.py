@@ -1,11 +1,15 @@
-"""`usbrh send` as a process, from a virtual sensor into a real Zabbix, and back out of its history."""
+"""`usbrh send` and `run` as processes, from a virtual sensor into a real Zabbix, and back out of its history."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from tests.zabbix.daemon import wait_for
 from tests.zabbix.server import TEXT, ZabbixServer
-from tests.zabbix.test_provision import usbrh
+from tests.zabbix.test_provision import Provisioner, usbrh
 from usbrh.reading import parse_time
 
 
@@ -27,3 +31,28 @@ def test_value_clock_and_ns_are_in_the_history(server: ZabbixServer, tmp_path: P
         (stored,) = server.wait_history(host, f"usbrh.get[{reading['sensor']}]")
         assert stored.clock * 10**9 + stored.ns == parse_time(reading["time"])
         assert json.loads(stored.value) == reading
+
+
+def test_a_host_that_is_made_late_gets_everything(zabbix_60: ZabbixServer, tmp_path: Path) -> None:
+    host = f"late-{time.time_ns()}"
+    environment = {
+        "USBRH_SIMULATE": "1", "USBRH_JOURNAL_PATH": str(tmp_path / "journal.db"), "USBRH_BRIDGE_INTERVAL": "5s",
+        "USBRH_ZABBIX_SERVERS": zabbix_60.trapper, "USBRH_ZABBIX_HOST": host, "PATH": "/usr/bin",
+    }  # fmt: skip
+
+    def journal() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in usbrh("journal", "export", "--json", **environment).stdout.splitlines()]
+
+    command = [sys.executable, "-m", "usbrh", "run", "--allow-simulated"]
+    service = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for("a refused reading", lambda: ["refused"] in [[*each["destinations"].values()] for each in journal()])
+        Provisioner(zabbix_60, host)()
+        zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", 3, 60)
+    finally:
+        service.terminate()
+        _, said = service.communicate(timeout=20)
+    assert service.returncode == 0, said
+    readings = journal()
+    stored = zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", len(readings))
+    assert [value.clock * 10**9 + value.ns for value in stored] == [parse_time(each["time"]) for each in readings]
