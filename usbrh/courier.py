@@ -132,7 +132,7 @@ class Courier:
 
     def deliver(self, deadline: Deadline) -> UsbrhError | None:
         """Send what there is to send now, and give why not all could be; the thread does it again and again."""
-        retry = self._clock.monotonic() >= self._retry_at
+        retry = self._stop is not None or self._clock.monotonic() >= self._retry_at
         again = retry and self._refusals > 0
         try:
             refused = not self._send_discovery(deadline, again)

@@ -112,6 +112,18 @@ def test_a_discovery_that_was_taken_is_sent_again_while_its_readings_are_refused
     assert bench.deliver() == [READING, BRIDGE]
 
 
+def test_a_stop_does_not_wait_for_the_next_retry(bench: Bench) -> None:
+    bench.server.refuse = lambda value: True
+    for _ in range(3):
+        bench.deliver()
+    bench.server.refuse = lambda value: False
+    assert bench.deliver() == [READING]
+    assert bench.readings() == 1
+    bench.courier.stop(10)
+    bench.deliver()
+    assert bench.readings() == bench.measured == 5
+
+
 def test_what_could_not_be_sent_is_new_still(bench: Bench, clock: HandClock) -> None:
     with StandIn() as gone:
         pass
