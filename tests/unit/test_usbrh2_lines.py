@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from usbrh.errors import BadReport
 from usbrh.simulator import usbrh2 as device
-from usbrh.usbrh2 import Lines, crc8, parse, ports
+from usbrh.usbrh2 import ports
+from usbrh.usbrh2_protocol import Lines, crc8, parse
 
 MAKERS = [(b":23.77,42.76,AC", 23.77, 42.76), (b":-19.25,59.58,7F", -19.25, 59.58), (b":23.81,43.20,C8", 23.81, 43.2)]
 """The maker's own examples (strawberry-linux.com, support/52031)."""
