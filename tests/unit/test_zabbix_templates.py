@@ -8,6 +8,8 @@ import yaml
 
 from tools import zabbix_templates
 from tools.zabbix_content import MACROS
+from usbrh.settings import Duration
+from usbrh.zabbix.provision import SPANS
 
 FILES = dict(zabbix_templates.files())
 RELEASES = ("6.0", "7.0")
@@ -27,7 +29,9 @@ def all_of(data: Any, key: str) -> list[Any]:
 
 
 def test_the_files_are_not_stale() -> None:
-    on_disk = {path: path.read_text(encoding="utf-8") for path in zabbix_templates.FOLDER.rglob("*.yaml")}
+    on_disk = {
+        path: path.read_text(encoding="utf-8") for path in zabbix_templates.FOLDER.rglob("*.*") if path.is_file()
+    }
     assert on_disk == FILES, "run: python -m tools.zabbix_templates"
 
 
@@ -63,6 +67,14 @@ def test_every_macro_is_there_and_used() -> None:
                    if not line.lstrip().startswith("- macro:"))  # fmt: skip
     used = {f"{{$USBRH.{name}}}" for name in re.findall(r"\{\$USBRH\.([A-Z._]+)", text)}
     assert used == {name for name, _, _ in MACROS}
+
+
+def test_provisioning_knows_the_times_of_the_template() -> None:
+    """It sets those that a long interval would make senseless, and leaves the others to the template."""
+    own = {name: value for name, value, _ in MACROS if name in SPANS}
+    assert {name: Duration(1, 86400).from_toml(value) for name, value in own.items()} == {
+        name: seconds for name, (seconds, _) in SPANS.items()
+    }
 
 
 def test_warnings_depend_on_the_critical() -> None:

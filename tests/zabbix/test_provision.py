@@ -111,7 +111,7 @@ def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
     where = [(each["dns"], each["port"], each["useip"]) for each in host["interfaces"]]
     assert where == [("pi.example", "10060", "0")]
     assert {each["macro"]: each["value"] for each in host["macros"]} == {
-        "{$USBRH.INTERVAL}": "300s", "{$USBRH.SILENT}": "900s",
+        "{$USBRH.INTERVAL}": "5m", "{$USBRH.SILENT}": "15m", "{$USBRH.WINDOW}": "15m", "{$USBRH.RISE.WINDOW}": "30m",
     }  # fmt: skip
     there = ("--method", "agent", "--interface", "127.0.0.1")
     lines = provision_70(*there, USBRH_BRIDGE_INTERVAL="5m")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from usbrh.errors import ConfigError, ZabbixApiError
 from usbrh.resources import resource
+from usbrh.settings import format_duration
 from usbrh.zabbix.api import Api
 
 Method = Literal["trapper", "agent", "agent-active"]
@@ -19,10 +20,15 @@ RELEASES = ((7, 0), (6, 0))
 """Of the template files, newest first: a newer Zabbix takes an older file."""
 AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
-SILENT_AFTER = 600.0
-"""s; the template's {$USBRH.SILENT}."""
-BRIDGE_SILENT_AFTER = 900.0
-"""s; the template's {$USBRH.BRIDGE.SILENT}."""
+SPANS = {
+    "{$USBRH.BRIDGE.SILENT}": (900, 3),
+    "{$USBRH.RISE.WINDOW}": (900, 6),  # its trigger compares the last three with what was before
+    "{$USBRH.SILENT}": (600, 3),
+    "{$USBRH.STUCK.WINDOW}": (21600, 30),  # its trigger wants thirty
+    "{$USBRH.WINDOW}": (300, 3),
+}
+"""Macros that are a time: the template's own in s, and how many readings it has to span for its triggers to mean what
+they say."""
 DIFFERENCES = 20
 
 
@@ -243,14 +249,10 @@ class _Planner:
     def _macros(self) -> dict[str, str]:
         """What the interval of the readings asks for, where the template's own values do not fit it."""
         interval = self.wanted.interval
-        macros = {}
-        if self.wanted.method != "trapper" and interval != 60:
-            macros["{$USBRH.INTERVAL}"] = f"{interval:.0f}s"
-        if interval * 3 > SILENT_AFTER:
-            macros["{$USBRH.SILENT}"] = f"{interval * 3:.0f}s"
-        if interval * 3 > BRIDGE_SILENT_AFTER:
-            macros["{$USBRH.BRIDGE.SILENT}"] = f"{interval * 3:.0f}s"
-        return macros
+        polled = self.wanted.method != "trapper" and interval != 60
+        times = {"{$USBRH.INTERVAL}": interval} if polled else {}
+        times |= {name: interval * count for name, (own, count) in SPANS.items() if interval * count > own}
+        return {name: format_duration(round(seconds)) for name, seconds in times.items()}
 
     def _old_macro(self, host: dict[str, Any], macro: str, value: str) -> Step:
         found = [each for each in host["macros"] if each["macro"] == macro]
