@@ -30,6 +30,7 @@ from tools.zabbix_content import (
     dashboard,
     graphs,
 )
+from tools.zabbix_readme import text as readme
 
 FOLDER = Path(__file__).parent.parent / "zabbix" / "templates"
 RELEASES = ("6.0", "7.0")
@@ -292,12 +293,13 @@ Dumper.add_representer(str, _text)
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """Each file of the templates, with the text that it should have."""
+    """Each file of the folder, with the text that it should have."""
     for release in RELEASES:
         for form in FORMS:
             data = Template(form, release).data()
             body = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
             yield FOLDER / release / f"{form.file}.yaml", HEADER.format(name=form.name, release=release) + body
+    yield FOLDER / "README.md", readme((form.name, form.file, form.how) for form in FORMS)
 
 
 def main() -> None:
@@ -306,7 +308,7 @@ def main() -> None:
     check = parser.parse_args().check
     wanted = dict(files())
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    stale += [path for path in FOLDER.rglob("*.yaml") if path not in wanted]
+    stale += [path for path in FOLDER.rglob("*.*") if path.is_file() and path not in wanted]
     for path in stale:
         print(f"{path.relative_to(FOLDER.parent.parent)} is {'stale' if check else 'written'}")
         if not check and path in wanted:
