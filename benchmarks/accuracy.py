@@ -118,8 +118,8 @@ def programs(measured: Sequence[tuple[Peer, Errors]], *, japanese: bool) -> Rows
     for program, error in measured:
         numbers = (_number(error.celsius), _number(error.humidity), _number(error.room))
         answers = (printed(program, *ticks) for ticks in TICKS)
-        why = program.why_ja if japanese else program.why
-        rows.append((program.name, program.coefficients, *numbers, *answers, why))
+        name, why = (program.name_ja or program.name, program.why_ja) if japanese else (program.name, program.why)
+        rows.append((name, program.coefficients, *numbers, *answers, why))
     return rows
 
 
@@ -141,9 +141,9 @@ def supplies() -> Rows:
     return rows
 
 
-def uncertainties() -> Rows:
+def uncertainties(*, japanese: bool) -> Rows:
     """What ±0.4 °C and ±3 %RH together make of dew point and absolute humidity."""
-    rows: Rows = [("°C", "%RH", "dew point °C", "±", "g/m³", "±")]
+    rows: Rows = [("°C", "%RH", "露点 °C" if japanese else "dew point °C", "±", "g/m³", "±")]
     for celsius, humidity in ((5.0, 60.0), (20.0, 30.0), (25.0, 50.0), (25.0, 80.0), (35.0, 20.0)):
         corners = [(celsius + dt, humidity + drh) for dt in (-0.4, 0.4) for drh in (-3.0, 3.0)]
         cells = [f"{celsius:.0f}", f"{humidity:.0f}"]
@@ -154,9 +154,10 @@ def uncertainties() -> Rows:
     return rows
 
 
-def below_zero() -> Rows:
+def below_zero(*, japanese: bool) -> Rows:
     """The sheet's dew point beside the frost point of air whose %RH refers to water."""
-    rows: Rows = [("°C", "%RH", "sheet °C", "frost point °C", "difference")]
+    heads = ("式の露点 °C", "霜点 °C", "差") if japanese else ("sheet °C", "frost point °C", "difference")
+    rows: Rows = [("°C", "%RH", *heads)]
     for celsius, humidity in ((-5.0, 50.0), (-5.0, 80.0), (-10.0, 80.0), (-20.0, 50.0), (-20.0, 80.0)):
         sheet = _dew_point(celsius, humidity)
         gamma = math.log(humidity / 100.0) + 17.62 * celsius / (243.12 + celsius)  # of the vapour, over water
@@ -195,12 +196,13 @@ def stale_documents(measured: Sequence[tuple[Peer, Errors]]) -> dict[Path, str]:
     """The documents that are not as they should be, and how they should be."""
     texts = {}
     for path in (DOCS / "accuracy.md", DOCS / "accuracy.ja.md"):
+        japanese = path.name == "accuracy.ja.md"
         tables = {
-            "programs": programs(measured, japanese=path.name == "accuracy.ja.md"),
+            "programs": programs(measured, japanese=japanese),
             "sets": sets(),
             "supplies": supplies(),
-            "uncertainties": uncertainties(),
-            "below_zero": below_zero(),
+            "uncertainties": uncertainties(japanese=japanese),
+            "below_zero": below_zero(japanese=japanese),
         }
         text = old = path.read_text(encoding="utf-8")
         for name, rows in tables.items():

@@ -28,6 +28,8 @@ class Peer:
     why: str
     """What is wrong, in a few words; empty if nothing."""
     why_ja: str = ""
+    name_ja: str = ""
+    """Where the name has words."""
     decimals: int = 2
     """Of the humidity it prints."""
     truncates: bool = False
@@ -139,8 +141,16 @@ PEERS = (
         v3_celsius,
         v3_humidity,
         "",
+        name_ja="tadokoro/usbrh-hidapi (C と Python)",
     ),
-    Peer("m24o8l/usbrh 0.08; `GetTempHumidTrue` of the maker's DLL", "v3", v3_celsius, v3_humidity, ""),
+    Peer(
+        "m24o8l/usbrh 0.08; `GetTempHumidTrue` of the maker's DLL",
+        "v3",
+        v3_celsius,
+        v3_humidity,
+        "",
+        name_ja="m24o8l/usbrh 0.08、メーカー DLL の `GetTempHumidTrue`",
+    ),
     Peer(
         "`GetTempHumid` of the maker's DLL",
         "v3",
@@ -148,6 +158,7 @@ PEERS = (
         _uncompensated_v3,
         "humidity not compensated for temperature",
         "湿度を温度補償しない",
+        "メーカー DLL の `GetTempHumid`",
     ),
     Peer(
         "osapon/usbrh-linux",
@@ -180,6 +191,7 @@ PEERS = (
         _kimata_humidity,
         "fixed point loses c3, t2 and part of c2; wraps above 94.21 °C",
         "固定小数点で c3、t2、c2 の端数が消える。94.21 °C を超えると桁あふれ",
+        "kimata/usbrh (カーネルモジュール)",
         truncates=True,
     ),
     Peer(
@@ -206,5 +218,6 @@ PEERS = (
         _sht15_humidity,
         "d1 of v4, the rest of v3; wraps where it is warm and humid",
         "d1 だけ v4、他は v3。高温多湿で桁あふれ",
+        "Linux hwmon `sht15` (同じセンサー、別の機器)",
     ),
 )

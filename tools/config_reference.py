@@ -30,8 +30,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "zabbix.agent_config": (
         "An agent's configuration, from which comes what is not given here: `ServerActive`, `Hostname`, `SourceIP`, "
         "`TLS…`, as `zabbix_sender -c` takes them.",
-        "エージェントの設定ファイル。ここに書かれていない項目は、`zabbix_sender -c` と同じように `ServerActive`、"
-        "`Hostname`、`SourceIP`、`TLS…` から取ります。",
+        "エージェントの設定ファイル。`[zabbix]` で指定しなかった項目は、`zabbix_sender -c` と同じように、"
+        "このファイルの `ServerActive`、`Hostname`、`SourceIP`、`TLS…` から取ります。",
     ),
     "zabbix.servers": (
         "Zabbix servers or proxies, port 10051 unless given. Every entry gets every reading; `;` in one separates the "
@@ -72,7 +72,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "bridge.interval": ("From one reading to the next.", "測定の間隔。"),
     "bridge.align": (
         "Measure at whole multiples of the interval on the wall clock.",
-        "時計の上で間隔のちょうど倍数の時刻（毎分 0 秒など）に測ります。",
+        "時刻が間隔のちょうど倍数になるとき（毎分 0 秒など）に測ります。",
     ),
     "bridge.jitter": (
         "A random delay up to this much, chosen once at start, so that many machines do not send at once.",
@@ -85,7 +85,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "journal.max_waiting": (
         "Readings that may wait for one destination; beyond that the oldest are given up, counted and logged.",
-        "ひとつの送信先を待ってよい測定値の数。超えると古いものから諦め、数えてログに残します。",
+        "ひとつの送信先に対して送信待ちにできる測定値の数。超えると古いものから送信を諦め、件数を数えてログに残します。",
     ),
     "sensor.name": (
         "What the sensor is called everywhere, in item keys too.",
@@ -136,7 +136,7 @@ _KINDS: dict[type[Kind], Callable[[Any], _Words]] = {
     ),
     settings.FilePath: lambda kind: ("file", "ファイル"),
     settings.Servers: lambda kind: ("list of addresses", "アドレスのリスト"),
-    settings.Leds: lambda kind: ("table of words and 1 or 2", "名前と 1 または 2 の表"),
+    settings.Leds: lambda kind: ("table of words and 1 or 2", "テーブル（名前 = 1 または 2）"),
 }
 _HEADS = {
     "en": "| key | value | default | environment | what for |",
