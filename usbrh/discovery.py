@@ -83,7 +83,10 @@ class Sensor:
         self._instrument.set_led(number, state, Deadline(timeout, self._clock))
 
     def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
-        """Switch the heater; on, it is on until it is switched off or this process ends. Raises SensorError."""
+        """Switch the heater; on, it stays on until it is switched off, or by the next to open the sensor if we die.
+
+        Raises SensorError.
+        """
         self._instrument.set_heater(on, Deadline(timeout, self._clock))
 
     def release(self, timeout: float = READ_TIMEOUT) -> None:

@@ -48,7 +48,8 @@ class Instrument(Protocol):
         """Switch LED 1 or 2. Raises ConfigError if the instrument has no such LED or no such state."""
 
     def set_heater(self, on: bool, deadline: Deadline) -> None:
-        """Switch the sensor's heater. On, it stays on until it is switched off or this process ends."""
+        """Switch the sensor's heater. On, it stays on until it is switched off; if this process ends before, by
+        the next to open the sensor."""
 
     def release(self, deadline: Deadline) -> None:
         """Give the instrument back to the kernel's own driver; nothing if it was never taken from it."""

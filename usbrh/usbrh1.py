@@ -50,6 +50,8 @@ _CONVINCED = 2
 """So many requests have to be answered early, each with one report, before a device is taken for a fast one."""
 _ONE_TRY = PAUSE + ANSWER_WINDOW + _RESET_TIME
 """s that have to be left for another try, so that the sensor can be reset after it if it owes an answer."""
+_SWITCH_TRIES = 3
+"""For the heater; a passing fault must not leave it on."""
 
 _INTERFACE = 0
 _ENDPOINT = 0x81
@@ -119,7 +121,6 @@ class UsbRh:
         self._early_only = 0
         """How often in a row one early report was all that came."""
         self._heater_on = False
-        self._heater_known_off = False
         self._heater_lock: NodeLock | None = None
 
     # ---------------------------------------------------------------- operations
@@ -202,14 +203,18 @@ class UsbRh:
             SensorBusy: another process has it on.
             SensorError: one of its other leaves, by the deadline.
         """
-        with self._session(deadline) as (device, _):
-            if on and self._heater_lock is None:
-                self._heater_lock = self._lock_heater(device)
-            _set_feature(device, _HEATER_COMMAND, _HEATER_ON if on else 0, deadline)
-        self._heater_on = on
-        if not on and self._heater_lock is not None:
-            self._heater_lock.close()
-            self._heater_lock = None
+        for left in reversed(range(_SWITCH_TRIES)):
+            try:
+                self._switch_heater(on, deadline)
+            except (SensorNotFound, AccessDenied, SensorBusy):
+                raise
+            except SensorError as error:
+                if not left or deadline.remaining() < PAUSE + CONTROL_TIMEOUT:
+                    raise
+                _log.debug("%s; trying again", error)
+            else:
+                return
+            self._clock.sleep(PAUSE)
 
     def release(self, deadline: Deadline) -> None:
         """Give the sensor back to the kernel's HID driver, so that /dev/hidraw programs find it again.
@@ -270,11 +275,11 @@ class UsbRh:
         """The claimed device, and whether somebody has its heater on."""
         with self._usb.session(deadline, _WORK) as (device, lock):
             heater = self._heater_on or (lock is not None and lock.held_elsewhere(HEATER))
-            if not heater and not self._heater_known_off:
-                # A process that was killed may have left it on. Firmware that refuses has no heater to leave on.
+            if not heater:
+                # A process that was killed may have left it on, also since we were here last: nothing tells. Firmware
+                # that refuses has no heater to leave on.
                 with suppress(usb.core.USBError):
                     _set_feature(device, _HEATER_COMMAND, 0, deadline)
-                self._heater_known_off = True
             yield device, heater
 
     def _reset(self, device: usb.core.Device, deadline: Deadline) -> None:
@@ -286,6 +291,27 @@ class UsbRh:
         """Reset a sensor that still owes an answer, so that nobody takes it for the answer to a request of his own."""
         if self._owed and deadline.remaining() >= _RESET_TIME:
             self._reset(device, deadline)
+
+    def _switch_heater(self, on: bool, deadline: Deadline) -> None:
+        with self._session(deadline) as (device, _):
+            if on and self._heater_lock is None:
+                self._heater_lock = self._lock_heater(device)
+            try:
+                _set_feature(device, _HEATER_COMMAND, _HEATER_ON if on else 0, deadline)
+            except usb.core.USBError:
+                if on:  # it may be on all the same: not ours, it is switched off by the next to open the sensor
+                    self._forget_heater()
+                raise
+        if on:
+            self._heater_on = True
+        else:
+            self._forget_heater()
+
+    def _forget_heater(self) -> None:
+        self._heater_on = False
+        if self._heater_lock is not None:
+            self._heater_lock.close()
+            self._heater_lock = None
 
     def _lock_heater(self, device: usb.core.Device) -> NodeLock | None:
         if self.simulated:

@@ -88,7 +88,7 @@ def test_the_kernel_driver_is_detached_once_and_no_transfer_is_cancelled(
     for _ in range(10):
         bench.read()
     assert detached == 1
-    assert len(bench.backend.transfers) == 2 * 10 + 1  # and one that makes sure that the heater is off
+    assert len(bench.backend.transfers) == 3 * 10  # the heater off, the request, its answer
 
 
 def test_release_gives_the_sensor_back_and_the_next_reading_takes_it_again(bench: Bench) -> None:
@@ -273,6 +273,34 @@ def test_a_heater_that_was_left_on_is_switched_off_by_the_next_to_open_the_senso
     (next_process,) = bench.find()
     next_process.firmware()
     assert not bench.model.heater
+
+
+def test_a_heater_that_was_left_on_while_we_live_does_not_warm_our_readings(bench: Bench) -> None:
+    cold = bench.sensor.read()
+    (killed,) = bench.find()
+    killed.set_heater(True)
+    bench.clock.sleep(60)
+    bench.sensor.read()
+    assert not bench.model.heater
+    bench.clock.sleep(600)
+    assert bench.sensor.read().temperature == pytest.approx(cold.temperature, abs=0.1)
+
+
+@pytest.mark.parametrize("fault", ["feature_hangs", "feature_stalls"])
+def test_a_passing_fault_does_not_leave_the_heater_on(bench: Bench, fault: str) -> None:
+    bench.sensor.set_heater(True)
+    bench.model.fault(fault, times=1)
+    bench.sensor.set_heater(False)
+    assert not bench.model.heater
+
+
+@pytest.mark.parametrize("fault", ["feature_hangs", "feature_stalls"])
+def test_a_heater_that_does_not_go_on_is_an_error_and_marks_nothing(bench: Bench, fault: str) -> None:
+    bench.model.fault(fault)
+    with pytest.raises(SensorError):
+        bench.sensor.set_heater(True)
+    bench.model.clear_faults()
+    assert bench.sensor.read().heater is False
 
 
 def test_leds(bench: Bench) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import get_args
 
 import click
 
 from usbrh.cli.context import Context, pass_context
 from usbrh.discovery import Sensor, find, select
+from usbrh.errors import SensorBusy
 from usbrh.instrument import LedState
 from usbrh.reading import Reading
 
@@ -62,6 +65,22 @@ _seconds = click.option(
 )
 
 
+@contextmanager
+def _heating(sensor: Sensor) -> Iterator[None]:
+    """The heater on, and off again whatever comes between, an interrupt while it is being switched on included."""
+    ours = True
+    try:
+        try:
+            sensor.set_heater(True)
+        except SensorBusy:  # another process has it on, and will switch it off
+            ours = False
+            raise
+        yield
+    finally:
+        if ours:
+            sensor.set_heater(False)
+
+
 @heater.command("on")
 @click.argument("sensor", required=False)
 @_seconds
@@ -69,12 +88,9 @@ _seconds = click.option(
 def heater_on(context: Context, sensor: str | None, seconds: int) -> None:
     """Heat for a time, and switch off at its end or when interrupted."""
     chosen = _one(context, sensor)
-    chosen.set_heater(True)
-    try:
+    with _heating(chosen):
         click.echo(f"The heater of {chosen.info.name} is on for {seconds} s; Ctrl-C ends it.", err=True)
         time.sleep(seconds)
-    finally:
-        chosen.set_heater(False)
     click.echo("The heater is off.", err=True)
 
 
@@ -98,13 +114,10 @@ def heater_test(context: Context, sensor: str | None, seconds: int, as_json: boo
     """
     chosen = _one(context, sensor)
     before = chosen.read()
-    chosen.set_heater(True)
-    try:
+    with _heating(chosen):
         click.echo(f"Heating {chosen.info.name} for {seconds} s ...", err=True)
         time.sleep(seconds)
         after = chosen.read()
-    finally:
-        chosen.set_heater(False)
     checks = _heater_checks(before, after)
     passed = all(ok for _, ok in checks)
     if as_json:
