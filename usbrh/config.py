@@ -36,6 +36,8 @@ from usbrh.tomlsource import TomlSource
 
 DEFAULT_PATH = Path("/etc/usbrh/usbrh.toml")
 PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
+SELECTOR = re.compile(r"all|[1-9]\d?", re.ASCII)
+"""Words that mean something else than a name; room 101 may be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,9 @@ def _sensors(tables: object, source: TomlSource) -> Mapping[str, SensorConfig]:
         sensor = _section(SensorConfig, table, source, ("sensor", port), {})
         if sensor.name and sensor.name != port and PORT_PATH.fullmatch(sensor.name):
             message = f'name "{sensor.name}" would be taken for a port; choose another'
+            raise source.error(("sensor", port, "name"), message)
+        if sensor.name and SELECTOR.fullmatch(sensor.name):
+            message = f'name "{sensor.name}" would be taken for all sensors or a number in their list; choose another'
             raise source.error(("sensor", port, "name"), message)
         name = sensor.name or port
         if name in owners:

@@ -164,24 +164,37 @@ def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
     Raises:
         SensorNotFound: no such sensor, or none at all.
     """
-    if not sensors:
-        raise SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1 usbrh list")
     chosen: dict[str, Sensor] = {}
     for selector in selectors:
-        for sensor in sensors if selector == "all" else [_select_one(sensors, selector)]:
+        for sensor in sensors if selector == "all" and sensors else [_select_one(sensors, selector)]:
             chosen[sensor.info.identity] = sensor
     return list(chosen.values())
 
 
-def _select_one(sensors: Sequence[Sensor], selector: str) -> Sensor:
-    for sensor in sensors:
-        if selector == sensor.info.name:
-            return sensor
-    for number, sensor in enumerate(sensors, 1):
-        if selector in (sensor.info.port, sensor.info.serial, str(number)):
-            return sensor
+def named(sensors: Sequence[Sensor], name: str) -> Sensor:
+    """The sensor of that name, port or serial number. Never another one because it was unplugged.
+
+    Raises:
+        SensorNotFound: no such sensor.
+    """
+    if not sensors:
+        raise SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1 usbrh list")
+    for field in ("name", "port", "serial"):
+        for sensor in sensors:
+            if getattr(sensor.info, field) == name:
+                return sensor
     there = ", ".join(sensor.info.name for sensor in sensors)
-    raise SensorNotFound(f"no sensor {selector!r}; there is: {there}")
+    raise SensorNotFound(f"no sensor {name!r}; there is: {there}")
+
+
+def _select_one(sensors: Sequence[Sensor], selector: str) -> Sensor:
+    try:
+        return named(sensors, selector)
+    except SensorNotFound:
+        numbered = {str(number): sensor for number, sensor in enumerate(sensors, 1)}
+        if selector in numbered:
+            return numbered[selector]
+        raise
 
 
 def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock: Clock = SYSTEM_CLOCK) -> list[Reading]:

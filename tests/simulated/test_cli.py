@@ -77,6 +77,14 @@ def test_names_from_the_configuration(tmp_path: Path) -> None:
         assert reading["temperature"] == round(reading["raw"]["temperature"] / 100 - 40.1 - 1.5, 2)
 
 
+def test_a_number_is_a_place_in_the_list_for_people_alone() -> None:
+    """Zabbix's item is of one sensor, and never of another because one was unplugged."""
+    assert json.loads(usbrh("read", "2", "--json", USBRH_SIMULATE="3").stdout)["sensor"] == "sim-2"
+    for name in ("2", "all"):
+        reading = json.loads(usbrh("agent", "get", "--", name, USBRH_SIMULATE="3").stdout)
+        assert (reading["state"], reading["temperature"]) == ("not_found", None)
+
+
 def test_csv_has_a_header() -> None:
     done = usbrh("read", "--csv", USBRH_SIMULATE="2")
     rows = list(csv.DictReader(done.stdout.splitlines()))

@@ -204,6 +204,8 @@ WRONG = [
     ('[sensor."1-1.4"]\nname = "a\\u0007"', 2, "name must not contain control characters"),
     ('[sensor."1-1.4"]\nname = " a"', 2, "name must not begin or end with a blank"),
     (f'[sensor."1-1.4"]\nname = "{"a" * 65}"', 2, "name must be at most 64 characters"),
+    ('[sensor."1-1.4"]\nname = "all"', 2, 'name "all" would be taken for all sensors'),
+    ('[sensor."1-1.4"]\nname = "2"', 2, 'name "2" would be taken for all sensors or a number in their list'),
     ('[sensor."1-1.4"]\nname = "1-1.5"', 2, 'name "1-1.5" would be taken for a port'),
     ('[sensor."1-1.4"]\nname = "a"\n[sensor."1-1.5"]\nname = "a"', 4, 'name "a" is already that of sensor "1-1.4"'),
     ('[sensor.x]\n[sensor."1-1.5"]\nname = "x"', 3, 'name "x" is already that of sensor "x"'),

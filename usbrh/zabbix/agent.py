@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.config import Config
-from usbrh.errors import SensorNotFound, UsbrhError
+from usbrh.errors import UsbrhError
 from usbrh.journal_rows import ENTRY, Damaged, entry
 from usbrh.reading import Reading, SensorInfo
 
@@ -129,12 +129,9 @@ def _latest(path: Path, sensor: str) -> Reading | None:
 
 
 def _measured(name: str, config: Config, clock: Clock) -> Reading:
-    from usbrh.discovery import find, select  # noqa: PLC0415 - not needed, and slow, when the service has measured
+    from usbrh.discovery import find, named  # noqa: PLC0415 - not needed, and slow, when the service has measured
 
-    sensors = find(config, clock=clock)
-    if name == "all":
-        raise SensorNotFound('"all" is not one sensor; name one, see: usbrh list')
-    sensor = select(sensors, [name])[0]
+    sensor = named(find(config, clock=clock), name)
     try:
         return sensor.read(max(0.1, MEASURE_UNTIL - _running_for()))
     except UsbrhError as error:
