@@ -85,13 +85,13 @@ _MACROS = (
     ("{$USBRH.HUM.MIN.WARN}", "20", "Lowest recommended humidity in %RH."),
     ("{$USBRH.HUM.MIN.CRIT}", "10", "Lowest allowed humidity in %RH."),
     ("{$USBRH.HUM.HYST}", "3", "How far back behind the limit a humidity has to go for the problem to end, in %RH."),
-    ("{$USBRH.WINDOW}", "5m", "How long a limit has to be passed for a problem, and kept for its end."),
+    ("{$USBRH.WINDOW}", "5m", "A limit passed for so long is a problem, and one kept for so long ends it."),
     ("{$USBRH.SPREAD.MIN.WARN}", "3", "Water condenses on what is this many °C colder than the air."),
     ("{$USBRH.RISE.MAX.WARN}", "5", "Highest rise of the temperature in {$USBRH.RISE.WINDOW}, in °C."),
     ("{$USBRH.RISE.WINDOW}", "15m", "The time in which the temperature must not rise by {$USBRH.RISE.MAX.WARN}."),
     ("{$USBRH.STUCK.WINDOW}", "6h", "A sensor whose values do not change at all for this long is stuck."),
     ("{$USBRH.SILENT}", "10m", "After this long without a reading a sensor is silent."),
-    ("{$USBRH.BRIDGE.SILENT}", "15m", "After this long without a word the bridge is silent."),
+    ("{$USBRH.BRIDGE.SILENT}", "5m", "After this long without a word the bridge is silent; less than {$USBRH.SILENT}."),
     ("{$USBRH.JOURNAL.WAITING.MAX.WARN}", "1000", "Readings that may wait for delivery."),
     ("{$USBRH.JOURNAL.AGE.MAX.WARN}", "1h", "How old a reading may be that still waits for delivery."),
 )  # fmt: skip
@@ -281,11 +281,12 @@ TRIGGERS = (
         "Sensor {#SENSOR}: Stuck on one value",
         "Sensor {#SENSOR}: Stuck on one value (temperature and humidity unchanged for "
         '{$USBRH.STUCK.WINDOW:"{#SENSOR}"})',
-        # Thirty values at least: a new sensor is not stuck.
+        # As it was before that time, so that a new sensor is not stuck; thirty values at least, so that a gap is not.
         " and ".join(
             f'max({item},{{$USBRH.STUCK.WINDOW:"{{#SENSOR}}"}})=min({item},{{$USBRH.STUCK.WINDOW:"{{#SENSOR}}"}})'
             for item in (T, H)
         )
+        + f' and last({T},#1:now-{{$USBRH.STUCK.WINDOW:"{{#SENSOR}}"}})=last({T})'
         + f' and count({T},{{$USBRH.STUCK.WINDOW:"{{#SENSOR}}"}})>=30',
         "WARNING",
         "availability",
@@ -389,8 +390,9 @@ TRIGGERS = (
     Trigger(
         "refused",
         "USB-RH: Journal: Readings are refused",
-        "USB-RH: Journal: Readings are refused",
-        "last(/usbrh.journal.refused)>0",
+        "USB-RH: Journal: Readings are refused (for {$USBRH.WINDOW})",
+        # A server takes those of a new sensor when it has read its configuration.
+        "min(/usbrh.journal.refused,{$USBRH.WINDOW})>0 and last(/usbrh.journal.refused,#1:now-{$USBRH.WINDOW})>0",
         "WARNING",
         "notice",
         "A server does not take some readings. See: usbrh journal status",

@@ -184,22 +184,57 @@ class Template:
             "uuid": self.uuid("discovery", DISCOVERY.key),
             "name": DISCOVERY.name,
             **self.collected(DISCOVERY.key, "10m"),
-            "filter": {
-                "evaltype": "AND",
-                "conditions": [
-                    {"macro": "{#SENSOR}", "value": "{$USBRH.LLD.FILTER.SENSOR.MATCHES}", "formulaid": "A"},
-                    {"macro": "{#SENSOR}", "value": "{$USBRH.LLD.FILTER.SENSOR.NOT_MATCHES}",
-                     "operator": "NOT_MATCHES_REGEX", "formulaid": "B"},
-                ],
-            },
+            **({"filter": self.filter()} if self.form.polled else {}),
             **lasting,
             "description": DISCOVERY.description,
             **({"timeout": PATIENCE} if self.patient else {}),
             "item_prototypes": [self.item(SENSOR_MASTER), *(self.item(item, SENSOR_MASTER) for item in SENSOR)],
             "trigger_prototypes": [self.trigger(trigger) for trigger in across],
             "graph_prototypes": [self.graph(graph) for graph in graphs(self.form.name) if graph["of_sensor"]],
-        }  # fmt: skip
+            **({} if self.form.polled else {"overrides": [self.override()]}),
+        }
         return self.without_defaults(rule)
+
+    def filter(self) -> Yaml:
+        """Sensors that are not wanted are not there."""
+        conditions = self.conditions("MATCHES_REGEX", "NOT_MATCHES_REGEX")
+        return {"evaltype": "AND", "conditions": conditions}
+
+    def override(self) -> Yaml:
+        """Of sensors that are not wanted there is only what takes their readings, and keeps none.
+
+        They are sent all the same, and without an item each would be refused, and tried again, for ever.
+        """
+        conditions = self.conditions("NOT_MATCHES_REGEX", "MATCHES_REGEX")
+        taking = SENSOR_MASTER.name.removeprefix("Sensor {#SENSOR}")
+        kinds = (
+            ("ITEM_PROTOTYPE", "NOT_LIKE", taking),
+            ("TRIGGER_PROTOTYPE", "LIKE", ""),
+            ("GRAPH_PROTOTYPE", "LIKE", ""),
+        )
+        return {
+            "name": "Left out",
+            "step": "1",
+            "filter": {"evaltype": "OR", "conditions": conditions},
+            "operations": [
+                {"operationobject": kind, "operator": operator, **({"value": value} if value else {}),
+                 "discover": "NO_DISCOVER"}
+                for kind, operator, value in kinds
+            ],
+        }  # fmt: skip
+
+    def conditions(self, matches: str, not_matches: str) -> list[Yaml]:
+        """On the sensor's name, in the order of 7.0; what Zabbix takes by default is left out as in its own exports."""
+        named = {"{$USBRH.LLD.FILTER.SENSOR.MATCHES}": matches, "{$USBRH.LLD.FILTER.SENSOR.NOT_MATCHES}": not_matches}
+        return [
+            {
+                "macro": "{#SENSOR}",
+                "value": name,
+                **({} if how == "MATCHES_REGEX" else {"operator": how}),
+                "formulaid": letter,
+            }
+            for letter, (name, how) in zip("AB", sorted(named.items(), key=lambda pair: pair[1]), strict=True)
+        ]
 
     def trigger(self, trigger: Trigger) -> Yaml:
         data: Yaml = {"uuid": self.uuid("trigger", trigger.slug), **self.identity(trigger)}

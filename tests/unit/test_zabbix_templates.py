@@ -58,7 +58,7 @@ def test_the_three_forms_name_everything_alike(release: str) -> None:
         + sorted(map(str, all_of(export(form.file, release), "name")))
         for form in zabbix_templates.FORMS
     ]
-    own = {form.name for form in zabbix_templates.FORMS}
+    own = {form.name for form in zabbix_templates.FORMS} | {"Left out"}  # an override, which one of them has
     assert len({tuple(name for name in form if name not in own) for form in names}) == 1
 
 

@@ -48,6 +48,7 @@ STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
     "flapping": (lambda m: between(m, 300, 360, air(27.5 if m % 2 else 26.5) if m > 310 else air(27.5)),
                  {("Too hot (over 27 °C for 5m)", True), RISING}),
     "stuck": (lambda m: air(21.5), {("Stuck on one value (temperature and humidity unchanged for 6h)", False)}),
+    "new": (lambda m: air(21.5) if m >= 300 else {}, set()),  # for two hours, and calm
     "failing": (lambda m: between(m, 410, 420, broken("timeout")),
                 {("Failing (three failed readings in a row)", False)}),
     "hiccup": (lambda m: between(m, 410, 411, broken("timeout")), set()),
@@ -62,7 +63,7 @@ SOON = "15s"
 """Zabbix calls nothing silent before it has watched for as long as that takes: so not after ten minutes."""
 FILTER = {"LLD.FILTER.SENSOR.MATCHES": "^[a-z]+$", "LLD.FILTER.SENSOR.NOT_MATCHES": "^spare"}
 HELD_BACK = ("spare", "Other")
-"""Sensors that each of the two leaves out."""
+"""Sensors that each of the two leaves out. Their readings are sent all the same."""
 TOO_LATE = {"v": 1, "state": "timeout", "error": "no answer within 2.5 s; see: usbrh doctor"}
 """What `usbrh agent` says in the last moment. It has a state, and makes no item unsupported."""
 
@@ -89,7 +90,7 @@ def names(server: ZabbixServer, hostid: str) -> list[tuple[str, bool]]:
 
 
 def test_every_trigger(server: ZabbixServer) -> None:
-    host, number = make_host(server, "triggers", **{'SILENT:"silent"': SOON, **FILTER})
+    host, number = make_host(server, "triggers", **{'SILENT:"silent"': SOON, "BRIDGE.SILENT": "1h", **FILTER})
     bridge = the_bridge(server)
     server.send(
         host,
@@ -132,15 +133,24 @@ def test_every_trigger(server: ZabbixServer) -> None:
     assert server.history(host, "usbrh.error[failing]")[-1].value == "it is timeout; mend it"
     assert server.wait_history(host, "usbrh.state[hiccup]", MINUTES + 1)[-1].value == "timeout"
     assert not server.api.item.get(hostids=[number, bridge], filter={"state": 1}, output=["key_", "error"])
-    items = server.api.item.get(hostids=number, search={"key_": "usbrh.get["}, output=["key_"])
-    assert {item["key_"] for item in items} == {f"usbrh.get[{sensor}]" for sensor in STORIES}
+    for sensor in HELD_BACK:
+        server.send_values(host, [(f"usbrh.get[{sensor}]", reading(sensor, air(22.0), now), now)])
+        assert sensors_with(server, number, "item", "key_", sensor) == {f"usbrh.get[{sensor}]"}
+        assert not sensors_with(server, number, "trigger", "description", sensor)
+        assert not sensors_with(server, number, "graph", "name", sensor)
+
+
+def sensors_with(server: ZabbixServer, hostid: str, kind: str, field: str, sensor: str) -> set[str]:
+    """What was made of a sensor, by its name or key."""
+    found = getattr(server.api, kind).get(hostids=hostid, output=[field])
+    return {each[field] for each in found if sensor in each[field]}
 
 
 BRIDGE = {
     ("USB-RH: Sensor found (now 3)", True),
     ("USB-RH: Sensor lost (now 2)", False),
     ("USB-RH: Journal: Filling (more than 1000 readings, or one older than 1h, wait)", True),
-    ("USB-RH: Journal: Readings are refused", False),
+    ("USB-RH: Journal: Readings are refused (for 5m)", False),
     ("USB-RH: Silent (nothing for 15s)", False),
 }
 
@@ -155,7 +165,9 @@ def the_bridge(server: ZabbixServer) -> str:
         {"waiting": 1500, "oldest_waiting_age": 90},
         {"waiting": 5, "oldest_waiting_age": 7200},
         {"waiting": 0, "oldest_waiting_age": 0},
-        {"refused": 4},
+        {"refused": 4},  # of a new sensor, of which the server has not read yet: no problem
+        {"refused": 0},
+        *({"refused": 4},) * 7,
     ]
     for step, state in enumerate(states):
         moment = now - (40 - step) * 60 * 10**9
