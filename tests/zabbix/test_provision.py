@@ -40,7 +40,7 @@ class Provisioner:
     def __call__(self, *arguments: str, **environment: str) -> list[str]:
         done = usbrh("zabbix", "provision", "--host", self.host, *arguments, **self.login | environment)
         assert done.returncode == 0, done.stderr
-        assert PASSWORD not in done.stdout.replace("Zabbix", "").replace("zabbix", "")
+        assert PASSWORD not in done.stdout + done.stderr
         return done.stdout.splitlines()
 
     def get(self, **more: Any) -> dict[str, Any]:
@@ -111,13 +111,55 @@ def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
     where = [(each["dns"], each["port"], each["useip"]) for each in host["interfaces"]]
     assert where == [("pi.example", "10060", "0")]
     assert {each["macro"]: each["value"] for each in host["macros"]} == {
-        "{$USBRH.INTERVAL}": "5m", "{$USBRH.SILENT}": "15m", "{$USBRH.WINDOW}": "15m", "{$USBRH.RISE.WINDOW}": "30m",
+        "{$USBRH.INTERVAL}": "5m", "{$USBRH.SILENT}": "20m", "{$USBRH.BRIDGE.SILENT}": "15m",
+        "{$USBRH.WINDOW}": "15m", "{$USBRH.RISE.WINDOW}": "30m",
     }  # fmt: skip
     there = ("--method", "agent", "--interface", "127.0.0.1")
     lines = provision_70(*there, USBRH_BRIDGE_INTERVAL="5m")
     assert "! agent interface is pi.example:10060; kept, --force changes it" in lines
     provision_70(*there, "--force", USBRH_BRIDGE_INTERVAL="5m")
     assert [(each["ip"], each["port"]) for each in provision_70.get()["interfaces"]] == [("127.0.0.1", "10050")]
+    # Back to a minute: the agent has to be asked more often again; what a longer time is set to may be on purpose.
+    assert [line for line in provision_70(*there) if line[0] != "="] == [
+        "! {$USBRH.INTERVAL} is 5m; kept, --force changes it to 1m"
+    ]
+
+
+def test_changing_over_to_an_agent_that_is_asked(provision: Provisioner) -> None:
+    """The host has no interface yet, and items that are polled need one."""
+    provision()
+    lines = provision("--method", "agent", "--interface", "127.0.0.1:10060", "--force")
+    assert [line[0] for line in lines if "interface" in line or "change over" in line] == ["+", "+"]
+    host = provision.get()
+    assert [each["host"] for each in host["parentTemplates"]] == [AGENT]
+    assert [each["port"] for each in host["interfaces"]] == ["10060"]
+
+
+def test_a_template_with_another_name_is_still_that_template(provision_70: Provisioner) -> None:
+    provision_70("--method", "agent-active")
+    api, name = provision_70.server.api, f"{AGENT} active"
+    template = api.template.get(filter={"host": [name]}, output=["templateid"])[0]["templateid"]
+    api.template.update(templateid=template, host="Ours", name="Ours")
+    try:
+        lines = provision_70("--method", "agent-active")
+        assert not [line for line in lines if line.startswith("+ ")], lines
+        assert any(line.startswith("! ") and "name is Ours" in line for line in lines), lines
+    finally:
+        api.template.update(templateid=template, host=name, name=name)
+
+
+def test_an_admin_needs_no_right_to_make_groups_for_a_host_that_is_there(provision_70: Provisioner) -> None:
+    api = provision_70.server.api
+    provision_70("--group", f"Theirs {provision_70.host}")
+    groups = api.hostgroup.get(filter={"name": [f"Theirs {provision_70.host}"]}, output=["groupid"])
+    templates = api.templategroup.get(filter={"name": ["Templates/Applications"]}, output=["groupid"])
+    role = api.role.get(filter={"type": 2, "name": "Admin role"}, output=["roleid"])[0]["roleid"]
+    name, word = f"admin{time.time_ns()}", "Str0ng-and-long"
+    users = api.usergroup.create(name=name, hostgroup_rights=[{"id": groups[0]["groupid"], "permission": 3}],
+                                 templategroup_rights=[{"id": templates[0]["groupid"], "permission": 3}])  # fmt: skip
+    api.user.create(username=name, passwd=word, roleid=role, usrgrps=[{"usrgrpid": users["usrgrpids"][0]}])
+    lines = provision_70("--user", name, "--group", "Nowhere", USBRH_ZABBIX_PASSWORD=word)
+    assert all(line.startswith("= ") for line in lines), lines
 
 
 def test_changing_over_keeps_the_history(provision: Provisioner) -> None:
@@ -147,6 +189,34 @@ def test_psk(provision_70: Provisioner, tmp_path: Path) -> None:
     assert key.read_text().strip() not in "".join(lines)
     assert provision_70.get(output=["tls_accept"])["tls_accept"] == "2"
     assert "= PSK is set; Zabbix does not show which, --force sets it again" in provision_70(**settings)
+
+
+def test_psk_beside_what_an_agent_already_has(provision_70: Provisioner, tmp_path: Path) -> None:
+    """Its passive and active checks go on as they did."""
+    key = tmp_path / "key"
+    key.write_text("8c6d1f2ab7e04935" * 4 + "\n")
+    key.chmod(0o600)
+    settings = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": f"id {provision_70.host}",
+                "USBRH_ZABBIX_TLS_PSK_FILE": str(key)}  # fmt: skip
+
+    def encryption() -> tuple[str, str]:
+        host = provision_70.get(output=["tls_accept", "tls_connect"])
+        return host["tls_accept"], host["tls_connect"]
+
+    provision_70()
+    assert "+ take PSK beside no encryption" in provision_70(**settings)
+    assert encryption() == ("3", "1")
+    provision_70.server.api.host.update(hostid=provision_70.get()["hostid"], tls_connect=2)
+    provision_70("--force", **settings)
+    assert encryption() == ("3", "2")
+    asked = ("--method", "agent", "--interface", "127.0.0.1")
+    provision_70.server.api.host.update(hostid=provision_70.get()["hostid"], tls_connect=1, tls_accept=1)
+    provision_70(*asked, "--force")
+    kept = [line for line in provision_70(*asked, **settings) if line.startswith("! ")]
+    assert kept == ["! the host's encryption is kept; --force: take PSK beside no encryption, and ask the agent by PSK "
+                    "instead of no encryption"]  # fmt: skip
+    provision_70(*asked, "--force", **settings)
+    assert encryption() == ("3", "2")
 
 
 def test_by_token_from_a_file(provision: Provisioner, tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ First everything is looked at and a plan is made, then the plan is carried out: 
 should be is left, and what somebody changed by hand is kept, and said so, unless it is to be overwritten.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from usbrh.errors import ConfigError, ZabbixApiError
 from usbrh.resources import resource
-from usbrh.settings import format_duration
+from usbrh.settings import Duration, Unfit, format_duration
 from usbrh.zabbix.api import Api
 
 Method = Literal["trapper", "agent", "agent-active"]
@@ -18,13 +20,17 @@ METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
 TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
 RELEASES = ((7, 0), (6, 0))
 """Of the template files, newest first: a newer Zabbix takes an older file."""
+TEMPLATE_GROUP = "Templates/Applications"
+"""Of the template files; it comes with every Zabbix."""
 AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
+ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}
+INTERVAL = "{$USBRH.INTERVAL}"
 SPANS = {
-    "{$USBRH.BRIDGE.SILENT}": (900, 3),
+    "{$USBRH.BRIDGE.SILENT}": (300, 3),
     "{$USBRH.RISE.WINDOW}": (900, 6),  # its trigger compares the last three with what was before
-    "{$USBRH.SILENT}": (600, 3),
-    "{$USBRH.STUCK.WINDOW}": (21600, 30),  # its trigger wants thirty
+    "{$USBRH.SILENT}": (600, 4),  # longer than the bridge's, on which it depends
+    "{$USBRH.STUCK.WINDOW}": (21600, 36),  # its trigger wants thirty
     "{$USBRH.WINDOW}": (300, 3),
 }
 """Macros that are a time: the template's own in s, and how many readings it has to span for its triggers to mean what
@@ -93,9 +99,9 @@ class _Planner:
 
     def steps(self) -> Iterator[Step]:
         yield self._template()
-        yield self._group()
         host = self._find_host()
         if host is None:
+            yield self._group()
             yield self._new_host()
         else:
             yield from self._old_host(host)
@@ -117,13 +123,24 @@ class _Planner:
         return Step(f"{name} is not as in this version of usbrh: {what}; kept, --force imports it again", kept=True)
 
     def _template_id(self) -> str | None:
-        found = self.api.call("template.get", filter={"host": [self.template]}, output=["templateid"])
-        return str(found[0]["templateid"]) if found else None
+        """By its name, or by its uuid: somebody may have given it another name."""
+        uuid = re.search(r"^  templates:\n +- uuid: (\w+)$", self.source, re.MULTILINE)
+        for same in ({"host": [self.template]}, {"uuid": [uuid[1] if uuid else ""]}):
+            found = self.api.call("template.get", filter=same, output=["templateid"])
+            if found:
+                return str(found[0]["templateid"])
+        return None
 
     def _rules(self) -> dict[str, Any]:
         kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]
-        kinds += ["groups"] if self.api.version < (6, 2) else ["template_groups", "host_groups"]
-        return {kind: {"createMissing": True, "updateExisting": True} for kind in kinds}
+        groups, get = ("groups", "hostgroup") if self.api.version < (6, 2) else ("template_groups", "templategroup")
+        there = bool(self.api.call(f"{get}.get", filter={"name": [TEMPLATE_GROUP]}, output=["groupid"]))
+        return {
+            **{kind: {"createMissing": True, "updateExisting": True} for kind in kinds},
+            # Only a Super admin may ask for groups at all. 6.0 stumbles over what is not said.
+            groups: {"createMissing": not there, "updateExisting": False},
+            "templateLinkage": {"createMissing": False},
+        }
 
     def _import(self) -> None:
         self.api.call("configuration.import", format="yaml", source=self.source, rules=self._rules())
@@ -190,18 +207,18 @@ class _Planner:
         name = f'host "{self.wanted.host}"'
         off = str(host["status"]) != "0"
         yield Step(f"{name} is there" + (", and is disabled" if off else ""), kept=off)
-        yield self._link(host)
         if self.wanted.method == "agent":
-            yield self._old_interface(host)
-        for macro, value in self._macros().items():
+            yield self._old_interface(host)  # first: items that are polled need it
+        yield self._link(host)
+        for macro, value in self._macros([each["macro"] for each in host["macros"]]).items():
             yield self._old_macro(host, macro, value)
         if self.wanted.psk:
             yield self._old_encryption(host)
 
     def _link(self, host: dict[str, Any]) -> Step:
         name = f'template "{self.template}"'
-        linked = {each["host"]: each["templateid"] for each in host["parentTemplates"]}
-        if self.template in linked:
+        linked = {each["host"]: str(each["templateid"]) for each in host["parentTemplates"]}
+        if self._template_id() in linked.values():
             return Step(f"{name} is linked")
         others = [each for each in linked if each in TEMPLATES.values()]
         keep = [{"templateid": number} for each, number in linked.items() if each not in others]
@@ -246,11 +263,11 @@ class _Planner:
 
     # -- macros and encryption -----------------------------------------------------------------------------------
 
-    def _macros(self) -> dict[str, str]:
-        """What the interval of the readings asks for, where the template's own values do not fit it."""
+    def _macros(self, there: Collection[str] = ()) -> dict[str, str]:
+        """What the interval of the readings asks for, where the template's own values, or what is there, do not fit."""
         interval = self.wanted.interval
-        polled = self.wanted.method != "trapper" and interval != 60
-        times = {"{$USBRH.INTERVAL}": interval} if polled else {}
+        polled = self.wanted.method != "trapper" and (interval != 60 or INTERVAL in there)
+        times = {INTERVAL: interval} if polled else {}
         times |= {name: interval * count for name, (own, count) in SPANS.items() if interval * count > own}
         return {name: format_duration(round(seconds)) for name, seconds in times.items()}
 
@@ -262,8 +279,8 @@ class _Planner:
                 lambda: self.api.call("usermacro.create", hostid=host["hostid"], macro=macro, value=value),
             )
         now = found[0].get("value", "")
-        if now == value:
-            return Step(f"{macro}={value} is set")
+        if now == value or (macro in SPANS and _seconds(now) >= _seconds(value)):
+            return Step(f"{macro}={now} is set")
         if self.force:
             return Step(
                 f"change {macro} from {now} to {value}",
@@ -271,26 +288,38 @@ class _Planner:
             )
         return Step(f"{macro} is {now}; kept, --force changes it to {value}", kept=True)
 
-    def _encryption(self) -> dict[str, Any]:
-        """PSK for what comes from the host, and for an agent that the server asks, to it."""
+    def _encryption(self, accepts: int = 0) -> dict[str, Any]:
+        """PSK for what comes from the host, beside what it ``accepts``; for an agent that is asked, to it as well."""
         if not self.wanted.psk:
             return {}
-        connect = PSK if self.wanted.method == "agent" else UNENCRYPTED
+        connect = {"tls_connect": PSK} if self.wanted.method == "agent" else {}
         secret = {"tls_psk_identity": self.wanted.psk_identity, "tls_psk": self.wanted.psk}
-        return {"tls_accept": PSK, "tls_connect": connect, **secret}
+        return {"tls_accept": accepts | PSK, **connect, **secret}
 
     def _old_encryption(self, host: dict[str, Any]) -> Step:
-        def set_psk() -> None:
-            self.api.call("host.update", hostid=host["hostid"], **self._encryption())
-
-        if self.force:
-            return Step("set PSK", set_psk)
+        """A host has one key for both directions, and may have an agent that knows it, or none."""
         accepts, connects = int(host["tls_accept"]), int(host["tls_connect"])
-        if accepts & PSK and (self.wanted.method != "agent" or connects == PSK):
+        polled = self.wanted.method == "agent"
+        new = self._encryption(accepts)
+        change = f"take PSK beside {_kinds(accepts)}" if not accepts & PSK else "set PSK"
+        if polled and connects != PSK:
+            change += f", and ask the agent by PSK instead of {_kinds(connects)}"
+        if self.force or (accepts == UNENCRYPTED and connects != PSK and not polled):
+            return Step(change, lambda: self.api.call("host.update", hostid=host["hostid"], **new))
+        if accepts & PSK and (connects == PSK or not polled):
             return Step("PSK is set; Zabbix does not show which, --force sets it again")
-        if (accepts, connects) == (UNENCRYPTED, UNENCRYPTED):  # as Zabbix makes a host: nobody has chosen this
-            return Step("set PSK", set_psk)
-        return Step("the host's encryption is not PSK; kept, --force changes it", kept=True)
+        return Step(f"the host's encryption is kept; --force: {change}", kept=True)
+
+
+def _seconds(time: str) -> float:
+    try:
+        return Duration(0, math.inf).from_toml(time)
+    except Unfit:
+        return 0.0
+
+
+def _kinds(bits: int) -> str:
+    return ", ".join(name for bit, name in ENCRYPTION.items() if bits & bit)
 
 
 def _is_ip(address: str) -> bool:
