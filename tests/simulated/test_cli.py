@@ -133,7 +133,7 @@ def test_a_failing_sensor_does_not_hide_the_others(tmp_path: Path) -> None:
     assert done.stdout == "N:U:U\n"
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_heater_command_ends_at_once(end: signal.Signals) -> None:
     process = subprocess.Popen(
         [USBRH, "heater", "on", "sim-1", "--seconds", "60"],

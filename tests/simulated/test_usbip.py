@@ -533,7 +533,7 @@ def test_quit_ends_it_cleanly() -> None:
         assert b"attach -r 127.0.0.1 -b 1-1\n" in words
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_end_it_cleanly(number: signal.Signals) -> None:
     with Command() as command, Client(command.first["port"]) as client:
         assert client.attach() == 0

@@ -24,6 +24,7 @@ from usbrh.errors import SensorBusy
 from usbrh.reading import Reading, SensorInfo
 
 ENTER_SCREEN, LEAVE_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
+RUN = "import sys; sys.argv = ['usbrh', 'watch', '--interval', '1s']; from usbrh.cli import main; main()"
 COLOUR = re.compile(r"\x1b\[[\d;]*3[1-6]m")
 
 
@@ -97,6 +98,26 @@ def test_it_ends_cleanly_and_leaves_the_terminal_as_it_was(terminal: Terminal, w
     assert terminal.shown.index(ENTER_SCREEN) < terminal.shown.index(LEAVE_SCREEN)
     assert "\x1b[?25h" in terminal.shown.rpartition("\x1b[?25l")[2]  # the cursor is there again
     assert termios.tcgetattr(terminal.slave) == terminal.before
+
+
+def test_a_terminal_that_is_closed_ends_it_without_a_word() -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); " + RUN],
+        stdin=slave,
+        stdout=slave,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "USBRH_SIMULATE": "1", "TERM": "xterm-256color"},
+    )
+    with process:
+        os.close(slave)
+        shown = b""
+        while b"dew point" not in shown:
+            shown += os.read(master, 65536)
+        os.close(master)
+        assert process.communicate(timeout=10)[1] == b""
+        assert process.returncode == 1
 
 
 def test_values_a_chart_and_colours(terminal: Terminal) -> None:

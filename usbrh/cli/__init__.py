@@ -7,13 +7,13 @@ import importlib
 import os
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import click
 
 from usbrh import __version__
 from usbrh.cli.context import Context, add_global_options
+from usbrh.cli.ending import Ending
 from usbrh.errors import UsbrhError
 
 # command -> (module below usbrh.cli, attribute, what the group's --help says of it)
@@ -76,21 +76,13 @@ def cli(ctx: click.Context) -> None:
 add_global_options(cli)
 
 
-class Terminated(SystemExit):
-    """SIGTERM, as an exception: USB and the heater are left as they should be on the way out."""
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(128 + signum)
-
-
 def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
 def main() -> NoReturn:
     """Run the command line; ends the process with the exit status of the contract."""
-    signal.signal(signal.SIGTERM, _terminate)
+    Ending().install()
     context = Context()
     try:
         status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)

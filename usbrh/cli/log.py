@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import click
 
-from usbrh.cli import Terminated, output
+from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.ending import Terminated
 from usbrh.cli.parameters import DurationType
 from usbrh.errors import ConfigError
 from usbrh.logfile import LogFile

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import click
 
+from usbrh.cli.ending import SIGNALS
 from usbrh.errors import ConfigError
 from usbrh.simulator import script
 from usbrh.simulator.commands import HELP, execute, status
@@ -37,17 +38,26 @@ def simulate(usbip: bool, sensors: str, listen: str) -> None:
 
     stdin may be a terminal, a file or a FIFO; its end does not end the server.
     """
+    caught: list[int] = []
     try:
-        asyncio.run(_serve(script.models(sensors, origin="--sensors "), *_address(listen)))
+        asyncio.run(_serve(script.models(sensors, origin="--sensors "), *_address(listen), caught))
     except asyncio.CancelledError:
-        raise SystemExit(128 + signal.SIGTERM) from None
+        raise SystemExit(128 + caught[0]) from None
 
 
-async def _serve(models: list[script.Model], host: str, port: int) -> None:
-    # An exception out of a signal handler could strike in any connection; this ends all of them in good order.
+async def _serve(models: list[script.Model], host: str, port: int, caught: list[int]) -> None:
+    """Serve until "quit"; cancelled by a signal, whose number is then the first in ``caught``."""
     this = asyncio.current_task()
-    if this is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+
+    def end(number: int) -> None:
+        caught.append(number)
+        if this is not None and len(caught) == 1:
+            this.cancel()
+
+    # An exception out of a signal handler could strike in any connection; this ends all of them in good order.
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, end, number)
     server = UsbIpServer(models)
     try:
         await server.start(host, port)

@@ -1,5 +1,6 @@
 """``usbrh watch``: the loop, the keys and the screen; view.py draws."""
 
+import errno
 import os
 import queue
 import select
@@ -10,14 +11,15 @@ import threading
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import click
 
-from usbrh.cli import Terminated, output
+from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.ending import Terminated
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.view import Screen
@@ -43,11 +45,17 @@ def watch(context: Context, sensor: tuple[str, ...], interval: float, fahrenheit
     live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     rich = need("rich.live", "watch") if live else None
     followed = Followed(context.config, sensor)
-    with suppress(KeyboardInterrupt, Terminated):  # how it is meant to end
+    try:
         if rich is None:
             _lines(followed, interval, fahrenheit)
         else:
             _screen(rich, followed, interval, Screen(interval, fahrenheit=fahrenheit))
+    except (KeyboardInterrupt, Terminated):  # how it is meant to end
+        return
+    except (OSError, termios.error) as error:
+        if error.args[:1] != (errno.EIO,):
+            raise
+        raise BrokenPipeError from error  # the terminal was closed, and can't be left as it was
 
 
 def _lines(followed: Followed, interval: float, fahrenheit: bool) -> None:
