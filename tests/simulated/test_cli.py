@@ -158,3 +158,17 @@ def test_whoever_stops_reading_gets_no_traceback() -> None:
         check=False,
     )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.9])
+def test_a_demo_that_is_interrupted_ends_with_what_it_has(seconds: float) -> None:
+    process = subprocess.Popen([USBRH, "demo"], env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout
+        assert "is plugged in" in process.stdout.readline()
+        time.sleep(seconds)  # the first reading takes 0.3 s
+        process.send_signal(signal.SIGINT)
+        shown, words = process.communicate(timeout=10)
+    assert words == ""
+    if match := re.search(r"stored (\d+) readings of (\d+)", shown):
+        assert (match[1], process.returncode) == (match[2], 0)

@@ -49,8 +49,7 @@ def demo(forever: bool) -> None:
         try:
             for number in itertools.count(1) if forever else range(1, _READINGS + 1):
                 begun = time.monotonic()
-                sent = send_once(config, allow_simulated=True)
-                readings += sent.readings
+                sent = send_once(config, allow_simulated=True, tell=readings.append)
                 counter = f"{number:>2}" if forever else f"{number:>2}/{_READINGS}"
                 for reading in sent.readings:
                     click.echo(
@@ -60,7 +59,8 @@ def demo(forever: bool) -> None:
                     time.sleep(max(0.0, begun + _INTERVAL - time.monotonic()))
         except KeyboardInterrupt:
             click.echo()
-        _conclude(readings, server)
+        if readings:
+            _conclude(readings, server)
 
 
 def _taken(delivered: int) -> str:
@@ -75,9 +75,11 @@ def _conclude(readings: list[Reading], server: StandIn) -> None:
         known = [value for value in values if value is not None][-_CHART_WIDTH:]
         click.echo(f"\n  {what:<12} {sparkline(known)}  {min(known):.2f} to {max(known):.2f} {unit}")
     stored = [value for value in server.values if value.key.startswith("usbrh.get")]
-    click.echo(f"\nThe stand-in stored {len(stored)} readings of {len(readings)} measured. The last one:")
-    click.echo(f"  host {stored[-1].host}, item {stored[-1].key}, clock {stored[-1].clock}, ns {stored[-1].ns}")
-    click.echo(f"  {stored[-1].value}\n")
+    last = " The last one:" if stored else ""
+    click.echo(f"\nThe stand-in stored {len(stored)} readings of {len(readings)} measured.{last}")
+    for value in stored[-1:]:
+        click.echo(f"  host {value.host}, item {value.key}, clock {value.clock}, ns {value.ns}")
+        click.echo(f"  {value.value}\n")
     click.echo(_NEXT)
     if len(stored) != len(readings):
         sys.exit(1)
