@@ -101,6 +101,7 @@ def test_csv_has_a_header() -> None:
         (["read", "--format", "{temp}"], 2, "there is no value 'temp'"),
         (["read", "--json", "--format", "{time}"], 2, "exclude each other"),
         (["read", "--config", "/nonexistent/usbrh.toml"], 2, "/nonexistent/usbrh.toml"),
+        (["watch", "--interval", "²"], 2, "must be a time"),
         (["led", "3", "on", "sim-1"], 2, "neither 1, 2 nor a name"),
         (["led", "1", "on"], 2, "several sensors"),
         (["led", "1", "blink", "sim-1"], 2, "can't blink"),

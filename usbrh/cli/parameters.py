@@ -19,6 +19,7 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only s
         if isinstance(value, float):
             return value
         try:
-            return self._kind.from_toml(float(value) if value.replace(".", "", 1).isdigit() else value)
+            seconds: float = self._kind.from_text(value)
         except Unfit as error:
             self.fail(str(error), param, ctx)
+        return seconds
