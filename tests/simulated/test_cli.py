@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -173,3 +174,37 @@ def test_a_demo_that_is_interrupted_ends_with_what_it_has(seconds: float) -> Non
     assert words == ""
     if match := re.search(r"stored (\d+) readings of (\d+)", shown):
         assert (match[1], process.returncode) == (match[2], 0)
+
+
+@pytest.mark.parametrize("encoding", ["euc_jp", "shift_jis"])
+def test_an_encoding_without_some_sign_shows_the_rest(encoding: str) -> None:
+    done = subprocess.run(
+        [USBRH, "read"],
+        env={"USBRH_SIMULATE": "1", "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert re.fullmatch(
+        r"sim-1: 31\.69 .C   42\.85 %RH .* 14\.20 g/m\?   \(simulated\)\n", done.stdout.decode(encoding)
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_lead_nowhere(closed: str) -> None:
+    command = ["sh", "-c", f"exec {USBRH} read {closed}"]
+    done = subprocess.run(command, env={"USBRH_SIMULATE": "1"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_file_becomes_a_stream_that_was_closed(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, sys\n"
+        "from usbrh.cli import _prepare_streams\n"
+        "_prepare_streams()\n"
+        "streams = [os.readlink(f'/proc/self/fd/{s.fileno()}') for s in (sys.stdin, sys.stdout, sys.stderr)]\n"
+        "with open(sys.argv[1], 'w') as file: print(file.fileno() > 2, *streams, file=file)\n"
+    )
+    script = f'exec {sys.executable} -c "$1" "$2" <&- >&- 2>&-'
+    subprocess.run(["sh", "-c", script, "sh", program, str(tmp_path / "file")], check=True)
+    assert (tmp_path / "file").read_text() == "True /dev/null /dev/null /dev/null\n"

@@ -4,10 +4,11 @@ A command's module is imported when the command is asked for, so that ``usbrh --
 """
 
 import importlib
+import io
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Literal, NoReturn, TextIO
 
 import click
 
@@ -80,9 +81,27 @@ def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _prepare_streams() -> None:
+    """A stream that the caller closed leads nowhere; what stdout's encoding does not have is printed as "?".
+
+    In the order of their numbers, each of which is the lowest that is free: no file of ours must become stdout.
+    """
+    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdout = sys.stdout or _nowhere("w")
+    sys.stderr = sys.stderr or _nowhere("w")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # EUC-JP and Shift-JIS have no ³: a reading is worth more than its unit. stderr never fails anyway.
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _nowhere(mode: Literal["r", "w"]) -> TextIO:
+    return open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123 - pathlib is not imported by every start
+
+
 def main() -> NoReturn:
     """Run the command line; ends the process with the exit status of the contract."""
     Ending().install()
+    _prepare_streams()
     context = Context()
     try:
         status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)
