@@ -83,3 +83,23 @@ def test_what_is_no_calibration(arguments: tuple[str, ...], status: int, words: 
     assert result.returncode == status
     assert words in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("humidity", "offset", "words"),
+    [
+        (7.9, -10.0, "reads 0 %RH, which is all it can say of dry air; take humidity_offset = -10.0 out of the"),
+        (0.0, 0.0, "reads 0 %RH, which is all it can say of dry air; take a wetter reference"),
+        (95.0, 10.0, "reads 100 %RH, which is all it can say of wet air; let it dry"),
+    ],
+)
+def test_a_reading_at_the_end_of_its_range_is_no_calibration(
+    tmp_path: Path, humidity: float, offset: float, words: str
+) -> None:
+    script, config = tmp_path / "sensors.toml", tmp_path / "usbrh.toml"
+    script.write_text(f'[sensor.sim-1]\nmodel = "USBRH2"\nserial = "E02A"\nvalues = [[20.0, {humidity}]]\n')
+    config.write_text(f'[sensor."E02A"]\nhumidity_offset = {offset}\n')
+    arguments = ("--humidity", "11.3", "--readings", "1", "--config", str(config))
+    result = usbrh("calibrate", *arguments, USBRH_SIMULATE=str(script))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert words in result.stderr.splitlines()[-1]

@@ -80,6 +80,15 @@ def _line(sensor: Sensor, quantity: str, reference: float, readings: Sequence[Re
             " reference such as the salt test",
             sensor.info.port,
         )
+    if quantity == "humidity" and min(values) <= 0:
+        # Readings end at 0: by how much the offset took it below, nobody knows any more.
+        old = sensor.calibration.humidity_offset
+        without = f"take humidity_offset = {old} out of the configuration, or " if old < 0 else "take "
+        raise BadReport(
+            f"{sensor.info.name} reads 0 %RH, which is all it can say of dry air; {without}a wetter reference such as"
+            " the salt test",
+            sensor.info.port,
+        )
     mean = fmean(values)
     spread = f"{min(values):.2f} to {max(values):.2f}"
     click.echo(f"{quantity}: {mean:.2f} {unit} on average ({spread}), reference {reference:g} {unit}", err=True)
