@@ -2,9 +2,13 @@
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+_LONGEST_LINE = 65536
+"""Bytes of which the last line is part; a reading takes some hundred."""
 
 
 class LogFile:
@@ -35,15 +39,36 @@ class LogFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            text = "".join(f"{line}\n" for line in lines)
-            size = os.fstat(descriptor).st_size
-            if size == 0 and self._header is not None:
-                text = f"{self._header}\n{text}"
-            elif size and os.pread(descriptor, 1, size - 1) != b"\n":
-                text = f"\n{text}"  # a full disk, or a power cut, broke the line before
-            data = text.encode()
-            if os.write(descriptor, data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            self._append(descriptor, "".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or errno.EIO), str(path)) from error
         finally:
             os.close(descriptor)
         return path
+
+    def _append(self, descriptor: int, text: str) -> None:
+        status = os.fstat(descriptor)
+        size, regular = status.st_size, stat.S_ISREG(status.st_mode)
+        if size == 0 and self._header is not None:
+            text = f"{self._header}\n{text}"
+        elif size:
+            text = _end_of_line(descriptor, size) + text
+        data = text.encode()
+        written = os.write(descriptor, data)
+        if written < len(data):
+            # Half a number would pass for a whole one. Whatever another writer has added since is not ours to cut off.
+            if regular and os.fstat(descriptor).st_size == size + written:
+                os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _end_of_line(descriptor: int, size: int) -> str:
+    """What ends the last line, where a power cut left it open.
+
+    Its quote too, or CSV would take all lines up to the next quote for one value (RFC 4180). A line of JSON is broken
+    with or without it.
+    """
+    tail = os.pread(descriptor, _LONGEST_LINE, max(0, size - _LONGEST_LINE))
+    if tail.endswith(b"\n"):
+        return ""
+    return '"\n' if tail.rpartition(b"\n")[2].count(b'"') % 2 else "\n"

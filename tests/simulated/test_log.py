@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -117,6 +118,53 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     assert (tmp_path / "room.csv").read_text() == "header\nb\n"
 
 
+def test_a_quote_in_a_broken_line_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "room.csv"
+    for broken in ('1,"held by a, b', '1,"says ""a', '1,"says ""', '1,"says "', '1,"says ""a"""', "1,", '"'):
+        file.write_text(f'a,b\n0,"a, b"\n{broken}')
+        LogFile(str(file), "a,b").append(['2,"c, d"', "3,e"], 0)
+        with file.open(newline="") as opened:
+            rows = list(csv.reader(opened, strict=True))
+        assert rows[:2] == [["a", "b"], ["0", "a, b"]]
+        assert rows[3:] == [["2", "c, d"], ["3", "e"]], broken
+
+
 def test_a_full_disk_is_an_error_that_names_the_file() -> None:
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         LogFile("/dev/full").append(["line"], 0)
+
+
+@pytest.mark.parametrize("before", ["", "header\nwhole\n"])
+def test_a_line_that_does_not_fit_is_taken_back(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "room.csv"
+    file.write_text(before)
+    log = LogFile(str(file), "header")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))  # as a disk with room for nine characters
+    try:
+        with pytest.raises(OSError, match=r"No space left on device: .*room\.csv"):
+            log.append(["2026-11-22T08:00,23.77"], 0)
+        assert file.read_text() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log.append(["later"], 0)
+    assert file.read_text() == f"{before or 'header' + chr(10)}later\n"
+
+
+def test_a_line_that_does_not_fit_after_that_of_another_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the write and the look at the size, another writer found room."""
+    file = tmp_path / "room.csv"
+    file.write_text("header\n")
+    write = os.write
+
+    def two_write(descriptor: int, data: bytes) -> int:
+        written = write(descriptor, data[:9])
+        write(descriptor, b"\nother\n")
+        return written
+
+    monkeypatch.setattr(os, "write", two_write)
+    with pytest.raises(OSError, match="No space left on device"):
+        LogFile(str(file), "header").append(["2026-11-22T08:00,23.77"], 0)
+    assert file.read_text() == "header\n2026-11-2\nother\n"
