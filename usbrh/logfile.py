@@ -22,6 +22,8 @@ class LogFile:
         """``header``: the first line of each new file."""
         self._pattern = pattern
         self._header = header
+        self._flowing = False
+        """It is a pipe or a terminal, which has no size, and its header has been written."""
 
     def path(self, time_ns: int) -> Path:
         """The file for this time, in this machine's time zone."""
@@ -49,7 +51,8 @@ class LogFile:
     def _append(self, descriptor: int, text: str) -> None:
         status = os.fstat(descriptor)
         size, regular = status.st_size, stat.S_ISREG(status.st_mode)
-        if size == 0 and self._header is not None:
+        begins = size == 0 if regular else not self._flowing
+        if begins and self._header is not None:
             text = f"{self._header}\n{text}"
         elif size:
             text = _end_of_line(descriptor, size) + text
@@ -60,6 +63,7 @@ class LogFile:
             if regular and os.fstat(descriptor).st_size == size + written:
                 os.ftruncate(descriptor, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._flowing = not regular
 
 
 def _end_of_line(descriptor: int, size: int) -> str:

@@ -168,3 +168,14 @@ def test_a_line_that_does_not_fit_after_that_of_another_is_left(
     with pytest.raises(OSError, match="No space left on device"):
         LogFile(str(file), "header").append(["2026-11-22T08:00,23.77"], 0)
     assert file.read_text() == "header\n2026-11-2\nother\n"
+
+
+def test_a_pipe_gets_one_header(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    log = LogFile(str(fifo), "header")
+    log.append(["a"], 0)
+    log.append(["b"], 0)
+    assert os.read(reader, 100) == b"header\na\nb\n"
+    os.close(reader)
