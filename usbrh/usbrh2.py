@@ -39,7 +39,6 @@ _LEDS = (1, 2)
 _TRIES = 3
 _PAUSE = 0.1
 """s between tries, and between looks for a sensor that was unplugged or a port that somebody else has."""
-_WRITE_TIMEOUT = 0.5
 _WORK = 0.5
 """s of one operation: a conversation from its beginning, and a little."""
 _ONE_TRY = 0.3
@@ -289,7 +288,7 @@ def _open(node: Path) -> Any:
     """The serial port, set up as the device wants it and locked (flock) against programs that honour that."""
     import serial  # noqa: PLC0415  # only for those who have a USBRH2
 
-    return serial.Serial(str(node), BAUD_RATE, timeout=SLICE, write_timeout=_WRITE_TIMEOUT, exclusive=True)
+    return serial.Serial(str(node), BAUD_RATE, timeout=SLICE, exclusive=True)
 
 
 def _errno(error: OSError | termios.error) -> int | None:

@@ -22,6 +22,8 @@ SLICE = 0.05
 """s for one read."""
 REPLUG = "; unplug it and plug it in again"
 """The remedy at the end of a message."""
+_WRITE_WINDOW = 0.5
+"""s for the device to take one command."""
 _GAP = 0.02
 """s without a character after which a command counts as served that has no answer which could be known."""
 _LONGEST_GAP = 0.2
@@ -75,6 +77,11 @@ def _shown(line: bytes) -> str:
     return repr(line[:40].decode("ascii", "backslashreplace"))
 
 
+def took_nothing(label: str) -> SensorTimeout:
+    """The error of a device that does not take what is written to it."""
+    return SensorTimeout(f"{label} did not take a command in time{REPLUG}")
+
+
 class Lines:
     """The whole lines in a stream of characters; CR and LF in any mix end them, and prompts are not part of them."""
 
@@ -101,18 +108,18 @@ class Conversation:
         """End what somebody else may have left, and wait for the status word, which is returned."""
         self._port.reset_input_buffer()
         for command in ("", "auto off", "echo off"):
-            self._write(command)
+            self._write(command, deadline)
             self._settle(deadline)
         return self.status(deadline)
 
     def status(self, deadline: Deadline) -> int:
         """The status word; whatever was sent before has been served when it comes."""
-        self._write("status")
+        self._write("status", deadline)
         return self._until_status(deadline)[0]
 
     def values(self, deadline: Deadline) -> tuple[float, float]:
         """°C and %RH, measured now."""
-        self._write("getrh")
+        self._write("getrh", deadline)
         window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)
         for line in self._read(window):
             if line.startswith(b":"):
@@ -122,28 +129,30 @@ class Conversation:
 
     def switch(self, command: str, deadline: Deadline) -> int:
         """Do ``command``, and the status word afterwards."""
-        self._write(command)
+        self._write(command, deadline)
         self._settle(deadline)
         return self.status(deadline)
 
     def words(self, command: str, deadline: Deadline) -> str:
         """The first line that ``command`` is answered with."""
-        self._write(command)
+        self._write(command, deadline)
         lines = self._settle(deadline)
-        self._write("status")
+        self._write("status", deadline)
         lines += self._until_status(deadline)[1]
         for line in lines:
             if line.lower() != command.encode():  # its echo
                 return line.decode("ascii", "backslashreplace")
         raise BadReport(f"{self._label} gave no answer to {command!r}{REPLUG}")
 
-    def _write(self, command: str) -> None:
+    def _write(self, command: str, deadline: Deadline) -> None:
         import serial  # noqa: PLC0415  # see usbrh2._open
 
+        # With 0, pyserial would not tell what was not taken.
+        self._port.write_timeout = max(0.01, min(_WRITE_WINDOW, deadline.remaining()))
         try:
             self._port.write(command.encode("ascii") + b"\r")
         except serial.SerialTimeoutException as error:
-            raise SensorTimeout(f"{self._label} did not take a command in time{REPLUG}") from error
+            raise took_nothing(self._label) from error
 
     def _until_status(self, deadline: Deadline) -> tuple[int, list[bytes]]:
         window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)

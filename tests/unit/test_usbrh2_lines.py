@@ -5,13 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
+import serial
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from usbrh.errors import BadReport
+from usbrh.clock import Deadline
+from usbrh.errors import BadReport, SensorTimeout
 from usbrh.simulator import usbrh2 as device
+from usbrh.simulator.clock import VirtualClock
 from usbrh.usbrh2 import ports
-from usbrh.usbrh2_protocol import Lines, crc8, parse
+from usbrh.usbrh2_protocol import Conversation, Lines, crc8, parse
 
 MAKERS = [(b":23.77,42.76,AC", 23.77, 42.76), (b":-19.25,59.58,7F", -19.25, 59.58), (b":23.81,43.20,C8", 23.81, 43.2)]
 """The maker's own examples (strawberry-linux.com, support/52031)."""
@@ -127,6 +130,28 @@ def test_a_line_without_end_takes_no_memory_and_gives_no_number() -> None:
     (line,) = lines.feed(b":23.77,42.76,AC\r")
     with pytest.raises(BadReport):
         parse(line)
+
+
+class Deaf:
+    """A port whose device takes nothing, with pyserial's way to say so."""
+
+    write_timeout = 0.5
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def write(self, data: bytes) -> None:
+        self._clock.sleep(self.write_timeout)
+        raise serial.SerialTimeoutException("Write timeout")
+
+
+@pytest.mark.parametrize(("seconds", "took"), [(5.0, 0.5), (0.2, 0.2), (0.0, 0.01)])
+def test_a_command_that_is_not_taken_is_an_error_by_the_deadline(seconds: float, took: float) -> None:
+    clock = VirtualClock()
+    conversation = Conversation(Deaf(clock), "E02A")
+    with pytest.raises(SensorTimeout, match="E02A did not take a command in time; unplug it"):
+        conversation.status(Deadline(seconds, clock))
+    assert clock.monotonic() == pytest.approx(took)
 
 
 # ---------------------------------------------------------------- by the names that udev gives
