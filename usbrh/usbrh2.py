@@ -25,7 +25,7 @@ from usbrh.errors import (
 from usbrh.holders import holders
 from usbrh.instrument import LedState, Measurement, Plugged
 from usbrh.nodelock import HEATER, MEASURE, NodeLock
-from usbrh.usbrh2_protocol import REPLUG, SLICE, Conversation
+from usbrh.usbrh2_protocol import REPLUG, SLICE, Conversation, took_nothing
 
 MODEL = "USBRH2"
 CONVERSION = "device"
@@ -102,6 +102,8 @@ class Usbrh2:
         self._look = look
         self._clock = clock
         self._heater_lock: NodeLock | None = None
+        self._closing: threading.Thread | None = None
+        """Closes a port whose device does not take what was sent."""
 
     # ---------------------------------------------------------------- operations
 
@@ -232,7 +234,7 @@ class Usbrh2:
                 _check_present(port)
                 raise
             finally:
-                let_go(port, lock)
+                self._closing = let_go(port, lock)
 
     def _patiently(self, take: Callable[[Path], _T], node: Path, deadline: Deadline) -> _T:
         """What ``take`` gives; another program may have the port for itself for a while."""
@@ -260,7 +262,9 @@ class Usbrh2:
             self._heater_lock.close()
             self._heater_lock = None
 
-    def _busy(self, node: Path) -> SensorBusy:
+    def _busy(self, node: Path) -> SensorError:
+        if self._closing is not None and self._closing.is_alive():
+            return took_nothing(self.label)  # it is us who hold it, for that reason
         who = ", ".join(holders([node])) or "another program"
         return SensorBusy(f"{self.label} is held by {who}; end it, or try again", self.port)
 
@@ -304,8 +308,11 @@ def _check_present(port: Any) -> None:
     termios.tcgetattr(port.fileno())
 
 
-def let_go(port: Any, lock: NodeLock) -> None:
-    """Close both; where the device does not take what was sent, the kernel lets that wait 30 s, but not us."""
+def let_go(port: Any, lock: NodeLock) -> threading.Thread | None:
+    """Close both; where the device does not take what was sent, the kernel lets that wait 30 s, but not us.
+
+    Then the thread is returned in which it waits.
+    """
 
     def close() -> None:
         port.close()
@@ -314,7 +321,9 @@ def let_go(port: Any, lock: NodeLock) -> None:
     stuck = False
     with suppress(OSError):
         stuck = port.out_waiting > 0
-    if stuck:
-        threading.Thread(target=close, daemon=True).start()
-    else:
+    if not stuck:
         close()
+        return None
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    return closing

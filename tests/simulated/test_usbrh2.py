@@ -474,6 +474,31 @@ def test_a_port_that_takes_nothing_is_closed_without_waiting(bench: Bench) -> No
         assert other.acquire(MEASURE, Deadline(2))
 
 
+def test_a_port_that_we_still_close_is_not_said_to_be_held_by_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real ports keep waiting in close for what the device does not take; a pseudo-terminal does not."""
+    taken, close = threading.Event(), serial.Serial.close
+
+    def write(port: serial.Serial, data: bytes) -> None:
+        raise serial.SerialTimeoutException("Write timeout")
+
+    def close_slowly(port: serial.Serial) -> None:
+        taken.wait(20)
+        close(port)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serial.Serial, "write", write)
+        patch.setattr(serial.Serial, "out_waiting", 5)
+        patch.setattr(serial.Serial, "close", close_slowly)
+        for _ in range(2):
+            with pytest.raises(SensorTimeout, match="E02A did not take a command in time; unplug it") as raised:
+                bench.read(1.0)
+            assert raised.value.port == "sim-1"
+    taken.set()
+    bench.read()
+
+
 # ---------------------------------------------------------------- a mixed fleet, through the command line
 
 FLEET = """
