@@ -80,6 +80,12 @@ class Sent:
     problem: UsbrhError | None = None
     """Why nothing was measured."""
 
+    def lost(self) -> dict[str, int]:
+        """By destination, how many readings never reach it: there was no journal, and it did not take them now."""
+        if self.journal_error is None:
+            return dict.fromkeys(self.results, 0)
+        return {way: len(self.readings) - result.delivered for way, result in self.results.items()}
+
 
 def send_once(
     config: Config,
@@ -157,6 +163,7 @@ def delivery_of(way: Route, journal: Journal, allow_simulated: bool, clock: Cloc
 
 def _bring(delivery: Delivery, sent: Sent, rounds: Rounds, journal: Journal, deadline: Deadline) -> Delivered:
     """All that one destination gets from one ``send``."""
+    result = Delivered()
     try:
         delivery.send_state("usbrh.discovery", rounds.discovery(), deadline)
         if sent.journal_error is None:
@@ -166,7 +173,7 @@ def _bring(delivery: Delivery, sent: Sent, rounds: Rounds, journal: Journal, dea
         if result.error is None:
             delivery.send_state("usbrh.bridge", bridge_state(rounds, journal), deadline)
     except UsbrhError as error:
-        return Delivered(error=error)
+        result.error = error
     return result
 
 

@@ -215,8 +215,35 @@ def test_a_journal_that_can_not_be_used_is_said_and_the_reading_is_delivered(
     done = house.usbrh("send")
     assert done.returncode == 1
     assert "can't be used" in done.stderr
+    assert done.stderr.endswith("; delivered without it\n")
     assert "Traceback" not in done.stderr
     assert keys(server) == ["usbrh.discovery", "usbrh.get[sim-1]", "usbrh.get[sim-2]", "usbrh.bridge"]
+
+
+def test_readings_that_reach_neither_journal_nor_server_are_said_to_be_lost(tmp_path: Path, server: StandIn) -> None:
+    down = closed_port()
+    house = House(tmp_path, f"{down},{server.address}")
+    house.journal.mkdir()
+    server.refuse = lambda value: value.key == "usbrh.get[sim-2]"
+    done = house.usbrh("send")
+    assert done.returncode == 6
+    journal, away, refused = done.stderr.splitlines()
+    assert journal.endswith("; what is not delivered now is lost")
+    assert away == f"usbrh: {down}: no connection: connection refused; 2 readings are lost"
+    assert refused == f"usbrh: {server.address} refused 1 readings; they are lost"
+    done = house.usbrh("send", USBRH_ZABBIX_SERVERS=server.address)
+    assert "delivered without it" not in done.stderr
+
+
+def test_what_was_delivered_before_the_server_went_away_is_counted(tmp_path: Path) -> None:
+    states, readings = (
+        {"response": "success", "info": f"processed: {number}; failed: 0; total: {number}; seconds spent: 0.0"}
+        for number in (1, 2)
+    )
+    with StandIn(answers=[states, readings, None]) as server:
+        done = House(tmp_path, server.address).usbrh("send")
+    assert done.returncode == 6
+    assert done.stdout.endswith(f"{server.address}: 2 delivered\n")
 
 
 def test_looking_at_a_journal_does_not_make_one(house: House) -> None:

@@ -39,7 +39,7 @@ def flush(context: Context) -> None:
     log_to_stderr(logging.WARNING)
     with bridge.open_journal(context.config) as opened:
         results = bridge.flush(context.config, opened, allow_simulated=context.allow_simulated)
-    raise SystemExit(next(iter(deliveries(results, quiet=False)), 0))
+    raise SystemExit(next(iter(deliveries(results, quiet=False, lost={})), 0))
 
 
 @journal.command()

@@ -3,6 +3,7 @@
 import logging
 import signal
 import time
+from collections.abc import Mapping
 from types import FrameType
 
 import click
@@ -43,12 +44,14 @@ def send(context: Context, as_json: bool) -> None:
             click.echo(f"usbrh: {reading.error}", err=True)
 
     sent = bridge.send_once(context.config, allow_simulated=context.allow_simulated, tell=tell)
+    lost = sent.lost()
     if sent.journal_error:
-        click.echo(f"usbrh: {sent.journal_error}; delivered without it", err=True)
+        fate = "delivered without it" if lost and not any(lost.values()) else "what is not delivered now is lost"
+        click.echo(f"usbrh: {sent.journal_error}; {fate}", err=True)
     if sent.problem:
         click.echo(f"usbrh: {sent.problem}", err=True)
     statuses = [
-        *deliveries(sent.results, quiet=as_json),
+        *deliveries(sent.results, quiet=as_json, lost=lost),
         sent.journal_error.exit_status if sent.journal_error else 0,
         *(exit_status(reading.state) for reading in sent.readings),
         sent.problem.exit_status if sent.problem else 0,
@@ -56,20 +59,25 @@ def send(context: Context, as_json: bool) -> None:
     raise SystemExit(next((status for status in statuses if status), 0))
 
 
-def deliveries(results: dict[str, Delivered], *, quiet: bool) -> list[int]:
-    """Say what each delivery came to, and give the exit statuses, the one that counts most first."""
+def deliveries(results: dict[str, Delivered], *, quiet: bool, lost: Mapping[str, int]) -> list[int]:
+    """Say what each delivery came to, and give the exit statuses, the one that counts most first.
+
+    ``lost``: by destination, how many readings are in no journal and were not taken.
+    """
     statuses = []
     for destination, result in results.items():
         if result.error:
             where = "" if str(result.error).startswith(destination) else f"{destination}: "
-            click.echo(f"usbrh: {where}{result.error}; what waits stays in the journal", err=True)
+            fate = f"{gone} readings are lost" if (gone := lost.get(destination)) else "what waits stays in the journal"
+            click.echo(f"usbrh: {where}{result.error}; {fate}", err=True)
             statuses.append(result.error.exit_status)
         if result.out_of_time:
             click.echo(f"usbrh: {destination}: there was no time for all that waits; usbrh journal flush", err=True)
             statuses.append(6)
     for destination, result in results.items():
         if result.refused:
-            click.echo(f"usbrh: {destination} refused {result.refused} readings; usbrh journal status", err=True)
+            fate = "they are lost" if lost.get(destination) else "usbrh journal status"
+            click.echo(f"usbrh: {destination} refused {result.refused} readings; {fate}", err=True)
             statuses.append(ZabbixRefused.exit_status)
         if result.held_back:
             click.echo(
