@@ -3,10 +3,12 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.kernel.guest import DATA, Plugged
+from tests.kernel.test_usbrh2 import Usbrh2, simulated
 from tests.kernel.vm import Machine
 from usbrh.zabbix.standin import StandIn
 
@@ -40,8 +42,8 @@ def zabbix() -> Iterator[StandIn]:
         yield server
 
 
-def configure(vm: Machine, zabbix: StandIn, sensor: Plugged, name: str) -> None:
-    text = CONFIG.format(port=zabbix.port, sensor=sensor.port, name=name)
+def configure(vm: Machine, zabbix: StandIn, sensor: str, name: str) -> None:
+    text = CONFIG.format(port=zabbix.port, sensor=sensor, name=name)
     vm.put("/etc/usbrh/usbrh.toml", text, mode="640", owner="root:usbrh")
 
 
@@ -85,7 +87,7 @@ def test_both_services_are_held_as_tight(vm: Machine, units: None) -> None:
 
 def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
     unit, key = "usbrh.service", "usbrh.get[kitchen]"
-    configure(vm, zabbix, sensor, "kitchen")
+    configure(vm, zabbix, sensor.port, "kitchen")
     vm.run(f"systemctl start {unit}", timeout=60).check()  # Type=notify: it has said that it is ready
     try:
         wait_for(lambda: sum(value.key == key for value in zabbix.values) >= 2, 40, vm, unit)
@@ -95,7 +97,7 @@ def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn)
         for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
             assert line in status
         # SIGHUP reads the configuration again, in the same process.
-        configure(vm, zabbix, sensor, "cellar")
+        configure(vm, zabbix, sensor.port, "cellar")
         vm.run(f"systemctl reload {unit}").check()
         wait_for(lambda: any(value.key == "usbrh.get[cellar]" for value in zabbix.values), 40, vm, unit)
         assert show(vm, unit, "MainPID") == pid
@@ -111,7 +113,7 @@ def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn)
 def test_a_service_that_hangs_is_started_again(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
     """By systemd's watchdog, in a tenth of the unit's time; the journal is where it was."""
     unit = "usbrh.service"
-    configure(vm, zabbix, sensor, "kitchen")
+    configure(vm, zabbix, sensor.port, "kitchen")
     vm.put(f"/run/systemd/system/{unit}.d/quick.conf", "[Service]\nWatchdogSec=9s\nRestartSec=1s\n")
     vm.run(f"systemctl daemon-reload; systemctl start {unit}", timeout=60).check()
     try:
@@ -125,8 +127,23 @@ def test_a_service_that_hangs_is_started_again(vm: Machine, units: None, sensor:
     assert "watchdog" in vm.run(f"journalctl -u {unit} --no-pager").check()
 
 
+def test_a_usbrh2_that_is_the_first_of_its_kind(vm: Machine, units: None, zabbix: StandIn, tmp_path: Path) -> None:
+    """Its driver is loaded when the service starts, so that the unit's DeviceAllow knows it."""
+    unit = "usbrh.service"
+    vm.run("! modprobe -r cdc_acm || ! grep ttyACM /proc/devices").check()
+    configure(vm, zabbix, "E02A", "roof")
+    vm.run(f"systemctl start {unit}", timeout=60).check()
+    try:
+        with simulated(tmp_path) as simulator:
+            Usbrh2(vm, simulator)
+            wait_for(lambda: any('"temperature": 23.77' in value.value for value in zabbix.values), 40, vm, unit)
+            simulator.do("sim-1 unplug")
+    finally:
+        vm.run(f"systemctl stop {unit}", timeout=60).check()
+
+
 def test_the_timer_makes_up_for_what_it_missed(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
-    configure(vm, zabbix, sensor, "attic")
+    configure(vm, zabbix, sensor.port, "attic")
     stamp = "/var/lib/systemd/timers/stamp-usbrh-send.timer"
     vm.run(f"mkdir -p $(dirname {stamp}); touch -d yesterday {stamp}; systemctl start usbrh-send.timer").check()
     try:

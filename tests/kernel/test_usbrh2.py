@@ -34,11 +34,15 @@ class Usbrh2:
         return reading
 
 
+def simulated(folder: Path) -> Simulator:
+    script = folder / "sensors.toml"
+    script.write_text('[sensor.sim-1]\nmodel = "USBRH2"\nserial = "E02A"\nvalues = [[23.77, 42.76]]\n')
+    return Simulator(str(script))
+
+
 @pytest.fixture(scope="module")
 def plugged(vm: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Usbrh2]:
-    script: Path = tmp_path_factory.mktemp("usbrh2") / "sensors.toml"
-    script.write_text('[sensor.sim-1]\nmodel = "USBRH2"\nserial = "E02A"\nvalues = [[23.77, 42.76]]\n')
-    with Simulator(str(script)) as simulator:
+    with simulated(tmp_path_factory.mktemp("usbrh2")) as simulator:
         yield Usbrh2(vm, simulator)
         simulator.do("sim-1 unplug")
         vm.run(f"for _ in $(seq 300); do [ -e {LINK} ] || break; sleep 0.02; done; udevadm settle").check()
