@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from usbrh.errors import ConfigError
+from usbrh.files import look
 from usbrh.settings import (
     DAY,
     Choice,
@@ -148,7 +149,10 @@ def _usual_path(environ: Mapping[str, str]) -> Path | None:
     given = environ.get("USBRH_CONFIG")
     if given:
         return Path(given)
-    return DEFAULT_PATH if DEFAULT_PATH.exists() else None
+    try:
+        return DEFAULT_PATH if look(DEFAULT_PATH) else None
+    except PermissionError:  # which is no reason to go on with the defaults; reading it says so
+        return DEFAULT_PATH
 
 
 def _section(

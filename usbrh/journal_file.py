@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from usbrh.clock import SYSTEM_CLOCK, Deadline
 from usbrh.errors import JournalError
+from usbrh.files import look
 from usbrh.journal_rows import Damaged
 
 T = TypeVar("T")
@@ -105,6 +106,18 @@ def _version(db: sqlite3.Connection) -> int:
     if version > len(MIGRATIONS):
         raise NotOurs(f"a newer usbrh wrote it (schema {version}); install that one, or name another file")
     return version
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a journal at ``path``; to ask a ``Journal`` would make one.
+
+    Raises:
+        JournalError: it can't be seen by this user.
+    """
+    try:
+        return look(path) is not None
+    except OSError as error:
+        raise explained(error, path) from error
 
 
 def companions(path: Path) -> tuple[Path, Path]:

@@ -93,6 +93,10 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}, line {line}: not UTF-8; iconv -t UTF-8 converts a file") from None
+    except PermissionError:
+        raise ConfigError(
+            f"{path}: can't be read by this user; run it with sudo, or see who may: sudo namei -l {path}"
+        ) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}: can't be read: {reason}; see ls -l {path}") from None

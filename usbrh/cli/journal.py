@@ -12,6 +12,7 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.run import deliveries, log_to_stderr
 from usbrh.errors import UsbrhError
 from usbrh.journal import DestinationStatus, Status
+from usbrh.journal_file import is_there
 from usbrh.reading import format_time
 
 
@@ -69,7 +70,7 @@ def export(context: Context, as_json: bool) -> None:
 def _need_file(context: Context) -> None:
     """Looking at a journal that is not there must not make one."""
     path = context.config.journal.path
-    if not path.exists():
+    if not is_there(path):
         raise JournalMissing(f"there is no journal at {path} yet; usbrh send makes it")
 
 

@@ -11,6 +11,7 @@ from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.errors import ConfigError, JournalError, SensorNotFound
 from usbrh.journal import Journal
+from usbrh.journal_file import is_there
 from usbrh.picture import SUFFIXES, History, draw
 from usbrh.reading import Reading
 from usbrh.settings import DAY, format_duration
@@ -66,7 +67,7 @@ def plot(context: Context, sensor: tuple[str, ...], path: Path, since: float, fa
 
 
 def _readings(path: Path, start: int, sensors: tuple[str, ...]) -> Iterator[Reading]:
-    if not path.exists():
+    if not is_there(path):
         raise JournalError(f"there is no journal {path} yet; usbrh run or usbrh send makes it")
     with Journal(path) as journal:
         for name in sensors or (None,):

@@ -14,6 +14,7 @@ from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.errors import ConfigError, UsbrhError, ZabbixRefused
+from usbrh.journal_file import is_there
 from usbrh.measuring import Rounds
 from usbrh.reading import format_time
 from usbrh.settings import DAY
@@ -207,7 +208,7 @@ def check(
 def _compare(context: Context, api: Api, since: float) -> None:
     since_ns = time.time_ns() - int(since * 1e9)
     config = context.config
-    if not config.journal.path.exists():
+    if not is_there(config.journal.path):
         raise ConfigError(f"there is no journal {config.journal.path} to compare with")
     with open_journal(config) as journal:
         found = list(checking.compare(config, api, journal, since_ns))

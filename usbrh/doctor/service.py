@@ -5,10 +5,12 @@ import stat
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 
 from usbrh.config import Config
 from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.errors import ConfigError, JournalError
+from usbrh.files import look
 from usbrh.journal import Journal
 from usbrh.setup import CONFIG, UNITS
 from usbrh.setup_actions import Machine
@@ -62,13 +64,10 @@ def configuration(
 def journal(settings: Config) -> Iterator[Finding]:
     """What waits, and what was refused."""
     path = settings.journal.path
-    try:
-        path.stat()
-    except FileNotFoundError:
-        yield ok("journal", f"none yet; usbrh send or usbrh run makes {path}")
-        return
-    except OSError:
-        pass  # it may be there: the folder is closed to us
+    with suppress(OSError):  # it may be there: the folder is closed to us
+        if not look(path):
+            yield ok("journal", f"none yet; usbrh send or usbrh run makes {path}")
+            return
     if not os.access(path, os.W_OK):
         yield not_checked("journal", f"{path} is the service's; sudo usbrh doctor looks at it")
         return

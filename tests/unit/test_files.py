@@ -1,0 +1,83 @@
+"""What is behind a closed folder: nothing says that it is not there, and nothing ends in a traceback."""
+
+import errno
+import os
+
+import click
+import matplotlib.pyplot  # noqa: F401  # now, for the user nobody may not be able to read it
+import pytest
+from click.testing import CliRunner
+
+from tests.closed import closed, reachable
+from usbrh.cli.context import Context
+from usbrh.cli.journal import journal as journal_command
+from usbrh.cli.plot import plot as plot_command
+from usbrh.config import Config, JournalConfig, load
+from usbrh.errors import ConfigError, JournalError
+from usbrh.files import look
+from usbrh.zabbix import agent
+
+
+def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
+    with reachable() as folder:
+        (folder / "file").touch()
+        (folder / "link").symlink_to("nowhere")
+        (folder / "circle").symlink_to("circle")
+        assert look(folder)
+        assert look(folder / "file")
+        for name in ("none", "file/none", "none/none", "link"):
+            assert look(folder / name) is None
+        assert look(folder / "link", follow_symlinks=False)
+        with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+            look(folder / "circle")
+        with closed(folder), pytest.raises(PermissionError):
+            look(folder / "none")
+
+
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [(journal_command, ["status"]), (journal_command, ["export"]), (plot_command, ["-o", "x.svg"])],
+)
+def test_a_journal_that_is_the_services(
+    command: click.Command, arguments: list[str], made: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reachable() as folder:
+        path = folder / "state" / "journal.db"
+        path.parent.mkdir()
+        if made:
+            path.touch()
+        monkeypatch.setenv("USBRH_JOURNAL_PATH", str(path))
+        with closed(path.parent):
+            result = CliRunner().invoke(command, arguments, obj=Context())
+    assert isinstance(result.exception, JournalError)
+    assert str(result.exception) == (
+        f"the journal {path} can't be used: no permission to write in {path.parent};"
+        " run it as the user usbrh, or: sudo usbrh setup"
+    )
+
+
+def test_the_agent_says_so_in_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    with reachable() as folder:
+        path = folder / "state" / "journal.db"
+        path.parent.mkdir()
+        config = Config(journal=JournalConfig(path=path))
+        assert agent.bridge(lambda: config)["error"] is None
+        with closed(path.parent):
+            answer = agent.bridge(lambda: config)
+    assert answer["error"].startswith(f"the journal {path} can't be used: no permission")
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_a_configuration_that_is_closed(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reachable() as top:
+        path = top / "usbrh" / "usbrh.toml"
+        path.parent.mkdir()
+        path.touch()
+        monkeypatch.setattr("usbrh.config.DEFAULT_PATH", path)
+        with closed(path if what == "file" else path.parent), pytest.raises(ConfigError) as caught:
+            load(None, {})
+    assert str(caught.value) == (
+        f"{path}: can't be read by this user; run it with sudo, or see who may: sudo namei -l {path}"
+    )
