@@ -5,39 +5,33 @@ with its own digest in the first line: one whose stamp fits is ours to renew and
 The configuration is written once and then belongs to whoever edits it.
 """
 
-import re
 import shlex
 import sys
 import sysconfig
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 
+from usbrh.machine import Machine, installed
 from usbrh.resources import resource
 from usbrh.setup_actions import (
     Action,
     Command,
-    Machine,
     MakeDirectory,
     RemoveAccount,
     RemoveDirectory,
     WriteFile,
-    installed,
     read,
     remove_action,
     stamped,
     write_action,
 )
+from usbrh.setup_agents import AGENT_FILE, AGENT_USER, AGENTS, agent_directory, agent_text
 
 USER = GROUP = "usbrh"
 CONFIG = "/etc/usbrh/usbrh.toml"
 STATE = "/var/lib/usbrh"
 RULE = "70-usbrh.rules"
 UNITS = ("usbrh.service", "usbrh-send.service", "usbrh-send.timer")
-AGENTS = {"zabbix-agent": "/etc/zabbix/zabbix_agentd.conf", "zabbix-agent2": "/etc/zabbix/zabbix_agent2.conf"}
-"""The service of each Zabbix agent, and its configuration."""
-AGENT_USER = "zabbix"
-AGENT_FILE = "usbrh.conf"
 _VENDOR = ("/usr/lib", "/lib", "/usr/local/lib")
 _PACKAGED_EXECUTABLE = "/usr/bin/usbrh"
 
@@ -186,18 +180,6 @@ def provided(machine: Machine, name: str) -> bool:
     return any(machine.path(f"{top}/{name}").exists() for top in _VENDOR)
 
 
-def agent_directory(machine: Machine, config: str) -> str | None:
-    """The directory in which a file usbrh.conf is read by the agent of ``config``; None if it includes none."""
-    text = machine.path(config).read_text(encoding="utf-8", errors="replace")
-    for pattern in re.findall(r"^Include=(/\S+)", text, re.MULTILINE):
-        parent, _, last = pattern.rpartition("/")
-        if fnmatch(AGENT_FILE, last):
-            return str(parent)
-        if machine.path(pattern).is_dir():
-            return pattern.rstrip("/")  # type: ignore[no-any-return]
-    return None
-
-
 def out_of_reach(machine: Machine, usbrh: Path) -> str | None:
     """Why a service of another user can't run this executable or its Python; None if it can."""
     for program in (usbrh, Path(sys.executable).resolve()):
@@ -215,16 +197,6 @@ def unit_text(unit: str, usbrh: Path) -> str:
     quoted = str(usbrh).replace("%", "%%").replace("\\", "\\\\")
     return _text(f"systemd/{unit}").replace(
         f"={_PACKAGED_EXECUTABLE} ", f'="{quoted}" ' if " " in quoted else f"={quoted} "
-    )
-
-
-def agent_text(usbrh: Path) -> str:
-    """The agent file with the path of the executable."""
-    return re.sub(
-        r"^(UserParameter=[^,]+,)usbrh ",
-        lambda match: f"{match[1]}{shlex.quote(str(usbrh))} ",
-        _text(f"zabbix/zabbix_agentd.d/{AGENT_FILE}"),
-        flags=re.MULTILINE,
     )
 
 

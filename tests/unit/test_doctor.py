@@ -17,8 +17,8 @@ from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
 from usbrh.doctor import Finding, Status, agent, network, service, usb
 from usbrh.errors import ConfigError
 from usbrh.journal import Journal
+from usbrh.machine import Machine
 from usbrh.reading import Reading
-from usbrh.setup_actions import Machine
 from usbrh.zabbix.standin import StandIn
 
 PORT = "1-1.4"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from usbrh import config, setup, setup_actions
+from usbrh import config, machine, setup, setup_actions, setup_agents
 from usbrh.cli.setup import setup as setup_command
 from usbrh.errors import AccessDenied, ConfigError
+from usbrh.machine import Machine
 from usbrh.resources import resource
-from usbrh.setup_actions import Machine
 
 USBRH = Path("/opt/usbrh/bin/usbrh")
 
@@ -91,7 +91,7 @@ def test_a_bare_machine_gets_all_of_it(computer: Computer) -> None:
     assert stat.S_IMODE((computer.root / "var/lib/usbrh").stat().st_mode) == 0o750
     assert "ExecStart=/opt/usbrh/bin/usbrh run" in computer.text("/etc/systemd/system/usbrh.service")
     assert computer.commands[-2:] == ["systemctl daemon-reload", "systemctl try-restart usbrh.service"]
-    assert "udevadm control --reload" in computer.commands or not setup_actions.installed("udevadm")
+    assert "udevadm control --reload" in computer.commands or not machine.installed("udevadm")
 
 
 def test_no_unit_keeps_the_path_of_the_package(computer: Computer) -> None:
@@ -256,7 +256,7 @@ def test_what_the_distributions_package_brought_is_not_doubled(computer: Compute
 def test_a_path_with_a_blank_and_a_percent_sign_is_quoted(computer: Computer) -> None:
     odd = Path("/opt/my 100%/usbrh")
     assert 'ExecStart="/opt/my 100%%/usbrh" run' in setup.unit_text("usbrh.service", odd)
-    assert "usbrh.discovery,'/opt/my 100%/usbrh' agent" in setup.agent_text(odd)
+    assert "usbrh.discovery,'/opt/my 100%/usbrh' agent" in setup_agents.agent_text(odd)
 
 
 def test_an_account_made_anew_gets_its_journal_back(computer: Computer) -> None:
@@ -268,9 +268,9 @@ def test_an_account_made_anew_gets_its_journal_back(computer: Computer) -> None:
 
 def test_a_failing_command_is_one_line() -> None:
     with pytest.raises(ConfigError, match=r"^ls .* failed: .*No such file"):
-        setup_actions.run(("ls", "/no/such/file"))
+        machine.run(("ls", "/no/such/file"))
     with pytest.raises(ConfigError, match="is not installed"):
-        setup_actions.run(("usbrh-no-such-command",))
+        machine.run(("usbrh-no-such-command",))
 
 
 def _uncommented(text: str) -> str:

@@ -6,8 +6,9 @@ import sys
 import click
 
 from usbrh.errors import AccessDenied, ConfigError
+from usbrh.machine import Machine
 from usbrh.setup import Plan, executable, next_steps, plan, plan_removal
-from usbrh.setup_actions import Action, Machine
+from usbrh.setup_actions import Action
 
 
 @click.command()

@@ -11,7 +11,7 @@ from usbrh.config import Config
 from usbrh.doctor import agent, network, service, usb
 from usbrh.doctor.finding import Finding, Status, fault, not_checked, of_error, ok, warning
 from usbrh.errors import ConfigError, LibusbMissing, SensorNotFound
-from usbrh.setup_actions import Machine
+from usbrh.machine import Machine
 
 __all__ = ["Finding", "Status", "examine"]
 

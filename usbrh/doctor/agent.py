@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from usbrh.doctor.finding import Finding, fault, not_checked, ok, warning
 from usbrh.doctor.service import output
 from usbrh.errors import AccessDenied
-from usbrh.setup import AGENT_FILE, AGENT_USER, AGENTS, GROUP, agent_directory
-from usbrh.setup_actions import Machine, read
+from usbrh.machine import Machine
+from usbrh.setup import GROUP
+from usbrh.setup_actions import read
+from usbrh.setup_agents import AGENT_FILE, AGENT_USER, AGENTS, agent_directory
 
 _TIMEOUT = 10.0
 _PROGRAMS = {"zabbix-agent": "zabbix_agentd", "zabbix-agent2": "zabbix_agent2"}

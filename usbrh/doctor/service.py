@@ -12,8 +12,8 @@ from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warn
 from usbrh.errors import ConfigError, JournalError
 from usbrh.files import look
 from usbrh.journal import Journal
+from usbrh.machine import Machine
 from usbrh.setup import CONFIG, UNITS
-from usbrh.setup_actions import Machine
 
 _TIMEOUT = 5.0
 _LATE = 600

@@ -10,9 +10,9 @@ from usbrh.discovery import Sensor, measure_all
 from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.errors import AccessDenied, UsbrhError, exit_status
 from usbrh.holders import holders
+from usbrh.machine import Machine
 from usbrh.reading import Reading
 from usbrh.setup import GROUP, RULE
-from usbrh.setup_actions import Machine
 
 _RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
 _TRIGGER = "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774"
