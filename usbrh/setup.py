@@ -8,9 +8,12 @@ The configuration is written once and then belongs to whoever edits it.
 import shlex
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from usbrh.files import look
 from usbrh.machine import Machine, installed
 from usbrh.resources import resource
 from usbrh.setup_actions import (
@@ -20,12 +23,11 @@ from usbrh.setup_actions import (
     RemoveAccount,
     RemoveDirectory,
     WriteFile,
-    read,
     remove_action,
     stamped,
     write_action,
 )
-from usbrh.setup_agents import AGENT_FILE, AGENT_USER, AGENTS, agent_directory, agent_text
+from usbrh.setup_agents import AGENT_FILE, AGENT_USER, agent_directory, agent_text, agents
 
 USER = GROUP = "usbrh"
 CONFIG = "/etc/usbrh/usbrh.toml"
@@ -60,9 +62,11 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
     ):
         if directory.needed(machine):
             result.actions.append(directory)
-    if read(machine, CONFIG) is None:
-        result.actions.append(WriteFile(CONFIG, stamped(_text("etc/usbrh.toml")), 0o644))
-    _plan_rule(machine, result)
+    with _looking(result):
+        if not look(machine.path(CONFIG), follow_symlinks=False):
+            result.actions.append(WriteFile(CONFIG, stamped(_text("etc/usbrh.toml")), 0o644))
+    with _looking(result):
+        _plan_rule(machine, result)
     obstacle = out_of_reach(machine, usbrh)
     if obstacle:
         result.notes.append(
@@ -71,9 +75,20 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
             " && /opt/usbrh/bin/usbrh setup"
         )
         return result
-    _plan_units(machine, usbrh, result)
-    _plan_agents(machine, usbrh, result)
+    with _looking(result):
+        _plan_units(machine, usbrh, result)
+    with _looking(result):
+        _plan_agents(machine, usbrh, result)
     return result
+
+
+@contextmanager
+def _looking(result: Plan) -> Iterator[None]:
+    """What is closed to who asks becomes a note, and the rest of the plan goes on: --dry-run needs no root."""
+    try:
+        yield
+    except PermissionError as error:
+        result.notes.append(f"not looked at: {error.filename} is closed to this user; with sudo it is")
 
 
 def _plan_account(machine: Machine, result: Plan) -> None:
@@ -113,19 +128,20 @@ def _plan_units(machine: Machine, usbrh: Path, result: Plan) -> None:
 
 
 def _plan_agents(machine: Machine, usbrh: Path, result: Plan) -> None:
-    agents = {service: config for service, config in AGENTS.items() if machine.path(config).exists()}
-    for config in agents.values():
-        directory = agent_directory(machine, config)
-        if directory is None:
-            result.notes.append(
-                f"no agent file: {config} includes no directory; add to it: Include=/etc/zabbix/usbrh.d/*.conf"
-                " and run usbrh setup again"
-            )
-            continue
-        action = write_action(machine, f"{directory}/{AGENT_FILE}", agent_text(usbrh))
-        if action:
-            result.actions.append(action)
-    if agents and machine.has_user(AGENT_USER) and not machine.is_member(AGENT_USER, GROUP):
+    configs = agents(machine).values()
+    for config in configs:
+        with _looking(result):
+            directory = agent_directory(machine, config)
+            if directory is None:
+                result.notes.append(
+                    f"no agent file: {config} includes no directory; add to it: Include=/etc/zabbix/usbrh.d/*.conf"
+                    " and run usbrh setup again"
+                )
+                continue
+            action = write_action(machine, f"{directory}/{AGENT_FILE}", agent_text(usbrh))
+            if action:
+                result.actions.append(action)
+    if configs and machine.has_user(AGENT_USER) and not machine.is_member(AGENT_USER, GROUP):
         result.actions.append(Command(("usermod", "--append", "--groups", GROUP, AGENT_USER)))
 
 
@@ -133,19 +149,27 @@ def plan_removal(machine: Machine) -> Plan:
     """What takes away everything that ``plan`` brought, but the journal."""
     result = Plan()
     packaged = provided(machine, f"udev/rules.d/{RULE}")
-    units = [unit for unit in UNITS if read(machine, f"/etc/systemd/system/{unit}") is not None]
+    units = [unit for unit in UNITS if look(machine.path(f"/etc/systemd/system/{unit}"), follow_symlinks=False)]
     if units and machine.systemd_runs:
         result.actions.append(Command(("systemctl", "disable", "--now", *units)))
-    directories = {agent_directory(machine, config) for config in AGENTS.values() if machine.path(config).exists()}
+    directories = set()
+    with _looking(result):
+        for config in agents(machine).values():
+            with _looking(result):
+                directories.add(agent_directory(machine, config))
     names = [
         *(f"/etc/systemd/system/{unit}" for unit in units),
         f"/etc/udev/rules.d/{RULE}",
         *(f"{directory}/{AGENT_FILE}" for directory in sorted(filter(None, directories))),
         *([] if packaged else [CONFIG]),
     ]
-    removals = [action for name in names if (action := remove_action(machine, name))]
+    removals = []
+    for name in names:
+        with _looking(result):
+            if action := remove_action(machine, name):
+                removals.append(action)
     result.actions += removals
-    if machine.path("/etc/usbrh").is_dir() and not packaged:
+    if look(machine.path("/etc/usbrh")) and not packaged:
         result.actions.append(RemoveDirectory("/etc/usbrh"))
     if any(RULE in action.name for action in removals):
         result.actions += _reload_udev(machine)
@@ -157,12 +181,12 @@ def plan_removal(machine: Machine) -> Plan:
         )
     elif machine.has_user(USER) or machine.has_group(GROUP):
         result.actions.append(RemoveAccount(USER, GROUP))
-    state = machine.path(STATE)
-    if state.is_dir():
-        if any(state.iterdir()):
-            result.notes.append(f"the journal stays in {STATE}; it is yours to remove: rm -r {STATE}")
-        else:
-            result.actions.append(RemoveDirectory(STATE))
+    with _looking(result):
+        if look(machine.path(STATE)):
+            if any(machine.path(STATE).iterdir()):
+                result.notes.append(f"the journal stays in {STATE}; it is yours to remove: rm -r {STATE}")
+            else:
+                result.actions.append(RemoveDirectory(STATE))
     return result
 
 
@@ -185,9 +209,10 @@ def out_of_reach(machine: Machine, usbrh: Path) -> str | None:
     for program in (usbrh, Path(sys.executable).resolve()):
         if program.parts[1:2] in (("home",), ("root",)):
             return f"{program} is in a home directory"
-        for folder in program.parents:
+        for folder in reversed(program.parents):  # from the top: what is behind a closed one can't be looked at
+            found = look(machine.path(folder))
             # Of a folder that the machine does not have (yet), nothing is known.
-            if machine.path(folder).exists() and not machine.path(folder).stat().st_mode & 0o001:
+            if found and not found.st_mode & 0o001:
                 return f"{folder} is closed to other users"
     return None
 
@@ -231,8 +256,8 @@ def next_steps(machine: Machine, usbrh: Path, person: str | None) -> list[tuple[
     if machine.systemd_runs and machine.path(f"/etc/systemd/system/{UNITS[0]}").exists():
         steps.append((f"sudo systemctl enable --now {UNITS[0]}", "a service that reads and sends; or instead of it"))
         steps.append((f"sudo systemctl enable --now {UNITS[2]}", "a timer that does so each minute"))
-    for service, config in AGENTS.items():
-        if machine.systemd_runs and machine.path(config).exists():
+    if machine.systemd_runs:
+        for service in agents(machine):
             steps.append((f"sudo systemctl restart {service}", "let the agent see its new file and group"))
     return steps
 

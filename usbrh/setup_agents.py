@@ -2,9 +2,11 @@
 
 import re
 import shlex
+import stat
 from fnmatch import fnmatch
 from pathlib import Path
 
+from usbrh.files import look
 from usbrh.machine import Machine
 from usbrh.resources import resource
 
@@ -14,14 +16,28 @@ AGENT_USER = "zabbix"
 AGENT_FILE = "usbrh.conf"
 
 
+def agents(machine: Machine) -> dict[str, str]:
+    """The service of each agent that has a configuration here, and that file.
+
+    Raises:
+        PermissionError: this user may not look for it.
+    """
+    return {service: config for service, config in AGENTS.items() if look(machine.path(config))}
+
+
 def agent_directory(machine: Machine, config: str) -> str | None:
-    """The directory in which a file usbrh.conf is read by the agent of ``config``; None if it includes none."""
+    """The directory in which a file usbrh.conf is read by the agent of ``config``; None if it includes none.
+
+    Raises:
+        PermissionError: this user may not read that file, or not look for the directory.
+    """
     text = machine.path(config).read_text(encoding="utf-8", errors="replace")
     for pattern in re.findall(r"^Include=(/\S+)", text, re.MULTILINE):
         parent, _, last = pattern.rpartition("/")
         if fnmatch(AGENT_FILE, last):
             return str(parent)
-        if machine.path(pattern).is_dir():
+        found = look(machine.path(pattern))
+        if found and stat.S_ISDIR(found.st_mode):
             return pattern.rstrip("/")  # type: ignore[no-any-return]
     return None
 

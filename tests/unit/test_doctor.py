@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.closed import closed, reachable
 from usbrh import discovery, doctor, usbrh2
 from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
 from usbrh.doctor import Finding, Status, agent, network, service, usb
@@ -142,6 +143,17 @@ def test_rules_that_only_mention_it_do_not_count_and_ours_comes_first(machine: M
     (folder / "61-comment.rules").write_text('# ATTRS{idVendor}=="1774", ATTRS{idProduct}=="1001"\n')
     (folder / "70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')  # hidden by /etc
     assert usb.rules(machine) == ["/etc/udev/rules.d/70-usbrh.rules", "/usr/lib/udev/rules.d/60-other.rules"]
+
+
+def test_a_rule_that_only_root_may_read() -> None:
+    with reachable() as folder:
+        rules = folder / "etc/udev/rules.d"
+        rules.mkdir(parents=True)
+        (rules / "60-other.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
+        (rules / "70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
+        (rules / "80-folder.rules").mkdir()
+        with closed(rules / "60-other.rules"):
+            assert usb.rules(Machine(folder)) == ["/etc/udev/rules.d/70-usbrh.rules"]
 
 
 @pytest.fixture
@@ -349,6 +361,19 @@ def test_an_agent_whose_answer_is_none(agent_machine: Machine, programs: Path, a
     assert found.status is Status.FAULT
 
 
+@pytest.mark.parametrize("place", ["/etc/zabbix", "/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d"])
+def test_an_agent_that_is_closed_to_who_asks(place: str) -> None:
+    with reachable() as folder:
+        machine = Machine(folder)
+        machine.path("/etc/zabbix/zabbix_agentd.d").mkdir(parents=True)
+        machine.path("/etc/zabbix/zabbix_agentd.conf").write_text("Include=/etc/zabbix/zabbix_agentd.d/*.conf\n")
+        with closed(machine.path(place)):
+            [found] = agent.agents(machine)
+        assert found.status is Status.NOT_CHECKED
+        assert found.message.startswith(str(machine.path(place)))
+        assert found.message.endswith("is closed to this user; sudo usbrh doctor looks at it")
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -434,6 +459,15 @@ def test_a_journal_in_which_readings_wait_or_were_refused(tmp_path: Path) -> Non
     found = list(service.journal(config))[1]
     assert (found.status, found.mend) == (Status.WARNING, "see: usbrh journal status")
     assert "there is no such host" in found.message
+
+
+def test_a_journal_that_is_closed_to_who_asks() -> None:
+    with reachable() as folder:
+        config = with_journal(folder / "state")
+        config.journal.path.parent.mkdir()
+        with closed(config.journal.path.parent):
+            [found] = service.journal(config)
+    assert found.status is Status.NOT_CHECKED
 
 
 def test_a_journal_that_is_none(tmp_path: Path) -> None:

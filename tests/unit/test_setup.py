@@ -5,12 +5,13 @@ import re
 import stat
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.closed import closed, reachable
 from usbrh import config, machine, setup, setup_actions, setup_agents
 from usbrh.cli.setup import setup as setup_command
 from usbrh.errors import AccessDenied, ConfigError
@@ -205,6 +206,61 @@ def test_each_agent_gets_its_file_where_it_looks_for_it(
 def test_an_agent_without_a_folder_is_a_note(computer: Computer) -> None:
     computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/other.conf")
     assert any("includes no directory" in note for note in setup.plan(computer.machine, USBRH).notes)
+
+
+@pytest.fixture
+def open_computer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Computer]:
+    """One whose files other users may look for."""
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    with reachable() as folder:
+        yield Computer(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "step"),
+    [
+        ("/etc/zabbix/zabbix_agentd.conf", "remove /etc/zabbix/zabbix_agentd.d/usbrh.conf"),
+        ("/etc/zabbix", "remove /etc/zabbix/zabbix_agentd.d/usbrh.conf"),
+        ("/etc/zabbix/zabbix_agentd.d", "remove /etc/zabbix/zabbix_agentd.d/usbrh.conf"),
+        ("/etc/usbrh", "remove /etc/usbrh/usbrh.toml"),
+        ("/etc/udev/rules.d/70-usbrh.rules", "remove /etc/udev/rules.d/70-usbrh.rules"),
+        ("/etc/systemd/system/usbrh.service", "remove /etc/systemd/system/usbrh.service"),
+        ("/var/lib/usbrh", "remove directory /var/lib/usbrh if it is empty"),
+    ],
+)
+def test_what_is_closed_to_who_asks_is_a_note_and_the_rest_is_planned(
+    open_computer: Computer, place: str, step: str
+) -> None:
+    machine = open_computer.machine
+    open_computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    open_computer.carry_out(setup.plan(machine, USBRH))
+    machine.path("/var/lib/usbrh").chmod(0o755)  # its being closed is a case of its own
+    seen = words(setup.plan_removal(machine))
+    with closed(machine.path(place)):
+        setup.plan(machine, USBRH)
+        removal = setup.plan_removal(machine)
+    assert [note for note in removal.notes if note.startswith(f"not looked at: {machine.path(place)}")]
+    missing = [line for line in seen if line not in words(removal) and "udevadm" not in line]
+    assert missing == [step]
+
+
+def test_a_dry_run_names_what_it_could_not_look_at(open_computer: Computer) -> None:
+    machine = open_computer.machine
+    open_computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    open_computer.install_agent("/etc/zabbix/zabbix_agent2.conf", "/etc/zabbix/zabbix_agent2.d/*.conf")
+    config = machine.path("/etc/zabbix/zabbix_agentd.conf")
+    with closed(config):
+        planned = setup.plan(machine, USBRH)
+    assert planned.notes == [f"not looked at: {config} is closed to this user; with sudo it is"]
+    assert "write /etc/zabbix/zabbix_agent2.d/usbrh.conf" in words(planned)
+    assert "run usermod --append --groups usbrh zabbix" in words(planned)
+
+
+def test_a_configuration_that_may_not_be_read_is_there(open_computer: Computer) -> None:
+    open_computer.carry_out(setup.plan(open_computer.machine, USBRH))
+    with closed(open_computer.machine.path("/etc/usbrh/usbrh.toml")):
+        planned = setup.plan(open_computer.machine, USBRH)
+    assert (words(planned), planned.notes) == ([], [])
 
 
 def test_without_systemd_cron_is_named(computer: Computer) -> None:

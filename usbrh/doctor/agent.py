@@ -9,7 +9,8 @@ from usbrh.errors import AccessDenied
 from usbrh.machine import Machine
 from usbrh.setup import GROUP
 from usbrh.setup_actions import read
-from usbrh.setup_agents import AGENT_FILE, AGENT_USER, AGENTS, agent_directory
+from usbrh.setup_agents import AGENT_FILE, AGENT_USER, agent_directory
+from usbrh.setup_agents import agents as installed_agents
 
 _TIMEOUT = 10.0
 _PROGRAMS = {"zabbix-agent": "zabbix_agentd", "zabbix-agent2": "zabbix_agent2"}
@@ -17,11 +18,22 @@ _PROGRAMS = {"zabbix-agent": "zabbix_agentd", "zabbix-agent2": "zabbix_agent2"}
 
 def agents(machine: Machine) -> Iterator[Finding]:
     """Each agent that has a configuration here."""
-    there = {service: config for service, config in AGENTS.items() if machine.path(config).exists()}
+    try:
+        there = installed_agents(machine)
+    except PermissionError as error:
+        yield _closed(error)
+        return
     if not there:
         yield not_checked("Zabbix agent", "none is installed; it is needed only for readings through the agent")
     for service, config in there.items():
-        yield _agent(machine, service, config)
+        try:
+            yield _agent(machine, service, config)
+        except PermissionError as error:
+            yield _closed(error)
+
+
+def _closed(error: PermissionError) -> Finding:
+    return not_checked("Zabbix agent", f"{error.filename} is closed to this user; sudo usbrh doctor looks at it")
 
 
 def _agent(machine: Machine, service: str, config: str) -> Finding:
