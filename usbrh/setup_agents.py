@@ -32,7 +32,8 @@ def agent_directory(machine: Machine, config: str) -> str | None:
         PermissionError: this user may not read that file, or not look for the directory.
     """
     text = machine.path(config).read_text(encoding="utf-8", errors="replace")
-    for pattern in re.findall(r"^Include=(/\S+)", text, re.MULTILINE):
+    # An agent takes blanks at both ends of a line and around "=".
+    for pattern in re.findall(r"^[ \t]*Include[ \t]*=[ \t]*(/.*?)[ \t\r]*$", text, re.MULTILINE):
         parent, _, last = pattern.rpartition("/")
         if fnmatch(AGENT_FILE, last):
             return str(parent)

@@ -190,6 +190,7 @@ def test_the_configuration_belongs_to_whoever_edits_it(computer: Computer) -> No
         ("zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf", "zabbix_agentd.d/usbrh.conf"),  # Zabbix's own
         ("zabbix_agent2.conf", "/etc/zabbix/zabbix_agent2.d/*.conf", "zabbix_agent2.d/usbrh.conf"),
         ("zabbix_agentd.conf", "/etc/zabbix/", "usbrh.conf"),
+        ("zabbix_agentd.conf", "/etc/zabbix/my agent.d/*.conf", "my agent.d/usbrh.conf"),
     ],
 )
 def test_each_agent_gets_its_file_where_it_looks_for_it(
@@ -201,6 +202,14 @@ def test_each_agent_gets_its_file_where_it_looks_for_it(
     assert "UserParameter=usbrh.discovery,/opt/usbrh/bin/usbrh agent discovery" in text
     assert 'UserParameter=usbrh.get[*],/opt/usbrh/bin/usbrh agent get -- "$1"' in text
     assert computer.machine.is_member("zabbix", "usbrh")
+
+
+@pytest.mark.parametrize("line", ["Include = {}", "  Include={}", "\tInclude\t=\t{} \t", "Include={}\r"])
+def test_an_agents_folder_is_found_as_the_agent_finds_it(computer: Computer, line: str) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/nowhere/other.conf")
+    config = computer.machine.path("/etc/zabbix/zabbix_agentd.conf")
+    config.write_bytes(f"#Include=/a/*.conf\nNoInclude=/b/*.conf\n{line.format('/etc/zabbix/c.d/*.conf')}\n".encode())
+    assert setup_agents.agent_directory(computer.machine, "/etc/zabbix/zabbix_agentd.conf") == "/etc/zabbix/c.d"
 
 
 def test_an_agent_without_a_folder_is_a_note(computer: Computer) -> None:
