@@ -341,6 +341,15 @@ def test_an_agent_that_is_not_in_the_group(agent_machine: Machine) -> None:
     assert found.mend == "sudo usermod -aG usbrh zabbix && sudo systemctl restart zabbix-agent"
 
 
+@pytest.mark.parametrize("user", ["zabbix", "somebody"])
+def test_an_agent_on_a_machine_without_the_group(agent_machine: Machine, user: str) -> None:
+    agent_machine.path("/etc/passwd").write_text(f"root:x:0:0::/:\n{user}:x:102:105::/:/bin/false\n")
+    agent_machine.path("/etc/group").write_text("root:x:0:\n")
+    [found] = agent.agents(agent_machine)
+    assert (found.status, found.exit_status) == (Status.FAULT, 4)
+    assert found.mend == "sudo usbrh setup && sudo systemctl restart zabbix-agent"
+
+
 def test_an_agent_that_was_not_restarted_since_it_is_in_the_group(agent_machine: Machine) -> None:
     process(agent_machine, "105")
     [found] = agent.agents(agent_machine)

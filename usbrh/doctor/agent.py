@@ -41,6 +41,13 @@ def _agent(machine: Machine, service: str, config: str) -> Finding:
     if directory is None or read(machine, f"{directory}/{AGENT_FILE}") is None:
         return warning("Zabbix agent", f"{service} does not know usbrh", "for readings through it: sudo usbrh setup")
     restart = f"sudo systemctl restart {service}"
+    if not machine.has_group(GROUP):  # the file was put there by other hands than setup's
+        return fault(
+            "Zabbix agent",
+            f"{service}: there is no group {GROUP} that could give it the sensor",
+            f"sudo usbrh setup && {restart}",
+            AccessDenied.exit_status,
+        )
     if machine.has_user(AGENT_USER) and not machine.is_member(AGENT_USER, GROUP):
         return fault(
             "Zabbix agent",
