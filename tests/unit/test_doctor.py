@@ -288,6 +288,40 @@ def test_units(machine: Machine, programs: Path, shown: str, expected: tuple[Sta
     assert (mend in (found.mend or "")) if mend else found.mend is None
 
 
+def restarted(active: str, sub: str, times: int) -> str:
+    """What systemctl show prints of a service that systemd has started again."""
+    shown = show(active, "inactive")
+    return shown.replace("Id=usbrh.service\n", f"Id=usbrh.service\nSubState={sub}\nNRestarts={times}\n")
+
+
+@pytest.mark.parametrize(("sub", "times"), [("auto-restart", 0), ("auto-restart-queued", 0), ("start", 7)])
+def test_a_service_that_ends_again_and_again(machine: Machine, programs: Path, sub: str, times: int) -> None:
+    program(programs, "systemctl", restarted("activating", sub, times))
+    [found] = service.units(machine)
+    assert (found.status, found.mend) == (Status.FAULT, "see why: sudo journalctl -u usbrh.service -n 20")
+    assert found.message == f"usbrh.service ends and is started again (restarts: {times})"
+
+
+def test_a_service_that_starts_for_the_first_time(machine: Machine, programs: Path) -> None:
+    program(programs, "systemctl", restarted("activating", "start", 0))
+    [found] = service.units(machine)
+    assert found.status is Status.OK
+
+
+def test_a_service_that_runs_after_it_had_failed(machine: Machine, programs: Path) -> None:
+    program(programs, "systemctl", restarted("active", "running", 2))
+    first, second = service.units(machine)
+    assert (first.status, second.status) == (Status.WARNING, Status.OK)
+    assert first.message == "usbrh.service failed and was started again (restarts: 2)"
+    assert "sudo systemctl reset-failed usbrh.service" in (first.mend or "")
+
+
+def test_a_service_that_had_failed_and_was_stopped_since(machine: Machine, programs: Path) -> None:
+    program(programs, "systemctl", restarted("inactive", "dead", 2))
+    [found] = service.units(machine)
+    assert "neither service nor timer runs" in found.message
+
+
 def test_units_without_systemd(machine: Machine) -> None:
     machine.path("/run/systemd/system").rmdir()
     [found] = service.units(machine)

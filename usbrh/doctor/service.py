@@ -16,6 +16,7 @@ from usbrh.machine import Machine
 from usbrh.setup import CONFIG, UNITS
 
 _TIMEOUT = 5.0
+_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts"
 _LATE = 600
 """s after which a reading that waits is not just the newest."""
 _SERVICE, _SEND, _TIMER = UNITS
@@ -92,7 +93,7 @@ def units(machine: Machine) -> Iterator[Finding]:
     if not machine.systemd_runs:
         yield not_checked("units", "systemd does not run here")
         return
-    shown = output(("systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState,Result", *UNITS))
+    shown = output(("systemctl", "show", f"--property={_PROPERTIES}", *UNITS))
     if shown is None:
         yield not_checked("units", "systemctl does not answer")
         return
@@ -110,7 +111,21 @@ def units(machine: Machine) -> Iterator[Finding]:
             reason = state[unit].get("Result", "unknown")
             yield fault("units", f"{unit} failed ({reason})", f"see why: sudo journalctl -u {unit} -n 20")
             return
+    # Restart= with RestartSec= never comes to "failed": between two tries, and while it starts, it is "activating".
+    restarts = int(state.get(_SERVICE, {}).get("NRestarts") or 0)
+    why = f"sudo journalctl -u {_SERVICE} -n 20"
+    if holds(_SERVICE, "ActiveState", "activating") and (
+        restarts or holds(_SERVICE, "SubState", "auto-restart", "auto-restart-queued")
+    ):
+        yield fault("units", f"{_SERVICE} ends and is started again (restarts: {restarts})", f"see why: {why}")
+        return
     service, timer = (holds(unit, "ActiveState", "active", "activating", "reloading") for unit in (_SERVICE, _TIMER))
+    if service and restarts:
+        yield warning(
+            "units",
+            f"{_SERVICE} failed and was started again (restarts: {restarts})",
+            f"see why: {why}; the count begins anew after: sudo systemctl reset-failed {_SERVICE}",
+        )
     if service and timer:
         yield warning(
             "units",
