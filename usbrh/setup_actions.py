@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from usbrh.errors import ConfigError
+from usbrh.files import look
 from usbrh.machine import Machine
 
 _STAMP = re.compile(r"# Written by usbrh setup \(([0-9a-f]{16})\)[^\n]*\n")
@@ -66,7 +67,7 @@ class RemoveAccount:
 
 @dataclass(frozen=True)
 class MakeDirectory:
-    """Make a directory, or give it back to its owner, with what is in it unless that is root."""
+    """Make a directory, or give the service's back to it with what is in it; root's stays as it was found."""
 
     name: str
     owner: str
@@ -79,11 +80,13 @@ class MakeDirectory:
         return f"make directory {self.name} ({self.mode:04o} {self.owner}:{self.group})"
 
     def needed(self, machine: Machine) -> bool:
-        """It is not there, or not the owner's: an account that was removed and made again has another number."""
-        try:
-            found = machine.path(self.name).stat()
-        except FileNotFoundError:
-            return True
+        """It is not there, or not the service's: an account that was removed and made again has another number.
+
+        Whoever gave root's to a group, to keep a PSK in it, or closed it meant that.
+        """
+        found = look(machine.path(self.name))
+        if found is None or self.owner == "root":
+            return found is None
         try:
             return (found.st_uid, found.st_gid) != machine.ids(self.owner, self.group)
         except ConfigError:
@@ -91,10 +94,11 @@ class MakeDirectory:
 
     def apply(self, machine: Machine) -> None:
         path = machine.path(self.name)
-        new = not path.exists()
+        new = look(path) is None
         path.mkdir(parents=True, exist_ok=True)
         uid, gid = machine.ids(self.owner, self.group)
-        for each in (path, *(path.iterdir() if self.owner != "root" else ())):
+        os.chown(path, uid, gid)  # where it is a link, to another disk, that is what needed() looks at
+        for each in path.iterdir():
             os.chown(each, uid, gid, follow_symlinks=False)
         if new:
             path.chmod(self.mode)

@@ -19,6 +19,10 @@ from usbrh.machine import Machine
 from usbrh.resources import resource
 
 USBRH = Path("/opt/usbrh/bin/usbrh")
+ROOT = os.getuid(), os.getgid()
+"""root of the computer is whoever runs the tests, so that files can be given to it."""
+SERVICE = (61001, 61002) if os.geteuid() == 0 else ROOT
+"""The numbers of the account usbrh: others than root's, where files can be given to it."""
 
 
 class Computer:
@@ -30,9 +34,8 @@ class Computer:
         root.chmod(0o755)
         for folder in ("etc/udev", "etc/systemd/system", "run/systemd/system", "run/udev", "var/lib"):
             (root / folder).mkdir(parents=True)
-        # root is whoever runs the tests, so that files can be given to it.
-        (root / "etc/passwd").write_text(f"root:x:{os.getuid()}:{os.getgid()}::/root:/bin/sh\n")
-        (root / "etc/group").write_text(f"root:x:{os.getgid()}:\n")
+        (root / "etc/passwd").write_text(f"root:x:{ROOT[0]}:{ROOT[1]}::/root:/bin/sh\n")
+        (root / "etc/group").write_text(f"root:x:{ROOT[1]}:\n")
         self.machine = Machine(root, self.run)
 
     def run(self, command: Sequence[str]) -> None:
@@ -41,9 +44,10 @@ class Computer:
         name = command[-1]
         match command[0]:
             case "groupadd":
-                group.write_text(f"{group.read_text()}{name}:x:{os.getgid()}:\n")
+                group.write_text(f"{group.read_text()}{name}:x:{SERVICE[1]}:\n")
             case "useradd":
-                passwd.write_text(f"{passwd.read_text()}{name}:x:{os.getuid()}:{os.getgid()}::/:/bin/false\n")
+                home, shell = (command[command.index(option) + 1] for option in ("--home-dir", "--shell"))
+                passwd.write_text(f"{passwd.read_text()}{name}:x:{SERVICE[0]}:{SERVICE[1]}::{home}:{shell}\n")
             case "usermod":
                 group.write_text(re.sub(r"^(usbrh:.*:)$", rf"\g<1>{name}", group.read_text(), flags=re.MULTILINE))
             case "userdel":
@@ -62,10 +66,15 @@ class Computer:
         with (self.root / "etc/passwd").open("a") as passwd:
             passwd.write("zabbix:x:102:105::/:/bin/false\n")
 
-    def tree(self) -> dict[str, tuple[int, bytes | None]]:
+    def owner(self, name: str) -> tuple[int, int]:
+        found = self.machine.path(name).stat()
+        return found.st_uid, found.st_gid
+
+    def tree(self) -> dict[str, tuple[int, tuple[int, int], bytes | None]]:
         return {
-            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
+            name: (path.stat().st_mode, self.owner(name), path.read_bytes() if path.is_file() else None)
             for path in self.root.rglob("*")
+            if (name := str(path.relative_to(self.root)))
         }
 
     def text(self, name: str) -> str:
@@ -88,8 +97,12 @@ def test_a_bare_machine_gets_all_of_it(computer: Computer) -> None:
     assert computer.machine.has_user("usbrh")
     assert computer.machine.has_group("usbrh")
     assert 'ATTR{idVendor}=="1774"' in computer.text("/etc/udev/rules.d/70-usbrh.rules")
-    assert stat.S_IMODE((computer.root / "etc/usbrh/usbrh.toml").stat().st_mode) == 0o644
-    assert stat.S_IMODE((computer.root / "var/lib/usbrh").stat().st_mode) == 0o750
+    for name, mode, owner in (
+        ("/etc/usbrh", 0o755, ROOT),
+        ("/etc/usbrh/usbrh.toml", 0o644, ROOT),
+        ("/var/lib/usbrh", 0o750, SERVICE),
+    ):
+        assert (stat.S_IMODE(computer.machine.path(name).stat().st_mode), computer.owner(name)) == (mode, owner), name
     assert "ExecStart=/opt/usbrh/bin/usbrh run" in computer.text("/etc/systemd/system/usbrh.service")
     assert computer.commands[-2:] == ["systemctl daemon-reload", "systemctl try-restart usbrh.service"]
     assert "udevadm control --reload" in computer.commands or not machine.installed("udevadm")
@@ -324,11 +337,45 @@ def test_a_path_with_a_blank_and_a_percent_sign_is_quoted(computer: Computer) ->
     assert "usbrh.discovery,'/opt/my 100%/usbrh' agent" in setup_agents.agent_text(odd)
 
 
-def test_an_account_made_anew_gets_its_journal_back(computer: Computer) -> None:
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[Path, tuple[int, int]]:
+    """What was given to whom, which the kernel lets only root do."""
+    found: dict[Path, tuple[int, int]] = {}
+
+    def chown(path: Path, uid: int, gid: int, *, follow_symlinks: bool = True) -> None:
+        found[path.resolve() if follow_symlinks else path] = uid, gid
+
+    monkeypatch.setattr(os, "chown", chown)
+    return found
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["folder", "link"])
+def test_an_account_made_anew_gets_its_journal_back(
+    computer: Computer, given: dict[Path, tuple[int, int]], linked: bool
+) -> None:
     computer.carry_out(setup.plan(computer.machine, USBRH))
+    state = computer.machine.path("/var/lib/usbrh")
+    disk = state.rename(computer.root / "disk") if linked else state
+    if linked:
+        state.symlink_to(disk)
+    (disk / "journal.db").touch()
+    (disk / "elsewhere").symlink_to("/etc/passwd")
     group = computer.root / "etc/group"
     group.write_text(re.sub(r"^usbrh:x:\d+:", "usbrh:x:12345:", group.read_text(), flags=re.MULTILINE))
-    assert "make directory /var/lib/usbrh (0750 usbrh:usbrh)" in words(setup.plan(computer.machine, USBRH))
+    planned = setup.plan(computer.machine, USBRH)
+    assert words(planned) == ["make directory /var/lib/usbrh (0750 usbrh:usbrh)"]
+    given.clear()
+    computer.carry_out(planned)
+    assert given == dict.fromkeys((disk, state / "journal.db", state / "elsewhere"), (SERVICE[0], 12345))
+
+
+def test_a_folder_of_the_configuration_that_is_there_stays_as_it_is(computer: Computer) -> None:
+    folder = computer.machine.path("/etc/usbrh")
+    folder.mkdir(mode=0o750)
+    # Somebody gave it to another group than root's, to keep a PSK in it.
+    group = computer.root / "etc/group"
+    group.write_text(group.read_text().replace(f"root:x:{ROOT[1]}:", "root:x:54321:"))
+    assert not [line for line in words(setup.plan(computer.machine, USBRH)) if line.startswith("make directory /etc")]
 
 
 def test_a_failing_command_is_one_line() -> None:
