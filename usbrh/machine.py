@@ -56,6 +56,14 @@ class Machine:
         """The group is in its group file."""
         return self._entry("group", name) is not None
 
+    def home_and_shell(self, name: str) -> tuple[str, str] | None:
+        """Of the account with this name; None if there is none."""
+        entry = self._entry("passwd", name)
+        if entry is None:
+            return None
+        home, shell = (*entry[5:7], "", "")[:2]  # a line that somebody cut short has neither
+        return home, shell
+
     def user_name(self, uid: int) -> str:
         """The account's name; its number if it has none."""
         return self._name("passwd", uid)

@@ -97,6 +97,25 @@ def _plan_account(machine: Machine, result: Plan) -> None:
     if not machine.has_user(USER):
         options = ("--system", "--gid", GROUP, "--home-dir", STATE, "--no-create-home", "--shell", "/usr/sbin/nologin")
         result.actions.append(Command(("useradd", *options, USER)))
+    elif stranger := _stranger(machine):
+        result.notes.append(
+            f"{stranger}; the service runs as it all the same, so if it is a person's, name that one otherwise first:"
+            f" usermod --login NAME {USER}"
+        )
+
+
+def _stranger(machine: Machine) -> str | None:
+    """What tells the account that is here from the one that setup makes; None if nothing does.
+
+    The distribution's package makes the same one; the folder of nologin is the distribution's.
+    """
+    found = machine.home_and_shell(USER)
+    if found is None:
+        return f"there is a group {GROUP} without the user that setup makes" if machine.has_group(GROUP) else None
+    home, shell = found
+    if home == STATE and shell.endswith("/nologin"):
+        return None
+    return f"the user {USER} is not as setup makes it: its home is {home}, its shell {shell}"
 
 
 def _plan_rule(machine: Machine, result: Plan) -> None:
@@ -180,7 +199,7 @@ def plan_removal(machine: Machine) -> Plan:
             f"the user {USER}, /etc/usbrh and what is below /usr belong to the distribution's package: apt remove usbrh"
         )
     elif machine.has_user(USER) or machine.has_group(GROUP):
-        result.actions.append(RemoveAccount(USER, GROUP))
+        result.actions.append(RemoveAccount(USER, GROUP, question=_stranger(machine)))
     with _looking(result):
         if look(machine.path(STATE)):
             if any(machine.path(STATE).iterdir()):

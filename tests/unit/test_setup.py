@@ -369,6 +369,35 @@ def test_an_account_made_anew_gets_its_journal_back(
     assert given == dict.fromkeys((disk, state / "journal.db", state / "elsewhere"), (SERVICE[0], 12345))
 
 
+@pytest.mark.parametrize(
+    ("passwd", "says"),
+    [
+        ("usbrh:x:1000:1000:Usbrh:/home/usbrh:/bin/bash\n", "its home is /home/usbrh, its shell /bin/bash"),
+        ("usbrh:x:999:999::/var/lib/usbrh:/bin/bash\n", "its home is /var/lib/usbrh, its shell /bin/bash"),
+        ("usbrh:x:999:999\n", "its home is , its shell "),
+        ("", "there is a group usbrh without the user that setup makes"),
+    ],
+)
+def test_an_account_of_somebody_else_is_asked_about(computer: Computer, passwd: str, says: str) -> None:
+    for name, entry in (("passwd", passwd), ("group", "usbrh:x:1000:\n")):
+        file = computer.root / "etc" / name
+        file.write_text(file.read_text() + entry)
+    [action] = setup.plan_removal(computer.machine).actions
+    assert action.words == "remove user and group usbrh"
+    assert says in (action.question or "")
+    notes = [note for note in setup.plan(computer.machine, USBRH).notes if says in note]
+    assert len(notes) == bool(passwd), "where there is none it is made"
+
+
+@pytest.mark.parametrize("nologin", ["/usr/sbin/nologin", "/sbin/nologin"])
+def test_an_account_as_setup_or_the_package_makes_it_is_removed_unasked(computer: Computer, nologin: str) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    passwd = computer.root / "etc/passwd"
+    passwd.write_text(passwd.read_text().replace("/usr/sbin/nologin", nologin))
+    assert [action.question for action in setup.plan_removal(computer.machine).actions if action.question] == []
+    assert setup.plan(computer.machine, USBRH).notes == []
+
+
 def test_a_folder_of_the_configuration_that_is_there_stays_as_it_is(computer: Computer) -> None:
     folder = computer.machine.path("/etc/usbrh")
     folder.mkdir(mode=0o750)

@@ -25,8 +25,9 @@ def setup(dry_run: bool, remove: bool) -> None:
       the systemd units (switched off until you enable one),
       the Zabbix agent's file, where an agent is installed.
 
-    A file that setup did not write, or that was changed since, is replaced or removed only after a yes; without a
-    terminal it is left alone. Everything that can be told beforehand is shown by --dry-run.
+    A file that setup did not write, or that was changed since, is replaced or removed only after a yes, as is an
+    account that it did not make; without a terminal they are left alone. Everything that can be told beforehand is
+    shown by --dry-run.
     """
     machine, usbrh = Machine(), executable()
     if not dry_run and os.geteuid() != 0:
