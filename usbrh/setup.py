@@ -20,10 +20,7 @@ from usbrh.setup_actions import (
     Action,
     Command,
     MakeDirectory,
-    RemoveAccount,
-    RemoveDirectory,
     WriteFile,
-    remove_action,
     stamped,
     write_action,
 )
@@ -62,10 +59,10 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
     ):
         if directory.needed(machine):
             result.actions.append(directory)
-    with _looking(result):
+    with looking(result):
         if not look(machine.path(CONFIG), follow_symlinks=False):
             result.actions.append(WriteFile(CONFIG, stamped(_text("etc/usbrh.toml")), 0o644))
-    with _looking(result):
+    with looking(result):
         _plan_rule(machine, result)
     obstacle = out_of_reach(machine, usbrh)
     if obstacle:
@@ -75,15 +72,15 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
             " && /opt/usbrh/bin/usbrh setup"
         )
         return result
-    with _looking(result):
+    with looking(result):
         _plan_units(machine, usbrh, result)
-    with _looking(result):
+    with looking(result):
         _plan_agents(machine, usbrh, result)
     return result
 
 
 @contextmanager
-def _looking(result: Plan) -> Iterator[None]:
+def looking(result: Plan) -> Iterator[None]:
     """What is closed to who asks becomes a note, and the rest of the plan goes on: --dry-run needs no root."""
     try:
         yield
@@ -97,14 +94,14 @@ def _plan_account(machine: Machine, result: Plan) -> None:
     if not machine.has_user(USER):
         options = ("--system", "--gid", GROUP, "--home-dir", STATE, "--no-create-home", "--shell", "/usr/sbin/nologin")
         result.actions.append(Command(("useradd", *options, USER)))
-    elif stranger := _stranger(machine):
+    elif odd := stranger(machine):
         result.notes.append(
-            f"{stranger}; the service runs as it all the same, so if it is a person's, name that one otherwise first:"
+            f"{odd}; the service runs as it all the same, so if it is a person's, name that one otherwise first:"
             f" usermod --login NAME {USER}"
         )
 
 
-def _stranger(machine: Machine) -> str | None:
+def stranger(machine: Machine) -> str | None:
     """What tells the account that is here from the one that setup makes; None if nothing does.
 
     The distribution's package makes the same one; the folder of nologin is the distribution's.
@@ -128,7 +125,7 @@ def _plan_rule(machine: Machine, result: Plan) -> None:
         return
     action = write_action(machine, f"/etc/udev/rules.d/{RULE}", _text(f"udev/{RULE}"))
     if action:
-        result.actions += [action, *_reload_udev(machine)]
+        result.actions += [action, *reload_udev(machine)]
 
 
 def _plan_units(machine: Machine, usbrh: Path, result: Plan) -> None:
@@ -149,7 +146,7 @@ def _plan_units(machine: Machine, usbrh: Path, result: Plan) -> None:
 def _plan_agents(machine: Machine, usbrh: Path, result: Plan) -> None:
     configs = agents(machine).values()
     for config in configs:
-        with _looking(result):
+        with looking(result):
             directory = agent_directory(machine, config)
             if directory is None:
                 result.notes.append(
@@ -164,52 +161,7 @@ def _plan_agents(machine: Machine, usbrh: Path, result: Plan) -> None:
         result.actions.append(Command(("usermod", "--append", "--groups", GROUP, AGENT_USER)))
 
 
-def plan_removal(machine: Machine) -> Plan:
-    """What takes away everything that ``plan`` brought, but the journal."""
-    result = Plan()
-    packaged = provided(machine, f"udev/rules.d/{RULE}")
-    units = [unit for unit in UNITS if look(machine.path(f"/etc/systemd/system/{unit}"), follow_symlinks=False)]
-    if units and machine.systemd_runs:
-        result.actions.append(Command(("systemctl", "disable", "--now", *units)))
-    directories = set()
-    with _looking(result):
-        for config in agents(machine).values():
-            with _looking(result):
-                directories.add(agent_directory(machine, config))
-    names = [
-        *(f"/etc/systemd/system/{unit}" for unit in units),
-        f"/etc/udev/rules.d/{RULE}",
-        *(f"{directory}/{AGENT_FILE}" for directory in sorted(filter(None, directories))),
-        *([] if packaged else [CONFIG]),
-    ]
-    removals = []
-    for name in names:
-        with _looking(result):
-            if action := remove_action(machine, name):
-                removals.append(action)
-    result.actions += removals
-    if look(machine.path("/etc/usbrh")) and not packaged:
-        result.actions.append(RemoveDirectory("/etc/usbrh"))
-    if any(RULE in action.name for action in removals):
-        result.actions += _reload_udev(machine)
-    if units and machine.systemd_runs:
-        result.actions.append(Command(("systemctl", "daemon-reload")))
-    if packaged:
-        result.notes.append(
-            f"the user {USER}, /etc/usbrh and what is below /usr belong to the distribution's package: apt remove usbrh"
-        )
-    elif machine.has_user(USER) or machine.has_group(GROUP):
-        result.actions.append(RemoveAccount(USER, GROUP, question=_stranger(machine)))
-    with _looking(result):
-        if look(machine.path(STATE)):
-            if any(machine.path(STATE).iterdir()):
-                result.notes.append(f"the journal stays in {STATE}; it is yours to remove: rm -r {STATE}")
-            else:
-                result.actions.append(RemoveDirectory(STATE))
-    return result
-
-
-def _reload_udev(machine: Machine) -> list[Action]:
+def reload_udev(machine: Machine) -> list[Action]:
     if not machine.path("/run/udev").is_dir() or not installed("udevadm"):
         return []
     # Not for all devices: a trigger makes udev go over each again.

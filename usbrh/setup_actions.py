@@ -156,6 +156,25 @@ class RemoveFile:
 
 
 @dataclass(frozen=True)
+class StopUnit:
+    """Stop a unit of systemd's, and remove its file: in one step, so that one whose file stays goes on."""
+
+    file: RemoveFile
+
+    @property
+    def question(self) -> str | None:
+        return self.file.question
+
+    @property
+    def words(self) -> str:
+        return f"stop and {self.file.words}"
+
+    def apply(self, machine: Machine) -> None:
+        machine.run(("systemctl", "disable", "--now", self.file.name.rpartition("/")[2]))
+        self.file.apply(machine)
+
+
+@dataclass(frozen=True)
 class RemoveDirectory:
     """Remove a directory if nothing is left in it."""
 

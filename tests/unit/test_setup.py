@@ -17,6 +17,7 @@ from usbrh.cli.setup import setup as setup_command
 from usbrh.errors import AccessDenied, ConfigError
 from usbrh.machine import Machine
 from usbrh.resources import resource
+from usbrh.setup_removal import plan_removal
 
 USBRH = Path("/opt/usbrh/bin/usbrh")
 ROOT = os.getuid(), os.getgid()
@@ -129,7 +130,7 @@ def test_a_second_run_changes_nothing(computer: Computer) -> None:
 def test_a_plan_changes_nothing(computer: Computer) -> None:
     before = computer.tree()
     setup.plan(computer.machine, USBRH)
-    setup.plan_removal(computer.machine)
+    plan_removal(computer.machine)
     assert computer.tree() == before
     assert computer.commands == []
 
@@ -143,7 +144,7 @@ def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> N
     computer.carry_out(setup.plan(computer.machine, USBRH))
     if journal:
         (computer.root / "var/lib/usbrh/journal.db").write_bytes(b"readings")
-    planned = setup.plan_removal(computer.machine)
+    planned = plan_removal(computer.machine)
     assert [action.question for action in planned.actions if action.question] == []
     computer.carry_out(planned)
     left = computer.tree()
@@ -152,9 +153,10 @@ def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> N
         assert left.pop("var/lib/usbrh")
         assert any("journal stays in /var/lib/usbrh" in note for note in planned.notes)
     assert left == before
-    disable = f"systemctl disable --now {' '.join(setup.UNITS)}"
-    assert computer.commands.index(disable) < computer.commands.index("userdel usbrh")
-    assert setup.plan_removal(computer.machine).actions == []
+    steps = [f"systemctl disable --now usbrh{unit}" for unit in ("-send.timer", "-send.service", ".service")]
+    steps.append("userdel usbrh")
+    assert [line for line in computer.commands if line in steps] == steps
+    assert plan_removal(computer.machine).actions == []
 
 
 def test_a_file_that_somebody_changed_is_asked_about(computer: Computer) -> None:
@@ -165,9 +167,34 @@ def test_a_file_that_somebody_changed_is_asked_about(computer: Computer) -> None
     assert replace.words == "replace /etc/systemd/system/usbrh.service"
     assert replace.question is not None
     assert "-Nice=5" in getattr(replace, "difference", "")
-    assert any(
-        action.question and "usbrh.service" in action.words for action in setup.plan_removal(computer.machine).actions
-    )
+    assert any(action.question and "usbrh.service" in action.words for action in plan_removal(computer.machine).actions)
+
+
+def test_a_unit_whose_file_stays_goes_on_and_keeps_its_user(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    unit = computer.root / "etc/systemd/system/usbrh.service"
+    unit.write_text(unit.read_text() + "Nice=5\n")
+    planned = plan_removal(computer.machine)
+    asked = [action for action in planned.actions if action.question]
+    assert [action.words for action in asked] == [
+        "stop and remove /etc/systemd/system/usbrh.service",
+        "remove user and group usbrh",
+    ]
+    # Each is answered with no.
+    computer.carry_out(setup.Plan([action for action in planned.actions if action not in asked]))
+    assert "systemctl disable --now usbrh-send.timer" in computer.commands
+    assert not any("disable" in line and "usbrh.service" in line for line in computer.commands)
+    assert unit.exists()
+
+
+@pytest.mark.parametrize("unit", setup.UNITS)
+def test_where_systemd_does_not_run_a_units_file_is_removed_without_it(computer: Computer, unit: str) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    (computer.root / "run/systemd/system").rmdir()
+    computer.commands.clear()
+    computer.carry_out(plan_removal(computer.machine))
+    assert not any("systemctl" in line for line in computer.commands)
+    assert not (computer.root / "etc/systemd/system" / unit).exists()
 
 
 def test_a_masked_unit_is_asked_about_and_its_target_never_written(computer: Computer) -> None:
@@ -193,7 +220,7 @@ def test_the_configuration_belongs_to_whoever_edits_it(computer: Computer) -> No
     file = computer.root / "etc/usbrh/usbrh.toml"
     file.write_text(file.read_text().replace("#host", "host"))
     assert words(setup.plan(computer.machine, USBRH)) == []
-    assert any(a.question for a in setup.plan_removal(computer.machine).actions if a.words.endswith("usbrh.toml"))
+    assert any(a.question for a in plan_removal(computer.machine).actions if a.words.endswith("usbrh.toml"))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +273,7 @@ def open_computer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Computer]:
         ("/etc/zabbix/zabbix_agentd.d", "remove /etc/zabbix/zabbix_agentd.d/usbrh.conf"),
         ("/etc/usbrh", "remove /etc/usbrh/usbrh.toml"),
         ("/etc/udev/rules.d/70-usbrh.rules", "remove /etc/udev/rules.d/70-usbrh.rules"),
-        ("/etc/systemd/system/usbrh.service", "remove /etc/systemd/system/usbrh.service"),
+        ("/etc/systemd/system/usbrh.service", "stop and remove /etc/systemd/system/usbrh.service"),
         ("/var/lib/usbrh", "remove directory /var/lib/usbrh if it is empty"),
     ],
 )
@@ -257,10 +284,10 @@ def test_what_is_closed_to_who_asks_is_a_note_and_the_rest_is_planned(
     open_computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
     open_computer.carry_out(setup.plan(machine, USBRH))
     machine.path("/var/lib/usbrh").chmod(0o755)  # its being closed is a case of its own
-    seen = words(setup.plan_removal(machine))
+    seen = words(plan_removal(machine))
     with closed(machine.path(place)):
         setup.plan(machine, USBRH)
-        removal = setup.plan_removal(machine)
+        removal = plan_removal(machine)
     assert [note for note in removal.notes if note.startswith(f"not looked at: {machine.path(place)}")]
     missing = [line for line in seen if line not in words(removal) and "udevadm" not in line]
     assert missing == [step]
@@ -326,7 +353,7 @@ def test_what_the_distributions_package_brought_is_not_doubled(computer: Compute
     computer.run(("groupadd", "usbrh"))
     computer.machine.path("/etc/usbrh").mkdir()
     computer.machine.path("/etc/usbrh/usbrh.toml").touch()
-    removal = setup.plan_removal(computer.machine)
+    removal = plan_removal(computer.machine)
     assert words(removal) == []
     assert any("apt remove usbrh" in note for note in removal.notes)
 
@@ -382,7 +409,7 @@ def test_an_account_of_somebody_else_is_asked_about(computer: Computer, passwd: 
     for name, entry in (("passwd", passwd), ("group", "usbrh:x:1000:\n")):
         file = computer.root / "etc" / name
         file.write_text(file.read_text() + entry)
-    [action] = setup.plan_removal(computer.machine).actions
+    [action] = plan_removal(computer.machine).actions
     assert action.words == "remove user and group usbrh"
     assert says in (action.question or "")
     notes = [note for note in setup.plan(computer.machine, USBRH).notes if says in note]
@@ -394,7 +421,7 @@ def test_an_account_as_setup_or_the_package_makes_it_is_removed_unasked(computer
     computer.carry_out(setup.plan(computer.machine, USBRH))
     passwd = computer.root / "etc/passwd"
     passwd.write_text(passwd.read_text().replace("/usr/sbin/nologin", nologin))
-    assert [action.question for action in setup.plan_removal(computer.machine).actions if action.question] == []
+    assert [action.question for action in plan_removal(computer.machine).actions if action.question] == []
     assert setup.plan(computer.machine, USBRH).notes == []
 
 

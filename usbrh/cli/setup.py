@@ -7,8 +7,9 @@ import click
 
 from usbrh.errors import AccessDenied, ConfigError
 from usbrh.machine import Machine
-from usbrh.setup import Plan, executable, next_steps, plan, plan_removal
+from usbrh.setup import Plan, executable, next_steps, plan
 from usbrh.setup_actions import Action
+from usbrh.setup_removal import plan_removal
 
 
 @click.command()
