@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from usbrh.files import look
+from usbrh.installation import by_debian
 from usbrh.machine import Machine, installed
 from usbrh.resources import resource
 from usbrh.setup_actions import (
@@ -44,9 +45,13 @@ class Plan:
 
 
 def executable() -> Path:
-    """The ``usbrh`` that is running, with links followed."""
+    """The ``usbrh`` that is running, with links followed; for ``python3 -m usbrh`` the one of that Python."""
     called = Path(sys.argv[0]).resolve()
-    return called if called.name == "usbrh" else Path(sysconfig.get_path("scripts")) / "usbrh"
+    if called.name == "usbrh":
+        return called
+    script = Path(sysconfig.get_path("scripts")) / "usbrh"
+    # Debian's Python has its scripts in /usr/local/bin, but for those that came in a package.
+    return Path(_PACKAGED_EXECUTABLE) if by_debian() and not look(script) else script
 
 
 def plan(machine: Machine, usbrh: Path) -> Plan:

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 import sys
+import sysconfig
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.closed import closed, reachable
-from usbrh import config, machine, setup, setup_actions, setup_agents
+from usbrh import config, installation, machine, setup, setup_actions, setup_agents
 from usbrh.cli.setup import setup as setup_command
 from usbrh.errors import AccessDenied, ConfigError
 from usbrh.machine import Machine
@@ -356,6 +357,30 @@ def test_what_the_distributions_package_brought_is_not_doubled(computer: Compute
     removal = plan_removal(computer.machine)
     assert words(removal) == []
     assert any("apt remove usbrh" in note for note in removal.notes)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("bin/usbrh", "/opt/usbrh", "bin/usbrh", "bin/usbrh"),
+        ("lib/usbrh/__main__.py", "/opt/usbrh", "scripts/usbrh", "scripts/usbrh"),
+        ("lib/usbrh/__main__.py", "/usr", "scripts/usbrh", "scripts/usbrh"),  # pip's, by Debian's Python
+        ("lib/usbrh/__main__.py", "/usr", "", "/usr/bin/usbrh"),
+    ],
+)
+def test_the_executable_of_what_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str, str, str]
+) -> None:
+    """``places``: what was called, the Python's prefix, where a script is, and what is taken for the executable."""
+    called, prefix, script, expected = places
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / called)])
+    monkeypatch.setattr(sys, "prefix", prefix)
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "scripts"))
+    monkeypatch.setattr(installation, "DEBIAN", tmp_path)
+    if script:
+        (tmp_path / script).parent.mkdir()
+        (tmp_path / script).touch()
+    assert setup.executable() == tmp_path / expected
 
 
 def test_a_path_with_a_blank_and_a_percent_sign_is_quoted(computer: Computer) -> None:
