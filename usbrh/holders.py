@@ -1,9 +1,12 @@
 """Which processes have a device node open: who holds the sensor?"""
 
 import os
+import re
 from pathlib import Path
 
 _SYSFS = Path("/sys/bus/usb/devices")
+_OURS = re.compile(rb"[^\0]*python[^\0]*\0(?:-[^m\0][^\0]*\0)*(?:-m\0|(?:[^\0]*/)?)usbrh(?:\0|$)")
+"""The command line of a Python that runs this program, as module or as script."""
 
 
 def hidraw_nodes(port: str) -> list[Path]:
@@ -25,7 +28,18 @@ def holders(nodes: list[Path]) -> list[str]:
             continue
         try:
             if any(str(descriptor.readlink()) in wanted for descriptor in (process / "fd").iterdir()):
-                found.append(f"{(process / 'comm').read_text().strip()} (PID {process.name})")
+                found.append(f"{_name(process)} (PID {process.name})")
         except OSError:  # not ours to see, or ended while we looked
             continue
     return found
+
+
+def _name(process: Path) -> str:
+    """What a process is called: its own name, but ``usbrh`` for one of ours.
+
+    The kernel has the interpreter's name for what was started by ``python3 -m usbrh``, or by a script whose first line
+    is too long for the kernel, which pip then lets a shell start.
+    """
+    if _OURS.match((process / "cmdline").read_bytes()):
+        return "usbrh"
+    return (process / "comm").read_text().strip()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -156,23 +157,46 @@ def test_a_rule_that_only_root_may_read() -> None:
             assert usb.rules(Machine(folder)) == ["/etc/udev/rules.d/70-usbrh.rules"]
 
 
-@pytest.fixture
-def holder(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
-    """Another program that has the node open."""
+@contextmanager
+def holding(machine: Machine, *command: str, program: Path | None = None) -> Iterator[int]:
+    """The PID of a Python with these arguments that has the node open, by what is written to ``program`` if given."""
     node = str(machine.path("/dev/bus/usb/001/007"))
-    program = f"f = open({node!r}, 'rb'); print('open', flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    text = f"f = open({node!r}, 'rb'); print('open', flush=True); input()"
+    if program:
+        program.parent.mkdir(exist_ok=True)
+        (program.parent / "__init__.py").touch()
+        program.write_text(text)
+    words = [sys.executable, *command, *([] if program else ["-c", text])]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=machine.root) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"open\n"
-        yield process
+        yield process.pid
         process.kill()
 
 
-def test_another_program_that_holds_the_sensor_is_named(machine: Machine, holder: subprocess.Popen[bytes]) -> None:
-    found = usb.in_use(machine, PORT)
+@pytest.mark.parametrize("command", [[], ["-m", "usbrh_other"], ["other.py", "/opt/usbrh/bin/usbrh"]])
+def test_another_program_that_holds_the_sensor_is_named(machine: Machine, command: list[str]) -> None:
+    program = machine.path({"-m": "usbrh_other.py"}.get(command[0], command[0])) if command else None
+    with holding(machine, *command, program=program) as pid:
+        found = usb.in_use(machine, PORT)
     assert found.status is Status.WARNING
-    assert f"(PID {holder.pid}) has it open" in found.message
-    assert found.mend == f"end it if it is in the way: kill {holder.pid}"
+    assert f"(PID {pid}) has it open" in found.message
+    assert found.mend == f"end it if it is in the way: kill {pid}"
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        (["-m", "usbrh"], "usbrh/__main__.py"),
+        (["-B", "-m", "usbrh", "run"], "usbrh/__main__.py"),
+        (["bin/usbrh", "run"], "bin/usbrh"),
+        (["-I", "bin/usbrh"], "bin/usbrh"),
+    ],
+)
+def test_one_of_ours_is_known_also_by_what_its_python_runs(machine: Machine, command: list[str], program: str) -> None:
+    with holding(machine, *command, program=machine.path(program)) as pid:
+        found = usb.in_use(machine, PORT)
+    assert (found.status, found.message) == (Status.OK, f"1-1.4: by usbrh (PID {pid}), which shares it")
 
 
 def test_a_free_sensor(machine: Machine) -> None:
