@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,11 @@ def test_one_of_ours_is_known_also_by_what_its_python_runs(machine: Machine, com
     with holding(machine, *command, program=machine.path(program)) as pid:
         found = usb.in_use(machine, PORT)
     assert (found.status, found.message) == (Status.OK, f"1-1.4: by usbrh (PID {pid}), which shares it")
+
+
+def test_a_sensor_whose_name_has_a_blank(machine: Machine) -> None:
+    heated = replace(reading(0), sensor="living room", heater=True)
+    assert usb.reading_of(heated).mend == "usbrh heater off 'living room'"
 
 
 def test_a_free_sensor(machine: Machine) -> None:

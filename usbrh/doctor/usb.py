@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -159,5 +160,5 @@ def reading_of(reading: Reading) -> Finding:
         return fault("reading", found.message, found.mend or "usbrh --debug read", exit_status(reading.state))
     words = f"{reading.sensor}: {reading.temperature:.2f} °C, {reading.humidity:.2f} %RH"
     if reading.heater:
-        return warning("reading", f"{words}, with the heater on", f"usbrh heater off {reading.sensor}")
+        return warning("reading", f"{words}, with the heater on", f"usbrh heater off {shlex.quote(reading.sensor)}")
     return ok("reading", words)
