@@ -262,6 +262,7 @@ class UsbRh:
             raise SensorTimeout(
                 f"{self.label} did not answer within {window.seconds:.1f} s{REPLUG}", self.port
             ) from error
+        _log.debug("%s: answered %s after %.3f s", self.label, report.hex(), elapsed)
         if elapsed >= FASTEST_ANSWER:
             self._early_only = 0
         self._owed -= 1

@@ -122,9 +122,9 @@ class Conversation:
         self._write("getrh", deadline)
         window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)
         for line in self._read(window):
+            _log.debug("%s: answered %s", self._label, _shown(line))
             if line.startswith(b":"):
                 return parse(line, self._label)
-            _log.debug("%s: not a line of values: %s", self._label, _shown(line))
         raise self._silence(window)
 
     def switch(self, command: str, deadline: Deadline) -> int:

@@ -107,6 +107,9 @@ def test_csv_has_a_header() -> None:
         (["led", "1", "on"], 2, "several sensors"),
         (["led", "1", "blink", "sim-1"], 2, "can't blink"),
         (["heater", "on", "sim-1", "--seconds", "181"], 2, "181"),
+        (["led", "1"], 2, "missing argument '{off|on|blink}'. Choose from: off, on, blink"),
+        (["read", "--format", "{serial:d}"], 2, "for object of type 'str'"),
+        (["read", "--format", "{temperature:99999999999}"], 2, "{temperature:99999999999}"),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], status: int, says: str) -> None:
@@ -208,3 +211,54 @@ def test_no_file_becomes_a_stream_that_was_closed(tmp_path: Path) -> None:
     script = f'exec {sys.executable} -c "$1" "$2" <&- >&- 2>&-'
     subprocess.run(["sh", "-c", script, "sh", program, str(tmp_path / "file")], check=True)
     assert (tmp_path / "file").read_text() == "True /dev/null /dev/null /dev/null\n"
+
+
+def test_debug_shows_more_and_changes_no_exit_status() -> None:
+    done = usbrh("read", "cellar", "--debug", USBRH_SIMULATE="1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1] == "usbrh: no sensor 'cellar'; there is: sim-1"
+    assert "sim-1: answered 04de1c01000241 after 0.30" in usbrh("read", "--debug", USBRH_SIMULATE="1").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["agent", "get"],
+        ["agent", "get", "sim-1", "sim-2"],
+        ["agent", "discovery", "sim-1"],
+        ["agent", "get", "--no-such-option", "sim-1"],
+        ["--config", "/etc", "agent", "get", "sim-1"],
+    ],
+)
+def test_an_agent_has_one_line_of_json_whatever_it_asks(words: list[str]) -> None:
+    done = usbrh(*words, USBRH_SIMULATE="2")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1
+    assert answer["error"]
+
+
+def test_a_wrong_switch_in_the_environment_stops_only_whom_it_is_about() -> None:
+    wrong = {"USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "maybe"}
+    assert usbrh("read", timeout=30, **wrong).returncode == 0
+    assert json.loads(usbrh("agent", "get", "sim-1", timeout=30, **wrong).stdout)["state"] == "ok"
+    done = usbrh("send", USBRH_ZABBIX_SERVERS="127.0.0.1:9", timeout=30, **wrong)
+    assert (done.returncode, done.stderr) == (2, 'usbrh: USBRH_ALLOW_SIMULATED must be true or false, not "maybe"\n')
+
+
+def test_json_is_ascii_where_the_locale_is_not_utf8(tmp_path: Path) -> None:
+    config = tmp_path / "usbrh.toml"
+    config.write_text('[sensor.sim-1]\nname = "居間"\n', encoding="utf-8")
+    for words in (["read", "--json"], ["list", "--json"]):
+        done = usbrh("--config", str(config), *words, USBRH_SIMULATE="1", PYTHONIOENCODING="euc_jp")
+        assert done.stdout.isascii()
+        assert "居間" in json.loads(done.stdout).values()
+
+
+def test_a_full_disk_behind_stdout_is_said() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([USBRH, "read"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                              env={"USBRH_SIMULATE": "1"}, timeout=30)  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "usbrh: can't write to the standard output: no space left on device; make room: df -h\n"

@@ -3,6 +3,7 @@
 A command's module is imported when the command is asked for, so that ``usbrh --help`` stays instant.
 """
 
+import errno
 import importlib
 import io
 import os
@@ -77,7 +78,8 @@ def cli(ctx: click.Context) -> None:
 add_global_options(cli)
 
 
-def _lower_first(text: str) -> str:
+def _one_line(error: click.ClickException) -> str:
+    text = " ".join(error.format_message().split())
     return text[:1].lower() + text[1:]
 
 
@@ -98,6 +100,21 @@ def _nowhere(mode: Literal["r", "w"]) -> TextIO:
     return open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123 - pathlib is not imported by every start
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _give_up_stdout() -> None:
+    """Python would try to write what is left at exit, and complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _trace(context: Context) -> None:
+    if context.debug:
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc()
+
+
 def main() -> NoReturn:
     """Run the command line; ends the process with the exit status of the contract."""
     Ending().install()
@@ -111,27 +128,28 @@ def main() -> NoReturn:
         status = error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "usbrh"
-        click.echo(f"usbrh: {_lower_first(error.format_message()).rstrip('.')}; see: {command} --help", err=True)
+        click.echo(f"usbrh: {_one_line(error).rstrip('.')}; see: {command} --help", err=True)
         status = error.exit_code
     except click.ClickException as error:
-        click.echo(f"usbrh: {_lower_first(error.format_message())}", err=True)
+        click.echo(f"usbrh: {_one_line(error)}", err=True)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read stdout has gone (`usbrh watch | head`); Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read stdout has gone (`usbrh watch | head`).
+        _give_up_stdout()
         status = 1
     except UsbrhError as error:
-        if context.debug:
-            raise
+        _trace(context)
         click.echo(f"usbrh: {error}", err=True)
         status = error.exit_status
-    except Exception as error:
-        if context.debug:
-            raise
-        click.echo(
-            f"usbrh: {type(error).__name__}: {error}; run it again with --debug and report what it prints", err=True
-        )
+    except Exception as error:  # noqa: BLE001 - it is said in one line, or with --debug in many
+        _trace(context)
+        if isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM:
+            _give_up_stdout()
+            words = f"can't write to the standard output: {os.strerror(error.errno).lower()}; make room: df -h"
+        else:
+            words = f"{type(error).__name__}: {error}; run it again with --debug and report what it prints"
+        click.echo(f"usbrh: {words}", err=True)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)

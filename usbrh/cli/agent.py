@@ -1,12 +1,30 @@
 """``usbrh agent``: what the UserParameters of a Zabbix agent call."""
 
+from typing import Any, NoReturn
+
 import click
 
 from usbrh.cli.context import Context, pass_context
+from usbrh.errors import ConfigError
 from usbrh.zabbix import agent as answers
 
 
-@click.group()
+class _Answers(click.Group):
+    """A command that is called wrongly, by a UserParameter of somebody's own, is answered too."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            words = " ".join(error.format_message().split())
+
+            def refuse() -> NoReturn:
+                raise ConfigError(f"{words} See: usbrh agent --help")
+
+            answers.answer(refuse)
+
+
+@click.group(cls=_Answers)
 def agent() -> None:
     """Answer a Zabbix agent: always one line of JSON, errors inside it, nothing on stderr.
 

@@ -20,7 +20,26 @@ class Context:
     def __init__(self) -> None:
         self.config_path: str | None = None
         self.debug = False
-        self.allow_simulated = False
+        self.simulated_allowed_here = False
+        """By the option."""
+
+    @property
+    def allow_simulated(self) -> bool:
+        """Readings of virtual sensors may leave: by the option, or by USBRH_ALLOW_SIMULATED.
+
+        Raises:
+            ConfigError: the variable is neither true nor false.
+        """
+        from usbrh.errors import ConfigError  # noqa: PLC0415
+        from usbrh.settings import Switch, Unfit  # noqa: PLC0415
+
+        given = os.environ.get("USBRH_ALLOW_SIMULATED")
+        if self.simulated_allowed_here or not given:
+            return self.simulated_allowed_here
+        try:
+            return Switch().from_text(given)
+        except Unfit as error:
+            raise ConfigError(f"USBRH_ALLOW_SIMULATED {error}") from None
 
     @cached_property
     def config(self) -> "Config":
@@ -58,7 +77,7 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 def _set_allow_simulated(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        ctx.ensure_object(Context).allow_simulated = True
+        ctx.ensure_object(Context).simulated_allowed_here = True
 
 
 def add_global_options(command: click.Command) -> None:
@@ -71,7 +90,7 @@ def add_global_options(command: click.Command) -> None:
     command.params += [
         click.Option(
             ["--config", "config_path"],
-            type=click.Path(),
+            type=click.Path(readable=False),  # whether it can be read is said in one place, and to an agent as JSON
             metavar="FILE",
             help="Configuration file.  [default: /etc/usbrh/usbrh.toml]",
             callback=_set_config,
@@ -87,7 +106,6 @@ def add_global_options(command: click.Command) -> None:
         click.Option(
             ["--allow-simulated"],
             is_flag=True,
-            envvar="USBRH_ALLOW_SIMULATED",
             help="Let readings of virtual sensors leave for a real server.",
             callback=_set_allow_simulated,
             expose_value=False,

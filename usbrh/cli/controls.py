@@ -1,6 +1,5 @@
 """``usbrh led``, ``usbrh heater`` and ``usbrh release``: the instrument's own controls."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from typing import get_args
 
 import click
 
+from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.discovery import Sensor, find, select
 from usbrh.errors import SensorBusy
@@ -121,9 +121,7 @@ def heater_test(context: Context, sensor: str | None, seconds: int, as_json: boo
     checks = _heater_checks(before, after)
     passed = all(ok for _, ok in checks)
     if as_json:
-        click.echo(
-            json.dumps({"passed": passed, "before": before.to_dict(), "after": after.to_dict()}, ensure_ascii=False)
-        )
+        click.echo(output.json_line({"passed": passed, "before": before.to_dict(), "after": after.to_dict()}))
     else:
         for words, ok in checks:
             click.echo(f"{'ok  ' if ok else 'FAIL'}  {words}")

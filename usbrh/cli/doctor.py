@@ -1,10 +1,10 @@
 """``usbrh doctor``."""
 
-import json
 import os
 
 import click
 
+from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
 from usbrh.doctor import Finding, Status, examine
@@ -30,7 +30,7 @@ def doctor(context: Context, as_json: bool) -> None:
     findings = []
     for finding in examine(config):
         findings.append(finding)
-        click.echo(json.dumps(finding.to_dict(), ensure_ascii=False) if as_json else _line(finding))
+        click.echo(output.json_line(finding.to_dict()) if as_json else _line(finding))
     faults = [finding for finding in findings if finding.status is Status.FAULT]
     if not as_json:
         warnings = sum(finding.status is Status.WARNING for finding in findings)

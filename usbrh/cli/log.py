@@ -41,6 +41,7 @@ def log(context: Context, sensor: tuple[str, ...], pattern: str | None, interval
     """
     followed = Followed(context.config, sensor)
     line = output.csv_reading if how == "csv" else Reading.to_json
+    shown = output.csv_reading if how == "csv" else lambda reading: output.json_line(reading.to_dict())
     header = output.csv_line(output.CSV_COLUMNS) if how == "csv" else None
     try:
         if pattern in (None, "-"):
@@ -48,7 +49,7 @@ def log(context: Context, sensor: tuple[str, ...], pattern: str | None, interval
                 click.echo(header)
             for readings in rounds(followed, interval):
                 for reading in readings:
-                    click.echo(line(reading))
+                    click.echo(shown(reading))
         else:
             _to_file(LogFile(str(pattern), header), followed, interval, line)
     except (KeyboardInterrupt, Terminated):  # how it is meant to end

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
@@ -31,6 +33,12 @@ def text(reading: Reading, in_fahrenheit: bool = False) -> str:
         f"{reading.sensor}: {temperature:.2f} {unit}   {reading.humidity:.2f} %RH{dew_point}"
         f"   {reading.absolute_humidity:.2f} g/m³{'   (' + ', '.join(notes) + ')' if notes else ''}"
     )
+
+
+def json_line(value: Any) -> str:
+    """JSON in one line for stdout: UTF-8, as programs expect it, or ASCII where stdout has another encoding."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not utf8)
 
 
 def csv_line(values: Sequence[Any]) -> str:

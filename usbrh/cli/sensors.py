@@ -9,9 +9,11 @@ from usbrh.discovery import Sensor, find, measure_all, select
 from usbrh.reading import Reading, Ticks
 
 _LIST_TIMEOUT = 2.0
-_EXAMPLE = Reading(
-    "living-room", "1-1.4", "USB-RH", 0, 31.69, 42.85, 17.52, 14.2, Ticks(7169, 1246, bytes.fromhex("000241")), "sht1x"
+_EXAMPLES = (
+    Reading("attic", "1-1.4", "USB-RH", 0, 31.69, 42.85, 17.52, 14.2, Ticks(7169, 1246, bytes(3)), "sht1x"),
+    Reading("roof", "1-1.3", "USBRH2", 0, serial="E02A", status="0x8010", state="timeout", error="it did not answer"),
 )
+"""Of each value that may be there, one."""
 
 
 @click.command("list")
@@ -22,15 +24,14 @@ def list_(context: Context, as_json: bool) -> None:
 
     A sensor that can't be opened is listed too, with the reason under "access".
     """
-    import json  # noqa: PLC0415  # usbrh read has no use for either
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # usbrh read has no use for it
 
     sensors = select(find(context.config), ["all"])
     with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
         rows = list(pool.map(_describe, sensors))
     if as_json:
         for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False))
+            click.echo(output.json_line(row))
         return
     columns = ["name", "port", "model", "serial", "firmware", "access"]
     table = [
@@ -70,14 +71,15 @@ def _describe(sensor: Sensor) -> dict[str, str | bool | None]:
 def _check_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is not None:
         try:
-            output.formatted(value, _EXAMPLE)
-        except (KeyError, ValueError, IndexError) as error:
+            for example in _EXAMPLES:
+                output.formatted(value, example)
+        except (KeyError, ValueError, IndexError, MemoryError, OverflowError) as error:
             raise click.BadParameter(f"{value!r}: {_format_problem(error)}") from error
     return value
 
 
 def _format_problem(error: Exception) -> str:
-    return f"there is no value {error}" if isinstance(error, KeyError) else str(error)
+    return f"there is no value {error}" if isinstance(error, KeyError) else str(error) or "too wide"
 
 
 @click.command()
@@ -99,7 +101,7 @@ def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None,
 
     A sensor that fails does not hide the others; the exit status is then that of the first failure.
     """
-    if how and template:
+    if how and template is not None:
         raise click.UsageError(f"--{how} and --format exclude each other.")
     chosen = select(find(context.config), ["all"] if all_ or not sensor else sensor)
     readings = measure_all(chosen)
@@ -107,10 +109,10 @@ def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None,
         click.echo(output.csv_line(output.CSV_COLUMNS))
     for reading in readings:
         if how == "json":
-            click.echo(reading.to_json())
+            click.echo(output.json_line(reading.to_dict()))
         elif how == "csv":
             click.echo(output.csv_reading(reading))
-        elif template:
+        elif template is not None:
             click.echo(output.formatted(template, reading))
         elif not reading.error:
             click.echo(output.text(reading, how == "fahrenheit"))
