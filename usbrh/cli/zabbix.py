@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +129,11 @@ def provision(
         psk=key,
         interval=context.config.bridge.interval,
     )
-    steps = provisioning.plan(connect(url, user, password_file, token_file), wanted, force=force)
-    for step in steps if dry_run else provisioning.carry_out(steps):
-        sign = "+" if step.do else "!" if step.kept else "="
-        click.echo(f"{sign} {step.text}")
+    with connect(url, user, password_file, token_file) as api:
+        steps = provisioning.plan(api, wanted, force=force)
+        for step in steps if dry_run else provisioning.carry_out(steps):
+            sign = "+" if step.do else "!" if step.kept else "="
+            click.echo(f"{sign} {step.text}")
     if dry_run and any(step.do for step in steps):
         click.echo("Nothing was changed: a dry run.", err=True)
 
@@ -183,12 +185,17 @@ def check(
 
     Says where the chain is broken: name, port, TLS, host, item, history. Without --url it ends with the sending.
     """
-    api = connect(url, user, password_file, token_file) if url else None
-    if since is not None:
-        if api is None:
+    with ExitStack() as stack:
+        api = stack.enter_context(connect(url, user, password_file, token_file)) if url else None
+        if since is None:
+            _round_trip(context, api)
+        elif api is None:
             raise click.UsageError("--since asks Zabbix for its history: give --url and a login.")
-        _compare(context, api, since)
-        return
+        else:
+            _compare(context, api, since)
+
+
+def _round_trip(context: Context, api: Api | None) -> None:
     rounds = Rounds(context.config)
     rounds.look()
     refuse_simulated(rounds.simulated, context.allow_simulated)

@@ -2,25 +2,30 @@
 
 import logging
 import re
-from inspect import signature
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
 from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
-from usbrh.errors import ConfigError, ZabbixApiError, ZabbixUnreachable
+from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixUnreachable
+from usbrh.zabbix.websession import WebSession, base, within
 
 OLDEST = (6, 0)
+BEARER = (6, 4)
+"""From here on a header says who asks; 7.2 takes it from nowhere else."""
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60  # an import of a template takes a small machine several seconds
+CALL_SECONDS = 90.0
+"""For a whole call, however the answer comes in."""
 
 # It writes whole requests, passwords and keys included, into the debug log.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
 
 
 class Api:
-    """A session with one front end.
+    """A session with one front end, until ``close``, or the end of a ``with``.
 
     Attributes:
         url: The front end's address, without ``api_jsonrpc.php``.
@@ -46,8 +51,10 @@ class Api:
                 "no login for the Zabbix API; set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and USBRH_ZABBIX_PASSWORD, "
                 "or give --token-file, or --user and --password-file"
             )
-        self.url = re.sub(r"/(index\.php|zabbix\.php|api_jsonrpc\.php)?$", "", url.partition("?")[0])
-        self._pyzabbix = ZabbixAPI(self.url, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
+        self.url = base(url)
+        self._session = WebSession()
+        self._pyzabbix = ZabbixAPI(self.url, session=self._session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
+        self._by_password = False
         version = str(self.call("apiinfo.version"))
         found = re.match(r"(\d+)\.(\d+)", version)
         if not found:
@@ -55,18 +62,34 @@ class Api:
         self.version = int(found[1]), int(found[2])
         if self.version < OLDEST:
             raise ZabbixApiError(f"Zabbix {version} at {self.url} is too old; 6.0 or newer is needed")
-        self._guard(lambda: self._log_in(user, password, token))
+        self._log_in(user, password, token)
+
+    def _log_in(self, user: str | None, password: str | None, token: str | None) -> None:
+        """Without pyzabbix's own login: that of 0.8.2, which Debian 12 has, is refused by 7.0, and knows no tokens."""
+        secret = token or str(self.call("user.login", username=user, password=password))
+        if self.version >= BEARER:
+            self._session.token = secret
+        else:
+            self._pyzabbix.auth = secret
+        self._by_password = not token
         if token:
             self.call("host.get", countOutput=True)  # a token is looked at only when it is used
 
-    def _log_in(self, user: str | None, password: str | None, token: str | None) -> None:
-        if "api_token" not in signature(ZabbixAPI.login).parameters:
-            # pyzabbix 0.8.2, which Debian 12 has: it knows no tokens, and only a login that Zabbix 7.0 refuses.
-            self._pyzabbix.auth = token or self.call("user.login", username=user, password=password)
-        elif token:
-            self._pyzabbix.login(api_token=token)
-        else:
-            self._pyzabbix.login(user or "", password or "")
+    def close(self) -> None:
+        """End what a login by password began: Zabbix would keep it for days. A failure of that changes nothing."""
+        if self._by_password:
+            self._by_password = False
+            with suppress(ZabbixError):
+                self.call("user.logout")
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if isinstance(error, ZabbixUnreachable):
+            self._by_password = False  # nobody is there to be told
+        self.close()
 
     def call(self, method: str, /, *args: Any, **params: Any) -> Any:
         """The result of one API method: ``call("host.get", output=["host"])``.
@@ -79,7 +102,7 @@ class Api:
 
     def _guard(self, call: Any) -> Any:
         try:
-            return call()
+            return within(CALL_SECONDS, call)
         except ZabbixAPIException as error:
             raise self._refused(error) from None
         except requests.exceptions.SSLError as error:
@@ -96,6 +119,8 @@ class Api:
             ) from None
         except requests.exceptions.RequestException as error:
             raise ZabbixUnreachable(f"{self.url} can't be reached: {_reason(error)}") from None
+        except TimeoutError:
+            raise ZabbixUnreachable(f"{self.url}: no whole answer within {CALL_SECONDS:.0f} s") from None
 
     def _refused(self, error: ZabbixAPIException) -> ZabbixApiError | ZabbixUnreachable:
         details = getattr(error, "error", None)

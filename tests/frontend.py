@@ -1,0 +1,88 @@
+"""A web server that speaks as the front end of a Zabbix does, as far as a test tells it to."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, Self
+
+Answer = Callable[[dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to the API."""
+
+    method: str
+    params: dict[str, Any]
+    authorization: str | None
+    """The header."""
+    auth: str | None
+    """What the body says."""
+
+
+class Refusal(Exception):
+    """What the API says instead of a result."""
+
+
+class FrontEnd:
+    """Listens on 127.0.0.1 while it is entered.
+
+    ``answers``: by method, what is made of the parameters; of others, None. A login by password gives "a-session".
+    ``other``: answers in place of all that, with the handler and the path.
+    """
+
+    def __init__(
+        self,
+        version: str = "7.0.22",
+        answers: dict[str, Answer] | None = None,
+        other: Callable[[BaseHTTPRequestHandler], None] | None = None,
+    ) -> None:
+        self.answers: dict[str, Answer] = {
+            "apiinfo.version": lambda params: version, "user.login": lambda params: "a-session", **(answers or {}),
+        }  # fmt: skip
+        self.calls: list[Call] = []
+        self.paths: list[str] = []
+        """Of every request."""
+        front_end = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                front_end.paths.append(f"POST {self.path}")
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if other:
+                    other(self)
+                else:
+                    self.answer(json.loads(body))
+
+            def do_GET(self) -> None:
+                front_end.paths.append(f"GET {self.path}")
+                self.send_error(412)  # as api_jsonrpc.php without a Content-Type
+
+            def answer(self, request: dict[str, Any]) -> None:
+                method, params = request["method"], request["params"]
+                front_end.calls.append(Call(method, params, self.headers["Authorization"], request.get("auth")))
+                answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request["id"]}
+                try:
+                    answer["result"] = front_end.answers[method](params) if method in front_end.answers else None
+                except Refusal as refusal:
+                    answer["error"] = {"code": -32500, "message": "Application error.", "data": str(refusal)}
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/zabbix"
+
+    def __enter__(self) -> Self:
+        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,124 @@
+"""A session with a front end that answers as told; tests/zabbix does it with real ones."""
+
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from tests.frontend import FrontEnd
+from usbrh.errors import ZabbixUnreachable
+from usbrh.zabbix import api as api_module
+from usbrh.zabbix import websession
+from usbrh.zabbix.api import Api
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "body"),
+    [("6.0.14", None, "a-session"), ("6.4.0", "Bearer a-session", None), ("7.2.0", "Bearer a-session", None)],
+)
+def test_how_a_release_is_told_who_asks(version: str, header: str | None, body: str | None) -> None:
+    with FrontEnd(version, {"host.get": lambda params: [params]}) as front_end:
+        with Api(front_end.url, user="a", password="b") as api:
+            assert api.call("host.get", output=["host"]) == [{"output": ["host"]}]
+        assert [(call.method, call.authorization, call.auth) for call in front_end.calls] == [
+            ("apiinfo.version", None, None),
+            ("user.login", None, None),
+            ("host.get", header, body),
+            ("user.logout", header, body),
+        ]
+
+
+def test_a_token_is_tried_and_not_logged_out() -> None:
+    with FrontEnd() as front_end:
+        with Api(front_end.url, token="secret"):
+            pass
+        assert [(call.method, call.authorization) for call in front_end.calls] == [
+            ("apiinfo.version", None),
+            ("host.get", "Bearer secret"),
+        ]
+
+
+def test_who_does_not_answer_is_not_told_of_the_end() -> None:
+    with FrontEnd() as front_end:
+        with pytest.raises(ZabbixUnreachable), Api(front_end.url, user="a", password="b"):
+            raise ZabbixUnreachable("gone")
+        assert front_end.calls[-1].method == "user.login"
+
+
+def test_netrc_takes_no_place_of_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password of-another-program\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with FrontEnd() as front_end:
+        Api(front_end.url, token="secret")
+        assert [call.authorization for call in front_end.calls] == [None, "Bearer secret"]
+
+
+def test_user_and_password_of_the_address_are_for_the_web_server() -> None:
+    with FrontEnd("6.0.14") as front_end:
+        Api(front_end.url.replace("127", "web:server@127"), token="secret")
+        assert [(call.authorization, call.auth) for call in front_end.calls] == [
+            ("Basic d2ViOnNlcnZlcg==", None),
+            ("Basic d2ViOnNlcnZlcg==", "secret"),
+        ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_told_and_not_followed(status: int) -> None:
+    with FrontEnd() as target:
+
+        def redirect(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            handler.send_header("Location", target.url + "/api_jsonrpc.php")
+            handler.end_headers()
+
+        with FrontEnd(other=redirect) as front_end:
+            with pytest.raises(ZabbixUnreachable) as caught:
+                Api(front_end.url, user="a", password="b")
+            assert str(caught.value) == (
+                f"{front_end.url} redirects to {target.url}; give that address, if it is the front end's"
+            )
+        assert target.paths == []
+
+
+def test_an_answer_without_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes soon enough after the one before."""
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(50):
+            handler.wfile.write(b" ")
+            time.sleep(0.1)
+
+    monkeypatch.setattr(api_module, "CALL_SECONDS", 0.5)
+    with FrontEnd(other=drip) as front_end:
+        start = time.monotonic()
+        with pytest.raises(ZabbixUnreachable, match="no whole answer within"):
+            Api(front_end.url, token="secret")
+        assert time.monotonic() - start < 3
+
+
+def test_an_answer_without_end_in_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flood(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(3):
+            handler.wfile.write(bytes(1 << 20))
+
+    monkeypatch.setattr(websession, "LARGEST", 2 << 20)
+    with FrontEnd(other=flood) as front_end, pytest.raises(ZabbixUnreachable, match="answers more than 2 MiB"):
+        Api(front_end.url, token="secret")
+
+
+def test_an_answer_that_breaks_off() -> None:
+    def break_off(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"{")
+
+    with FrontEnd(other=break_off) as front_end, pytest.raises(ZabbixUnreachable, match="can't be reached"):
+        Api(front_end.url, token="secret")
