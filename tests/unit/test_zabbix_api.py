@@ -3,14 +3,22 @@
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.frontend import FrontEnd
-from usbrh.errors import ZabbixUnreachable
+from tests.frontend import FrontEnd, Refusal
+from usbrh.errors import ConfigError, ZabbixApiError, ZabbixUnreachable
 from usbrh.zabbix import api as api_module
 from usbrh.zabbix import websession
 from usbrh.zabbix.api import Api
+
+
+def no(text: str) -> Any:
+    def refuse(params: dict[str, Any]) -> Any:
+        raise Refusal(text)
+
+    return refuse
 
 
 @pytest.mark.parametrize(
@@ -122,3 +130,30 @@ def test_an_answer_that_breaks_off() -> None:
 
     with FrontEnd(other=break_off) as front_end, pytest.raises(ZabbixUnreachable, match="can't be reached"):
         Api(front_end.url, token="secret")
+
+
+def test_zabbix_says_the_same_of_a_wrong_password_and_of_a_blocked_account() -> None:
+    text = "Incorrect user name or password or account is temporarily blocked."
+    with FrontEnd(answers={"user.login": no(text)}) as front_end, pytest.raises(ZabbixApiError) as caught:
+        Api(front_end.url, user="a", password="b")
+    assert "wrong user or password, or the account is blocked for a while after several wrong ones; " in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("url", ["http://[::1/zabbix", "http://zabbix.example:99999/", "ftp://zabbix.example", "http:"])
+def test_no_address(url: str) -> None:
+    with pytest.raises(ConfigError, match="is no address of a Zabbix front end"):
+        Api(url, token="secret")
+
+
+@pytest.mark.parametrize("name", ["zabbix..example", f"{'a' * 64}.example"])
+def test_a_name_that_can_be_none(name: str) -> None:
+    with pytest.raises(ZabbixUnreachable, match="can't be reached: "):
+        Api(f"http://{name}/zabbix", token="secret")
+
+
+def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    with pytest.raises(ConfigError, match="/nonexistent; see REQUESTS_CA_BUNDLE"):
+        Api("https://127.0.0.1:9/zabbix", token="secret")

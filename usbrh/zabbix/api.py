@@ -7,6 +7,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixUnreachable
@@ -42,7 +43,7 @@ class Api:
             ZabbixUnreachable: no answer, or it is not a Zabbix that answers.
             ZabbixApiError: too old, or the login is refused.
         """
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        if not _is_address(url):
             raise ConfigError(
                 f"{url!r} is no address of a Zabbix front end; give one such as https://zabbix.example/zabbix"
             )
@@ -117,10 +118,13 @@ class Api:
                 f"no Zabbix front end at {self.url}: HTTP {status}; give the address of its login page, "
                 "which often ends with /zabbix"
             ) from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            # urllib3's own: a name with an empty label or one that is too long
             raise ZabbixUnreachable(f"{self.url} can't be reached: {_reason(error)}") from None
         except TimeoutError:
             raise ZabbixUnreachable(f"{self.url}: no whole answer within {CALL_SECONDS:.0f} s") from None
+        except OSError as error:  # what requests itself says of a file that is not there
+            raise ConfigError(f"{' '.join(str(error).split())}; see REQUESTS_CA_BUNDLE") from None
 
     def _refused(self, error: ZabbixAPIException) -> ZabbixApiError | ZabbixUnreachable:
         details = getattr(error, "error", None)
@@ -131,9 +135,11 @@ class Api:
         text = " ".join(str(details.get("data") or details.get("message")).split())
         lower = text.lower()
         if "incorrect user name or password" in lower or "login name or password" in lower:
-            return ZabbixApiError(f"{self.url}: wrong user or password")
-        if "temporarily blocked" in lower:
-            return ZabbixApiError(f"{self.url}: the account is blocked for a while after wrong passwords")
+            # Zabbix says the same of both.
+            return ZabbixApiError(
+                f"{self.url}: wrong user or password, or the account is blocked for a while after several wrong ones; "
+                "try again in a minute"
+            )
         if "not authori" in lower or "session terminated" in lower or "token expired" in lower:
             return ZabbixApiError(f"{self.url}: the token is not valid, or not any more")
         if "no permission" in lower:
@@ -142,6 +148,14 @@ class Api:
                 "and write access to the host group"
             )
         return ZabbixApiError(f"{self.url}: {text}")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address; a port beyond 65535
+        return False
 
 
 def _reason(error: Exception) -> str:
