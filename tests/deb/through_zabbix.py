@@ -65,7 +65,9 @@ def provision(system: System, server: ZabbixServer) -> None:
     """Template and host, by the package's own command, with Debian's pyzabbix."""
     where = system.run("python3", "-c", "import pyzabbix; print(pyzabbix.__file__)")
     assert where.startswith("/usr/lib/python3/dist-packages/"), where
-    (system.root / "root/password").write_text(f"{PASSWORD}\n")
+    password = system.root / "root/password"
+    password.write_text(f"{PASSWORD}\n")
+    password.chmod(0o600)
     login = ("--url", server.url, "--user", USER, "--password-file", "/root/password")
     print(system.run("usbrh", "zabbix", "provision", *login), end="")
     again = system.run("usbrh", "zabbix", "provision", *login)

@@ -135,7 +135,7 @@ class TestInclude:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("ServerActive=a\n\nfoo\n", 'line 3: "foo" is not "parameter=value"'),
+        ("ServerActive=a\n\nfoo\n", r'line 3: not "parameter=value", and no comment \(#\); see: sed -n 3p [^ ]*$'),
         ("ServerActive=a:b", "line 1: ServerActive must be addresses of Zabbix servers"),
         ("ServerActive=a,a", "line 1: ServerActive must be .* given twice"),
         ("Hostname=a/b", "line 1: Hostname must be the name of a Zabbix host"),

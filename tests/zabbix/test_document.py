@@ -153,7 +153,9 @@ def prepare(scratch: Path, server: ZabbixServer, commands: list[str], agent_port
     home = scratch / "home"
     home.mkdir()
     home.chmod(0o1777)
-    (home / "zabbix-password").write_text(PASSWORD + "\n")
+    password = home / "zabbix-password"
+    password.write_text(PASSWORD + "\n")
+    password.chmod(0o600)
     text = "\n".join(commands).replace("http://zabbix.example/zabbix", server.url)
     text = text.replace('"zabbix.example"', f'"{server.trapper}"')
     text = text.replace("--interface 192.0.2.10", f"--interface 127.0.0.1:{agent_port}")

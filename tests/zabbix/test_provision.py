@@ -224,6 +224,7 @@ def test_by_token_from_a_file(provision: Provisioner, tmp_path: Path) -> None:
     token = api.token.create(name=provision.host)["tokenids"][0]
     secret = tmp_path / "token"
     secret.write_text(api.token.generate(token)[0]["token"] + "\n")
+    secret.chmod(0o600)
     done = usbrh("zabbix", "provision", "--url", provision.server.url, "--token-file", str(secret),
                  "--host", provision.host, "--dry-run")  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,6 @@
 """``usbrh zabbix``: the templates, and what a Zabbix needs for them, through its API."""
 
 import os
-import re
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ from usbrh.errors import ConfigError, UsbrhError, ZabbixRefused
 from usbrh.journal_file import is_there
 from usbrh.measuring import Rounds
 from usbrh.reading import format_time
+from usbrh.secretfile import read_secret
 from usbrh.settings import DAY
 from usbrh.zabbix import check as checking
 from usbrh.zabbix import provision as provisioning
@@ -46,22 +46,10 @@ def connect(url: str | None, user: str | None, password_file: Path | None, token
     """A session by what is given, and by USBRH_ZABBIX_PASSWORD and USBRH_ZABBIX_TOKEN."""
     if not url:
         raise ConfigError("where is the Zabbix front end? give --url URL, or set USBRH_ZABBIX_URL")
-    token = _secret(token_file) or os.environ.get("USBRH_ZABBIX_TOKEN")
-    password = _secret(password_file) or os.environ.get("USBRH_ZABBIX_PASSWORD")
+    token = read_secret(token_file).strip() if token_file else os.environ.get("USBRH_ZABBIX_TOKEN")
+    password = read_secret(password_file) if password_file else os.environ.get("USBRH_ZABBIX_PASSWORD")
     # What is named on the command line wins: a password file over a token of the environment.
     return Api(url, user=user, password=password, token=None if password_file and not token_file else token)
-
-
-def _secret(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"can't read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
-    if not text or "\n" in text:
-        raise ConfigError(f"{path} should hold one line, the secret alone")
-    return text
 
 
 @zabbix.command()
@@ -155,12 +143,10 @@ def _interface(text: str | None) -> tuple[str | None, int]:
 def _psk(settings: ZabbixConfig) -> tuple[str | None, str | None]:
     if settings.tls_connect != "psk":
         return None, None
-    if not settings.tls_psk_identity or not settings.tls_psk_file:
-        raise ConfigError("tls_connect is psk, but tls_psk_identity or tls_psk_file is not set")
-    key = _secret(settings.tls_psk_file) or ""
-    if not re.fullmatch(r"([0-9A-Fa-f]{2}){16,256}", key):
-        raise ConfigError(f"{settings.tls_psk_file} holds no PSK: 32 to 512 hexadecimal digits; openssl rand -hex 32")
-    return settings.tls_psk_identity, key
+    from usbrh.zabbix.tls import pre_shared_key  # noqa: PLC0415 - ssl is slow to import
+
+    identity, key = pre_shared_key(settings)
+    return identity, key.hex()
 
 
 @zabbix.command()

@@ -119,7 +119,8 @@ def _entries(path: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
         where = f"{path}, line {number}"
         name, separator, value = (part.strip(" \t") for part in line.partition("="))
         if not separator:
-            raise ConfigError(f'{where}: "{line[:80]}" is not "parameter=value"; # begins a comment')
+            # The line itself is not shown: of a key that was named by mistake it would be the key.
+            raise ConfigError(f'{where}: not "parameter=value", and no comment (#); see: sed -n {number}p {path}')
         if name != "Include":
             yield path, number, name, value
         elif value:

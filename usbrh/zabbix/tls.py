@@ -20,10 +20,10 @@ from typing import Any
 from usbrh.config import ZabbixConfig
 from usbrh.errors import ConfigError, ZabbixUnreachable
 from usbrh.installation import by_debian, install_command
+from usbrh.secretfile import LARGEST, exposure
 
 # What Zabbix's own OpenSSL builds ask for.
 _PSK_CIPHERS = "kECDHEPSK+AES128:kPSK+AES128"
-_MAX_FILE = 4096  # bytes of a PSK file; a real one has at most 513
 
 # Python names the attributes of a certificate in full, Zabbix by OpenSSL's short names.
 _SHORT = MappingProxyType(
@@ -148,11 +148,7 @@ def _certificate_context(settings: ZabbixConfig) -> ssl.SSLContext:
 
 
 def _psk_context(settings: ZabbixConfig) -> Any:
-    identity = settings.tls_psk_identity
-    if identity is None:
-        raise _missing(settings, "tls_psk_identity")
-    path = _secret(settings, "tls_psk_file")
-    key = _read_psk(settings, path)
+    identity, key = pre_shared_key(settings)
     context = _context_with_psk()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # there is none; the key proves who the server is
@@ -181,10 +177,19 @@ def _context_with_psk() -> Any:
     return SSLPSKContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _read_psk(settings: ZabbixConfig, path: Path) -> bytes:
+def pre_shared_key(settings: ZabbixConfig) -> tuple[str, bytes]:
+    """Its identity, and the key.
+
+    Raises:
+        ConfigError: one of them is missing, or the file is wrong, unreadable, or readable by others.
+    """
+    identity = settings.tls_psk_identity
+    if identity is None:
+        raise _missing(settings, "tls_psk_identity")
+    path = _secret(settings, "tls_psk_file")
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_FILE + 1).strip()
+            text = file.read(LARGEST + 1).strip()
     except OSError as error:
         raise _unreadable(settings, "tls_psk_file", path, error) from None
     if not re.fullmatch(rb"(?:[0-9A-Fa-f]{2}){16,256}", text):
@@ -192,7 +197,7 @@ def _read_psk(settings: ZabbixConfig, path: Path) -> bytes:
             f"{path} is no pre-shared key: one line of 32 to 512 hexadecimal digits; openssl rand -hex 32 makes one"
         )
         raise _wrong(settings, "tls_psk_file", message)
-    return bytes.fromhex(text.decode())
+    return identity, bytes.fromhex(text.decode())
 
 
 def _needed(settings: ZabbixConfig, key: str) -> Path:
@@ -210,8 +215,7 @@ def _secret(settings: ZabbixConfig, key: str) -> Path:
         mode = path.stat().st_mode
     except OSError as error:
         raise _unreadable(settings, key, path, error) from None
-    if mode & (stat.S_IRWXO & ~stat.S_IXOTH | stat.S_IWGRP):
-        whom = "be read by everyone" if mode & stat.S_IROTH else "be changed by others"
+    if whom := exposure(mode):
         raise _wrong(settings, key, f"{path} is secret, and can {whom} (mode {stat.S_IMODE(mode):o}); chmod 640 {path}")
     return path
 
