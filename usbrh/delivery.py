@@ -55,13 +55,17 @@ class Delivered:
     """What one delivery came to."""
 
     delivered: int = 0
-    refused: int = 0
-    """Readings that were tried and not taken."""
+    refused_ids: list[int] = field(default_factory=list)
+    """Of the readings that were tried and not taken."""
     error: UsbrhError | None = None
     """Why it ended before everything was sent."""
     out_of_time: bool = False
     held_back: bool = False
     """Virtual readings wait that may not leave."""
+
+    @property
+    def refused(self) -> int:
+        return len(self.refused_ids)
 
 
 @dataclass(slots=True)
@@ -145,7 +149,7 @@ class Delivery:
             if self._allow_simulated or not reading.simulated
         ]
         sent = self._send(self._senders[0], entries, deadline)
-        result.delivered, result.refused, result.error = len(sent.taken), len(sent.refused), sent.error
+        result.delivered, result.refused_ids, result.error = len(sent.taken), list(sent.refused), sent.error
         return result
 
     def send_state(self, key: str, value: str, deadline: Deadline) -> bool:
@@ -182,7 +186,7 @@ class Delivery:
         if taken or refused:
             self._journal.mark(self.destination, taken, refused)
         result.delivered += len(taken)
-        result.refused += len(refused)
+        result.refused_ids += refused
         for each in sent:
             if each.error:
                 raise each.error

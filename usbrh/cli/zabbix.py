@@ -13,13 +13,15 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK, Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.errors import ConfigError, UsbrhError, ZabbixRefused
+from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused
+from usbrh.journal import Journal
 from usbrh.journal_file import is_there
 from usbrh.measuring import Rounds
 from usbrh.reading import format_time
 from usbrh.secretfile import read_secret
 from usbrh.settings import DAY
 from usbrh.zabbix import check as checking
+from usbrh.zabbix import compare as comparing
 from usbrh.zabbix import provision as provisioning
 from usbrh.zabbix.agentd_conf import effective
 from usbrh.zabbix.api import Api
@@ -204,26 +206,52 @@ def _compare(context: Context, api: Api, since: float) -> None:
     if not is_there(config.journal.path):
         raise ConfigError(f"there is no journal {config.journal.path} to compare with")
     with open_journal(config) as journal:
-        found = list(checking.compare(config, api, journal, since_ns))
-        for each in found:
-            if each.ids:
-                span = f", from {format_time(each.first_ns)} to {format_time(each.last_ns)}"
-                click.echo(
-                    f"{each.sensor}: {len(each.ids)} of {each.compared} readings are missing in {each.item}{span}"
-                )
-            else:
-                click.echo(f"{each.sensor}: all {each.compared} readings are in {each.item}")
-        lacking = [each for each in found if each.ids]
-        if not lacking:
-            return
-        checking.heal(config, journal, lacking, allow_simulated=context.allow_simulated)
-        count = sum(len(each.ids) for each in lacking)
-        click.echo(f"{count} readings were sent again")
-        deadline = Deadline(checking.STORE_SECONDS)
-        while any(each.ids for each in checking.compare(config, api, journal, since_ns)):
-            if deadline.passed:
-                raise ZabbixRefused(
+        found = []
+        for each in comparing.compare(config, api, journal, since_ns):
+            _tell(each)
+            found.append(each)
+        lacking = [each for each in found if each.missing]
+        if lacking:
+            _send_again(context, api, journal, lacking)
+    unknown = [each.sensor for each in found if each.times and not each.item]
+    if unknown:
+        raise ZabbixApiError(f"not compared: {', '.join(unknown)}; usbrh zabbix provision links the template")
+
+
+def _tell(each: comparing.Compared) -> None:
+    if each.unsettled:
+        click.echo(f"{each.sensor}: {each.unsettled} readings wait or are refused, left out; see: usbrh journal status")
+    if not each.times:
+        return
+    count = len(each.times)
+    if each.item is None:
+        keys = f"neither usbrh.get[{each.sensor}] nor usbrh.state[{each.sensor}]"
+        click.echo(f"{each.sensor}: the host keeps no history of it, {keys}")
+    elif each.missing:
+        span = f"from {format_time(each.missing[0])} to {format_time(each.missing[-1])}"
+        click.echo(f"{each.sensor}: {len(each.missing)} of {count} readings are missing in {each.item['key_']}, {span}")
+    else:
+        click.echo(f"{each.sensor}: all {count} readings are in {each.item['key_']}")
+
+
+def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comparing.Compared]) -> None:
+    ids = [number for each in lacking for number in each.ids]
+    results = comparing.send_again(context.config, journal, ids, allow_simulated=context.allow_simulated)
+    problems = [problem for problem in results.values() if problem]
+    if len(problems) == len(results):
+        raise problems[0]
+    click.echo(f"{len(ids)} readings were sent again")
+    deadline = Deadline(checking.STORE_SECONDS)
+    while any(comparing.still_missing(api, each) for each in lacking):
+        if deadline.passed:
+            raise (
+                problems[0]
+                if problems
+                else ZabbixRefused(
                     "they were taken again and are still not there; is the item's history period shorter than --since?"
                 )
-            SYSTEM_CLOCK.sleep(1.0)
-        click.echo("now they are there")
+            )
+        SYSTEM_CLOCK.sleep(1.0)
+    click.echo("now they are there")
+    for problem in problems:
+        click.echo(f"another destination: {problem}", err=True)

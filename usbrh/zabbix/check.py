@@ -1,29 +1,25 @@
-"""Is the way to Zabbix whole? One value is sent, and read back through the API; and the journal against the history."""
+"""Is the way to Zabbix whole? One value is sent to each destination, and read back through the API."""
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from usbrh import __version__
-from usbrh.bridge import Route, flush, routes
+from usbrh.bridge import Route, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused, ZabbixUnreachable
-from usbrh.journal import Journal, State
 from usbrh.zabbix.address import Address
 from usbrh.zabbix.api import Api
+from usbrh.zabbix.history import NS, find_item, stored
 from usbrh.zabbix.protocol import Value
 
-NS = 1_000_000_000
 PROBE = "usbrh.bridge"
 SEND_SECONDS = 15.0
 ACCEPT_SECONDS = 75.0
 """A server may read its configuration only once a minute."""
 STORE_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
-WINDOW = 6 * 3600
-"""s of history in one question to the API."""
 ACTIVE, TRAPPER = 0, 2
 
 
@@ -49,11 +45,16 @@ def round_trip(
         ConfigError: there is nowhere to send to.
         ZabbixApiError, ZabbixUnreachable: the API fails.
     """
-    for route in _somewhere(config):
+    for route in somewhere(config):
         yield from _to(route, api, sensors, patience, clock)
 
 
-def _somewhere(config: Config) -> list[Route]:
+def somewhere(config: Config) -> list[Route]:
+    """Where readings go.
+
+    Raises:
+        ConfigError: nowhere.
+    """
     ways = routes(config)
     if not ways:
         raise ConfigError("servers is empty, nothing is sent from here; ask the agent: zabbix_get -k usbrh.bridge")
@@ -141,7 +142,7 @@ def _why_refused(api: Api, host: str, key: str) -> str | None:
     found = hosts[0]
     if str(found["status"]) != "0":
         return f'the host "{host}" is disabled; enable it in the front end'
-    item = _item(api, found["hostid"], key)
+    item = find_item(api, found["hostid"], key)
     if item is None:
         return f'the host "{host}" has no item {key}; usbrh zabbix provision links the template'
     if int(item["status"]) != ACTIVE:
@@ -157,19 +158,13 @@ def _why_refused(api: Api, host: str, key: str) -> str | None:
     return None
 
 
-def _item(api: Api, hostid: str, key: str) -> dict[str, Any] | None:
-    wanted = ["itemid", "key_", "type", "status", "state", "error", "value_type", "history", "trapper_hosts"]
-    found = api.call("item.get", hostids=hostid, filter={"key_": [key]}, output=wanted)
-    return dict(found[0]) if found else None
-
-
 def _read_back(api: Api, route: Route, moment: int, clock: Clock) -> Finding:
     hosts = api.call("host.get", filter={"host": [route.host]}, output=["hostid"])
     if not hosts:
         return Finding(
             "reading back", ZabbixApiError(f'this front end has no host "{route.host}": is it another Zabbix?')
         )
-    item = _item(api, hosts[0]["hostid"], f"{PROBE}.sensors") or _item(api, hosts[0]["hostid"], PROBE)
+    item = find_item(api, hosts[0]["hostid"], f"{PROBE}.sensors") or find_item(api, hosts[0]["hostid"], PROBE)
     if item is None or item["history"] in {"0", "0s"}:
         return Finding(
             "reading back",
@@ -177,11 +172,11 @@ def _read_back(api: Api, route: Route, moment: int, clock: Clock) -> Finding:
         )
     deadline = Deadline(STORE_SECONDS, clock)
     while not deadline.passed:
-        if moment in _stored(api, item, moment // NS, moment // NS):
+        if moment in stored(api, item, [moment]):
             took = (clock.time_ns() - moment) / NS
             return Finding(f"{route.destination}: the value is in the history of {item['key_']} after {took:.1f} s")
         clock.sleep(0.5)
-        item = _item(api, hosts[0]["hostid"], item["key_"]) or item
+        item = find_item(api, hosts[0]["hostid"], item["key_"]) or item
         if int(item["state"]):
             break
     words = "taken, and not stored: "
@@ -193,91 +188,3 @@ def _read_back(api: Api, route: Route, moment: int, clock: Clock) -> Finding:
             "(try again in a minute), or be another one than the front end's"
         )
     return Finding("reading back", ZabbixRefused(words))
-
-
-def _stored(api: Api, item: dict[str, Any], since: int, until: int) -> set[int]:
-    """When there are values, in ns since 1970."""
-    rows = api.call(
-        "history.get",
-        itemids=[item["itemid"]],
-        history=int(item["value_type"]),
-        output=["clock", "ns"],
-        time_from=since,
-        time_till=until,
-    )
-    return {int(row["clock"]) * NS + int(row["ns"]) for row in rows}
-
-
-# -- the journal against the history -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Readings of one sensor that were delivered and are not in Zabbix's history."""
-
-    sensor: str
-    item: str
-    """The item whose history was looked at."""
-    compared: int
-    ids: Sequence[int]
-    first_ns: int = 0
-    last_ns: int = 0
-
-
-def compare(config: Config, api: Api, journal: Journal, since_ns: int) -> Iterator[Missing]:
-    """For each sensor, what the journal counts as delivered since then and Zabbix does not have.
-
-    Raises:
-        ConfigError: there is nowhere to send to.
-        ZabbixApiError: the host is not there, or keeps no history of a sensor.
-    """
-    host = _somewhere(config)[0].host
-    found = api.call("host.get", filter={"host": [host]}, output=["hostid"])
-    if not found:
-        raise ZabbixApiError(f'there is no host "{host}", or this user may not see it; usbrh zabbix provision makes it')
-    delivered: dict[str, dict[int, int]] = {}
-    for entry, fates in journal.export():
-        if entry.time_ns >= since_ns and any(fate.state is State.DELIVERED for fate in fates.values()):
-            delivered.setdefault(entry.sensor, {})[entry.time_ns] = entry.id
-    for sensor, times in sorted(delivered.items()):
-        item = _kept_item(api, found[0]["hostid"], sensor)
-        if item is None:
-            raise ZabbixApiError(
-                f'the host "{host}" keeps no history of sensor {sensor}: neither usbrh.get[{sensor}] nor '
-                f"usbrh.state[{sensor}]; usbrh zabbix provision links the template"
-            )
-        stored: set[int] = set()
-        first, last = min(times), max(times)
-        for start in range(first // NS, last // NS + 1, WINDOW):
-            stored |= _stored(api, item, start, min(start + WINDOW - 1, last // NS))
-        lacking = sorted(set(times) - stored)
-        span = (lacking[0], lacking[-1]) if lacking else (0, 0)
-        yield Missing(sensor, item["key_"], len(times), [times[each] for each in lacking], *span)
-
-
-def _kept_item(api: Api, hostid: str, sensor: str) -> dict[str, Any] | None:
-    """An item that has a row for each reading: the JSON itself if it is kept, else the template's state."""
-    for key in (f"usbrh.get[{sensor}]", f"usbrh.state[{sensor}]"):
-        item = _item(api, hostid, key)
-        if item and item["history"] not in {"0", "0s"}:
-            return item
-    return None
-
-
-def heal(
-    config: Config, journal: Journal, missing: Sequence[Missing], *, allow_simulated: bool, clock: Clock = SYSTEM_CLOCK
-) -> None:
-    """Send again what is missing, to every destination: one that has it keeps one row of it.
-
-    Raises:
-        ZabbixError, ConfigError, JournalError: it could not be done.
-    """
-    ids = [number for each in missing for number in each.ids]
-    for route in routes(config):
-        journal.send_again(route.destination, ids)
-    results = flush(config, journal, allow_simulated=allow_simulated, clock=clock)
-    for destination, result in results.items():
-        if result.error:
-            raise result.error
-        if result.refused:
-            raise ZabbixRefused(f"{destination} refused {result.refused} of them; see: usbrh journal status")
