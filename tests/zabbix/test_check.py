@@ -2,8 +2,10 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -11,8 +13,12 @@ import pytest
 from tests.zabbix.daemon import free_port, wait_for
 from tests.zabbix.server import FLOAT, PASSWORD, TEXT, TRAPPER, UNSIGNED, USER, ZabbixServer
 from tests.zabbix.test_provision import Provisioner, usbrh
+from tests.zabbix.test_tls import needs_psk
+from usbrh.config import Config, ZabbixConfig
 from usbrh.journal import Journal
 from usbrh.reading import Reading
+from usbrh.zabbix.api import Api
+from usbrh.zabbix.check import Finding, round_trip
 
 
 class Checker:
@@ -36,6 +42,16 @@ class Checker:
         host = self.server.make_host(self.host, {"usbrh.bridge": TEXT}, **more)
         self.server.sync()
         return host
+
+    def findings(self, patience: float = 20.0, **settings: Any) -> Iterator[Finding]:
+        """The same in this process, where a test can go between two findings."""
+        given = {
+            "servers": (self.server.trapper,),
+            "host": self.host,
+            "origin": MappingProxyType({"servers": "a test"}),
+        }
+        with Api(self.server.url, user=USER, password=PASSWORD) as api:
+            yield from round_trip(Config(zabbix=ZabbixConfig(**given | settings)), api, 1, patience=patience)
 
     def says(self, words: str, status: int, **environment: str) -> None:
         done = self(**environment)
@@ -64,12 +80,12 @@ def test_whole(check: Checker) -> None:
 
 
 def test_no_such_name(check_70: Checker) -> None:
-    check_70.says("the name no-such-host.invalid is not known", 6, USBRH_ZABBIX_SERVERS="no-such-host.invalid")
+    check_70.says("no address found for no-such-host.invalid: ", 6, USBRH_ZABBIX_SERVERS="no-such-host.invalid")
 
 
 def test_nobody_listens(check_70: Checker) -> None:
     port = free_port()
-    check_70.says("connection refused; does a Zabbix server or proxy listen there?", 6,
+    check_70.says("no connection: connection refused; a firewall, or another name or port?", 6,
                   USBRH_ZABBIX_SERVERS=f"127.0.0.1:{port}")  # fmt: skip
 
 
@@ -116,12 +132,83 @@ def test_allowed_hosts(check_70: Checker) -> None:
     check_70.server.api.item.create(hostid=host, name="x", key_="usbrh.bridge", type=TRAPPER, value_type=TEXT,
                                     trapper_hosts="192.0.2.7")  # fmt: skip
     check_70.server.sync()
-    check_70.says("takes values from 192.0.2.7 only (allowed hosts)", 7)
+    *_, waiting, last = check_70.findings(patience=3)
+    assert (waiting.sign, last.sign) == ("...", "FAIL")
+    assert "takes values from 192.0.2.7 only (allowed hosts)" in waiting.text
+    assert "takes values from 192.0.2.7 only (allowed hosts)" in str(last.error)
 
 
 def test_encryption_wanted(check_70: Checker) -> None:
     check_70.make(tls_accept=2, tls_psk_identity=check_70.host, tls_psk="8c6d1f2ab7e04935" * 4)
-    check_70.says("takes encrypted connections only", 7)
+    check_70.says('takes connections with PSK only, and tls_connect is "unencrypted"', 7)
+
+
+@needs_psk
+def test_a_key_that_the_server_has_yet_to_learn(check: Checker, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("8c6d1f2ab7e04935" * 4)
+    key.chmod(0o600)
+    host = check.make(tls_accept=2, tls_psk_identity=f"old {check.host}", tls_psk=key.read_text())
+    findings = check.findings(tls_connect="psk", tls_psk_identity=check.host, tls_psk_file=key)
+    waiting = next(findings)
+    assert (waiting.sign, "does not know the PSK yet" in waiting.text) == ("...", True), waiting
+    check.server.api.host.update(hostid=host, tls_psk_identity=check.host, tls_psk=key.read_text())
+    assert [finding.sign for finding in findings] == ["ok", "ok", "ok"]
+
+
+@needs_psk
+def test_a_key_for_a_host_that_takes_none(check_70: Checker, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("8c6d1f2ab7e04935" * 4)
+    key.chmod(0o600)
+    check_70.make()
+    (finding,) = check_70.findings(tls_connect="psk", tls_psk_identity=check_70.host, tls_psk_file=key)
+    assert 'takes connections unencrypted only, and tls_connect is "psk"' in str(finding.error)
+
+
+def test_a_host_of_a_proxy(check: Checker) -> None:
+    api, name = check.server.api, f"proxy-{check.host}"
+    if check.server.release.name == "6.0":
+        proxy = api.proxy.create(host=name, status=5)["proxyids"][0]
+        check.make(proxy_hostid=proxy)
+    else:
+        proxy = api.proxy.create(name=name, operating_mode=0)["proxyids"][0]
+        check.make(monitored_by=1, proxyid=proxy)
+    *_, waiting, last = check.findings(patience=3)
+    assert (waiting.sign, last.sign) == ("...", "FAIL")
+    assert f'is monitored by the proxy "{name}": servers has to name it' in str(last.error)
+
+
+def test_a_standby_node(check_70: Checker) -> None:
+    """It does not listen."""
+    check_70.make()
+    done = check_70(USBRH_ZABBIX_SERVERS=f"127.0.0.1:{free_port()};{check_70.server.trapper}")
+    assert done.returncode == 0, done
+    assert "connection refused; another node of the cluster works" in done.stdout
+
+
+def test_two_zabbixes(check_70: Checker, zabbix_60: ZabbixServer) -> None:
+    """The front end is that of one of them."""
+    check_70.make()
+    zabbix_60.make_host(check_70.host, {"usbrh.bridge": TEXT})
+    zabbix_60.sync()
+    done = check_70(USBRH_ZABBIX_SERVERS=f"{zabbix_60.trapper},{check_70.server.trapper}")
+    assert done.returncode == 0, done
+    assert f"{check_70.server.trapper}: the value is in the history of usbrh.bridge after" in done.stdout
+    assert f"note {zabbix_60.trapper}: the value is not in this front end's Zabbix" in done.stdout
+
+
+def test_no_session_stays_open(check: Checker) -> None:
+    def sessions() -> str:
+        query = ["-At", "-c", "SELECT count(*) FROM sessions WHERE status = 0", "zabbix"]
+        done = check.server.run("psql", "-h", str(check.server.database.sockets), "-U", "postgres", *query)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    check.make()
+    before = sessions()
+    assert check().returncode == 0
+    assert sessions() == before
 
 
 def test_a_value_type_that_does_not_fit(check: Checker) -> None:

@@ -186,14 +186,13 @@ def check(
 def _round_trip(context: Context, api: Api | None) -> None:
     rounds = Rounds(context.config)
     rounds.look()
+    if rounds.problem:  # sent as "0 sensors" it would be an alarm
+        raise rounds.problem
     refuse_simulated(rounds.simulated, context.allow_simulated)
     broken: UsbrhError | None = None
     for finding in checking.round_trip(context.config, api, len(rounds.sensors)):
-        if finding.error:
-            click.echo(f"FAIL {finding.text}: {finding.error}")
-            broken = broken or finding.error
-        else:
-            click.echo(f"{'...' if finding.waiting else 'ok '}  {finding.text}")
+        click.echo(f"{finding.sign:4} {finding.text}" + (f": {finding.error}" if finding.error else ""))
+        broken = broken or finding.error
     if broken:
         raise SystemExit(broken.exit_status)
     if api is None:
