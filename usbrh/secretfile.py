@@ -1,10 +1,13 @@
 """Files that hold a secret: a key, a password, a token."""
 
+import logging
 import os
 import stat
 from pathlib import Path
 
 from usbrh.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 LARGEST = 4096
 """Bytes; a pre-shared key has at most 513."""
@@ -21,10 +24,10 @@ def exposure(mode: int) -> str | None:
 
 
 def read_secret(path: Path) -> str:
-    """The one line in ``path``, with its blanks: they may belong to a password.
+    """The one line in ``path``, with its blanks: they may belong to a password. Warns if others can get at it.
 
     Raises:
-        ConfigError: it can't be read, others can read or change it, or it is not one line.
+        ConfigError: it can't be read, or is not one line.
     """
     try:
         with path.open("rb") as file:
@@ -35,7 +38,8 @@ def read_secret(path: Path) -> str:
         raise ConfigError(f"can't read {path}: {reason}; see ls -l {path}") from None
     # What is no file, such as a pipe of the shell, has no mode that would say anything.
     if stat.S_ISREG(mode) and (whom := exposure(mode)):
-        raise ConfigError(f"{path} is secret, and can {whom} (mode {stat.S_IMODE(mode):o}); chmod 600 {path}")
+        # The harm is done, and whoever types this wants to get on; a key that a service lives by is refused (tls.py).
+        _log.warning("%s is secret, and can %s (mode %o); chmod 600 %s", path, whom, stat.S_IMODE(mode), path)
     if not line.strip() or "\n" in line or len(line) > LARGEST:
         raise ConfigError(f"{path} should hold one line, the secret alone")
     return line
