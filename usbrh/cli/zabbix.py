@@ -25,6 +25,7 @@ from usbrh.zabbix import compare as comparing
 from usbrh.zabbix import provision as provisioning
 from usbrh.zabbix.agentd_conf import effective
 from usbrh.zabbix.api import Api
+from usbrh.zabbix.template import METHODS, RELEASES, Method, template_text
 
 
 @click.group()
@@ -61,13 +62,13 @@ def template(folder: Path) -> None:
 
     6.0 is for Zabbix 6.0 to 6.4, 7.0 for 7.0 and newer.
     """
-    for release in provisioning.RELEASES:
-        for method in provisioning.METHODS:
+    for release in RELEASES:
+        for method in METHODS:
             name = f"{release[0]}.{release[1]}"
             path = folder / name / f"usbrh_{method.replace('-', '_')}.yaml"
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(provisioning.template_text(method, release), encoding="utf-8")
+                path.write_text(template_text(method, release), encoding="utf-8")
             except OSError as error:
                 raise ConfigError(f"can't write {path}: {error.strerror}") from None
             click.echo(path)
@@ -79,7 +80,7 @@ def template(folder: Path) -> None:
 @click.option("--group", default="USB hygrometers", show_default=True, help="Host group of a new host.")
 @click.option(
     "--method",
-    type=click.Choice(provisioning.METHODS),
+    type=click.Choice(METHODS),
     default="trapper",
     show_default=True,
     help="How values reach Zabbix: sent by usbrh, asked for by the server, or sent by an agent.",
@@ -97,7 +98,7 @@ def provision(
     token_file: Path | None,
     host: str | None,
     group: str,
-    method: provisioning.Method,
+    method: Method,
     interface: str | None,
     dry_run: bool,
     force: bool,

@@ -5,23 +5,15 @@ should be is left, and what somebody changed by hand is kept, and said so, unles
 """
 
 import math
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from usbrh.errors import ConfigError, ZabbixApiError
-from usbrh.resources import resource
+from usbrh.errors import ConfigError
 from usbrh.settings import Duration, Unfit, format_duration
 from usbrh.zabbix.api import Api
+from usbrh.zabbix.template import TEMPLATES, Method, Template
 
-Method = Literal["trapper", "agent", "agent-active"]
-METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
-TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
-RELEASES = ((7, 0), (6, 0))
-"""Of the template files, newest first: a newer Zabbix takes an older file."""
-TEMPLATE_GROUP = "Templates/Applications"
-"""Of the template files; it comes with every Zabbix."""
 AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
 ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}
@@ -64,13 +56,6 @@ class Step:
     kept: bool = False
 
 
-def template_text(method: Method, version: tuple[int, int]) -> str:
-    """The template file for that version of Zabbix."""
-    release = next(each for each in RELEASES if each <= version)
-    name = f"zabbix/templates/{release[0]}.{release[1]}/usbrh_{method.replace('-', '_')}.yaml"
-    return resource(name).read_text(encoding="utf-8")
-
-
 def plan(api: Api, wanted: Wanted, *, force: bool = False) -> list[Step]:
     """The steps to what is wanted; those without ``do`` need nothing.
 
@@ -94,8 +79,7 @@ class _Planner:
         self.api = api
         self.wanted = wanted
         self.force = force
-        self.template = TEMPLATES[wanted.method]
-        self.source = template_text(wanted.method, api.version)
+        self.template = Template(api, wanted.method)
 
     def steps(self) -> Iterator[Step]:
         yield self._template()
@@ -106,53 +90,20 @@ class _Planner:
         else:
             yield from self._old_host(host)
 
-    # -- template ------------------------------------------------------------------------------------------------
-
     def _template(self) -> Step:
-        name = f'template "{self.template}"'
-        if not self._template_id():
-            return Step(f"import {name}", self._import)
-        different = self._differences()
+        template = self.template
+        name = f'template "{template.name}"'
+        if not template.id():
+            return Step(f"import {name}", template.load)
+        different = template.differences()
         if not different:
             return Step(f"{name} is up to date")
         what = "; ".join(different[:DIFFERENCES]) + (
             f"; and {len(different) - DIFFERENCES} more" if different[DIFFERENCES:] else ""
         )
         if self.force:
-            return Step(f"import {name} again: {what}", self._import)
+            return Step(f"import {name} again: {what}", template.load)
         return Step(f"{name} is not as in this version of usbrh: {what}; kept, --force imports it again", kept=True)
-
-    def _template_id(self) -> str | None:
-        """By its name, or by its uuid: somebody may have given it another name."""
-        uuid = re.search(r"^  templates:\n +- uuid: (\w+)$", self.source, re.MULTILINE)
-        for same in ({"host": [self.template]}, {"uuid": [uuid[1] if uuid else ""]}):
-            found = self.api.call("template.get", filter=same, output=["templateid"])
-            if found:
-                return str(found[0]["templateid"])
-        return None
-
-    def _rules(self) -> dict[str, Any]:
-        kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]
-        groups, get = ("groups", "hostgroup") if self.api.version < (6, 2) else ("template_groups", "templategroup")
-        there = bool(self.api.call(f"{get}.get", filter={"name": [TEMPLATE_GROUP]}, output=["groupid"]))
-        return {
-            **{kind: {"createMissing": True, "updateExisting": True} for kind in kinds},
-            # Only a Super admin may ask for groups at all. 6.0 stumbles over what is not said.
-            groups: {"createMissing": not there, "updateExisting": False},
-            "templateLinkage": {"createMissing": False},
-        }
-
-    def _import(self) -> None:
-        self.api.call("configuration.import", format="yaml", source=self.source, rules=self._rules())
-        # 7.0 says nothing when it leaves a trigger out.
-        lacking = [line for line in self._differences() if line.endswith("is missing")]
-        if lacking:
-            raise ZabbixApiError(f'the template "{self.template}" was not taken whole: {"; ".join(lacking)}')
-
-    def _differences(self) -> list[str]:
-        """What an import would change, by Zabbix's own comparison."""
-        answer = self.api.call("configuration.importcompare", format="yaml", source=self.source, rules=self._rules())
-        return list(_changes(answer)) if answer else []
 
     # -- group and host ------------------------------------------------------------------------------------------
 
@@ -183,7 +134,7 @@ class _Planner:
             raise ConfigError(
                 "the server has to know where the agent is; give --interface ADDRESS[:PORT], or --method agent-active"
             )
-        how = f' with template "{self.template}"'
+        how = f' with template "{self.template.name}"'
         if wanted.method == "agent":
             how += f", agent at {wanted.address}:{wanted.port}"
         if wanted.psk:
@@ -194,7 +145,7 @@ class _Planner:
                 "host.create",
                 host=wanted.host,
                 groups=[{"groupid": self._group_id()}],
-                templates=[{"templateid": self._template_id()}],
+                templates=[{"templateid": self.template.id()}],
                 interfaces=[self._interface()] if wanted.method == "agent" else [],
                 macros=[{"macro": macro, "value": value} for macro, value in self._macros().items()],
                 **self._encryption(),
@@ -216,23 +167,23 @@ class _Planner:
             yield self._old_encryption(host)
 
     def _link(self, host: dict[str, Any]) -> Step:
-        name = f'template "{self.template}"'
+        name = f'template "{self.template.name}"'
         linked = {each["host"]: str(each["templateid"]) for each in host["parentTemplates"]}
-        if self._template_id() in linked.values():
+        if self.template.id() in linked.values():
             return Step(f"{name} is linked")
         others = [each for each in linked if each in TEMPLATES.values()]
         keep = [{"templateid": number} for each, number in linked.items() if each not in others]
 
         def link() -> None:
             # Unlinked without clearing, and linked again by the same keys: history stays.
-            self.api.call("host.update", hostid=host["hostid"], templates=[*keep, {"templateid": self._template_id()}])
+            self.api.call("host.update", hostid=host["hostid"], templates=[*keep, {"templateid": self.template.id()}])
 
         if not others:
             return Step(f"link {name}", link)
-        change = f'change over from template "{others[0]}" to "{self.template}"'
+        change = f'change over from template "{others[0]}" to "{self.template.name}"'
         if self.force:
             return Step(f"{change}; items and their history stay", link)
-        return Step(f'template "{others[0]}" is linked; kept, --force changes over to {self.template}', kept=True)
+        return Step(f'template "{others[0]}" is linked; kept, --force changes over to {self.template.name}', kept=True)
 
     def _interface(self) -> dict[str, Any]:
         address = self.wanted.address or ""
@@ -324,43 +275,3 @@ def _kinds(bits: int) -> str:
 
 def _is_ip(address: str) -> bool:
     return ":" in address or address.replace(".", "").isdigit()
-
-
-def _changes(answer: dict[str, Any]) -> Iterator[str]:
-    """Zabbix's nested comparison, a line a change: first what is in the file, then what is in the Zabbix."""
-    for kind, sorts in answer.items():
-        for sort, entities in sorts.items() if isinstance(sorts, dict) else ():
-            for entity in entities:
-                before, after = entity.get("before", {}), entity.get("after", {})
-                named = after or before
-                name = f'{kind.rstrip("s").replace("_", " ")} "{named.get("name") or named.get("macro") or ""}"'
-                if sort == "added":
-                    yield f"{name} is missing"
-                    continue
-                inner = {key: value for key, value in entity.items() if key not in {"before", "after"}}
-                yield from (f"{name}: {line}" for line in _fields(before, after))
-                yield from _changes(inner)
-
-
-def _fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    for key in sorted({*before, *after} - {"uuid"}):
-        old, new = before.get(key), after.get(key)
-        if old == new:
-            continue
-        if key == "macros":
-            yield from _macro_changes(old or [], new or [])
-        elif isinstance(old or new, str):
-            yield f"{key} is {old or 'the default'}, not {new or 'the default'}"
-        else:
-            yield f"{key} is different"
-
-
-def _macro_changes(before: list[dict[str, str]], after: list[dict[str, str]]) -> Iterator[str]:
-    old = {row["macro"]: row.get("value", "") for row in before}
-    for row in after:
-        name, value = row["macro"], row.get("value", "")
-        if name not in old:
-            yield f"macro {name} is missing"
-        elif old[name] != value:
-            yield f"{name} is {old[name]}, not {value}"
-    yield from (f"macro {name} is not of usbrh" for name in old if name not in {row["macro"] for row in after})
