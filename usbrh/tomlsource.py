@@ -89,7 +89,7 @@ def _read(path: Path) -> str:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise ConfigError(f"{path}: too large for a configuration; it may have 1 MiB")
-        return content.decode()
+        return content.decode("utf-8-sig")  # editors of Windows begin a file with a mark that TOML does not know
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}, line {line}: not UTF-8; iconv -t UTF-8 converts a file") from None

@@ -54,6 +54,15 @@ def test_list() -> None:
     assert len(text.stdout.splitlines()) == 4
 
 
+def test_list_says_why_a_sensor_can_not_be_used(tmp_path: Path) -> None:
+    script = tmp_path / "sensors.toml"
+    script.write_text('[sensor.sim-1]\n[[sensor.sim-1.fault]]\nname = "access_denied"\n')
+    done = usbrh("list", USBRH_SIMULATE=str(script))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1].split()[-1] == "denied"
+    assert "usbrh: no permission for sim-1" in done.stderr
+
+
 def test_several_are_read_at_once_as_json_lines() -> None:
     started = time.monotonic()
     done = usbrh("read", "--all", "--json", USBRH_SIMULATE="8")

@@ -103,6 +103,12 @@ def test_every_key(write: Callable[[str], Path]) -> None:
         assert not unset, "a key was added without a line in FULL"
 
 
+def test_the_mark_that_editors_of_windows_put_first(tmp_path: Path) -> None:
+    path = tmp_path / "usbrh.toml"
+    path.write_text(FULL, encoding="utf-8-sig")
+    assert load(path, {}).bridge.interval == 300.0
+
+
 def test_defaults_are_right_values_themselves() -> None:
     for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig):
         for name, kind in kinds_of(section).items():

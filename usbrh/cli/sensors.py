@@ -22,7 +22,7 @@ _EXAMPLES = (
 def list_(context: Context, as_json: bool) -> None:
     """Show the sensors that are plugged in.
 
-    A sensor that can't be opened is listed too, with the reason under "access".
+    A sensor that can't be opened is listed too, and the reason is said.
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # usbrh read has no use for it
 
@@ -41,6 +41,9 @@ def list_(context: Context, as_json: bool) -> None:
     widths = [max(len(line[i]) for line in table) for i in range(len(columns) + 1)]
     for line in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    for row in rows:
+        if row["error"]:
+            click.echo(f"usbrh: {row['error']}", err=True)
     if any(row["simulated"] for row in rows):
         click.echo("These sensors are virtual (USBRH_SIMULATE is set).", err=True)
 
