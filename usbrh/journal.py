@@ -189,7 +189,8 @@ class Journal:
     def mark(self, destination: str, delivered: Iterable[int], refused: Mapping[int, str] | None = None) -> None:
         """Settle readings at ``destination``: ``delivered`` ids, and ``refused`` ids with the likely reason.
 
-        What another process has delivered meanwhile stays delivered.
+        What another process has delivered meanwhile stays delivered. Numbers from before a damaged file was replaced
+        mean nothing: those readings are sent again, with the same clock and ns.
         """
         taken = set(delivered)
         self._run(lambda db: settle(db, place_for(db, destination), taken, refused or {}), write=True, durable=False)

@@ -176,7 +176,8 @@ def set_destinations(db: sqlite3.Connection, texts: Sequence[str]) -> Changes:
 def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[int]]:
     """What no destination has taken yet: all readings after a position, and these ids before it."""
     if not known:
-        return 0, []
+        first = db.execute("SELECT min(id) FROM reading").fetchone()[0]
+        return last_id(db) if first is None else first - 1, []
     furthest = max(known, key=lambda place: place.position)
     rows = db.execute(
         "SELECT reading FROM held AS own WHERE destination = ? AND state != 'given-up' AND NOT EXISTS ("

@@ -18,7 +18,7 @@ class Entry:
     """One reading in the journal."""
 
     id: int
-    """Grows with each reading added, without gaps."""
+    """Grows with each reading added; no number is left out among those that wait somewhere, and none is used twice."""
     time_ns: int
     sensor: str
     simulated: bool

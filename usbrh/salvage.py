@@ -23,6 +23,8 @@ from usbrh.reading import format_time
 LEAF = 0x0D
 """First byte of a page that holds a table's rows."""
 WAL_HEADER, FRAME_HEADER = 32, 24
+SPARE = 1_000_000
+"""Numbers left out behind the highest one found: more than the readings that were added last and can't be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,29 @@ def _remove(path: Path) -> None:
 
 
 def _write(path: Path, entries: dict[int, Entry], known: list[Place]) -> None:
-    """A new journal of ``entries``, numbered without gaps, and the places moved accordingly."""
+    """A new journal of ``entries``, and the places in it.
+
+    What may still wait is numbered anew, behind every number ever given: without gaps, because what waits is counted
+    by the numbers; and so that the old ones, which another process may be delivering right now, mean nothing any more.
+    """
     owner = path.parent.stat()
     db = connect(path)
     try:
         db.execute("BEGIN IMMEDIATE")
         numbers = sorted(entries)
-        for number, old in enumerate(numbers, 1):
+        settled = min((place.settled for place in known if not place.gone), default=0)
+        kept, moved = numbers[: bisect_right(numbers, settled)], numbers[bisect_right(numbers, settled) :]
+        last = max([*numbers, *(place.position for place in known)], default=0) + SPARE
+        for number in kept:
+            db.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", entries[number].row)
+        for number, old in enumerate(moved, last + 1):
             db.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", replace(entries[old], id=number).row)
+        db.execute("DELETE FROM sqlite_sequence")
+        db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (last + len(moved),))
         for place in known:
             # What was refused or skipped is known no more: all since then waits again.
-            write_place(db, replace(place, position=bisect_right(numbers, place.settled)))
+            position = place.settled if place.settled < settled else last + bisect_right(moved, place.settled)
+            write_place(db, replace(place, position=position))
         db.execute("COMMIT")
     finally:
         db.close()

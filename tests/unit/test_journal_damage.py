@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_journal import A, B, reading, readings, waiting
+from tests.unit.test_journal import NS, START, A, B, FixedClock, reading, readings, waiting
 from usbrh.journal import Journal
 from usbrh.journal_file import companions
 
@@ -74,7 +74,8 @@ def check(path: Path) -> set[str]:
             entry.body for each in journal.refused(destination) for entry in journal.entries([each.first, each.last])
         }
         assert {reading(number).to_json() for number in numbers} & there <= wait
-        journal.mark(destination, [entry.id for entry in journal.waiting(destination, 1000)])
+        for _ in range(2):  # if the damage is only found by marking, all is sent once more
+            journal.mark(destination, [entry.id for entry in journal.waiting(destination, 1000)])
         assert waiting(journal, destination) == []
     journal.close()
     return there
@@ -175,6 +176,74 @@ def test_is_set_aside_under_a_name_that_says_so(
     assert f"the journal {path} was damaged" in caplog.text
     assert f"it is kept as {aside}" in caplog.text
     assert "readings were saved from it" in caplog.text
+
+
+def flip(path: Path, number: int) -> None:
+    """Flip a bit of a reading in the file."""
+    content = path.read_bytes()
+    body = reading(number).to_json().encode()
+    assert content.count(body) == 1
+    path.write_bytes(content.replace(body, bytes([body[0] ^ 1]) + body[1:]))
+
+
+def test_what_is_being_delivered_while_another_process_replaces_the_file_settles_no_other_reading(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+    clock = FixedClock(START)
+    service = Journal(path, keep=3600, clock=clock)
+    service.sync_destinations([A, B])
+    service.add(readings(40))
+    for destination in (A, B):
+        service.mark(destination, range(1, 31))
+    clock.now = reading(11).time_ns + 3600 * NS
+    service.add(readings(20, first=41))  # and the first 10 are old enough to go
+    service.mark(B, range(31, 51))
+    sent = service.waiting(A, 20)
+    assert [entry.id for entry in sent] == list(range(31, 51))
+    service.close()
+    flip(path, 15)
+    with Journal(path, clock=clock) as export:
+        assert len(list(export.export())) == 49
+    service.mark(A, [entry.id for entry in sent[:10]], {entry.id: "no item" for entry in sent[10:]})
+    # Sent once more, with the same clock and ns; counted as delivered when it is known which they are.
+    assert [entry.reading for entry in service.waiting(A, 1000)] == readings(30, first=31)
+    assert [entry.reading for entry in service.waiting(B, 1000)] == readings(10, first=51)
+    assert [(each.waiting, each.delivered, each.refused_count) for each in service.standings()] == [
+        (30, 30, 0),
+        (10, 50, 0),
+    ]
+
+
+def test_numbers_of_readings_that_were_lost_are_not_used_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    service = Journal(path)
+    service.sync_destinations([A])
+    service.add(readings(3))
+    sent = waiting(service, A)
+    service.close()
+    flip(path, 3)
+    with Journal(path) as other:
+        other.add([reading(4)])
+    assert len(list(service.export())) == 3
+    service.mark(A, sent)
+    assert [entry.reading for entry in service.waiting(A, 10)] == [reading(1), reading(2), reading(4)]
+    assert service.standings()[0].waiting == 3
+
+
+def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(20))
+    flip(path, 10)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(A.encode(), A.upper().encode()))  # and nobody knows what A has taken
+    journal = Journal(path, max_waiting=20)
+    journal.sync_destinations([A])
+    journal.add([reading(21)])
+    assert (journal.standings()[0].waiting, journal.standings()[0].given_up) == (20, 0)
+    assert "19 readings were saved from it, and all of them are sent again" in caplog.text
 
 
 def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:
