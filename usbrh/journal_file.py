@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long one access waits for other programs."""
+OPENINGS = 5
+"""How often a transaction opens the file anew, when others replace it or take it away at that very moment."""
 APPLICATION_ID = 0x75736272
 """``usbr``, in the file's header: a database without it is somebody else's."""
 MIGRATIONS = (
@@ -148,13 +150,15 @@ class JournalFile:
             sqlite3.Error, OSError, Damaged, NotOurs: it can't be done.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock(exclusive=False):
-            if self._is_current():
-                return self._transaction(work, write, durable)
-        # Opened alone: for a new file the switch to WAL is not safe for two at once.
-        with self._lock(exclusive=True):
-            self._reopen()
-            return self._transaction(work, write, durable)
+        for _ in range(OPENINGS):
+            with self._lock(exclusive=False):
+                if db := self._current():
+                    return _transaction(db, work, write, durable)
+            # Opened alone: for a new file the switch to WAL is not safe for two at once. But worked together: counting
+            # millions of readings takes longer than the others wait.
+            with self._lock(exclusive=True):
+                self._reopen()
+        raise BlockingIOError("it is replaced again and again")
 
     def replace(self, rebuild: Callable[[], T]) -> T | None:
         """Call ``rebuild``, which puts another file in the place of ours, while nobody uses it.
@@ -162,32 +166,15 @@ class JournalFile:
         None, without calling it, when another process has replaced the file meanwhile.
         """
         with self._lock(exclusive=True):
-            if not self._is_current() and self._is_sound():
+            if not self._current() and self._is_sound():
                 return None
             result = rebuild()
             # SQLite sees that the file has moved, and leaves the log of the new one alone.
             self.close()
             return result
 
-    @_names_are_text()
-    def _transaction(self, work: Callable[[sqlite3.Connection], T], write: bool, durable: bool) -> T:
-        if self._db is None:
-            raise Damaged("it vanished")
-        db = self._db
-        db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-        try:
-            result = work(db)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                with suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-            raise
-        return result
-
     def _reopen(self) -> None:
-        if self._is_current():
+        if self._current():
             return
         self.close()
         new = not self.path.exists()
@@ -202,12 +189,12 @@ class JournalFile:
                 with suppress(FileNotFoundError):
                     os.chown(file, owner.st_uid, owner.st_gid)
 
-    def _is_current(self) -> bool:
-        """Whether we are connected to the file that is at the path now, not to one that was set aside."""
+    def _current(self) -> sqlite3.Connection | None:
+        """The connection, if it is to the file that is at the path now, not to one that was set aside."""
         try:
-            return self._db is not None and self.path.stat().st_ino == self._inode
+            return self._db if self.path.stat().st_ino == self._inode else None
         except FileNotFoundError:
-            return False
+            return None
 
     def _is_sound(self) -> bool:
         try:
@@ -236,6 +223,21 @@ class JournalFile:
             yield
         finally:
             os.close(directory)
+
+
+@_names_are_text()
+def _transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], write: bool, durable: bool) -> T:
+    db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        result = work(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+        raise
+    return result
 
 
 def explained(error: Exception, path: Path) -> JournalError:

@@ -329,6 +329,13 @@ def test_a_lock_that_stays_is_an_error_in_time(journal: Journal, path: Path, mon
     assert journal.add(readings(1)) == [1]
 
 
+def test_what_takes_long_locks_nobody_out(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.2)
+    journal.add(readings(1))
+    # What `usbrh journal status` does first of all in its process is to count.
+    assert Journal(path)._run(lambda db: journal.add([reading(2)])) == [2]
+
+
 @pytest.mark.parametrize("made_before", [True, False])
 def test_no_permission(made_before: bool) -> None:
     code = (
