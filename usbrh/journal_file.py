@@ -61,6 +61,11 @@ MIGRATIONS = (
 """What brings a file from schema version n (``user_version``, the index) to n + 1."""
 
 
+LASTING = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+"""Errors that a connection keeps when their cause is mended: SQLite opens a file that can't be written for reading,
+without a word; and what was open on a file system that went away and came back is of no use any more."""
+
+
 class NotOurs(Exception):
     """The file is a sound database that this version must not touch; the text says why."""
 
@@ -133,7 +138,7 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = None
-        self._inode = 0
+        self._identity: tuple[int, int] | None = None
 
     def close(self) -> None:
         """Let go of the file; the next transaction opens it again."""
@@ -150,10 +155,17 @@ class JournalFile:
             sqlite3.Error, OSError, Damaged, NotOurs: it can't be done.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(OPENINGS):
+        for opened in range(OPENINGS):
             with self._lock(exclusive=False):
                 if db := self._current():
-                    return _transaction(db, work, write, durable)
+                    try:
+                        return _transaction(db, work, write, durable)
+                    except sqlite3.Error as error:
+                        if not _lasts(error):
+                            raise
+                        self.close()
+                        if opened:
+                            raise
             # Opened alone: for a new file the switch to WAL is not safe for two at once. But worked together: counting
             # millions of readings takes longer than the others wait.
             with self._lock(exclusive=True):
@@ -178,10 +190,10 @@ class JournalFile:
             return
         self.close()
         new = not self.path.exists()
-        if new and self._inode:
+        if new and self._identity:
             log.error("the journal %s was removed; a new one is begun", self.path)
         self._db = connect(self.path)
-        self._inode = self.path.stat().st_ino
+        self._identity = self._found()
         if new and os.geteuid() == 0:
             # Made by an administrator's command in the service's directory: the service must be able to write it.
             owner = self.path.parent.stat()
@@ -191,10 +203,15 @@ class JournalFile:
 
     def _current(self) -> sqlite3.Connection | None:
         """The connection, if it is to the file that is at the path now, not to one that was set aside."""
+        return self._db if self._db and self._found() == self._identity else None
+
+    def _found(self) -> tuple[int, int] | None:
+        """Which file is at the path now: device and inode."""
         try:
-            return self._db if self.path.stat().st_ino == self._inode else None
+            found = self.path.stat()
         except FileNotFoundError:
             return None
+        return found.st_dev, found.st_ino
 
     def _is_sound(self) -> bool:
         try:
@@ -238,6 +255,12 @@ def _transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
                 db.execute("ROLLBACK")
         raise
     return result
+
+
+def _lasts(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    # A file that ends too early is damaged: another connection would find the same.
+    return code & 0xFF in LASTING and code != sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def explained(error: Exception, path: Path) -> JournalError:

@@ -106,6 +106,29 @@ def test_read_only(disk: Disk, server: StandIn) -> None:
     assert disk.usbrh("send").returncode == 0
 
 
+def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, server: StandIn) -> None:
+    def got() -> int:
+        return keys(server).count("usbrh.get[sim-1]")
+
+    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: "usbrh.bridge" in keys(server))
+    service.kill()  # its log stays, and so the file can be read where nothing can be written
+    service.communicate()
+    disk.shell(f"mount -o remount,ro {disk.directory}")
+    count = got()
+    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: got() > count)
+    disk.shell(f"mount -o remount,rw {disk.directory}")
+    count = got()
+    wait_for(lambda: got() > count)
+    service.send_signal(signal.SIGTERM)
+    _, errors = service.communicate(timeout=20)
+    assert errors.count("the file system is read-only; see why: findmnt") == 1
+    assert "the journal can be used again" in errors
+    delivered = {json.loads(value.value)["time"] for value in server.values if value.key == "usbrh.get[sim-1]"}
+    assert delivered == {each["time"] for each in disk.exported() if each["sensor"] == "sim-1"}
+
+
 def test_the_service_goes_on_and_journals_later_what_it_kept_in_memory(disk: Disk, server: StandIn) -> None:
     service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
     wait_for(lambda: "usbrh.bridge" in keys(server))

@@ -359,6 +359,27 @@ def test_no_permission(made_before: bool) -> None:
     assert "sudo usbrh setup" in done.stdout
 
 
+def test_a_permission_that_comes_later() -> None:
+    """SQLite opens what it may not write for reading, and would stay with that."""
+    code = (
+        "import os, tempfile; from pathlib import Path; from usbrh.journal import Journal; from usbrh.errors import *\n"
+        "from tests.unit.test_journal import reading\n"
+        "os.geteuid() or os.setuid(65534)\n"
+        "with tempfile.TemporaryDirectory() as directory:\n"
+        "    path = Path(directory, 'journal.db')\n"
+        "    with Journal(path) as journal: journal.add([reading(1)])\n"
+        "    path.chmod(0o444)\n"
+        "    try: journal.add([reading(2)])\n"
+        "    except JournalError as error: print(error)\n"
+        "    for file in Path(directory).iterdir(): file.chmod(0o644)\n"
+        "    print(journal.add([reading(3)]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert "no permission to write in" in done.stdout
+    assert done.stdout.endswith("[2]\n")
+
+
 def test_the_log_level_of_news(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     journal.add(readings(2))
