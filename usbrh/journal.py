@@ -64,12 +64,18 @@ class Journal:
         keep: float = 400 * 86400.0,
         max_waiting: int = 1_000_000,
         clock: Clock = SYSTEM_CLOCK,
+        progress: Callable[[], object] = lambda: None,
     ) -> None:
-        """``keep``: seconds that settled readings stay; ``max_waiting``: readings that may wait for one destination."""
+        """``keep``: seconds that settled readings stay; ``max_waiting``: readings that may wait for one destination.
+
+        ``progress`` is called about every second, by the thread that does it, while a damaged file is replaced: with
+        millions of readings that takes minutes, and every other thread that needs the journal waits.
+        """
         self.path = path
         self.keep = keep
         self.max_waiting = max_waiting
         self._clock = clock
+        self._progress = progress
         self._file = JournalFile(path)
         self._mutex = threading.RLock()
 
@@ -99,7 +105,7 @@ class Journal:
                 raise explained(error, self.path) from error
 
     def _start_anew(self, damage: Exception) -> None:
-        saved = self._file.replace(lambda: salvage.rebuild(self.path, self._clock.time_ns()))
+        saved = self._file.replace(lambda: salvage.rebuild(self.path, self._clock.time_ns(), self._progress))
         if saved is not None:
             log.error(
                 "the journal %s was damaged (%s): it is kept as %s; %d readings were saved from it, %s",

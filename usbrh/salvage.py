@@ -1,7 +1,8 @@
 """What is done with a damaged journal: it is kept under another name, and what is sound in it goes into a new one.
 
 The rows are read from the file's pages themselves, not through SQLite, which gives up at the first bad page. Every row
-has a checksum, so what is found is either as it was written or not taken. The write-ahead log is read as well.
+has a checksum, so what is found is either as it was written or not taken. The write-ahead log is read as well. A
+journal can have millions of rows: they go from one file into the other page by page, in little memory.
 
 Format: https://www.sqlite.org/fileformat2.html, §1.6 (b-tree pages), §2.1 (records), §4 (the log).
 """
@@ -9,15 +10,14 @@ Format: https://www.sqlite.org/fileformat2.html, §1.6 (b-tree pages), §2.1 (re
 import os
 import shutil
 import sqlite3
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from usbrh.journal_file import companions, connect
-from usbrh.journal_rows import Damaged, Entry, Place, entry, place_of, write_place
+from usbrh.journal_rows import ENTRY, Damaged, Entry, Place, entry, place_of, write_place
 from usbrh.reading import format_time
 
 LEAF = 0x0D
@@ -25,6 +25,8 @@ LEAF = 0x0D
 WAL_HEADER, FRAME_HEADER = 32, 24
 SPARE = 1_000_000
 """Numbers left out behind the highest one found: more than the readings that were added last and can't be found."""
+STEP = 250
+"""Pages, and readings that are numbered anew, between two words of progress: less than a second's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,18 @@ def is_damage(error: Exception) -> bool:
     return damaged or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def rebuild(path: Path, time_ns: int) -> Saved:
+def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
     """Put a new journal with all that is sound in the place of the damaged one at ``path``.
 
-    The damaged one is kept as ``journal.db.damaged-<time>``. Nobody else may use the file meanwhile.
+    The damaged one is kept as ``journal.db.damaged-<time>``. Nobody else may use the file meanwhile. ``progress`` is
+    called again and again: it takes a minute for every million or two of readings.
 
     Raises:
         OSError, sqlite3.Error: there is no room for it, or no permission; the damaged one is where it was.
     """
-    entries, known = _sound_rows(path)
     new = path.with_name(f"{path.name}.new")
     _remove(new)
-    _write(new, entries, known)
+    readings, known = _write(new, path, progress)
     aside = _free_name(path, time_ns)
     wal, shm = companions(path)
     _keep(path, aside)
@@ -72,7 +74,7 @@ def rebuild(path: Path, time_ns: int) -> Saved:
     wal.unlink(missing_ok=True)
     shm.unlink(missing_ok=True)
     new.replace(path)
-    return Saved(aside, len(entries), bool(known))
+    return Saved(aside, readings, known)
 
 
 def _keep(file: Path, aside: Path) -> None:
@@ -96,73 +98,115 @@ def _remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _write(path: Path, entries: dict[int, Entry], known: list[Place]) -> None:
-    """A new journal of ``entries``, and the places in it.
-
-    What may still wait is numbered anew, behind every number ever given: without gaps, because what waits is counted
-    by the numbers; and so that the old ones, which another process may be delivering right now, mean nothing any more.
-    """
-    owner = path.parent.stat()
-    db = connect(path)
+def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[int, bool]:
+    """A new journal of what is sound: the number of readings, and whether the places are known."""
+    owner = new.parent.stat()
+    db = connect(new)
     try:
         db.execute("BEGIN IMMEDIATE")
-        numbers = sorted(entries)
-        settled = min((place.settled for place in known if not place.gone), default=0)
-        kept, moved = numbers[: bisect_right(numbers, settled)], numbers[bisect_right(numbers, settled) :]
-        last = max([*numbers, *(place.position for place in known)], default=0) + SPARE
-        for number in kept:
-            db.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", entries[number].row)
-        for number, old in enumerate(moved, last + 1):
-            db.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", replace(entries[old], id=number).row)
-        db.execute("DELETE FROM sqlite_sequence")
-        db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (last + len(moved),))
-        for place in known:
-            # What was refused or skipped is known no more: all since then waits again.
-            position = place.settled if place.settled < settled else last + bisect_right(moved, place.settled)
-            write_place(db, replace(place, position=position))
+        copy = _Copy(db)
+        for number, page in enumerate(_pages(damaged)):
+            copy.take(page)
+            if number % STEP == 0:
+                progress()
+        known = copy.places()
+        copy.number(known, progress)
         db.execute("COMMIT")
     finally:
         db.close()
     if os.geteuid() == 0:
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(new, owner.st_uid, owner.st_gid)
+    return copy.readings, bool(known)
 
 
-def _sound_rows(path: Path) -> tuple[dict[int, Entry], list[Place]]:
-    """All rows with a right checksum, the places only when they can be trusted as a whole."""
-    entries: dict[int, Entry] = {}
-    known: dict[int, Place] = {}
-    at: dict[tuple[int, str], int] = {}
-    for page in _pages(path):
+class _Copy:
+    """What is sound, on its way into the new file ``db``."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.readings = 0
+        self._db = db
+        self._places: dict[int, Place] = {}
+        self._misfits: list[Entry] = []
+        """Readings whose number another has: few if any, left by a transaction that came to nothing."""
+
+    def take(self, page: bytes) -> None:
+        """Take the rows with a right checksum."""
         for rowid, values in _rows(page):
             with suppress(Damaged, TypeError, ValueError, AttributeError):
                 if len(values) == 6:
-                    found = entry((rowid, *values[1:]))
-                    # A page that was freed or rewritten may hold a row of an earlier file's life as well.
-                    if at.setdefault((found.time_ns, found.sensor), found.id) == found.id:
-                        entries[found.id] = found
+                    self._take(entry((rowid, *values[1:])))
                 elif len(values) == 11:
                     place = place_of((rowid, *values[1:]))
                     # Older copies stay in the log and in free space.
-                    known[place.id] = max(known.get(place.id, place), place, key=lambda each: each.serial)
-    complete = len(known) == max((place.total for place in known.values()), default=0)
-    return entries, sorted(known.values(), key=lambda place: place.id) if complete else []
+                    self._places[place.id] = max(self._places.get(place.id, place), place, key=lambda each: each.serial)
+
+    def _take(self, found: Entry) -> None:
+        if self._insert(found):
+            return
+        query = "SELECT id FROM reading WHERE time_ns = ? AND sensor = ?"
+        there = self._db.execute(query, (found.time_ns, found.sensor)).fetchone()
+        if there is None:
+            self._misfits.append(found)
+        elif there[0] < found.id:
+            # Free pages hold what was deleted, and the same reading may have come once more since: that one may wait.
+            self._db.execute("DELETE FROM reading WHERE id = ?", there)
+            self.readings -= 1
+            self._take(found)
+
+    def _insert(self, new: Entry) -> bool:
+        done = self._db.execute("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?)", new.row).rowcount == 1
+        self.readings += done
+        return done
+
+    def places(self) -> list[Place]:
+        """The places, when they can be trusted as a whole."""
+        complete = len(self._places) == max((place.total for place in self._places.values()), default=0)
+        return sorted(self._places.values(), key=lambda place: place.id) if complete else []
+
+    def number(self, known: list[Place], progress: Callable[[], object]) -> None:
+        """Give new numbers to all that may still wait, and write the places ``known``.
+
+        They come behind every number ever given: without gaps, because what waits is counted by the numbers; and so
+        that the old ones, which another process may be delivering right now, mean nothing any more.
+        """
+        settled = min((place.settled for place in known if not place.gone), default=0)
+        highest = self._db.execute("SELECT max(id) FROM reading").fetchone()[0] or 0
+        given = [highest, *(each.id for each in self._misfits), *(place.position for place in known)]
+        last = max(given) + SPARE
+        query = "SELECT count(*) FROM reading WHERE id > ? AND id <= ?"
+        # What was refused or skipped is known no more: all since then waits again.
+        passed = {place.id: self._db.execute(query, (settled, place.settled)).fetchone()[0] for place in known}
+        number = last
+        query = f"SELECT {ENTRY} FROM reading WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608
+        while rows := self._db.execute(query, (settled, last, STEP)).fetchall():
+            for row in rows:
+                number += 1
+                new = replace(entry(row), id=number).row
+                self._db.execute("UPDATE reading SET id = ?, crc = ? WHERE id = ?", (number, new[-1], row[0]))
+            progress()
+        for misfit in self._misfits:
+            number += self._insert(replace(misfit, id=number + 1))
+        self._db.execute("DELETE FROM sqlite_sequence")
+        self._db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (number,))
+        for place in known:
+            position = place.settled if place.settled < settled else last + passed[place.id]
+            write_place(self._db, replace(place, position=position))
 
 
 def _pages(path: Path) -> Iterator[bytes]:
     """The pages of the file, then those of its log, oldest first."""
-    data = path.read_bytes()
-    size = int.from_bytes(data[16:18], "big")
-    size = 65536 if size == 1 else size
-    if size < 512 or size & (size - 1):
-        size = 4096
-    for start in range(0, len(data), size):
-        # The first page begins with the file's header.
-        yield data[start : start + size].ljust(size, b"\0")
-    wal = companions(path)[0]
-    if wal.exists():
-        log = wal.read_bytes()
-        for start in range(WAL_HEADER, len(log), FRAME_HEADER + size):
-            yield log[start + FRAME_HEADER : start + FRAME_HEADER + size].ljust(size, b"\0")
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(18)[16:], "big")
+        size = 65536 if size == 1 else size
+        if size < 512 or size & (size - 1):
+            size = 4096
+        file.seek(0)  # the first page begins with the file's header
+        while page := file.read(size):
+            yield page.ljust(size, b"\0")
+    with suppress(FileNotFoundError), companions(path)[0].open("rb") as log:
+        log.seek(WAL_HEADER)
+        while frame := log.read(FRAME_HEADER + size):
+            yield frame[FRAME_HEADER:].ljust(size, b"\0")
 
 
 def _rows(page: bytes) -> Iterator[tuple[int, list[Any]]]:

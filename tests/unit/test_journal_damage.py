@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.test_journal import NS, START, A, B, FixedClock, reading, readings, waiting
 from usbrh.journal import Journal
 from usbrh.journal_file import companions
+from usbrh.salvage import STEP
 
 COUNT = 60
 
@@ -244,6 +246,44 @@ def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest
     journal.add([reading(21)])
     assert (journal.standings()[0].waiting, journal.standings()[0].given_up) == (20, 0)
     assert "19 readings were saved from it, and all of them are sent again" in caplog.text
+
+
+def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
+    """Free pages and the end of the log hold what came to nothing, or was deleted and came again."""
+    path, earlier = tmp_path / "journal.db", tmp_path / "earlier.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(20))
+        journal.mark(A, range(1, 20))
+    with Journal(earlier) as journal:
+        journal.add([reading(101), reading(2), *readings(20, first=31), reading(3), reading(20)])
+    flip(path, 20)  # it came again
+    path.write_bytes(path.read_bytes() + earlier.read_bytes())
+    journal = Journal(path)
+    there = [entry.reading for entry, _ in journal.export()]
+    assert len(there) == len(set(there))
+    assert set(there) == {*readings(20), reading(101), *readings(20, first=31)}
+    wait = [entry.reading for entry in journal.waiting(A, 100)]
+    assert {reading(101), reading(3), reading(20), *readings(20, first=31)} == set(wait)
+    assert journal.standings()[0].waiting == len(wait)
+
+
+def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        for first in range(1, 4000, 500):
+            journal.add(readings(500, first))
+    flip(path, 2000)
+    steps: list[int] = []
+    journal = Journal(path, progress=lambda: steps.append(1))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in journal.history(since_ns=reading(1999).time_ns, until_ns=reading(2002).time_ns)) == 2
+        assert tracemalloc.get_traced_memory()[1] < 1_500_000
+    finally:
+        tracemalloc.stop()
+    assert len(steps) > 4000 // STEP
 
 
 def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:
