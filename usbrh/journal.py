@@ -20,7 +20,8 @@ from typing import TypeVar
 
 from usbrh import salvage
 from usbrh.clock import SYSTEM_CLOCK, Clock
-from usbrh.journal_file import JournalFile, NotOurs, companions, explained
+from usbrh.journal_errors import explained
+from usbrh.journal_file import JournalFile, NotOurs, companions
 from usbrh.journal_queries import (
     PAGE,
     Changes,

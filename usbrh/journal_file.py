@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from usbrh.clock import SYSTEM_CLOCK, Deadline
-from usbrh.errors import JournalError
-from usbrh.files import look
 from usbrh.journal_rows import Damaged
 
 T = TypeVar("T")
@@ -113,18 +111,6 @@ def _version(db: sqlite3.Connection) -> int:
     if version > len(MIGRATIONS):
         raise NotOurs(f"a newer usbrh wrote it (schema {version}); install that one, or name another file")
     return version
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is a journal at ``path``; to ask a ``Journal`` would make one.
-
-    Raises:
-        JournalError: it can't be seen by this user.
-    """
-    try:
-        return look(path) is not None
-    except OSError as error:
-        raise explained(error, path) from error
 
 
 def companions(path: Path) -> tuple[Path, Path]:
@@ -261,41 +247,3 @@ def _lasts(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", 0)
     # A file that ends too early is damaged: another connection would find the same.
     return code & 0xFF in LASTING and code != sqlite3.SQLITE_IOERR_SHORT_READ
-
-
-def explained(error: Exception, path: Path) -> JournalError:
-    """``error`` in words, with what mends it."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    directory = path.parent
-    if isinstance(error, NotOurs):
-        words = str(error)
-    elif isinstance(error, BlockingIOError) or code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        words = f"another program has held it for {BUSY_SECONDS:g} s; see which: fuser -v {path}"
-    elif _full(directory) or code == sqlite3.SQLITE_FULL:
-        words = f"the disk is full; make room: df -h {directory}"
-    elif _read_only(directory):
-        words = f"the file system is read-only; see why: findmnt -T {directory}"
-    elif isinstance(error, PermissionError) or not _writable(path):
-        words = f"no permission to write in {directory}; run it as the user usbrh, or: sudo usbrh setup"
-    else:
-        words = f"{error}; look at the disk: dmesg | tail"
-    return JournalError(f"the journal {path} can't be used: {words}")
-
-
-def _full(directory: Path) -> bool:
-    try:
-        room = os.statvfs(directory)
-    except OSError:
-        return False
-    return room.f_bavail * room.f_frsize < 64 * 1024
-
-
-def _read_only(directory: Path) -> bool:
-    try:
-        return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
-    except OSError:
-        return False
-
-
-def _writable(path: Path) -> bool:
-    return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))

@@ -12,7 +12,7 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.run import deliveries, log_to_stderr
 from usbrh.errors import UsbrhError
 from usbrh.journal import DestinationStatus, Status
-from usbrh.journal_file import is_there
+from usbrh.journal_errors import is_there
 from usbrh.reading import format_time
 
 

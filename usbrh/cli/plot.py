@@ -11,7 +11,7 @@ from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.errors import ConfigError, JournalError, SensorNotFound
 from usbrh.journal import Journal
-from usbrh.journal_file import is_there
+from usbrh.journal_errors import is_there
 from usbrh.picture import SUFFIXES, History, draw
 from usbrh.reading import Reading
 from usbrh.settings import DAY, format_duration

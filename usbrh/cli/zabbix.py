@@ -15,7 +15,7 @@ from usbrh.clock import SYSTEM_CLOCK, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused
 from usbrh.journal import Journal
-from usbrh.journal_file import is_there
+from usbrh.journal_errors import is_there
 from usbrh.measuring import Rounds
 from usbrh.reading import format_time
 from usbrh.secretfile import read_secret

@@ -62,7 +62,7 @@ def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, 
 def bridge(config: Callable[[], Config]) -> dict[str, Any]:
     """The state of usbrh on this machine, as the service itself sends it; what only the service knows is null."""
     from usbrh.journal import Journal  # noqa: PLC0415 - they bring all of USB
-    from usbrh.journal_file import is_there  # noqa: PLC0415
+    from usbrh.journal_errors import is_there  # noqa: PLC0415
     from usbrh.measuring import Rounds  # noqa: PLC0415
 
     try:
