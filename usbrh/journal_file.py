@@ -118,6 +118,20 @@ def companions(path: Path) -> tuple[Path, Path]:
     return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
+def replacement(path: Path) -> Path:
+    """What comes into the place of the file at ``path`` when it is next opened; whole as soon as it has this name."""
+    return path.with_name(path.name + ".rebuilt")
+
+
+def sync(path: Path) -> None:
+    """Bring a file or the names in a directory onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class JournalFile:
     """Transactions on the file at ``path``. Not for two threads at once."""
 
@@ -159,21 +173,40 @@ class JournalFile:
         raise BlockingIOError("it is replaced again and again")
 
     def replace(self, rebuild: Callable[[], T]) -> T | None:
-        """Call ``rebuild``, which puts another file in the place of ours, while nobody uses it.
+        """Call ``rebuild``, which makes a ``replacement`` of our file, and put it in its place while nobody uses it.
 
         None, without calling it, when another process has replaced the file meanwhile.
         """
         with self._lock(exclusive=True):
-            if not self._current() and self._is_sound():
+            if self._take_over() or (not self._current() and self._is_sound()):
                 return None
             result = rebuild()
+            self._take_over()
             # SQLite sees that the file has moved, and leaves the log of the new one alone.
             self.close()
             return result
 
+    def _take_over(self) -> bool:
+        """Put the replacement in the place of our file, and say whether there was one.
+
+        Whoever opens the file next completes what was killed in the middle.
+        """
+        new = replacement(self.path)
+        if not new.exists():
+            return False
+        # The log goes first: SQLite would apply an old log to a new file.
+        for file in companions(self.path):
+            file.unlink(missing_ok=True)
+        sync(self.path.parent)
+        new.replace(self.path)
+        sync(self.path.parent)
+        return True
+
     def _reopen(self) -> None:
         if self._current():
             return
+        if self._take_over():
+            log.error("the journal %s was damaged: what was sound in it is used now, it is kept beside it", self.path)
         self.close()
         new = not self.path.exists()
         if new and self._identity:
@@ -188,8 +221,9 @@ class JournalFile:
                     os.chown(file, owner.st_uid, owner.st_gid)
 
     def _current(self) -> sqlite3.Connection | None:
-        """The connection, if it is to the file that is at the path now, not to one that was set aside."""
-        return self._db if self._db and self._found() == self._identity else None
+        """The connection, if it is to the file that is at the path now, not to one that is or will be set aside."""
+        found = self._db is not None and self._found() == self._identity
+        return self._db if found and not replacement(self.path).exists() else None
 
     def _found(self) -> tuple[int, int] | None:
         """Which file is at the path now: device and inode."""

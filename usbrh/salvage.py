@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from usbrh.journal_file import companions, connect
+from usbrh.journal_file import companions, connect, replacement, sync
 from usbrh.journal_rows import ENTRY, Damaged, Entry, Place, entry, place_of, write_place
 from usbrh.reading import format_time
 
@@ -54,7 +54,7 @@ def is_damage(error: Exception) -> bool:
 
 
 def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
-    """Put a new journal with all that is sound in the place of the damaged one at ``path``.
+    """Make a new journal of all that is sound in the damaged one at ``path``: its ``replacement``.
 
     The damaged one is kept as ``journal.db.damaged-<time>``. Nobody else may use the file meanwhile. ``progress`` is
     called again and again: it takes a minute for every million or two of readings.
@@ -66,14 +66,13 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
     _remove(new)
     readings, known = _write(new, path, progress)
     aside = _free_name(path, time_ns)
-    wal, shm = companions(path)
+    wal = companions(path)[0]
     _keep(path, aside)
     if wal.exists():
         _keep(wal, companions(aside)[0])
-    # The log goes before the new file comes: SQLite would apply an old log to a new file.
-    wal.unlink(missing_ok=True)
-    shm.unlink(missing_ok=True)
-    new.replace(path)
+    sync(new)
+    sync(path.parent)
+    new.replace(replacement(path))
     return Saved(aside, readings, known)
 
 

@@ -3,6 +3,8 @@
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -284,6 +286,39 @@ def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tm
     finally:
         tracemalloc.stop()
     assert len(steps) > 4000 // STEP
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from usbrh.journal import Journal
+left = int(sys.argv[2])
+def hook(event, arguments):
+    global left
+    if event in {"os.link", "os.remove", "os.rename"}:
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+list(Journal(Path(sys.argv[1])).export())
+"""
+
+
+def test_killed_at_any_step_of_the_replacement(sound: Path) -> None:
+    for step in range(20):
+        with copy_of(sound) as path, Journal(path) as service:
+            flip(path, 3)
+            assert waiting(service, B) == list(range(6, COUNT + 1))
+            done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step)], check=False)
+            service.add([reading(1000)])
+            assert {entry.body for entry, _ in service.export()} == ALL - {reading(3).to_json()} | {
+                reading(1000).to_json()
+            }
+            assert len(waiting(service, B)) == len(OPEN[B]) + 1
+            assert not [file.name for file in path.parent.iterdir() if ".new" in file.name or "rebuilt" in file.name]
+            if done.returncode == 0:
+                break
+    assert step >= 6
 
 
 def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:
