@@ -1,5 +1,6 @@
 """What went wrong with the journal, in words, with the command that mends it."""
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -17,7 +18,7 @@ def explained(error: Exception, path: Path) -> JournalError:
         words = str(error)
     elif isinstance(error, BlockingIOError) or code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         words = f"another program has held it for {BUSY_SECONDS:g} s; see which: fuser -v {path}"
-    elif _full(directory) or code == sqlite3.SQLITE_FULL:
+    elif _full(directory) or code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == errno.ENOSPC:
         words = f"the disk is full; make room: df -h {directory}"
     elif _read_only(directory):
         words = f"the file system is read-only; see why: findmnt -T {directory}"

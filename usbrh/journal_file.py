@@ -78,8 +78,10 @@ def _names_are_text() -> Iterator[None]:
 
 
 @_names_are_text()
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
     """A connection to the journal's file at ``path``, made or migrated when needed.
+
+    ``journal_mode``: SQLite's; OFF takes the least room, for a file that is thrown away when it does not get ready.
 
     Raises:
         sqlite3.Error, Damaged: it can't be opened, or is no database.
@@ -91,7 +93,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA foreign_keys = ON")
         version = _version(db)
-        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA journal_mode = {journal_mode}")
         for number in range(version, len(MIGRATIONS)):
             db.executescript(
                 f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; PRAGMA application_id = {APPLICATION_ID};"

@@ -7,6 +7,7 @@ journal can have millions of rows: they go from one file into the other page by 
 Format: https://www.sqlite.org/fileformat2.html, §1.6 (b-tree pages), §2.1 (records), §4 (the log).
 """
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -64,15 +65,23 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
     """
     new = path.with_name(f"{path.name}.new")
     _remove(new)
-    readings, known = _write(new, path, progress)
+    # The new file is as large as the old one. Without that much, each access would fill the disk up in vain.
+    if shutil.disk_usage(path.parent).free < path.stat().st_size:
+        raise OSError(errno.ENOSPC, "no room for what is sound in it")
     aside = _free_name(path, time_ns)
     wal = companions(path)[0]
-    _keep(path, aside)
-    if wal.exists():
-        _keep(wal, companions(aside)[0])
-    sync(new)
-    sync(path.parent)
-    new.replace(replacement(path))
+    try:
+        readings, known = _write(new, path, progress)
+        sync(new)
+        _keep(path, aside)
+        if wal.exists():
+            _keep(wal, companions(aside)[0])
+        sync(path.parent)
+        new.replace(replacement(path))
+    except BaseException:
+        _remove(new)
+        _remove(aside)
+        raise
     return Saved(aside, readings, known)
 
 
@@ -100,7 +109,7 @@ def _remove(path: Path) -> None:
 def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[int, bool]:
     """A new journal of what is sound: the number of readings, and whether the places are known."""
     owner = new.parent.stat()
-    db = connect(new)
+    db = connect(new, "OFF")
     try:
         db.execute("BEGIN IMMEDIATE")
         copy = _Copy(db)

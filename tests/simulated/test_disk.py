@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,17 +28,18 @@ class Disk:
         if self._holder.stdout.readline() != "mounted\n":
             self._holder.communicate()
             pytest.skip("this system allows no mount namespaces (in a container: --privileged)")
-        self._enter = ["nsenter", f"--target={self._holder.pid}", "--mount", "--user", "--preserve-credentials"]
+        self.enter = ["nsenter", f"--target={self._holder.pid}", "--mount", "--user", "--preserve-credentials"]
 
     def close(self) -> None:
         self._holder.communicate("end\n")
 
-    def shell(self, command: str) -> None:
-        subprocess.run([*self._enter, "sh", "-c", command], check=False, capture_output=True)
+    def shell(self, command: str) -> str:
+        command_line = [*self.enter, "sh", "-c", command]
+        return subprocess.run(command_line, check=False, capture_output=True, text=True).stdout
 
     def usbrh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._enter, *USBRH, *arguments],
+            [*self.enter, *USBRH, *arguments],
             env=self.house.environment,
             capture_output=True,
             text=True,
@@ -46,7 +48,7 @@ class Disk:
         )
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        command = [*self._enter, *USBRH, *arguments]
+        command = [*self.enter, *USBRH, *arguments]
         return subprocess.Popen(command, env=self.house.environment | environment, stderr=subprocess.PIPE, text=True)
 
     def fill(self) -> None:
@@ -92,6 +94,27 @@ def test_full_from_the_start(disk: Disk, server: StandIn) -> None:
     assert done.returncode == 1
     assert "the disk is full" in done.stderr
     assert keys(server).count("usbrh.get[sim-2]") == 1
+
+
+def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: StandIn) -> None:
+    make = (
+        "import sys; from pathlib import Path; from usbrh.journal import Journal\n"
+        "from tests.unit.test_journal import readings; from tests.unit.test_journal_damage import flip\n"
+        "path = Path(sys.argv[1])\n"
+        "with Journal(path) as journal:\n"
+        "    for first in range(1, 600, 100): journal.add(readings(100, first))\n"
+        "flip(path, 250)\n"
+    )
+    subprocess.run([*disk.enter, sys.executable, "-c", make, str(disk.house.journal)], check=True)
+    disk.shell(f"dd if=/dev/zero of={disk.directory}/filler bs=1k count=500")
+    before = disk.shell(f"ls -l {disk.directory}")
+    assert "journal.db\n" in before
+    for _ in range(2):
+        done = disk.usbrh("journal", "export")
+        assert "the disk is full; make room: df -h" in done.stderr
+    assert disk.shell(f"ls -l {disk.directory}") == before
+    disk.make_room()
+    assert len(disk.exported()) == 599
 
 
 def test_read_only(disk: Disk, server: StandIn) -> None:

@@ -288,6 +288,28 @@ def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tm
     assert len(steps) > 4000 // STEP
 
 
+def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """No file may be larger than 70 kB there; the damaged one has 280."""
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(500))
+    flip(path, 250)
+    damaged = path.read_bytes()
+    code = (
+        "import sys; from pathlib import Path; from resource import *; from usbrh.journal import Journal\n"
+        "from usbrh.errors import JournalError; setrlimit(RLIMIT_FSIZE, (70_000, 70_000))\n"
+        "try: list(Journal(Path(sys.argv[1])).export())\n"
+        "except JournalError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "can't be used" in done.stdout
+    assert path.read_bytes() == damaged
+    assert {file.name for file in path.parent.iterdir()} <= {path.name, *(file.name for file in companions(path))}
+    assert len(list(Journal(path).export())) == 499
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
