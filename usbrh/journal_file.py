@@ -55,6 +55,21 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX held_state ON held (destination, state, reading);
     """,
+    """
+    ALTER TABLE destination ADD COLUMN absent_after INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE destination ADD COLUMN absent_until INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE held_2 (
+        reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
+        destination INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'refused', 'given-up', 'dropped', 'delivered')),
+        reason TEXT,
+        PRIMARY KEY (reading, destination)
+    ) WITHOUT ROWID;
+    INSERT INTO held_2 SELECT reading, destination, state, reason FROM held;
+    DROP TABLE held;
+    ALTER TABLE held_2 RENAME TO held;
+    CREATE INDEX held_state ON held (destination, state, reading);
+    """,
 )
 """What brings a file from schema version n (``user_version``, the index) to n + 1."""
 

@@ -27,7 +27,7 @@ class State(StrEnum):
     GIVEN_UP = "given-up"
     """More waited than ``max_waiting``: kept as history only."""
     DROPPED = "dropped"
-    """It still waited when the destination left the configuration."""
+    """It came before the destination was in the configuration, or still waited when that left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,25 @@ def set_destinations(db: sqlite3.Connection, texts: Sequence[str]) -> Changes:
     for text in dict.fromkeys(texts):
         old = known.get(text)
         if old is None or old.gone:
-            new = Place(old.id if old else 1 + len(places(db)), text, position, serial=old.serial if old else 0)
-            db.execute("DELETE FROM held WHERE destination = ?", (new.id,))
+            new = _returning(db, old, position) if old else Place(1 + len(places(db)), text, position)
+            new = replace(new, absent_until=position)
             hold(db, new, dict.fromkeys(untaken), State.WAITING)
             write_place(db, new)
             added[text] = last - position + len(untaken)
     for place in places(db):
         write_place(db, place)  # each knows how many there are
     return Changes(added, dropped)
+
+
+def _returning(db: sqlite3.Connection, old: Place, position: int) -> Place:
+    """The place of a destination that comes back; what it had not taken when it left stays dropped."""
+    db.execute(
+        "UPDATE held SET state = 'dropped', reason = NULL WHERE destination = ? AND state IN ('waiting', 'refused')",
+        (old.id,),
+    )
+    absent_before = old.absent_after < old.absent_until
+    absent_after = old.absent_after if absent_before else old.position
+    return Place(old.id, old.text, position, serial=old.serial, absent_after=absent_after)
 
 
 def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[int]]:
@@ -180,9 +191,10 @@ def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[
         return last_id(db) if first is None else first - 1, []
     furthest = max(known, key=lambda place: place.position)
     rows = db.execute(
-        "SELECT reading FROM held AS own WHERE destination = ? AND state != 'given-up' AND NOT EXISTS ("
-        " SELECT 1 FROM destination AS other WHERE own.reading <= other.position AND NOT EXISTS ("
-        "  SELECT 1 FROM held WHERE held.reading = own.reading AND held.destination = other.id)) ORDER BY reading",
+        "SELECT reading FROM held AS own WHERE destination = ? AND state IN ('waiting', 'refused', 'dropped')"
+        " AND NOT EXISTS (SELECT 1 FROM destination AS other WHERE own.reading <= other.position AND NOT EXISTS ("
+        "  SELECT 1 FROM held WHERE held.reading = own.reading AND held.destination = other.id"
+        "  AND state != 'delivered')) ORDER BY reading",
         (furthest.id,),
     )
     return furthest.position, [int(row[0]) for row in rows]
@@ -190,9 +202,11 @@ def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[
 
 def settle(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mapping[int, str]) -> None:
     def is_open(number: int) -> bool:
-        query = "SELECT 1 FROM held WHERE reading = ? AND destination = ?"
+        query = "SELECT 1 FROM held WHERE reading = ? AND destination = ? AND state != 'delivered'"
         return number > here.position or db.execute(query, (number, here.id)).fetchone() is not None
 
+    # Of these, having no row would mean that they were never for it.
+    absent = {n for n in taken if here.absent_after < n <= here.absent_until and is_open(n)}
     newly = sum(is_open(number) for number in taken)
     reasons = {number: reason for number, reason in refused.items() if number not in taken and is_open(number)}
     reached = max((here.position, *taken, *reasons))
@@ -202,8 +216,10 @@ def settle(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mappin
         passed = db.execute("SELECT id FROM reading WHERE id > ? AND id <= ?", (here.position, reached))
         skipped = {int(row[0]) for row in passed} - fresh
     db.executemany(
-        "DELETE FROM held WHERE reading = ? AND destination = ?", [(n, here.id) for n in sorted(taken - fresh)]
+        "DELETE FROM held WHERE reading = ? AND destination = ? AND state != 'delivered'",
+        [(n, here.id) for n in sorted(taken - fresh)],
     )
+    hold(db, here, dict.fromkeys(absent), State.DELIVERED)
     hold(db, here, reasons, State.REFUSED)
     hold(db, here, dict.fromkeys(sorted(skipped)), State.WAITING)
     write_place(db, replace(here, position=reached, delivered=here.delivered + newly))
@@ -261,8 +277,8 @@ def _state(text: str) -> State:
 
 
 def _fate(held: Mapping[tuple[int, int], Fate], place: Place, number: int) -> Fate:
-    after = Fate(State.WAITING if number > place.position else State.DELIVERED)
-    fate = held.get((number, place.id), after)
-    if place.gone and fate.state in {State.WAITING, State.REFUSED}:
-        return Fate(State.DROPPED)
-    return fate
+    if fate := held.get((number, place.id)):
+        return Fate(State.DROPPED) if place.gone and fate.state in {State.WAITING, State.REFUSED} else fate
+    if number > place.position:
+        return Fate(State.DROPPED if place.gone else State.WAITING)
+    return Fate(State.DROPPED if place.absent_after < number <= place.absent_until else State.DELIVERED)

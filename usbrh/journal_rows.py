@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,10 +74,14 @@ class Place:
     """Number of destinations when this row was written: shows whether one was lost."""
     serial: int = 0
     """Grows with each write: tells the newest of several copies in a damaged file."""
+    absent_after: int = 0
+    absent_until: int = 0
+    """Readings after the one and up to the other came while it was not in the configuration, and were never for it
+    unless held. When it left and came back more than once, what was delivered in between counts among them."""
 
 
-PLACE = "id, text, position, settled, open, gone, delivered, given_up, total, serial, crc"
-"""The columns of ``place_of``."""
+PLACE = "id, text, position, settled, open, gone, delivered, given_up, total, serial, crc, absent_after, absent_until"
+"""The columns of ``place_of``, in the order of the file."""
 
 
 def place_of(row: tuple[Any, ...]) -> Place:
@@ -85,10 +90,11 @@ def place_of(row: tuple[Any, ...]) -> Place:
     Raises:
         Damaged: its checksum does not fit.
     """
-    number, text, position, settled, open_, gone, delivered, given_up, total, serial, checksum = row
-    if _checksum(row[:-1]) != checksum:
+    *values, checksum, after, until = row
+    number, text, position, settled, open_, gone, delivered, given_up, total, serial = values
+    if _place_checksum(values, after, until) != checksum:
         raise Damaged(f"the checksum of destination {number!r} is wrong")
-    return Place(number, text, position, settled, open_, bool(gone), delivered, given_up, total, serial)
+    return Place(number, text, position, settled, open_, bool(gone), delivered, given_up, total, serial, after, until)
 
 
 def places(db: sqlite3.Connection) -> list[Place]:
@@ -119,8 +125,9 @@ def write_place(db: sqlite3.Connection, place: Place) -> None:
         *(place.id, place.text, place.position, settled, open_, int(place.gone)),
         *(place.delivered, place.given_up, total, place.serial + 1),
     )
-    marks = ", ".join("?" * (len(values) + 1))
-    db.execute(f"INSERT OR REPLACE INTO destination ({PLACE}) VALUES ({marks})", (*values, _checksum(values)))  # noqa: S608
+    absent = (place.absent_after, place.absent_until)
+    row = (*values, _place_checksum(values, *absent), *absent)
+    db.execute(f"INSERT OR REPLACE INTO destination ({PLACE}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
 
 
 def _open(db: sqlite3.Connection, place: Place) -> tuple[int, int]:
@@ -130,6 +137,11 @@ def _open(db: sqlite3.Connection, place: Place) -> tuple[int, int]:
         (place.id,),
     ).fetchone()
     return place.position if first is None else min(place.position, first - 1), int(total)
+
+
+def _place_checksum(values: Sequence[Any], after: int, until: int) -> int:
+    """Schema 1 had no absence: the checksum of a row without one is what it was."""
+    return _checksum((*values, after, until) if until else tuple(values))
 
 
 def _checksum(values: tuple[Any, ...]) -> int:

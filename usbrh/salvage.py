@@ -143,8 +143,8 @@ class _Copy:
             with suppress(Damaged, TypeError, ValueError, AttributeError):
                 if len(values) == 6:
                     self._take(entry((rowid, *values[1:])))
-                elif len(values) == 11:
-                    place = place_of((rowid, *values[1:]))
+                elif len(values) in {11, 13}:  # schema 1, or not written since
+                    place = place_of((rowid, *values[1:], 0, 0)[:13])
                     # Older copies stay in the log and in free space.
                     self._places[place.id] = max(self._places.get(place.id, place), place, key=lambda each: each.serial)
 
@@ -181,9 +181,22 @@ class _Copy:
         highest = self._db.execute("SELECT max(id) FROM reading").fetchone()[0] or 0
         given = [highest, *(each.id for each in self._misfits), *(place.position for place in known)]
         last = max(given) + SPARE
-        query = "SELECT count(*) FROM reading WHERE id > ? AND id <= ?"
+
+        def moved(number: int) -> int:
+            query = "SELECT count(*) FROM reading WHERE id > ? AND id <= ?"
+            passed = int(self._db.execute(query, (settled, number)).fetchone()[0])
+            return number if number < settled else last + passed
+
         # What was refused or skipped is known no more: all since then waits again.
-        passed = {place.id: self._db.execute(query, (settled, place.settled)).fetchone()[0] for place in known}
+        new_places = [
+            replace(
+                place,
+                position=moved(place.settled),
+                absent_after=moved(min(place.absent_after, place.settled)),
+                absent_until=moved(min(place.absent_until, place.settled)),
+            )
+            for place in known
+        ]
         number = last
         query = f"SELECT {ENTRY} FROM reading WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608
         while rows := self._db.execute(query, (settled, last, STEP)).fetchall():
@@ -196,9 +209,8 @@ class _Copy:
             number += self._insert(replace(misfit, id=number + 1))
         self._db.execute("DELETE FROM sqlite_sequence")
         self._db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (number,))
-        for place in known:
-            position = place.settled if place.settled < settled else last + passed[place.id]
-            write_place(self._db, replace(place, position=position))
+        for place in new_places:
+            write_place(self._db, place)
 
 
 def _pages(path: Path) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from usbrh.clock import SystemClock
 from usbrh.errors import JournalError
 from usbrh.journal import Journal, State
 from usbrh.journal_queries import PRUNE
+from usbrh.journal_rows import Entry
 from usbrh.reading import Reading
 
 NS = 1_000_000_000
@@ -161,6 +163,39 @@ def test_the_queue_of_one_that_left_is_dropped_and_said(journal: Journal, caplog
     with pytest.raises(JournalError, match="not a destination"):
         journal.waiting(A, 1)
     assert not journal.sync_destinations([C]).added
+
+
+def test_what_was_never_for_a_destination_is_not_called_delivered(journal: Journal) -> None:
+    journal.add(readings(4))
+    journal.mark(A, [1, 2, 4], {3: "no item"})
+    journal.mark(B, [1, 2])
+    journal.sync_destinations([A, C])
+    assert fates(journal, C) == [State.DROPPED] * 2 + [State.WAITING, State.DROPPED]
+    journal.mark(C, [3])
+    journal.mark(C, [3])
+    assert fates(journal, C) == [State.DROPPED] * 2 + [State.DELIVERED, State.DROPPED]
+    assert journal.standings()[1].delivered == 1
+    journal.add(readings(2, first=5))
+    journal.mark(A, [5, 6])
+    journal.sync_destinations([A, B, C])
+    assert waiting(journal, B) == []
+    assert fates(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4
+    journal.add([reading(7)])
+    journal.mark(B, [7])
+    assert fates(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4 + [State.DELIVERED]
+
+
+def test_what_was_refused_when_a_destination_left_is_dropped_when_it_comes_back(journal: Journal) -> None:
+    journal.add(readings(3))
+    journal.mark(A, [1, 2, 3])
+    journal.mark(B, [1, 3], {2: "no item"})
+    for _ in range(2):
+        journal.sync_destinations([A])
+        assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
+        journal.sync_destinations([A, B])
+        assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
+    assert waiting(journal, B) == []
+    assert journal.refused(B) == []
 
 
 def test_the_first_destination_gets_what_was_measured_before(path: Path) -> None:
@@ -314,6 +349,49 @@ def test_migration(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
         assert db.execute("PRAGMA user_version").fetchone() == (len(journal_file.MIGRATIONS),)
         assert db.execute("SELECT x FROM news").fetchall() == [(1,)]
     db.close()
+
+
+def schema_1(path: Path) -> None:
+    """A file as the first schema had it: A took 1 and 2, 3 was refused, 4 waits; B left after 1."""
+    db = sqlite3.connect(path)
+    db.executescript(f"{journal_file.MIGRATIONS[0]}; PRAGMA application_id = {journal_file.APPLICATION_ID};")
+    db.execute("PRAGMA user_version = 1")
+    for number, each in enumerate(readings(4), 1):
+        db.execute(
+            "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)",
+            Entry(number, each.time_ns, each.sensor, False, each.to_json()).row,
+        )
+    db.execute("INSERT INTO held VALUES (3, 1, 'refused', 'no item')")
+    for row in ((1, A, 3, 2, 3, 0, 2, 0, 2, 7), (2, B, 1, 1, 0, 1, 1, 0, 2, 8)):
+        checksum = zlib.crc32("\0".join(map(str, row)).encode())
+        db.execute(f"INSERT INTO destination VALUES ({', '.join('?' * 11)})", (*row, checksum))
+    db.commit()
+    db.close()
+
+
+def test_a_file_of_the_first_schema(path: Path) -> None:
+    schema_1(path)
+    journal = Journal(path)
+    assert fates(journal, A) == [State.DELIVERED] * 2 + [State.REFUSED, State.WAITING]
+    assert fates(journal, B) == [State.DELIVERED] + [State.DROPPED] * 3
+    assert (journal.refused(A)[0].reason, journal.standings()[0].delivered) == ("no item", 2)
+    journal.sync_destinations([A, B, C])
+    assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.WAITING, State.WAITING]
+    assert fates(journal, C) == [State.DROPPED] * 2 + [State.WAITING] * 2
+    assert list(path.parent.glob("*damaged*")) == []
+
+
+def test_a_file_of_the_first_schema_is_never_half_changed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema_1(path)
+    before = path.read_bytes()
+    first, *others = journal_file.MIGRATIONS
+    broken = [f"{each}; INSERT INTO held VALUES (1, 1, 'nonsense', NULL)" for each in others]
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_file, "MIGRATIONS", (first, *broken))
+        with pytest.raises(JournalError, match="CHECK constraint failed"):
+            Journal(path).add(readings(1))
+    assert path.read_bytes()[100:] == before[100:]  # the header knows of WAL now
+    assert waiting(Journal(path), A) == [4]
 
 
 def test_a_lock_that_stays_is_an_error_in_time(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

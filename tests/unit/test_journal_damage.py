@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_journal import NS, START, A, B, FixedClock, reading, readings, waiting
+from tests.unit.test_journal import NS, START, A, B, C, FixedClock, reading, readings, schema_1, waiting
 from usbrh.journal import Journal
 from usbrh.journal_file import companions
 from usbrh.salvage import STEP
@@ -248,6 +248,34 @@ def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest
     journal.add([reading(21)])
     assert (journal.standings()[0].waiting, journal.standings()[0].given_up) == (20, 0)
     assert "19 readings were saved from it, and all of them are sent again" in caplog.text
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+def test_places_of_the_first_schema(tmp_path: Path, migrated: bool) -> None:
+    path = tmp_path / "journal.db"
+    schema_1(path)
+    if migrated:
+        Journal(path).close()
+    flip(path, 1)
+    journal = Journal(path)
+    assert [entry.reading for entry, _ in journal.export()] == readings(3, first=2)
+    assert [entry.reading for entry in journal.waiting(A, 10)] == readings(2, first=3)
+
+
+def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A, B])
+        journal.add(readings(20))
+        journal.mark(A, range(1, 11))
+        journal.mark(B, range(1, 16))
+        journal.sync_destinations([A, B, C])
+        journal.mark(C, range(16, 19))
+    flip(path, 3)
+    journal = Journal(path)
+    states = {entry.reading: fates[C].state for entry, fates in journal.export()}
+    assert [states[reading(n)] for n in (1, 15, 16, 18)] == ["dropped", "dropped", "delivered", "delivered"]
+    assert [entry.reading for entry in journal.waiting(C, 10)] == readings(2, first=19)
 
 
 def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
