@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from usbrh.errors import JournalError
-from usbrh.journal_rows import ENTRY, Damaged, Entry, Place, entry, last_id, places, write_place
+from usbrh.journal_rows import ENTRY, Damaged, Entry, Place, checked, entry, last_id, places, write_place
 from usbrh.reading import Reading
 
 PAGE = 1000
@@ -93,7 +93,7 @@ class Status:
 def place_for(db: sqlite3.Connection, text: str) -> Place:
     for place in places(db):
         if place.text == text and not place.gone:
-            return place
+            return checked(db, place)
     raise JournalError(f"{text} is not a destination of the journal; the configuration changed: usbrh journal status")
 
 
@@ -123,8 +123,10 @@ def insert(db: sqlite3.Connection, reading: Reading) -> int:
 def give_up(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
     given_up = {}
     for place in places(db):
-        too_many = last_id(db) - place.position + _held(db, place) - max_waiting
-        if place.gone or too_many <= 0:
+        if place.gone:
+            continue
+        too_many = last_id(db) - place.position + _held(db, checked(db, place)) - max_waiting
+        if too_many <= 0:
             continue
         rows = db.execute(
             "SELECT reading FROM held WHERE destination = ?1 AND state IN ('waiting', 'refused')"
@@ -140,7 +142,7 @@ def give_up(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
 
 
 def prune(db: sqlite3.Connection, before_ns: int) -> None:
-    """Delete some readings of before ``before_ns`` that are settled everywhere."""
+    """Delete some readings of before ``before_ns`` that are settled everywhere, by what ``give_up`` has checked."""
     here = [place for place in places(db) if not place.gone]
     settled = min((place.position for place in here), default=last_id(db))
     db.execute(
@@ -152,7 +154,7 @@ def prune(db: sqlite3.Connection, before_ns: int) -> None:
 
 
 def set_destinations(db: sqlite3.Connection, texts: Sequence[str]) -> Changes:
-    known = {place.text: place for place in places(db)}
+    known = {place.text: checked(db, place) for place in places(db)}
     last = last_id(db)
     position, untaken = _untaken(db, list(known.values()))
     added, dropped = {}, {}
@@ -237,7 +239,7 @@ def refusals_of(db: sqlite3.Connection, place: Place) -> list[Refusal]:
 
 
 def standings_of(db: sqlite3.Connection) -> list[DestinationStatus]:
-    return [_standing(db, place) for place in places(db) if not place.gone]
+    return [_standing(db, checked(db, place)) for place in places(db) if not place.gone]
 
 
 def _standing(db: sqlite3.Connection, place: Place) -> DestinationStatus:
@@ -265,7 +267,7 @@ def exported(db: sqlite3.Connection, after: int) -> list[tuple[Entry, dict[str, 
             (entries[0].id, entries[-1].id),
         )
     }
-    here = places(db)
+    here = [checked(db, place) for place in places(db)]
     return [(each, {place.text: _fate(held, place, each.id) for place in here}) for each in entries]
 
 

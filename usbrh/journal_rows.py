@@ -101,14 +101,27 @@ def places(db: sqlite3.Connection) -> list[Place]:
     """All destinations, those that left the configuration too.
 
     Raises:
-        Damaged: a checksum does not fit, or not what is held there.
+        Damaged: a checksum does not fit.
     """
     found = [place_of(row) for row in db.execute(f"SELECT {PLACE} FROM destination ORDER BY id")]  # noqa: S608
     last = last_id(db)
     for place in found:
-        if place.position > last or _open(db, place) != (place.settled, place.open):
-            raise Damaged(f"what is held for {place.text} is not what was")
+        if place.position > last:
+            raise Damaged(f"{place.text} has taken more readings than there were")
     return found
+
+
+def checked(db: sqlite3.Connection, place: Place) -> Place:
+    """``place``, with what is held there as it was; to be called before that is used or changed.
+
+    It reads all that is held: where a destination refuses everything, it is of no concern to the others.
+
+    Raises:
+        Damaged: something is missing, or too much.
+    """
+    if _open(db, place) != (place.settled, place.open):
+        raise Damaged(f"what is held for {place.text} is not what was")
+    return place
 
 
 def last_id(db: sqlite3.Connection) -> int:

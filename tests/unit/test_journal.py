@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -456,6 +457,28 @@ def test_a_permission_that_comes_later() -> None:
     assert done.stderr == ""
     assert "no permission to write in" in done.stdout
     assert done.stdout.endswith("[2]\n")
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_what_one_destination_refused_costs_the_others_nothing(journal: Journal, path: Path, left: bool) -> None:
+    def steps(work: Callable[[], object]) -> int:
+        """How much SQLite has to do for it: thousands of its instructions."""
+        count = []
+        journal._run(lambda db: db.set_progress_handler(lambda: count.append(1), 1000))
+        work()
+        journal._run(lambda db: db.set_progress_handler(None, 0))
+        return len(count)
+
+    journal.add(readings(5000))
+    journal.mark(A, [], dict.fromkeys(range(1, 5001), "no item"))
+    journal.mark(B, range(1, 4991))
+    if left:
+        journal.sync_destinations([B])
+    assert steps(lambda: journal.waiting(B, 1)) < 5
+    assert steps(lambda: journal.mark(B, [4991])) < 5
+    assert steps(lambda: journal.sync_destinations([B] if left else [A, B])) < 5
+    if left:  # before that, what waits there is counted by each add
+        assert steps(lambda: journal.add([reading(9999)])) < 5
 
 
 def test_the_log_level_of_news(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
