@@ -120,6 +120,8 @@ def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[in
         known = copy.places()
         copy.number(known, progress)
         db.execute("COMMIT")
+        # Now: a reader of the file at its place, such as an agent, could forbid the switch.
+        db.execute("PRAGMA journal_mode = WAL")
     finally:
         db.close()
     if os.geteuid() == 0:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.unit.test_journal import NS, START, A, B, C, FixedClock, reading, readings, schema_1, waiting
 from usbrh.journal import Journal
-from usbrh.journal_file import companions
-from usbrh.salvage import STEP
+from usbrh.journal_file import companions, replacement
+from usbrh.salvage import STEP, rebuild
 
 COUNT = 60
 
@@ -336,6 +336,16 @@ def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert path.read_bytes() == damaged
     assert {file.name for file in path.parent.iterdir()} <= {path.name, *(file.name for file in companions(path))}
     assert len(list(Journal(path).export())) == 499
+
+
+def test_is_ready_when_it_comes_into_the_place(sound: Path) -> None:
+    with copy_of(sound) as path:
+        assert rebuild(path, START, lambda: None).readings == COUNT
+        (new,) = path.parent.glob("*rebuilt*")
+        assert new == replacement(path)
+        assert new.read_bytes()[18:20] == b"\x02\x02"  # SQLite's file format, §1.3: WAL
+        with Journal(path) as journal:
+            assert journal.status().readings == COUNT
 
 
 KILLED = """
