@@ -188,9 +188,10 @@ def _returning(db: sqlite3.Connection, old: Place, position: int) -> Place:
 
 def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[int]]:
     """What no destination has taken yet: all readings after a position, and these ids before it."""
+    first = db.execute("SELECT min(id) FROM reading").fetchone()[0]
+    start = last_id(db) if first is None else first - 1
     if not known:
-        first = db.execute("SELECT min(id) FROM reading").fetchone()[0]
-        return last_id(db) if first is None else first - 1, []
+        return start, []
     furthest = max(known, key=lambda place: place.position)
     rows = db.execute(
         "SELECT reading FROM held AS own WHERE destination = ? AND state IN ('waiting', 'refused', 'dropped')"
@@ -199,7 +200,8 @@ def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[
         "  AND state != 'delivered')) ORDER BY reading",
         (furthest.id,),
     )
-    return furthest.position, [int(row[0]) for row in rows]
+    # Where no destination is configured, what is old goes although nobody has taken it.
+    return max(furthest.position, start), [int(row[0]) for row in rows]
 
 
 def settle(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mapping[int, str]) -> None:

@@ -206,6 +206,22 @@ def test_the_first_destination_gets_what_was_measured_before(path: Path) -> None
     assert waiting(journal, A) == [1, 2, 3]
 
 
+def test_what_was_deleted_while_there_was_no_destination_does_not_wait(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=60, max_waiting=5, clock=clock)
+    for destinations in ([], [A]):
+        journal.sync_destinations(destinations)
+        journal.sync_destinations([])
+        journal.add(readings(5))
+        clock.now += 86400 * NS
+        journal.add([])
+        journal.add([reading(2000)])
+        journal.sync_destinations([B])
+        assert [each.waiting for each in journal.standings()] == [1]
+        clock.now -= 86400 * NS
+        path.unlink()
+
+
 def test_the_oldest_are_given_up_counted_and_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     journal = Journal(path, max_waiting=5, clock=FixedClock(START))
     journal.sync_destinations([A, B])
