@@ -2,10 +2,10 @@
 
 import logging
 import random
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from usbrh.bell import Bell
 from usbrh.bridge import Route, bridge_state, delivery_of, open_journal, refuse_simulated, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
@@ -27,11 +27,12 @@ UNSAVED = 10_000
 
 
 class Bridge:
-    """The service with one configuration; ``stop`` and ``reload`` may be called from signal handlers."""
+    """The service with one configuration; ``end`` may be called from signal handlers."""
 
     def __init__(
         self,
         config: Config,
+        bell: Bell,
         *,
         allow_simulated: bool,
         counts: Counts | None = None,
@@ -39,7 +40,11 @@ class Bridge:
         clock: Clock = SYSTEM_CLOCK,
         chance: random.Random | None = None,
     ) -> None:
-        """Raises ConfigError: a destination is configured wrongly, or none."""
+        """``bell``: ends the wait for the next round.
+
+        Raises:
+            ConfigError: a destination is configured wrongly, or none.
+        """
         self.rounds = Rounds(config, clock, counts)
         self._config = config
         self._allow_simulated = allow_simulated
@@ -48,7 +53,7 @@ class Bridge:
         self._journal = open_journal(config, clock)
         self._unsaved: list[Reading] = []
         self._journal_problem = ""
-        self._wake = threading.Event()
+        self._bell = bell
         self._ended = False
         self._for_good = True
         self._discovery = ""
@@ -61,7 +66,7 @@ class Bridge:
         """Let ``run`` come to its end soon; not ``for_good`` when another bridge takes over in this process."""
         self._for_good = for_good
         self._ended = True
-        self._wake.set()
+        self._bell.ring()
 
     def run(self) -> None:
         """Measure and deliver until ``end`` is called; then deliver what can be delivered in ``STOP_SECONDS``.
@@ -146,7 +151,7 @@ class Bridge:
                     raise courier.broken
             if self._notifier.watchdog:
                 self._notifier.send("WATCHDOG=1")
-            self._wake.wait(min(left, pet))
+            self._bell.wait(min(left, pet))
 
     def _tell(self, readings: Sequence[Reading]) -> None:
         good = sum(reading.error is None for reading in readings)

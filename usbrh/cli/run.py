@@ -9,6 +9,7 @@ from types import FrameType
 import click
 
 from usbrh import bridge, service
+from usbrh.bell import Bell
 from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
@@ -98,12 +99,18 @@ def run(context: Context) -> None:
     For a service. SIGHUP reloads the configuration; SIGTERM delivers what it can in 10 seconds, and ends.
     """
     log_to_stderr(logging.INFO)
+    with Bell() as bell:
+        bell.ring_at_signals()
+        _run(context, bell)
+
+
+def _run(context: Context, bell: Bell) -> None:
     notifier = Notifier()
     signals = Signals()
     config, counts = context.config, None
     while True:
         signals.service = service.Bridge(
-            config, allow_simulated=context.allow_simulated, counts=counts, notifier=notifier
+            config, bell, allow_simulated=context.allow_simulated, counts=counts, notifier=notifier
         )
         signals.install()
         signals.service.run()
