@@ -36,22 +36,24 @@ class Bridge:
         *,
         allow_simulated: bool,
         counts: Counts | None = None,
+        unsaved: Sequence[Reading] = (),
         notifier: Notifier | None = None,
         clock: Clock = SYSTEM_CLOCK,
         chance: random.Random | None = None,
     ) -> None:
-        """``bell``: ends the wait for the next round.
+        """``bell``: ends the wait for the next round; ``counts`` and ``unsaved``: those of the bridge before this one.
 
         Raises:
             ConfigError: a destination is configured wrongly, or none.
         """
         self.rounds = Rounds(config, clock, counts)
+        self.unsaved = list(unsaved)
+        """What could not be put into the journal yet, oldest first."""
         self._config = config
         self._allow_simulated = allow_simulated
         self._notifier = notifier or Notifier()
         self._clock = clock
         self._journal = open_journal(config, clock)
-        self._unsaved: list[Reading] = []
         self._journal_problem = ""
         self._bell = bell
         self._ended = False
@@ -81,6 +83,7 @@ class Bridge:
         try:
             self._save([])
             for courier in self._couriers:
+                courier.new_readings(self.unsaved)
                 courier.start()
             self._notifier.send("READY=1")
             while not self._ended:
@@ -116,15 +119,15 @@ class Bridge:
 
         def work() -> None:
             self._journal.sync_destinations([courier.destination for courier in self._couriers])
-            self._journal.add([*self._unsaved, *readings])
+            self._journal.add([*self.unsaved, *readings])
 
         if self._in_journal(work):
-            self._unsaved.clear()
+            self.unsaved.clear()
             return []
-        self._unsaved += readings
-        if len(self._unsaved) > UNSAVED:
-            lost = len(self._unsaved) - UNSAVED
-            del self._unsaved[:lost]
+        self.unsaved += readings
+        if len(self.unsaved) > UNSAVED:
+            lost = len(self.unsaved) - UNSAVED
+            del self.unsaved[:lost]
             log.error("%d readings are in memory only, the oldest are given up", UNSAVED)
         return readings
 
@@ -138,7 +141,7 @@ class Bridge:
             self._journal_problem = str(error)
             return False
         if self._journal_problem:
-            log.warning("the journal can be used again; %d readings from memory went into it", len(self._unsaved))
+            log.warning("the journal can be used again; %d readings from memory went into it", len(self.unsaved))
             self._journal_problem = ""
         return True
 
@@ -161,8 +164,12 @@ class Bridge:
 
     def _stop(self) -> None:
         deadline = Deadline(STOP_SECONDS, self._clock)
+        if self.unsaved:
+            self._save([])
         for courier in self._couriers:
-            courier.stop(STOP_SECONDS)
+            courier.stop(deadline.remaining())
         for courier in self._couriers:
             courier.join(deadline.remaining() + 1)
         self._journal.close()
+        if self.unsaved and self._for_good:
+            log.error("%d readings are in memory only, and lost where they were not delivered", len(self.unsaved))

@@ -348,3 +348,23 @@ def test_sighup_reads_the_configuration_again(house: House, server: StandIn, tmp
     assert any("WATCHDOG=1" in each for each in said)
     assert "STATUS=2 of 2 sensors measured\nWATCHDOG=1" in said
     assert [number for number, each in enumerate(said) if "STOPPING=1" in each] == [len(said) - 1]
+
+
+def test_a_reload_with_another_journal_saves_what_the_first_could_not_take(
+    house: House, server: StandIn, tmp_path: Path
+) -> None:
+    config, other = tmp_path / "usbrh.toml", tmp_path / "other.db"
+    house.journal.mkdir()
+    config.write_text(f'[bridge]\ninterval = "1h"\n[journal]\npath = "{house.journal}"\n')
+    service = house.start("run", "--config", str(config), USBRH_JOURNAL_PATH="")
+    wait_for(lambda: "usbrh.get[sim-2]" in keys(server))
+    config.write_text(f'[bridge]\ninterval = "1h"\n[journal]\npath = "{other}"\n')
+    service.send_signal(signal.SIGHUP)
+    house.journal = other
+    house.environment["USBRH_JOURNAL_PATH"] = str(other)
+    wait_for(lambda: other.exists() and len(house.exported()) == 4)
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(20) == 0
+    delivered = {json.loads(value.value)["time"] for value in server.values if value.key.startswith("usbrh.get")}
+    assert delivered == {each["time"] for each in house.exported()}
+    service.communicate()

@@ -1,26 +1,34 @@
 """The service, by hand: what a process with real signals shows only now and then."""
 
+import contextlib
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
+from tests.simulated.test_send import closed_port
+from tests.unit.test_journal import readings
+from tests.zabbix.daemon import wait_for
 from usbrh.bell import Bell
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
+from usbrh.journal import Journal
 from usbrh.service import Bridge
+from usbrh.zabbix.standin import StandIn
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setenv("USBRH_SIMULATE", "1")
     return Config(
-        zabbix=ZabbixConfig(servers=("192.0.2.1",), host="pc"), journal=JournalConfig(path=tmp_path / "journal.db")
+        zabbix=ZabbixConfig(servers=(closed_port(),), host="pc"), journal=JournalConfig(path=tmp_path / "journal.db")
     )
 
 
@@ -68,3 +76,67 @@ def test_a_signal_at_any_moment_ends_the_service(config: Config, bell: Bell, wha
         bridge._wait(began + 60)
         assert time.monotonic() - began < 5
     assert line > 3
+
+
+@contextlib.contextmanager
+def running(bridge: Bridge, *, for_good: bool = True) -> Iterator[None]:
+    """``bridge`` while it runs, from its first round on."""
+    thread = threading.Thread(target=bridge.run)
+    thread.start()
+    try:
+        wait_for("the first round", lambda: bridge.rounds.counts.readings > 0)
+        yield
+    finally:
+        bridge.end(for_good=for_good)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def journalled(path: Path) -> int:
+    with Journal(path) as journal:
+        return len(list(journal.export()))
+
+
+def test_at_its_end_it_journals_what_it_has_in_memory(config: Config, bell: Bell) -> None:
+    config.journal.path.mkdir()
+    bridge = Bridge(config, bell, allow_simulated=True)
+    with running(bridge):
+        wait_for("a reading in memory", lambda: bridge.unsaved)
+        config.journal.path.rmdir()
+    assert bridge.unsaved == []
+    assert journalled(config.journal.path) == 1
+
+
+def test_what_is_in_memory_outlives_a_reload(
+    config: Config, bell: Bell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    config.journal.path.mkdir()
+    before = Bridge(config, bell, allow_simulated=True)
+    with running(before, for_good=False):
+        wait_for("a reading in memory", lambda: before.unsaved)
+    assert len(before.unsaved) == 1
+    assert "lost" not in caplog.text
+    other = replace(config, journal=JournalConfig(path=tmp_path / "other.db"))
+    counts = before.rounds.counts
+    after = Bridge(other, bell, allow_simulated=True, counts=counts, unsaved=before.unsaved)
+    with running(after):
+        wait_for("the next reading", lambda: counts.readings == 2)
+    assert journalled(other.journal.path) == 2
+
+
+def test_what_is_lost_is_said(config: Config, bell: Bell, caplog: pytest.LogCaptureFixture) -> None:
+    config.journal.path.mkdir()
+    bridge = Bridge(config, bell, allow_simulated=True)
+    with running(bridge):
+        wait_for("a reading in memory", lambda: bridge.unsaved)
+    assert "1 readings are in memory only, and lost where they were not delivered" in caplog.text
+
+
+def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bell) -> None:
+    with StandIn() as server:
+        config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
+        config.journal.path.mkdir()
+        bridge = Bridge(config, bell, allow_simulated=True, unsaved=readings(3))
+        with running(bridge):
+            wait_for("them", lambda: [each.key for each in server.values].count("usbrh.get[living-room]") == 3)

@@ -107,17 +107,22 @@ def run(context: Context) -> None:
 def _run(context: Context, bell: Bell) -> None:
     notifier = Notifier()
     signals = Signals()
-    config, counts = context.config, None
+    config, before = context.config, None
     while True:
         signals.service = service.Bridge(
-            config, bell, allow_simulated=context.allow_simulated, counts=counts, notifier=notifier
+            config,
+            bell,
+            allow_simulated=context.allow_simulated,
+            counts=before.rounds.counts if before else None,
+            unsaved=before.unsaved if before else (),
+            notifier=notifier,
         )
         signals.install()
         signals.service.run()
         if not signals.take_reload():
             return
         notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        counts = signals.service.rounds.counts
+        before = signals.service
         config = _reloaded(context, config)
 
 
