@@ -89,8 +89,9 @@ class Courier:
         self._wake.set()
 
     def join(self, timeout: float) -> None:
-        """Wait for the end."""
-        self._thread.join(timeout)
+        """Wait for the end, if it was started."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         try:

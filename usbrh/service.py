@@ -168,8 +168,9 @@ class Bridge:
             self._save([])
         for courier in self._couriers:
             courier.stop(deadline.remaining())
+        together = Deadline(deadline.remaining() + 1, self._clock)  # they end by the same moment, however many they are
         for courier in self._couriers:
-            courier.join(deadline.remaining() + 1)
+            courier.join(together.remaining())
         self._journal.close()
         if self.unsaved and self._for_good:
             log.error("%d readings are in memory only, and lost where they were not delivered", len(self.unsaved))

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import socket
 import sys
 import threading
 import time
@@ -140,3 +141,29 @@ def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bel
         bridge = Bridge(config, bell, allow_simulated=True, unsaved=readings(3))
         with running(bridge):
             wait_for("them", lambda: [each.key for each in server.values].count("usbrh.get[living-room]") == 3)
+
+
+def test_what_breaks_it_before_it_delivers_is_what_is_told(
+    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = Bridge(config, bell, allow_simulated=True)
+    monkeypatch.setattr(bridge, "_save", lambda readings: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bridge.run()
+
+
+def test_many_destinations_that_hang_hold_up_the_end_no_longer_than_one(
+    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usbrh.service.STOP_SECONDS", 0.1)
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in silent]
+        bridge = Bridge(
+            replace(config, zabbix=ZabbixConfig(servers=tuple(addresses), host="pc")), bell, allow_simulated=True
+        )
+        with running(bridge):
+            for each in silent:
+                stack.enter_context(each.accept()[0])
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
