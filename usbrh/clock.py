@@ -37,17 +37,31 @@ class Deadline:
     """A moment by which a whole operation has to be over, however many steps it takes."""
 
     def __init__(self, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.seconds = seconds
         self.clock = clock
-        self._end = clock.monotonic() + seconds
+        self._start = clock.monotonic()
+        self._seconds = seconds
+        self._outer: Deadline | None = None
+
+    @property
+    def seconds(self) -> float:
+        """From its beginning to its end."""
+        if self._outer is None:
+            return self._seconds
+        return max(0.0, min(self._seconds, self._outer._start + self._outer.seconds - self._start))
+
+    def within(self, seconds: float) -> "Deadline":
+        """One for a part of the operation: ``seconds`` from now, and never later than this one, shortened or not."""
+        inner = Deadline(seconds, self.clock)
+        inner._outer = self
+        return inner
 
     def remaining(self) -> float:
         """Seconds left, never below 0."""
-        return max(0.0, self._end - self.clock.monotonic())
+        return max(0.0, self._start + self.seconds - self.clock.monotonic())
 
     def shorten(self, seconds: float) -> None:
         """Make it end ``seconds`` from now at the latest; for whoever has to stop early."""
-        self._end = min(self._end, self.clock.monotonic() + seconds)
+        self._seconds = min(self._seconds, self.clock.monotonic() + seconds - self._start)
 
     @property
     def passed(self) -> bool:

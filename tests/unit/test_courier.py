@@ -1,16 +1,17 @@
 """One destination's thread, with the real sender, the stand-in for the server, and a clock that is moved by hand."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.test_journal import START, FixedClock, reading
+from tests.unit.test_journal import START, FixedClock, reading, readings
 from tests.zabbix.daemon import wait_for
 from usbrh.clock import Clock, Deadline, SystemClock
 from usbrh.config import ZabbixConfig
 from usbrh.courier import FIRST_RETRY, LONGEST_PAUSE, RETRY_REFUSED, Courier
-from usbrh.delivery import Delivery
+from usbrh.delivery import BATCH, Delivery
 from usbrh.errors import ZabbixUnreachable
 from usbrh.journal import Journal
 from usbrh.zabbix.address import Destination
@@ -150,3 +151,17 @@ def test_the_thread_retries_although_nothing_is_measured(tmp_path: Path, monkeyp
             bench.courier.stop(1)
             bench.courier.join(10)
             bench.journal.close()
+
+
+def test_a_stop_ends_an_exchange_that_has_more_time(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, Journal(tmp_path / "journal.db") as journal:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        journal.sync_destinations([address])
+        journal.add(readings(3 * BATCH))
+        senders = [Sender(Destination.parse(address), ZabbixConfig(timeout=60)) for _ in range(2)]
+        courier = Courier(Delivery(journal, address, senders, HOST), lambda: "{}")
+        courier.start()
+        with silent.accept()[0]:
+            courier.stop(0.2)
+            courier.join(5)
+            assert not courier._thread.is_alive()

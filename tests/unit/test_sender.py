@@ -14,6 +14,7 @@ from usbrh.config import ZabbixConfig
 from usbrh.errors import ZabbixUnreachable
 from usbrh.zabbix import sender as module
 from usbrh.zabbix.address import Address, Destination
+from usbrh.zabbix.patience import GLANCE
 from usbrh.zabbix.protocol import Value, encode_request, pack
 from usbrh.zabbix.sender import MAX_BYTES, MAX_VALUES, Sender, batches
 from usbrh.zabbix.standin import StandIn
@@ -346,8 +347,16 @@ def test_a_server_that_does_not_read() -> None:
 
 
 def test_a_slow_answer_within_the_deadline_is_an_answer() -> None:
-    with StandIn() as server, FaultProxy(server.address, Fault(delay=0.2, pace=0.001)) as proxy:
+    with StandIn() as server, FaultProxy(server.address, Fault(delay=3 * GLANCE, pace=0.001)) as proxy:
         assert sender_to(proxy.address).send([VALUE], Deadline(10)).accepted == 1
+
+
+def test_who_shortens_the_deadline_ends_the_exchange() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, at_most(0.3 + GLANCE):
+        deadline = Deadline(300)
+        threading.Timer(0.3, deadline.shorten, (0,)).start()
+        with pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.3 s"):
+            sender_to(f"127.0.0.1:{silent.getsockname()[1]}", ZabbixConfig(timeout=60)).send([VALUE], deadline)
 
 
 def test_a_deadline_that_has_passed() -> None:

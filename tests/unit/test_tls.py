@@ -1,6 +1,9 @@
 import importlib.util
+import socket
 import ssl
+import struct
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from usbrh.config import ZabbixConfig
 from usbrh.errors import ConfigError, ZabbixUnreachable
 from usbrh.zabbix import tls
 from usbrh.zabbix.address import Destination
+from usbrh.zabbix.patience import GLANCE
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Sender
 from usbrh.zabbix.standin import StandIn
@@ -119,13 +123,15 @@ class TestCertificates:
 
     @pytest.mark.parametrize("fault", [Fault(pace=0.01), Fault(cut_answer=0, silent=True), Fault(delay=5)], ids=str)
     def test_a_handshake_ends_by_the_deadline(self, server: StandIn, client: ZabbixConfig, fault: Fault) -> None:
-        import time
-
         with FaultProxy(server.address, fault) as proxy:
             start = time.monotonic()
             with pytest.raises(ZabbixUnreachable, match=r"no TLS handshake within 0\.\d s"):
                 send(proxy.address, client, seconds=0.5)
             assert time.monotonic() - start < 0.85
+
+    def test_a_slow_handshake_is_one(self, server: StandIn, client: ZabbixConfig) -> None:
+        with FaultProxy(server.address, Fault(delay=3 * GLANCE)) as proxy:
+            assert send(proxy.address, client) == 1
 
     def test_cut_at_some_bytes(self, server: StandIn, client: ZabbixConfig) -> None:
         with FaultProxy(server.address) as proxy:
@@ -219,6 +225,23 @@ class TestPreSharedKey:
 
         with pytest.raises(ZabbixUnreachable, match="does not prove that the server has the key"):
             Tls(client)._check(Negotiated())  # type: ignore[arg-type]
+
+    @needs_psk
+    def test_a_slow_handshake_is_one(self, client: ZabbixConfig) -> None:
+        with StandIn(tls=psk_server()) as server, FaultProxy(server.address, Fault(delay=3 * GLANCE)) as proxy:
+            assert send(proxy.address, client) == 1
+
+    @needs_psk
+    def test_reset_before_the_handshake(self, client: ZabbixConfig) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            connection = socket.create_connection(listener.getsockname())
+            accepted, _ = listener.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            time.sleep(0.05)
+            with pytest.raises(ZabbixUnreachable, match="no TLS handshake"):
+                Tls(client).wrap(connection, Deadline(1))
+            assert connection.fileno() == -1
 
     @needs_psk
     def test_never_plain_text(self, client: ZabbixConfig) -> None:

@@ -11,12 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.errors import ZabbixUnreachable
 from usbrh.zabbix.address import Address, Destination
+from usbrh.zabbix.patience import patiently
 from usbrh.zabbix.protocol import Redirect, Response, Value, decode_response, encode_request, missing
 
 MAX_VALUES = 250
@@ -105,7 +107,7 @@ class Sender:
         try:
             yield "server"
             if self._tls:
-                connection = self._tls.wrap(connection, _left(deadline))
+                connection = self._tls.wrap(connection, deadline)
                 yield "TLS"
             _ask(connection, [], False, deadline)
             yield "round trip"
@@ -130,7 +132,7 @@ class Sender:
             # A node that says nothing must leave time for the others.
             seconds = min(self._settings.timeout, deadline.remaining() / (len(candidates) + 1))
             try:
-                response = self._exchange(node, batch, Deadline(seconds, deadline.clock))
+                response = self._exchange(node, batch, deadline.within(seconds))
                 target = response.redirect and self._follow(host, response.redirect, redirected)
             except ZabbixUnreachable as error:
                 _log.debug("%s: %s", node, error)
@@ -178,7 +180,7 @@ class Sender:
         connection: Any = self._connect(node, deadline)
         try:
             if self._tls:
-                connection = self._tls.wrap(connection, _left(deadline))
+                connection = self._tls.wrap(connection, deadline)
             return _ask(connection, batch, self._settings.compression, deadline)
         except TimeoutError:
             raise ZabbixUnreachable(f"no whole answer within {deadline.seconds:.1f} s") from None
@@ -188,7 +190,7 @@ class Sender:
             connection.close()
 
     def _connect(self, node: Address, deadline: Deadline) -> socket.socket:
-        limit = Deadline(min(CONNECT_SECONDS, deadline.remaining()), deadline.clock)
+        limit = deadline.within(CONNECT_SECONDS)
         source = self._settings.source_ip
         family = socket.AF_UNSPEC if source is None else socket.AF_INET6 if ":" in source else socket.AF_INET
         addresses = _resolve(node, family, limit)
@@ -207,12 +209,10 @@ class Sender:
 def _ask(connection: Any, batch: Sequence[Value], compress: bool, deadline: Deadline) -> Response:
     request = memoryview(encode_request(batch, deadline.clock.time_ns(), compress))
     while request:
-        connection.settimeout(_left(deadline))
-        request = request[connection.send(request) :]
+        request = request[patiently(connection, deadline, partial(connection.send, request)) :]
     answer = bytearray()
     while size := missing(answer):
-        connection.settimeout(_left(deadline))
-        chunk = connection.recv(min(size, 1 << 16))
+        chunk = patiently(connection, deadline, partial(connection.recv, min(size, 1 << 16)))
         if not chunk:
             if not answer:  # so it does with a certificate it does not accept, for one
                 raise ZabbixUnreachable("the server hung up without an answer; its log says why")
@@ -222,12 +222,6 @@ def _ask(connection: Any, batch: Sequence[Value], compress: bool, deadline: Dead
     if response.processed > len(batch):
         raise ZabbixUnreachable(f"the server says it took {response.processed} values of the {len(batch)} sent")
     return response
-
-
-def _left(deadline: Deadline) -> float:
-    if deadline.passed:
-        raise TimeoutError
-    return max(deadline.remaining(), 0.001)  # 0 would mean: do not wait at all
 
 
 def _connected(family: int, address: Any, source: str | None, seconds: float) -> socket.socket:

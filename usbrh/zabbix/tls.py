@@ -17,10 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.errors import ConfigError, ZabbixUnreachable
 from usbrh.installation import by_debian, install_command
 from usbrh.secretfile import LARGEST, exposure
+from usbrh.zabbix.patience import patiently
 
 # What Zabbix's own OpenSSL builds ask for.
 _PSK_CIPHERS = "kECDHEPSK+AES128:kPSK+AES128"
@@ -66,27 +68,35 @@ class Tls:
         self._psk = settings.tls_connect == "psk"
         self._context = _psk_context(settings) if self._psk else _certificate_context(settings)
 
-    def wrap(self, connection: Any, seconds: float) -> ssl.SSLSocket:
-        """``connection`` after a handshake of at most ``seconds``. It is closed if anything fails.
+    def wrap(self, connection: Any, deadline: Deadline) -> ssl.SSLSocket:
+        """``connection`` after a handshake. It is closed if anything fails.
 
         Raises:
             ZabbixUnreachable: no handshake, or not with the right server.
         """
-        connection.settimeout(seconds)
         try:
-            secured = self._context.wrap_socket(connection)  # closes it if the handshake fails
-        except ssl.SSLCertVerificationError as error:
-            raise ZabbixUnreachable(f"the server's certificate is not accepted: {error.verify_message}") from None
-        except TimeoutError:
-            raise ZabbixUnreachable(f"no TLS handshake within {seconds:.1f} s") from None
+            connection.getpeername()  # fails if it was reset already, which wrap_socket would leave half open
+            secured = self._context.wrap_socket(connection, do_handshake_on_connect=False)
         except OSError as error:
+            connection.close()
             raise ZabbixUnreachable(f"no TLS handshake: {self._likely(error)}") from None
         try:
+            self._greet(secured, deadline)
             self._check(secured)
-        except ZabbixUnreachable:
+        except BaseException:
             secured.close()
             raise
         return secured
+
+    def _greet(self, secured: ssl.SSLSocket, deadline: Deadline) -> None:
+        try:
+            patiently(secured, deadline, secured.do_handshake)
+        except ssl.SSLCertVerificationError as error:
+            raise ZabbixUnreachable(f"the server's certificate is not accepted: {error.verify_message}") from None
+        except TimeoutError:
+            raise ZabbixUnreachable(f"no TLS handshake within {deadline.seconds:.1f} s") from None
+        except OSError as error:
+            raise ZabbixUnreachable(f"no TLS handshake: {self._likely(error)}") from None
 
     def _check(self, secured: ssl.SSLSocket) -> None:
         cipher, version = (secured.cipher() or ("none",))[0], secured.version()
