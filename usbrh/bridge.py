@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
@@ -12,6 +11,7 @@ from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError
 from usbrh.journal import Journal
 from usbrh.measuring import Rounds
 from usbrh.reading import Reading
+from usbrh.together import together
 from usbrh.zabbix.address import parse_destinations
 from usbrh.zabbix.agentd_conf import effective
 from usbrh.zabbix.sender import Sender
@@ -120,10 +120,9 @@ def send_once(
         for reading in sent.readings:
             tell(reading)
 
-        def bring(delivery: Delivery) -> Delivered:
-            return _bring(delivery, sent, rounds, journal, deadline)
-
-        sent.results = _at_once(ways, journal, bring, allow_simulated, clock)
+        deliveries = [delivery_of(way, journal, allow_simulated, clock) for way in ways]
+        results = together(lambda each: _bring(each, sent, rounds, journal, deadline), deliveries, deadline)
+    sent.results = _by_destination(deliveries, results)
     return sent
 
 
@@ -139,22 +138,14 @@ def flush(
     ways = routes(config)
     journal.sync_destinations([way.destination for way in ways])
     refuse_simulated(any(journal.virtual_waits(way.destination) for way in ways), allow_simulated)
-    endless = Deadline(FLUSH_SECONDS, clock)
-    return _at_once(ways, journal, lambda delivery: delivery.deliver(endless, retry=True), allow_simulated, clock)
-
-
-def _at_once(
-    ways: Sequence[Route],
-    journal: Journal,
-    bring: Callable[[Delivery], Delivered],
-    allow_simulated: bool,
-    clock: Clock,
-) -> dict[str, Delivered]:
-    """``bring`` for all destinations at the same time: one that is down does not hold up another."""
+    deadline = Deadline(FLUSH_SECONDS, clock)
     deliveries = [delivery_of(way, journal, allow_simulated, clock) for way in ways]
-    with ThreadPoolExecutor(max_workers=max(1, len(ways))) as pool:
-        results = list(pool.map(bring, deliveries))
-    return {way.destination: result for way, result in zip(ways, results, strict=True)}
+    results = together(lambda each: each.deliver(deadline, retry=True), deliveries, deadline)
+    return _by_destination(deliveries, results)
+
+
+def _by_destination(deliveries: Sequence[Delivery], results: Sequence[Delivered]) -> dict[str, Delivered]:
+    return {each.destination: result for each, result in zip(deliveries, results, strict=True)}
 
 
 def delivery_of(way: Route, journal: Journal, allow_simulated: bool, clock: Clock) -> Delivery:

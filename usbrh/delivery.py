@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +10,7 @@ from usbrh.errors import JournalError, UsbrhError, ZabbixError
 from usbrh.journal import NS, Journal
 from usbrh.journal_rows import Entry
 from usbrh.reading import Reading
+from usbrh.together import together
 from usbrh.zabbix.protocol import Value
 
 log = logging.getLogger(__name__)
@@ -179,8 +179,8 @@ class Delivery:
         if len(lanes) == 1:
             sent = [self._send(self._senders[0], lanes[0], deadline)]
         else:
-            with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
-                sent = list(pool.map(lambda sender, lane: self._send(sender, lane, deadline), self._senders, lanes))
+            work = list(zip(self._senders, lanes, strict=False))
+            sent = together(lambda each: self._send(*each, deadline), work, deadline)
         taken = [number for each in sent for number in each.taken]
         refused = {number: reason for each in sent for number, reason in each.refused.items()}
         if taken or refused:

@@ -10,9 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.unit.test_journal import readings
+from usbrh.delivery import BATCH
+from usbrh.journal import Journal
 from usbrh.zabbix.standin import StandIn
 
 USBRH = [sys.executable, "-m", "usbrh"]
@@ -269,6 +273,29 @@ def test_send_ends_in_time_when_nobody_answers(tmp_path: Path) -> None:
         started = time.monotonic()
         assert house.usbrh("send", USBRH_ZABBIX_TIMEOUT="2s").returncode == 6
         assert time.monotonic() - started < 10
+
+
+class Slow(StandIn):
+    """Takes its time over each request."""
+
+    def _take(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
+        time.sleep(0.3)
+        return super()._take(request, packet)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_flush_ends_soon_and_knows_what_was_taken(tmp_path: Path, end: signal.Signals) -> None:
+    with Slow() as server:
+        house = House(tmp_path, server.address)
+        with Journal(house.journal) as journal:
+            journal.sync_destinations([server.address])
+            journal.add(readings(8 * BATCH))
+            flush = house.start("journal", "flush")
+            wait_for(lambda: server.values)
+            flush.send_signal(end)
+            _, errors = flush.communicate(timeout=15)
+            assert (flush.returncode, "Traceback" in errors) == (128 + end, False)
+            assert BATCH <= journal.standings()[0].delivered < 8 * BATCH
 
 
 def wait_for(condition: object, seconds: float = 20) -> None:
