@@ -1,13 +1,15 @@
 """From the journal to one destination: in order, in batches, and what is refused is found and set apart."""
 
 import logging
+import math
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError
-from usbrh.journal import NS, Journal
+from usbrh.journal import NS, Journal, Refusal
 from usbrh.journal_rows import Entry
 from usbrh.reading import Reading
 from usbrh.together import together
@@ -19,6 +21,8 @@ BATCH = 250
 """Values in one request, as zabbix_sender has it."""
 AHEAD = 8 * BATCH
 """Readings taken from the journal, and marked in it, at a time."""
+RETRY_SECONDS = 5.0
+"""After these no request is begun with what was refused before."""
 HISTORY_PERIOD = 31 * 86400.0
 """Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). What is older when it arrives is counted
 as processed and dropped in silence."""
@@ -70,11 +74,14 @@ class Delivered:
 
 @dataclass(slots=True)
 class _Sent:
+    until: Deadline
+    """No request is begun after it."""
     taken: list[int] = field(default_factory=list)
     """Ids."""
     refused: dict[int, str] = field(default_factory=dict)
     """Ids, with the likely reason."""
     error: ZabbixError | None = None
+    out_of_time: bool = False
 
 
 class Delivery:
@@ -107,38 +114,48 @@ class Delivery:
         self._warned = False
         self._refused_states: set[str] = set()
 
-    def deliver(self, deadline: Deadline, *, retry: bool = False) -> Delivered:
+    def deliver(self, deadline: Deadline, *, retry: bool = False, seconds: float = math.inf) -> Delivered:
         """Send what waits, oldest first, until nothing waits, something fails or the deadline is there.
 
-        ``retry``: first what was refused before: of each sensor the oldest and the newest, and if one is taken, all.
+        ``retry``: then what was refused before: of each sensor the oldest and the newest, and if one is taken, all.
+        ``seconds``: after these no request is begun with what waits; for who has something else to send, too.
         """
         result = Delivered()
+        until = deadline.within(seconds)
         try:
-            if retry:
-                self._retry_refused(deadline, result)
-            while entries := self._journal.waiting(self.destination, AHEAD, simulated=self._allow_simulated):
-                self._warn_of_age(entries[0])
-                if deadline.passed:
-                    result.out_of_time = True
-                    return result
-                self._deliver(entries, deadline, result)
+            refusals = self._journal.refused(self.destination) if retry else []
+            self._deliver_waiting(deadline, until, result)
+            if self._retry(refusals, deadline, result) and not result.out_of_time:
+                self._deliver_waiting(deadline, until, result)
             if not self._allow_simulated:
                 result.held_back = self._journal.virtual_waits(self.destination)
         except (ZabbixError, JournalError) as error:
             result.error = error
         return result
 
-    def _retry_refused(self, deadline: Deadline, result: Delivered) -> None:
-        for refusal in self._journal.refused(self.destination):
-            if deadline.passed:
+    def _deliver_waiting(self, deadline: Deadline, until: Deadline, result: Delivered) -> None:
+        while entries := self._journal.waiting(self.destination, AHEAD, simulated=self._allow_simulated):
+            self._warn_of_age(entries[0])
+            if self._deliver(entries, deadline, until, result).out_of_time:
+                result.out_of_time = True
                 return
-            ends = self._journal.entries({refusal.first, refusal.last})
-            probes = [entry for entry in ends if self._allow_simulated or not entry.simulated]
-            before = result.delivered
-            self._deliver(probes, deadline, result)
-            if result.delivered > before:
-                count = self._journal.retry_refused(self.destination, refusal.sensor)
-                log.info("%s takes readings of %s now, %d more wait", self.destination, refusal.sensor, count)
+
+    def _retry(self, refusals: Sequence[Refusal], deadline: Deadline, result: Delivered) -> bool:
+        """Whether some of what was refused waits again now.
+
+        The tries of all sensors go in one request, which tells that all are refused still; and only once what waits is
+        on its way: however many are refused, and however slow the server is, nothing else waits for them.
+        """
+        ends = self._journal.entries(end for refusal in refusals for end in (refusal.first, refusal.last))
+        groups = _by_sensor([entry for entry in ends if self._allow_simulated or not entry.simulated])
+        random.shuffle(groups)  # if there is time for some only, they are others each time
+        probes = [entry for group in groups for entry in group]
+        taken = set(self._deliver(probes, deadline, deadline.within(RETRY_SECONDS), result).taken)
+        taking = [refusal.sensor for refusal in refusals if taken & {refusal.first, refusal.last}]
+        for sensor in taking:
+            count = self._journal.retry_refused(self.destination, sensor)
+            log.info("%s takes readings of %s now, %d more wait", self.destination, sensor, count)
+        return bool(taking)
 
     def send_directly(self, readings: Iterable[Reading], deadline: Deadline) -> Delivered:
         """Send readings that could not be put into the journal; what is not taken is lost here."""
@@ -148,8 +165,9 @@ class Delivery:
             for number, reading in enumerate(readings)
             if self._allow_simulated or not reading.simulated
         ]
-        sent = self._send(self._senders[0], entries, deadline)
+        sent = self._send(self._senders[0], entries, deadline, deadline)
         result.delivered, result.refused_ids, result.error = len(sent.taken), list(sent.refused), sent.error
+        result.out_of_time = sent.out_of_time
         return result
 
     def send_state(self, key: str, value: str, deadline: Deadline) -> bool:
@@ -174,25 +192,31 @@ class Delivery:
             )
         return taken
 
-    def _deliver(self, entries: Sequence[Entry], deadline: Deadline, result: Delivered) -> None:
+    def _deliver(self, entries: Sequence[Entry], deadline: Deadline, until: Deadline, result: Delivered) -> _Sent:
+        """Send ``entries``, and mark in the journal what became of them."""
         lanes = _lanes(entries, len(self._senders)) if len(entries) > BATCH else [entries]
         if len(lanes) == 1:
-            sent = [self._send(self._senders[0], lanes[0], deadline)]
+            sent = self._send(self._senders[0], lanes[0], deadline, until)
         else:
             work = list(zip(self._senders, lanes, strict=False))
-            sent = together(lambda each: self._send(*each, deadline), work, deadline)
-        taken = [number for each in sent for number in each.taken]
-        refused = {number: reason for each in sent for number, reason in each.refused.items()}
-        if taken or refused:
-            self._journal.mark(self.destination, taken, refused)
-        result.delivered += len(taken)
-        result.refused_ids += refused
-        for each in sent:
-            if each.error:
-                raise each.error
+            parts = together(lambda each: self._send(*each, deadline, until), work, deadline)
+            sent = _Sent(
+                until,
+                taken=[number for part in parts for number in part.taken],
+                refused={number: reason for part in parts for number, reason in part.refused.items()},
+                error=next((part.error for part in parts if part.error), None),
+                out_of_time=any(part.out_of_time for part in parts),
+            )
+        if sent.taken or sent.refused:
+            self._journal.mark(self.destination, sent.taken, sent.refused)
+        result.delivered += len(sent.taken)
+        result.refused_ids += sent.refused
+        if sent.error:
+            raise sent.error
+        return sent
 
-    def _send(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline) -> "_Sent":
-        sent = _Sent()
+    def _send(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, until: Deadline) -> _Sent:
+        sent = _Sent(until)
         try:
             for start in range(0, len(entries), BATCH):
                 self._split(sender, entries[start : start + BATCH], deadline, sent)
@@ -200,11 +224,14 @@ class Delivery:
             sent.error = error
         return sent
 
-    def _split(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, sent: "_Sent") -> None:
+    def _split(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, sent: _Sent) -> None:
         """Send ``entries``, and in ever smaller parts if some are refused: Zabbix says how many, but not which.
 
         What was taken in a larger request is sent again in a smaller one, with the same clock and ns: no second row.
         """
+        if sent.until.passed:
+            sent.out_of_time = True
+            return
         values = [Value.at(entry.time_ns, self._host, item_key(entry.sensor), entry.body) for entry in entries]
         accepted = sender.send(values, deadline).accepted
         self._known_host = self._known_host or accepted > 0

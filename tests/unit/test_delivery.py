@@ -2,20 +2,22 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.unit.test_courier import HandClock
 from tests.unit.test_journal import START, FixedClock, reading, readings
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.delivery import BATCH, Delivery, item_key
+from usbrh.delivery import AHEAD, BATCH, Delivery, item_key
 from usbrh.errors import JournalError, ZabbixUnreachable
 from usbrh.journal import NS, Journal, State
-from usbrh.zabbix.address import Destination
+from usbrh.zabbix.address import Address, Destination
 from usbrh.zabbix.protocol import Value
-from usbrh.zabbix.sender import Sender
+from usbrh.zabbix.sender import Outcome, Sender
 from usbrh.zabbix.standin import StandIn
 
 HOST = "living-room-pc"
@@ -136,6 +138,77 @@ def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal
     server.refuse = lambda value: value.ns == 1
     way.deliver(soon(), retry=True)
     assert fates(journal, server) == [State.REFUSED] + [State.DELIVERED] * 9
+
+
+class SlowSender:
+    """Takes 2 s of a clock of its own for each request, and nothing of what is in ``refuses``."""
+
+    def __init__(self, clock: HandClock, *refuses: str) -> None:
+        self.clock = clock
+        self.refuses = {item_key(sensor) for sensor in refuses}
+        self.sent: list[list[str]] = []
+
+    def send(self, values: Sequence[Value], deadline: Deadline) -> Outcome:
+        self.clock.now += 2
+        if deadline.passed:
+            raise ZabbixUnreachable("no whole answer")
+        self.sent.append([value.key for value in values])
+        accepted = sum(value.key not in self.refuses for value in values)
+        return Outcome(accepted, len(values) - accepted, Address("192.0.2.1", 10051))
+
+
+def slow(journal: Journal, *refuses: str) -> tuple[Delivery, SlowSender, HandClock]:
+    clock = HandClock()
+    sender = SlowSender(clock, *refuses)
+    journal.sync_destinations(["slow"])
+    return Delivery(journal, "slow", [sender, sender], HOST, clock=clock), sender, clock
+
+
+def test_many_refused_sensors_hold_up_nobody(journal: Journal) -> None:
+    rooms = [f"room-{number}" for number in range(16)]
+    way, sender, clock = slow(journal, *rooms)
+    journal.add([reading(number, room) for number, room in enumerate(rooms)])
+    assert way.deliver(Deadline(100, clock)).refused == 16
+    for number in range(100, 103):
+        journal.add([reading(number, "good")])
+        sender.sent.clear()
+        result = way.deliver(Deadline(22, clock), retry=True)
+        assert (result.delivered, result.refused, result.error, result.out_of_time) == (1, 16, None, False)
+        assert [len(request) for request in sender.sent] == [1, 16]
+    sender.refuses = {item_key(room) for room in rooms[1:]}
+    for _ in range(100):
+        if way.deliver(Deadline(22, clock), retry=True).delivered:
+            return
+    raise AssertionError("the one that is taken is never found")
+
+
+def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: value.key == item_key("attic")
+    journal.add([reading(1, "attic")])
+    way = delivery(journal, server)
+    way.deliver(soon())
+    journal.add([reading(2, "cellar")])
+    original = server._take
+
+    def hangs_up(request: dict[str, Any], packet: bytes) -> Any:
+        return None if "attic" in str(request) else original(request, packet)
+
+    server._take = hangs_up  # type: ignore[method-assign]
+    result = way.deliver(soon(), retry=True)
+    assert (result.delivered, type(result.error)) == (1, ZabbixUnreachable)
+    assert fates(journal, server) == [State.REFUSED, State.DELIVERED]
+
+
+def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Journal) -> None:
+    way, sender, clock = slow(journal)
+    journal.add(readings(2 * AHEAD))
+    start = clock.now
+    result = way.deliver(Deadline(3600, clock), seconds=9)
+    assert (clock.now - start, result.delivered) == (10, 5 * BATCH)  # what was begun is brought to its end
+    assert (result.out_of_time, result.error) == (True, None)
+    result = way.deliver(Deadline(3600, clock))
+    assert (result.delivered, result.out_of_time) == (2 * AHEAD - 5 * BATCH, False)
+    assert sum(len(request) for request in sender.sent) == 2 * AHEAD
 
 
 def test_a_server_that_counts_nothing_has_not_taken_it(journal: Journal, server: StandIn) -> None:
