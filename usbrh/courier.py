@@ -25,7 +25,10 @@ STATE_INTERVAL = 60.0
 UNSAVED = 10_000
 """Readings kept in memory while the journal can't be used."""
 WORK = 3600.0
-"""s of one delivery; then the thread looks whether there is something else to do."""
+"""s that all of one delivery may take."""
+PORTION = 15.0
+"""s of a backlog in one go; then there may be a discovery or a state to be sent. Zabbix takes a bridge for silent after
+5 minutes without ``usbrh.bridge``, and one exchange may take as long as ``timeout``."""
 
 
 class Courier:
@@ -132,19 +135,26 @@ class Courier:
         self.error = error
 
     def deliver(self, deadline: Deadline) -> UsbrhError | None:
-        """Send what there is to send now, and give why not all could be; the thread does it again and again."""
+        """Send what there is to send now, of a backlog a portion, and give why not all could be.
+
+        The thread does it again and again, and at once when it was a portion.
+        """
         retry = self._stop is not None or self._clock.monotonic() >= self._retry_at
         again = retry and self._refusals > 0
         try:
             refused = not self._send_discovery(deadline, again)
             refused |= self._send_unsaved(deadline) > 0
-            result = self._delivery.deliver(deadline, retry=retry)
+            result = self._delivery.deliver(deadline, retry=retry, seconds=PORTION)
             refused |= result.refused > 0
             if result.error is not None:
+                if retry:  # which may be why: the next times without it, so that the state gets through
+                    self._retry_at = self._clock.monotonic() + RETRY_REFUSED
                 return result.error
             if again or self._clock.monotonic() >= self._state_at:
                 refused |= not self._delivery.send_state("usbrh.bridge", self._state(), deadline)
                 self._state_at = self._clock.monotonic() + STATE_INTERVAL
+            if result.out_of_time:
+                self._wake.set()
         except UsbrhError as error:
             return error
         if retry or (refused and not self._refusals):

@@ -1,8 +1,11 @@
 """One destination's thread, with the real sender, the stand-in for the server, and a clock that is moved by hand."""
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,12 +13,13 @@ from tests.unit.test_journal import START, FixedClock, reading, readings
 from tests.zabbix.daemon import wait_for
 from usbrh.clock import Clock, Deadline, SystemClock
 from usbrh.config import ZabbixConfig
-from usbrh.courier import FIRST_RETRY, LONGEST_PAUSE, RETRY_REFUSED, Courier
+from usbrh.courier import FIRST_RETRY, LONGEST_PAUSE, RETRY_REFUSED, STATE_INTERVAL, Courier
 from usbrh.delivery import BATCH, Delivery
 from usbrh.errors import ZabbixUnreachable
-from usbrh.journal import Journal
-from usbrh.zabbix.address import Destination
-from usbrh.zabbix.sender import Sender
+from usbrh.journal import NS, Journal
+from usbrh.zabbix.address import Address, Destination
+from usbrh.zabbix.protocol import Value
+from usbrh.zabbix.sender import Outcome, Sender
 from usbrh.zabbix.standin import StandIn
 
 HOST = "living-room-pc"
@@ -165,3 +169,66 @@ def test_a_stop_ends_an_exchange_that_has_more_time(tmp_path: Path) -> None:
             courier.stop(0.2)
             courier.join(5)
             assert not courier._thread.is_alive()
+
+
+def test_a_long_backlog_keeps_neither_state_nor_discovery_waiting(tmp_path: Path, clock: HandClock) -> None:
+    told: list[tuple[float, str]] = []
+
+    class Slow:
+        def send(self, values: Sequence[Value], deadline: Deadline) -> Outcome:
+            clock.now += 4
+            if values[0].key != READING:
+                told.append((clock.now, values[0].key))
+            return Outcome(len(values), 0, Address("192.0.2.1", 10051))
+
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.sync_destinations(["slow"])
+        journal.add(readings(60 * BATCH))
+        courier = Courier(Delivery(journal, "slow", [Slow()], HOST, clock=clock), lambda: "{}", clock)
+        courier.new_discovery("[]")
+        discovered = 0.0
+        while journal.waiting("slow", 1):
+            if not discovered and clock.now > 1030:
+                courier.new_discovery("[another]")
+                discovered = clock.now
+            assert courier.deliver(Deadline(3600, clock)) is None
+    states = [moment for moment, key in told if key == BRIDGE]
+    assert clock.now - 1000 > 240
+    assert states[0] - 1000 < 40
+    assert all(after - before <= STATE_INTERVAL + 40 for before, after in pairwise(states))
+    assert [moment - discovered <= 8 for moment, key in told if key == DISCOVERY] == [True, True]
+
+
+def test_the_thread_goes_on_at_once_with_a_backlog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbrh.courier.PORTION", 0.05)
+    with StandIn() as server:
+        take = server._take
+        server._take = lambda *request: time.sleep(0.05) or take(*request)  # type: ignore[func-returns-value,method-assign]
+        bench = Bench(server, tmp_path / "journal.db", SystemClock())
+        bench.journal.add(readings(20))
+        monkeypatch.setattr("usbrh.delivery.BATCH", 1)
+        bench.courier.start()
+        try:
+            wait_for("all of them", lambda: bench.readings() == 20, LONGEST_PAUSE / 2)
+        finally:
+            bench.courier.stop(1)
+            bench.courier.join(10)
+            bench.journal.close()
+
+
+def test_a_refused_value_at_which_the_server_hangs_up_does_not_silence_the_bridge(
+    bench: Bench, clock: HandClock
+) -> None:
+    bench.server.refuse = lambda value: value.key == READING
+    bench.deliver()
+    original = bench.server._take
+    first = str(reading(1).time_ns % NS)
+
+    def hangs_up(request: dict[str, Any], packet: bytes) -> Any:
+        return None if any(str(value["ns"]) == first for value in request["data"]) else original(request, packet)
+
+    bench.server._take = hangs_up  # type: ignore[method-assign]
+    clock.now += RETRY_REFUSED
+    assert isinstance(bench.courier.deliver(Deadline(10)), ZabbixUnreachable)
+    clock.now += LONGEST_PAUSE
+    assert bench.deliver() == [READING, BRIDGE]
