@@ -185,9 +185,11 @@ class Courier:
         result = self._delivery.send_directly(readings, deadline)
         if result.error is not None:
             raise result.error
-        with self._lock:
-            for _ in range(min(len(readings), len(self._unsaved))):
-                self._unsaved.popleft()
+        if result.out_of_time:
+            return result.refused
+        sent = {id(reading) for reading in readings}
+        with self._lock:  # what came meanwhile may have pushed some out of a full queue
+            self._unsaved = deque((each for each in self._unsaved if id(each) not in sent), UNSAVED)
         return result.refused
 
 

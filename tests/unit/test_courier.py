@@ -171,6 +171,24 @@ def test_a_stop_ends_an_exchange_that_has_more_time(tmp_path: Path) -> None:
             assert not courier._thread.is_alive()
 
 
+def test_what_comes_while_a_full_queue_is_sent_is_sent_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbrh.courier.UNSAVED", 100)
+    courier = Courier(bench.courier._delivery, lambda: "{}")
+    courier.new_readings(readings(100))
+    courier.deliver(Deadline(0))  # no time, nothing sent
+    take, late = bench.server._take, readings(16, first=1000)
+
+    def meanwhile(request: dict[str, Any], packet: bytes) -> Any:
+        courier.new_readings(late)
+        late.clear()
+        return take(request, packet)
+
+    bench.server._take = meanwhile  # type: ignore[method-assign]
+    assert courier.deliver(Deadline(10)) is None
+    assert courier.deliver(Deadline(10)) is None
+    assert bench.readings() == 116
+
+
 def test_a_long_backlog_keeps_neither_state_nor_discovery_waiting(tmp_path: Path, clock: HandClock) -> None:
     told: list[tuple[float, str]] = []
 
