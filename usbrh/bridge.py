@@ -168,8 +168,10 @@ def _bring(delivery: Delivery, sent: Sent, rounds: Rounds, journal: Journal, dea
     return result
 
 
-def bridge_state(rounds: Rounds, journal: Journal) -> str:
-    """The value of ``usbrh.bridge`` now."""
+def bridge_state(rounds: Rounds, journal: Journal, problem: str = "") -> str:
+    """The value of ``usbrh.bridge`` now; ``problem``: why nothing can be put into the journal, if it is so."""
+    if problem:
+        return rounds.state(None, problem)
     try:
         return rounds.state(journal.standings())
     except JournalError as error:

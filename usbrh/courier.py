@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.delivery import Delivery
-from usbrh.errors import UsbrhError
+from usbrh.errors import JournalError, UsbrhError
 from usbrh.reading import Reading
 
 log = logging.getLogger(__name__)
@@ -149,10 +149,13 @@ class Courier:
             if result.error is not None:
                 if retry:  # which may be why: the next times without it, so that the state gets through
                     self._retry_at = self._clock.monotonic() + RETRY_REFUSED
-                return result.error
+                if not isinstance(result.error, JournalError):
+                    return result.error
             if again or self._clock.monotonic() >= self._state_at:
                 refused |= not self._delivery.send_state("usbrh.bridge", self._state(), deadline)
                 self._state_at = self._clock.monotonic() + STATE_INTERVAL
+            if result.error is not None:
+                return result.error
             if result.out_of_time:
                 self._wake.set()
         except UsbrhError as error:

@@ -97,7 +97,13 @@ class Bridge:
 
     def _courier(self, way: Route) -> Courier:
         delivery = delivery_of(way, self._journal, self._allow_simulated, self._clock)
-        return Courier(delivery, lambda: bridge_state(self.rounds, self._journal), self._clock)
+        return Courier(delivery, self._state, self._clock)
+
+    def _state(self) -> str:
+        problem = self._journal_problem
+        if problem:
+            problem += f"; {len(self.unsaved)} readings are in memory only"
+        return bridge_state(self.rounds, self._journal, problem)
 
     def _round(self) -> None:
         readings = self.rounds.measure()

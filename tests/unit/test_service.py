@@ -1,6 +1,7 @@
 """The service, by hand: what a process with real signals shows only now and then."""
 
 import contextlib
+import json
 import logging
 import socket
 import sys
@@ -132,6 +133,19 @@ def test_what_is_lost_is_said(config: Config, bell: Bell, caplog: pytest.LogCapt
     with running(bridge):
         wait_for("a reading in memory", lambda: bridge.unsaved)
     assert "1 readings are in memory only, and lost where they were not delivered" in caplog.text
+
+
+def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bell: Bell) -> None:
+    with StandIn() as server:
+        config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
+        config.journal.path.mkdir()
+        bridge = Bridge(config, bell, allow_simulated=True, unsaved=readings(3))
+        with running(bridge):
+            wait_for("the state", lambda: any(each.key == "usbrh.bridge" for each in server.values))
+        state = json.loads(next(each.value for each in server.values if each.key == "usbrh.bridge"))
+    assert state["waiting"] is None
+    assert state["error"].startswith(f"the journal {config.journal.path} can't be used: ")
+    assert " readings are in memory only" in state["error"]
 
 
 def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bell) -> None:
