@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.delivery import Delivered, Delivery
+from usbrh.delivery import Delivered, Delivery, unusable
 from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError
 from usbrh.journal import Journal
 from usbrh.measuring import Rounds
@@ -57,6 +57,22 @@ def routes(config: Config) -> list[Route]:
 def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK) -> Journal:
     """The journal of the configuration. Raises nothing: it is opened when it is first used."""
     return Journal(config.journal.path, config.journal.keep, config.journal.max_waiting, clock)
+
+
+def put_into(journal: Journal, destinations: Sequence[str], readings: Sequence[Reading]) -> None:
+    """Put ``readings`` into the journal, to wait for ``destinations``.
+
+    Raises:
+        JournalError: they are not in it, whatever the reason: they are delivered without it then.
+    """
+    problem = None
+    try:
+        journal.sync_destinations(destinations)
+        journal.add(readings)
+    except (OSError, MemoryError) as error:
+        problem = unusable(journal, error)
+    if problem is not None:
+        raise problem  # not from the error, which holds on to all that there was too little memory for
 
 
 def refuse_simulated(simulated: bool, allowed: bool) -> None:
@@ -113,8 +129,7 @@ def send_once(
         sent.problem = SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1")
     with open_journal(config, clock) as journal:
         try:
-            journal.sync_destinations([way.destination for way in ways])
-            journal.add(sent.readings)
+            put_into(journal, [way.destination for way in ways], sent.readings)
         except JournalError as error:
             sent.journal_error = error
         for reading in sent.readings:
@@ -162,7 +177,7 @@ def _bring(delivery: Delivery, sent: Sent, rounds: Rounds, journal: Journal, dea
         else:
             result = delivery.send_directly(sent.readings, deadline)
         if result.error is None:
-            delivery.send_state("usbrh.bridge", bridge_state(rounds, journal), deadline)
+            delivery.send_state("usbrh.bridge", bridge_state(rounds, journal, str(sent.journal_error or "")), deadline)
     except UsbrhError as error:
         result.error = error
     return result

@@ -2,11 +2,10 @@
 
 import logging
 import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from usbrh.bell import Bell
-from usbrh.bridge import Route, bridge_state, delivery_of, open_journal, refuse_simulated, routes
+from usbrh.bridge import Route, bridge_state, delivery_of, open_journal, put_into, refuse_simulated, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.courier import Courier
@@ -122,12 +121,7 @@ class Bridge:
 
     def _save(self, readings: Sequence[Reading]) -> Sequence[Reading]:
         """Put them into the journal; the ones given back could not be, and are kept for the next time."""
-
-        def work() -> None:
-            self._journal.sync_destinations([courier.destination for courier in self._couriers])
-            self._journal.add([*self.unsaved, *readings])
-
-        if self._in_journal(work):
+        if self._in_journal([*self.unsaved, *readings]):
             self.unsaved.clear()
             return []
         self.unsaved += readings
@@ -137,10 +131,10 @@ class Bridge:
             log.error("%d readings are in memory only, the oldest are given up", UNSAVED)
         return readings
 
-    def _in_journal(self, work: Callable[[], Any]) -> bool:
-        """Whether ``work`` could be done; a problem is logged when it begins and when it ends."""
+    def _in_journal(self, readings: Sequence[Reading]) -> bool:
+        """Whether they could be put there; a problem is logged when it begins and when it ends."""
         try:
-            work()
+            put_into(self._journal, [courier.destination for courier in self._couriers], readings)
         except JournalError as error:
             if str(error) != self._journal_problem:
                 log.error("%s; readings are delivered without it meanwhile", error)  # noqa: TRY400 - said in a line

@@ -19,6 +19,7 @@ from tests.simulated.test_send import closed_port
 from tests.unit.test_journal import readings
 from tests.zabbix.daemon import wait_for
 from usbrh.bell import Bell
+from usbrh.bridge import send_once
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal import Journal
@@ -146,6 +147,27 @@ def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bel
     assert state["waiting"] is None
     assert state["error"].startswith(f"the journal {config.journal.path} can't be used: ")
     assert " readings are in memory only" in state["error"]
+
+
+def test_too_little_memory_for_the_journal_does_not_keep_readings_from_being_delivered(
+    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_little(*arguments: object, **more: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("usbrh.journal_file.JournalFile.transaction", too_little)
+    with StandIn() as server:
+        config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
+        sent = send_once(config, allow_simulated=True)
+        assert "there is too little memory; see: free -h" in str(sent.journal_error)
+        assert sent.journal_error is not None
+        assert sent.journal_error.__context__ is None, "it would keep in memory what failed"
+        assert "usbrh.get[sim-1]" in [each.key for each in server.values]
+        server.values.clear()
+        with running(Bridge(config, bell, allow_simulated=True)):
+            wait_for("the state", lambda: "usbrh.bridge" in [each.key for each in server.values])
+            wait_for("the reading", lambda: "usbrh.get[sim-1]" in [each.key for each in server.values])
+            assert "there is too little memory" in next(each.value for each in server.values if "bridge" in each.key)
 
 
 def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bell) -> None:
