@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.delivery import Delivered, Delivery, unusable
-from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError
+from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError, ZabbixError
 from usbrh.journal import Journal
 from usbrh.measuring import Rounds
 from usbrh.reading import Reading
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 SEND_SECONDS = 25.0
 """For a whole ``usbrh send``."""
+BACKLOG_SHARE = 0.9
+"""Of the seconds of a ``usbrh send``; in the rest it tells of itself, lest Zabbix takes the bridge for silent."""
 FLUSH_SECONDS = 3600.0
 """For a whole ``usbrh journal flush``: a week of readings, and much more."""
 LANES = 2
@@ -173,13 +175,14 @@ def _bring(delivery: Delivery, sent: Sent, rounds: Rounds, journal: Journal, dea
     try:
         delivery.send_state("usbrh.discovery", rounds.discovery(), deadline)
         if sent.journal_error is None:
-            result = delivery.deliver(deadline, retry=True)
+            result = delivery.deliver(deadline, retry=True, seconds=BACKLOG_SHARE * deadline.remaining())
         else:
             result = delivery.send_directly(sent.readings, deadline)
-        if result.error is None:
-            delivery.send_state("usbrh.bridge", bridge_state(rounds, journal, str(sent.journal_error or "")), deadline)
-    except UsbrhError as error:
-        result.error = error
+        if not isinstance(result.error, ZabbixError):
+            problem = str(result.error or sent.journal_error or "")
+            delivery.send_state("usbrh.bridge", bridge_state(rounds, journal, problem), deadline)
+    except ZabbixError as error:
+        result.error = result.error or error
     return result
 
 
