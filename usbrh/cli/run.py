@@ -145,11 +145,11 @@ class Signals:
         self._end = self._reload = False
 
     def install(self) -> None:
-        """Catch the signals from now on; one that came before has ended the service already."""
+        """Catch the signals from now on; one that came before, while there was no such service yet, counts."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._caught)
-        if self._end and self.service:
-            self.service.end()
+        if self.service and (self._end or self._reload):
+            self.service.end(for_good=self._end)
 
     def take_reload(self) -> bool:
         """Whether the service ended to be started again."""
