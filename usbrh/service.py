@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 
 from usbrh.bell import Bell
-from usbrh.bridge import Route, bridge_state, delivery_of, open_journal, put_into, refuse_simulated, routes
+from usbrh.bridge import Route, bridge_state, delivery_of, open_journal, put_into, refuse_simulated
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.courier import Courier
@@ -31,6 +31,7 @@ class Bridge:
     def __init__(
         self,
         config: Config,
+        ways: Sequence[Route],
         bell: Bell,
         *,
         allow_simulated: bool,
@@ -40,10 +41,9 @@ class Bridge:
         clock: Clock = SYSTEM_CLOCK,
         chance: random.Random | None = None,
     ) -> None:
-        """``bell``: ends the wait for the next round; ``counts`` and ``unsaved``: those of the bridge before this one.
+        """``ways``: where readings go; ``bell``: ends the wait for the next round.
 
-        Raises:
-            ConfigError: a destination is configured wrongly, or none.
+        ``counts`` and ``unsaved``: those of the bridge before this one.
         """
         self.rounds = Rounds(config, clock, counts)
         self.unsaved = list(unsaved)
@@ -61,7 +61,7 @@ class Bridge:
         self._discovery_at = 0.0
         delay = (chance or random.Random()).uniform(0, config.bridge.jitter)  # noqa: S311
         self._schedule = Schedule(config.bridge.interval, clock, align=config.bridge.align, delay=delay)
-        self._couriers = [self._courier(way) for way in routes(config)]
+        self._couriers = [self._courier(way) for way in ways]
 
     def end(self, *, for_good: bool = True) -> None:
         """Let ``run`` come to its end soon; not ``for_good`` when another bridge takes over in this process."""

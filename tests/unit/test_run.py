@@ -3,15 +3,15 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.zabbix.daemon import wait_for
 from usbrh.cli import cli, run
 from usbrh.cli.context import Context
-from usbrh.config import Config
 from usbrh.zabbix.standin import StandIn
 
 
@@ -23,54 +23,83 @@ def server() -> Iterator[StandIn]:
 
 @pytest.fixture
 def toml(tmp_path: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The configuration's file."""
+    """The configuration's file, and signals as they were."""
+    (tmp_path / "agent.conf").write_text(f"ServerActive={server.address}\nHostname=pc\n")
     path = tmp_path / "usbrh.toml"
-    for name, value in {
-        "USBRH_SIMULATE": "1",
-        "USBRH_ALLOW_SIMULATED": "1",
-        "USBRH_ZABBIX_SERVERS": server.address,
-        "USBRH_ZABBIX_HOST": "pc",
-        "USBRH_CONFIG": str(path),
-    }.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    monkeypatch.setenv("USBRH_ALLOW_SIMULATED", "1")
+    monkeypatch.setenv("USBRH_CONFIG", str(path))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield path
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def named(name: str, journal: Path) -> str:
-    return f'[journal]\npath = "{journal}"\n[sensor."sim-1"]\nname = "{name}"\n'
+def configure(toml: Path, name: str, journal: str = "journal.db") -> None:
+    """With ``name`` for the sensor."""
+    toml.write_text(
+        f'[zabbix]\nagent_config = "agent.conf"\n[journal]\npath = "{journal}"\n[sensor."sim-1"]\nname = "{name}"\n'
+    )
 
 
-def test_a_reload_that_is_asked_for_during_another_is_done(
-    toml: Path, server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    journal = tmp_path / "journal.db"
-    toml.write_text(named("one", journal))
-    load = run._reloaded
+def run_while(administrator: Callable[[], Any]) -> None:
+    """``usbrh run`` until ``administrator`` has done what he does."""
 
-    def meanwhile(context: Context, old: Config) -> Config:
-        config = load(context, old)
-        if "two" in toml.read_text():
-            toml.write_text(named("three", journal))
-            os.kill(os.getpid(), signal.SIGHUP)
-        return config
-
-    monkeypatch.setattr(run, "_reloaded", meanwhile)
-
-    def administrator() -> None:
+    def work() -> None:
         try:
-            for name in ("one", "three"):
-                wait_for(name, lambda name=name: f"usbrh.get[{name}]" in [each.key for each in server.values], 10)  # type: ignore[misc]
-                if name == "one":
-                    toml.write_text(named("two", journal))
-                    os.kill(os.getpid(), signal.SIGHUP)
+            administrator()
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    thread = threading.Thread(target=administrator)
+    thread = threading.Thread(target=work)
     thread.start()
     cli.main(["run"], standalone_mode=False, obj=Context())
     thread.join()
-    assert {"usbrh.get[one]", "usbrh.get[three]"} <= {each.key for each in server.values}
+
+
+def reload() -> None:
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def count(server: StandIn, name: str) -> int:
+    return [each.key for each in server.values].count(f"usbrh.get[{name}]")
+
+
+def test_a_reload_that_is_asked_for_during_another_is_done(
+    toml: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = run._reloaded
+
+    def meanwhile(context: Context, *old: Any) -> Any:
+        new = load(context, *old)
+        if "two" in toml.read_text():
+            configure(toml, "three")
+            reload()
+        return new
+
+    def administrator() -> None:
+        wait_for("one", lambda: count(server, "one"), 10)
+        configure(toml, "two")
+        reload()
+        wait_for("three", lambda: count(server, "three"), 10)
+
+    monkeypatch.setattr(run, "_reloaded", meanwhile)
+    configure(toml, "one")
+    run_while(administrator)
+    assert count(server, "three") >= 1
+
+
+def test_the_old_configuration_stays_though_its_own_files_are_gone(
+    toml: Path, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    def administrator() -> None:
+        wait_for("one", lambda: count(server, "one"), 10)
+        (toml.parent / "agent.conf").unlink()
+        before = count(server, "one")
+        reload()
+        wait_for("the next", lambda: count(server, "one") > before, 10)
+
+    configure(toml, "one")
+    run_while(administrator)
+    assert "agent.conf" in caplog.text
+    assert "; the old configuration stays" in caplog.text

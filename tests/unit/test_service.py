@@ -19,7 +19,7 @@ from tests.simulated.test_send import closed_port
 from tests.unit.test_journal import readings
 from tests.zabbix.daemon import wait_for
 from usbrh.bell import Bell
-from usbrh.bridge import send_once
+from usbrh.bridge import routes, send_once
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal import Journal
@@ -67,7 +67,7 @@ def interrupted(work: Callable[[], Any], handler: Callable[[], Any], line: int) 
 @pytest.mark.parametrize("what", ["the wait for the next round", "another signal"])
 def test_a_signal_at_any_moment_ends_the_service(config: Config, bell: Bell, what: str) -> None:
     for line in range(1, 1000):
-        bridge = Bridge(config, bell, allow_simulated=True)
+        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
 
         def wait(bridge: Bridge = bridge) -> None:
             bridge._wait(SYSTEM_CLOCK.monotonic() + 0.05)
@@ -102,7 +102,7 @@ def journalled(path: Path) -> int:
 
 def test_at_its_end_it_journals_what_it_has_in_memory(config: Config, bell: Bell) -> None:
     config.journal.path.mkdir()
-    bridge = Bridge(config, bell, allow_simulated=True)
+    bridge = Bridge(config, routes(config), bell, allow_simulated=True)
     with running(bridge):
         wait_for("a reading in memory", lambda: bridge.unsaved)
         config.journal.path.rmdir()
@@ -115,14 +115,14 @@ def test_what_is_in_memory_outlives_a_reload(
 ) -> None:
     caplog.set_level(logging.ERROR)
     config.journal.path.mkdir()
-    before = Bridge(config, bell, allow_simulated=True)
+    before = Bridge(config, routes(config), bell, allow_simulated=True)
     with running(before, for_good=False):
         wait_for("a reading in memory", lambda: before.unsaved)
     assert len(before.unsaved) == 1
     assert "lost" not in caplog.text
     other = replace(config, journal=JournalConfig(path=tmp_path / "other.db"))
     counts = before.rounds.counts
-    after = Bridge(other, bell, allow_simulated=True, counts=counts, unsaved=before.unsaved)
+    after = Bridge(other, routes(other), bell, allow_simulated=True, counts=counts, unsaved=before.unsaved)
     with running(after):
         wait_for("the next reading", lambda: counts.readings == 2)
     assert journalled(other.journal.path) == 2
@@ -130,7 +130,7 @@ def test_what_is_in_memory_outlives_a_reload(
 
 def test_what_is_lost_is_said(config: Config, bell: Bell, caplog: pytest.LogCaptureFixture) -> None:
     config.journal.path.mkdir()
-    bridge = Bridge(config, bell, allow_simulated=True)
+    bridge = Bridge(config, routes(config), bell, allow_simulated=True)
     with running(bridge):
         wait_for("a reading in memory", lambda: bridge.unsaved)
     assert "1 readings are in memory only, and lost where they were not delivered" in caplog.text
@@ -140,7 +140,7 @@ def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bel
     with StandIn() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         config.journal.path.mkdir()
-        bridge = Bridge(config, bell, allow_simulated=True, unsaved=readings(3))
+        bridge = Bridge(config, routes(config), bell, allow_simulated=True, unsaved=readings(3))
         with running(bridge):
             wait_for("the state", lambda: any(each.key == "usbrh.bridge" for each in server.values))
         state = json.loads(next(each.value for each in server.values if each.key == "usbrh.bridge"))
@@ -164,7 +164,7 @@ def test_too_little_memory_for_the_journal_does_not_keep_readings_from_being_del
         assert sent.journal_error.__context__ is None, "it would keep in memory what failed"
         assert "usbrh.get[sim-1]" in [each.key for each in server.values]
         server.values.clear()
-        with running(Bridge(config, bell, allow_simulated=True)):
+        with running(Bridge(config, routes(config), bell, allow_simulated=True)):
             wait_for("the state", lambda: "usbrh.bridge" in [each.key for each in server.values])
             wait_for("the reading", lambda: "usbrh.get[sim-1]" in [each.key for each in server.values])
             assert "there is too little memory" in next(each.value for each in server.values if "bridge" in each.key)
@@ -174,7 +174,7 @@ def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bel
     with StandIn() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         config.journal.path.mkdir()
-        bridge = Bridge(config, bell, allow_simulated=True, unsaved=readings(3))
+        bridge = Bridge(config, routes(config), bell, allow_simulated=True, unsaved=readings(3))
         with running(bridge):
             wait_for("them", lambda: [each.key for each in server.values].count("usbrh.get[living-room]") == 3)
 
@@ -182,7 +182,7 @@ def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bel
 def test_what_breaks_it_before_it_delivers_is_what_is_told(
     config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bridge = Bridge(config, bell, allow_simulated=True)
+    bridge = Bridge(config, routes(config), bell, allow_simulated=True)
     monkeypatch.setattr(bridge, "_save", lambda readings: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bridge.run()
@@ -195,9 +195,8 @@ def test_many_destinations_that_hang_hold_up_the_end_no_longer_than_one(
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in silent]
-        bridge = Bridge(
-            replace(config, zabbix=ZabbixConfig(servers=tuple(addresses), host="pc")), bell, allow_simulated=True
-        )
+        config = replace(config, zabbix=ZabbixConfig(servers=tuple(addresses), host="pc"))
+        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
         with running(bridge):
             for each in silent:
                 stack.enter_context(each.accept()[0])

@@ -108,9 +108,11 @@ def _run(context: Context, bell: Bell) -> None:
     notifier = Notifier()
     signals = Signals()
     config, before = context.config, None
+    ways = bridge.routes(config)
     while True:
         signals.service = service.Bridge(
             config,
+            ways,
             bell,
             allow_simulated=context.allow_simulated,
             counts=before.rounds.counts if before else None,
@@ -123,18 +125,19 @@ def _run(context: Context, bell: Bell) -> None:
             return
         notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         before = signals.service
-        config = _reloaded(context, config)
+        config, ways = _reloaded(context, config, ways)
 
 
-def _reloaded(context: Context, old: Config) -> Config:
+def _reloaded(context: Context, old: Config, old_ways: list[bridge.Route]) -> tuple[Config, list[bridge.Route]]:
+    """The new configuration and its ways; if it is wrong the old ones, which need no file that may have gone."""
     try:
         config = context.load()
-        bridge.routes(config)
+        ways = bridge.routes(config)
     except UsbrhError as error:
         log.error("%s; the old configuration stays", error)  # noqa: TRY400 - said in a line
-        return old
+        return old, old_ways
     log.info("the configuration is read again")
-    return config
+    return config, ways
 
 
 class Signals:
