@@ -1,5 +1,6 @@
 """``usbrh run`` in this process: what comes at moments that another process can't hit."""
 
+import logging
 import os
 import signal
 import threading
@@ -103,3 +104,21 @@ def test_the_old_configuration_stays_though_its_own_files_are_gone(
     run_while(administrator)
     assert "agent.conf" in caplog.text
     assert "; the old configuration stays" in caplog.text
+
+
+def test_what_waits_in_the_journal_before_is_said(
+    toml: Path, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    def administrator() -> None:
+        wait_for("one", lambda: "readings wait in the journal" in caplog.text, 10)
+        (toml.parent / "agent.conf").write_text(f"ServerActive={server.address}\nHostname=pc\n")
+        configure(toml, "two", "other.db")
+        reload()
+        wait_for("two", lambda: count(server, "two"), 10)
+
+    caplog.set_level(logging.WARNING)
+    (toml.parent / "agent.conf").write_text("ServerActive=127.0.0.1:1\nHostname=pc\n")
+    configure(toml, "one")
+    run_while(administrator)
+    old = toml.parent / "journal.db"
+    assert f"1 readings wait in {old}; USBRH_JOURNAL_PATH={old} usbrh journal flush" in caplog.text

@@ -4,6 +4,7 @@ import logging
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType
 
 import click
@@ -14,7 +15,7 @@ from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
 from usbrh.delivery import Delivered
-from usbrh.errors import ConfigError, UsbrhError, ZabbixRefused, exit_status
+from usbrh.errors import ConfigError, JournalError, UsbrhError, ZabbixRefused, exit_status
 from usbrh.notify import Notifier
 from usbrh.reading import Reading
 
@@ -137,7 +138,18 @@ def _reloaded(context: Context, old: Config, old_ways: list[bridge.Route]) -> tu
         log.error("%s; the old configuration stays", error)  # noqa: TRY400 - said in a line
         return old, old_ways
     log.info("the configuration is read again")
+    if config.journal.path != old.journal.path:
+        _tell_what_is_left(old)
     return config, ways
+
+
+def _tell_what_is_left(old: Config) -> None:
+    """Say how much waits in a journal that nobody delivers from any more."""
+    path = old.journal.path
+    with suppress(JournalError, OSError), bridge.open_journal(old) as journal:
+        waiting = max((each.waiting for each in journal.standings()), default=0) if path.exists() else 0
+        if waiting:
+            log.warning("%d readings wait in %s; USBRH_JOURNAL_PATH=%s usbrh journal flush", waiting, path, path)
 
 
 class Signals:
