@@ -13,22 +13,25 @@ class Schedule:
     """
 
     def __init__(self, interval: float, clock: Clock, *, align: bool = True, delay: float = 0.0) -> None:
-        """``align``: at whole multiples of ``interval`` on the wall clock; ``delay``: that many seconds later."""
+        """``align``: count from whole multiples of ``interval`` on the wall clock, not from now; ``delay``: s later.
+
+        Of a longer delay whole intervals are left out.
+        """
         self._interval = interval
         self._align = align
         self._delay = delay
         self._clock = clock
-        self._last = clock.monotonic() + (0.0 if align else delay)
+        self._start = self._last = clock.monotonic()
 
     def next(self) -> float:
         """The next moment, by the monotonic clock."""
         now, interval = self._clock.monotonic(), self._interval
         if self._align:
             past = (self._clock.time_ns() - round(self._delay * NS)) % round(interval * NS) / NS
-            moment = now + interval - past
-            if moment < self._last + interval / 2:  # woken a moment early, or the wall clock jumped
-                moment += interval
         else:
-            moment = max(self._last, now - (now - self._last) % interval) + interval
+            past = (now - self._start - self._delay) % interval
+        moment = now + interval - past
+        if moment < self._last + interval / 2:  # woken a moment early, the wall clock jumped, or the delay is short
+            moment += interval
         self._last = moment
         return moment

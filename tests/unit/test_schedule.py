@@ -54,6 +54,19 @@ def test_not_aligned() -> None:
     assert moments == [1060, 1120, 1180]
 
 
+@pytest.mark.parametrize("delay", [0.0, 7.5, 29.0, 31.0, 59.9, 60.0, 3000.0])
+def test_jitter_without_alignment_makes_no_gap(delay: float) -> None:
+    clock = TwoClocks()
+    schedule = Schedule(60, clock, align=False, delay=delay)
+    start = before = clock.now
+    for _ in range(3):
+        clock.sleep(0.4)
+        clock.sleep_until(schedule.next())
+        assert 30 <= clock.now - before <= 90
+        assert (clock.now - start - delay + 30) % 60 == pytest.approx(30)
+        before = clock.now
+
+
 @pytest.mark.parametrize("align", [True, False])
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0, -3623.0, 3623.0, -29.9, 29.9, 1e9, -1e9])
 def test_a_wall_clock_that_jumps(align: bool, jump: float) -> None:
