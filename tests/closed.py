@@ -23,14 +23,15 @@ def closed(path: Path) -> Iterator[None]:
     mode = path.stat().st_mode
     path.chmod(0)
     try:
-        with _nobody():
+        with nobody():
             yield
     finally:
         path.chmod(mode)
 
 
 @contextmanager
-def _nobody() -> Iterator[None]:
+def nobody() -> Iterator[None]:
+    """This process is no longer root."""
     if os.geteuid() != 0:
         yield
         return

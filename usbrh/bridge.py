@@ -9,7 +9,7 @@ from usbrh.config import Config
 from usbrh.delivery import Delivered, Delivery, unusable
 from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError, ZabbixError
 from usbrh.journal import Journal
-from usbrh.measuring import Rounds
+from usbrh.measuring import Rounds, oldest_first
 from usbrh.reading import Reading
 from usbrh.together import together
 from usbrh.zabbix.address import parse_destinations
@@ -56,9 +56,10 @@ def routes(config: Config) -> list[Route]:
     ]
 
 
-def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK) -> Journal:
-    """The journal of the configuration. Raises nothing: it is opened when it is first used."""
-    return Journal(config.journal.path, config.journal.keep, config.journal.max_waiting, clock)
+def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK, progress: Callable[[], object] = lambda: None) -> Journal:
+    """The journal of the configuration; ``progress`` as in ``Journal``. Nothing is opened before it is first used."""
+    settings = config.journal
+    return Journal(settings.path, settings.keep, settings.max_waiting, clock, progress)
 
 
 def put_into(journal: Journal, destinations: Sequence[str], readings: Sequence[Reading]) -> None:
@@ -131,7 +132,7 @@ def send_once(
         sent.problem = SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1")
     with open_journal(config, clock) as journal:
         try:
-            put_into(journal, [way.destination for way in ways], sent.readings)
+            put_into(journal, [way.destination for way in ways], oldest_first(sent.readings))
         except JournalError as error:
             sent.journal_error = error
         for reading in sent.readings:

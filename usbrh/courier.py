@@ -129,7 +129,8 @@ class Courier:
     def _work(self, deadline: Deadline) -> None:
         error = self.deliver(deadline)
         if error is not None and str(error) != str(self.error):
-            log.warning("%s: %s; readings wait in the journal", self.destination, error)
+            where = "" if str(error).startswith(self.destination) else f"{self.destination}: "
+            log.warning("%s%s; readings wait in the journal", where, error)
         elif error is None and self.error is not None:
             log.info("%s: delivered again", self.destination)
         self.error = error

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,11 @@ class Counts:
     """Good ones."""
     failures: Counter[str] = field(default_factory=Counter)
     """Failed ones, by ``state``."""
+
+
+def oldest_first(readings: Iterable[Reading]) -> list[Reading]:
+    """The readings of one round in the order of their times: a slow sensor's comes after that of the next."""
+    return sorted(readings, key=lambda reading: reading.time_ns)
 
 
 class Rounds:

@@ -10,7 +10,7 @@ from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.courier import Courier
 from usbrh.errors import ConfigError, JournalError
-from usbrh.measuring import Counts, Rounds
+from usbrh.measuring import Counts, Rounds, oldest_first
 from usbrh.notify import Notifier
 from usbrh.reading import Reading
 from usbrh.schedule import Schedule
@@ -21,6 +21,8 @@ STOP_SECONDS = 10.0
 """For what is still delivered after SIGTERM."""
 DISCOVERY_INTERVAL = 600.0
 """s after which ``usbrh.discovery`` is sent again unchanged, lest Zabbix takes the sensors for lost."""
+REBUILDING_SECONDS = 90.0
+"""s that systemd waits for the next word."""
 UNSAVED = 10_000
 """Readings kept in memory for the journal while it can't be used."""
 
@@ -52,7 +54,9 @@ class Bridge:
         self._allow_simulated = allow_simulated
         self._notifier = notifier or Notifier()
         self._clock = clock
-        self._journal = open_journal(config, clock)
+        # While a damaged journal is rebuilt, which can take minutes, systemd hears that it goes on.
+        told = "WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={int(REBUILDING_SECONDS * 1e6)}"
+        self._journal = open_journal(config, clock, lambda: self._notifier.send(*told))
         self._journal_problem = ""
         self._bell = bell
         self._ended = False
@@ -105,7 +109,7 @@ class Bridge:
         return bridge_state(self.rounds, self._journal, problem)
 
     def _round(self) -> None:
-        readings = self.rounds.measure()
+        readings = oldest_first(self.rounds.measure())
         refuse_simulated(self.rounds.simulated, self._allow_simulated)
         unsaved = self._save(readings)
         discovery = self.rounds.discovery()

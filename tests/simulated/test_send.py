@@ -395,3 +395,27 @@ def test_a_reload_with_another_journal_saves_what_the_first_could_not_take(
     delivered = {json.loads(value.value)["time"] for value in server.values if value.key.startswith("usbrh.get")}
     assert delivered == {each["time"] for each in house.exported()}
     service.communicate()
+
+
+def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, server: StandIn) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*USBRH, "send"], env=house.environment, stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60, check=False)  # fmt: skip
+    assert (done.returncode, "can't write to the standard output" in done.stderr) == (1, True), done
+    assert keys(server).count("usbrh.get[sim-1]") == 1
+    assert {each["destinations"][server.address] for each in house.exported()} == {"delivered"}  # type: ignore[index]
+
+
+def test_what_fails_is_said_once(house: House, tmp_path: Path) -> None:
+    script = tmp_path / "sensors.toml"
+    script.write_text('[sensor.sim-1]\n[[sensor.sim-1.fault]]\nname = "access_denied"\n')
+    done = house.usbrh("send", USBRH_SIMULATE=str(script))
+    assert done.returncode == 4
+    assert done.stderr.count("no permission for sim-1") == 1
+
+
+def test_what_is_exported_is_oldest_first_although_one_sensor_is_slow(house: House, tmp_path: Path) -> None:
+    script = tmp_path / "sensors.toml"
+    script.write_text("[sensor.sim-1]\ndelay = 0.9\n[sensor.sim-2]\n")
+    house.usbrh("send", USBRH_SIMULATE=str(script))
+    assert [each["sensor"] for each in house.exported()] == ["sim-2", "sim-1"]

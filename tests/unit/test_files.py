@@ -8,13 +8,15 @@ import matplotlib.pyplot  # noqa: F401  # now, for the user nobody may not be ab
 import pytest
 from click.testing import CliRunner
 
-from tests.closed import closed, reachable
+from tests.closed import closed, nobody, reachable
 from usbrh.cli.context import Context
 from usbrh.cli.journal import journal as journal_command
 from usbrh.cli.plot import plot as plot_command
 from usbrh.config import Config, JournalConfig, load
 from usbrh.errors import ConfigError, JournalError
 from usbrh.files import look
+from usbrh.journal import NS, Journal
+from usbrh.reading import Reading
 from usbrh.zabbix import agent
 
 
@@ -67,6 +69,26 @@ def test_the_agent_says_so_in_its_answer(monkeypatch: pytest.MonkeyPatch) -> Non
         with closed(path.parent):
             answer = agent.bridge(lambda: config)
     assert answer["error"].startswith(f"the journal {path} can't be used: no permission")
+    assert (answer["sensors"], answer["waiting"]) == (1, None), "what it knows it says: Zabbix hears that it lives"
+
+
+def test_the_agent_reads_a_journal_that_nobody_writes_and_it_may_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the timer leaves it: no log beside it, which only its owner could make."""
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    with reachable() as folder:
+        path = folder / "journal.db"
+        config = Config(journal=JournalConfig(path=path))
+        with Journal(path) as journal:
+            journal.sync_destinations(["zabbix.example"])
+            journal.add([Reading("attic", "1-1", "USB-RH", NS, 20.0, 50.0, 9.3, 8.6)])
+        with nobody():
+            answer = agent.bridge(lambda: config)
+        assert (answer["error"], answer["waiting"]) == (None, 1)
+        damaged = path.read_bytes().replace(b"zabbix.example", b"zabbix.exampla")
+        path.write_bytes(damaged)
+        assert agent.bridge(lambda: config)["error"]
+        assert [file.name for file in folder.iterdir()] == ["journal.db"], "a question replaces nothing"
+        assert path.read_bytes() == damaged
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])

@@ -30,7 +30,7 @@ def status(context: Context, as_json: bool) -> None:
     _need_file(context)
     with bridge.open_journal(context.config) as opened:
         found = opened.status()
-    click.echo(json.dumps(_as_json(found), ensure_ascii=False) if as_json else _as_text(found))
+    click.echo(output.json_line(_as_json(found)) if as_json else _as_text(found))
 
 
 @journal.command()
@@ -49,7 +49,7 @@ def flush(context: Context) -> None:
 def export(context: Context, as_json: bool) -> None:
     """Print every reading kept, oldest first, with what became of it at each destination.
 
-    Delivered, waiting, refused, given-up (too many waited), dropped (the destination left the configuration).
+    Delivered, waiting, refused, given-up (too many waited), dropped (the destination was not in the configuration).
     """
     log_to_stderr(logging.WARNING)
     _need_file(context)
@@ -61,7 +61,7 @@ def export(context: Context, as_json: bool) -> None:
             if as_json:
                 reasons = {text: fate.reason for text, fate in fates.items() if fate.reason}
                 value = json.loads(entry.body) | {"destinations": {text: fate.state for text, fate in fates.items()}}
-                click.echo(json.dumps(value | ({"reasons": reasons} if reasons else {}), ensure_ascii=False))
+                click.echo(output.json_line(value | ({"reasons": reasons} if reasons else {})))
             else:
                 states = ",".join(output.csv_line([fates[text].state]) for text in destinations if text in fates)
                 click.echo(output.csv_reading(entry.reading) + ("," + states if states else ""))

@@ -36,16 +36,24 @@ def send(context: Context, as_json: bool) -> None:
     Ends within 25 seconds. What can't be delivered stays in the journal for the next time.
     """
     log_to_stderr(logging.WARNING)
+    logging.getLogger("usbrh.measuring").setLevel(logging.ERROR)  # of what fails there, each is said below
+
+    broken: list[OSError] = []
 
     def tell(reading: Reading) -> None:
-        if as_json:
-            click.echo(reading.to_json())
-        elif not reading.error:
-            click.echo(output.text(reading))
-        if reading.error:
-            click.echo(f"usbrh: {reading.error}", err=True)
+        try:
+            if as_json:
+                click.echo(output.json_line(reading.to_dict()))
+            elif not reading.error:
+                click.echo(output.text(reading))
+            if reading.error:
+                click.echo(f"usbrh: {reading.error}", err=True)
+        except OSError as error:  # a full disk behind stdout is no reason not to deliver
+            broken.append(error)
 
     sent = bridge.send_once(context.config, allow_simulated=context.allow_simulated, tell=tell)
+    if broken:
+        raise broken[0]
     lost = sent.lost()
     if sent.journal_error:
         fate = "delivered without it" if lost and not any(lost.values()) else "what is not delivered now is lost"

@@ -11,15 +11,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.config import Config
-from usbrh.errors import UsbrhError
+from usbrh.errors import JournalError, UsbrhError
 from usbrh.journal_rows import ENTRY, Damaged, entry
 from usbrh.reading import Reading, SensorInfo
+
+if TYPE_CHECKING:
+    from usbrh.journal import DestinationStatus
 
 ANSWER_SECONDS = 2.5
 """From the start of the process to its answer; an agent waits for 3 s unless it is told otherwise."""
@@ -61,22 +65,48 @@ def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, 
 
 def bridge(config: Callable[[], Config]) -> dict[str, Any]:
     """The state of usbrh on this machine, as the service itself sends it; what only the service knows is null."""
-    from usbrh.journal import Journal  # noqa: PLC0415 - they bring all of USB
-    from usbrh.journal_errors import is_there  # noqa: PLC0415
-    from usbrh.measuring import Rounds  # noqa: PLC0415
+    from usbrh.measuring import Rounds  # noqa: PLC0415 - it brings all of USB
 
     try:
         settings = config()
-        rounds = Rounds(settings)
-        rounds.look()
-        standings, problem = None, rounds.problem
-        if is_there(settings.journal.path):
-            with Journal(settings.journal.path) as journal:
-                standings = journal.standings()
     except UsbrhError as error:
         return {"v": 1, "error": str(error)}
+    rounds = Rounds(settings)
+    rounds.look()
+    standings, problem = None, rounds.problem
+    try:
+        standings = _standings(settings.journal.path)
+    except JournalError as error:  # the rest is true all the same, and Zabbix hears that we live
+        problem = problem or error
     state: dict[str, Any] = json.loads(rounds.state(standings, str(problem) if problem else None))
     return {**state, "uptime": None, "readings": None, "failed": None, "failures": None}
+
+
+def _standings(path: Path) -> "list[DestinationStatus] | None":
+    """How each destination stands in the journal; None without one.
+
+    Read only: who asks has no business in there, and a damaged one is the service's to replace.
+
+    Raises:
+        JournalError: it can't be read.
+    """
+    from usbrh.journal_errors import explained, is_there  # noqa: PLC0415
+    from usbrh.journal_file import companions  # noqa: PLC0415
+    from usbrh.journal_queries import standings_of  # noqa: PLC0415
+
+    if not is_there(path):
+        return None
+    try:
+        # With no log beside it nobody writes it. Who may not make one can then read the file as it is.
+        quiet = not companions(path)[0].exists()
+        with closing(_read_only(path, "&immutable=1" if quiet else "")) as db:
+            return standings_of(db)
+    except (sqlite3.Error, OSError, Damaged) as error:
+        raise explained(error, path) from error
+
+
+def _read_only(path: Path, how: str = "") -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{how}", uri=True, timeout=0.3)
 
 
 def answer(question: Callable[[], Any], clock: Clock = SYSTEM_CLOCK) -> None:
@@ -120,12 +150,9 @@ def _latest(path: Path, sensor: str) -> Reading | None:
     """Read only, and without making anything: the agent's user has no business in there."""
     if not path.is_file():
         return None
-    db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=0.3)
-    try:
+    with closing(_read_only(path)) as db:
         query = f"SELECT {ENTRY} FROM reading WHERE sensor = ? ORDER BY id DESC LIMIT 1"  # noqa: S608
         row = db.execute(query, (sensor,)).fetchone()
-    finally:
-        db.close()
     return entry(row).reading if row else None
 
 
