@@ -178,44 +178,47 @@ def test_changing_over_keeps_the_history(provision: Provisioner) -> None:
     assert server.history(provision.host, key) == before
 
 
-def test_psk(provision_70: Provisioner, tmp_path: Path) -> None:
+KEY = "8c6d1f2ab7e04935" * 4
+
+
+@pytest.fixture
+def psk(provision_70: Provisioner, tmp_path: Path) -> dict[str, str]:
+    """The configuration of a usbrh that has this key."""
     key = tmp_path / "key"
-    key.write_text("8c6d1f2ab7e04935" * 4 + "\n")
+    key.write_text(f"{KEY}\n")
     key.chmod(0o600)
-    settings = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": f"id {provision_70.host}",
-                "USBRH_ZABBIX_TLS_PSK_FILE": str(key)}  # fmt: skip
-    lines = provision_70(**settings)
+    return {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": f"id {provision_70.host}",
+            "USBRH_ZABBIX_TLS_PSK_FILE": str(key)}  # fmt: skip
+
+
+def test_psk(provision_70: Provisioner, psk: dict[str, str]) -> None:
+    lines = provision_70(**psk)
     assert lines[-1].endswith(", PSK")
-    assert key.read_text().strip() not in "".join(lines)
+    assert KEY not in "".join(lines)
     assert provision_70.get(output=["tls_accept"])["tls_accept"] == "2"
-    assert "= PSK is set; Zabbix does not show which, --force sets it again" in provision_70(**settings)
+    assert "= PSK is set; Zabbix does not show which, --force sets it again" in provision_70(**psk)
 
 
-def test_psk_beside_what_an_agent_already_has(provision_70: Provisioner, tmp_path: Path) -> None:
+def test_psk_beside_what_an_agent_already_has(provision_70: Provisioner, psk: dict[str, str]) -> None:
     """Its passive and active checks go on as they did."""
-    key = tmp_path / "key"
-    key.write_text("8c6d1f2ab7e04935" * 4 + "\n")
-    key.chmod(0o600)
-    settings = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": f"id {provision_70.host}",
-                "USBRH_ZABBIX_TLS_PSK_FILE": str(key)}  # fmt: skip
 
     def encryption() -> tuple[str, str]:
         host = provision_70.get(output=["tls_accept", "tls_connect"])
         return host["tls_accept"], host["tls_connect"]
 
     provision_70()
-    assert "+ take PSK beside no encryption" in provision_70(**settings)
+    assert "+ take PSK beside no encryption" in provision_70(**psk)
     assert encryption() == ("3", "1")
     provision_70.server.api.host.update(hostid=provision_70.get()["hostid"], tls_connect=2)
-    provision_70("--force", **settings)
+    provision_70("--force", **psk)
     assert encryption() == ("3", "2")
     asked = ("--method", "agent", "--interface", "127.0.0.1")
     provision_70.server.api.host.update(hostid=provision_70.get()["hostid"], tls_connect=1, tls_accept=1)
     provision_70(*asked, "--force")
-    kept = [line for line in provision_70(*asked, **settings) if line.startswith("! ")]
+    kept = [line for line in provision_70(*asked, **psk) if line.startswith("! ")]
     assert kept == ["! the host's encryption is kept; --force: take PSK beside no encryption, and ask the agent by PSK "
                     "instead of no encryption"]  # fmt: skip
-    provision_70(*asked, "--force", **settings)
+    provision_70(*asked, "--force", **psk)
     assert encryption() == ("3", "2")
 
 
