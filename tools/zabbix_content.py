@@ -72,7 +72,7 @@ class Widget:
 
 
 _MACROS = (
-    ("{$USBRH.INTERVAL}", "1m", "How often the agent is asked for a reading."),
+    ("{$USBRH.INTERVAL}", "1m", "How often the agent is asked for a reading (agent templates only)."),
     ("{$USBRH.LLD.FILTER.SENSOR.MATCHES}", ".*", "Sensors whose name matches are monitored."),
     ("{$USBRH.LLD.FILTER.SENSOR.NOT_MATCHES}", "CHANGE_IF_NEEDED", "Sensors whose name matches are left out."),
     ("{$USBRH.TEMP.MAX.CRIT}", "32", "Highest allowed temperature in °C."),

@@ -21,6 +21,8 @@ same items, triggers and dashboards, so a host can change from one to another an
 | --- | --- | --- |
 {forms}
 
+Sensors that the filter macros leave out have no items; by trapper one, which takes their readings and keeps none.
+
 The files in `6.0` are for Zabbix 6.0 to 6.4, those in `7.0` for 7.0 and newer.
 
 ## Setup

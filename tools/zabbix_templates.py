@@ -1,8 +1,8 @@
 """Write zabbix/templates: `python -m tools.zabbix_templates`; with --check only say if they are stale.
 
-Three templates for two releases from one description, so that they can't drift apart. They differ in the type of
-their master items alone; names, keys below them, triggers and dashboards are the same, so that a host can change from
-one to another.
+Three templates for two releases from one description, so that they can't drift apart. They differ in how
+their master items get values, and in what that asks for: intervals, time-outs, how sensors are left out. Names, keys,
+triggers and dashboards are the same, so that a host can change from one to another.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import click
 import matplotlib.pyplot  # noqa: F401  # now, for the user nobody may not be able to read it
@@ -12,12 +13,21 @@ from tests.closed import closed, nobody, reachable
 from usbrh.cli.context import Context
 from usbrh.cli.journal import journal as journal_command
 from usbrh.cli.plot import plot as plot_command
+from usbrh.clock import SystemClock
 from usbrh.config import Config, JournalConfig, load
 from usbrh.errors import ConfigError, JournalError
 from usbrh.files import look
 from usbrh.journal import NS, Journal
 from usbrh.reading import Reading
 from usbrh.zabbix import agent
+
+
+class FixedClock(SystemClock):
+    def __init__(self, time_ns: int) -> None:
+        self.now = time_ns
+
+    def time_ns(self) -> int:
+        return self.now
 
 
 def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
@@ -84,9 +94,14 @@ def test_the_agent_reads_a_journal_that_nobody_writes_and_it_may_not_write(monke
         with nobody():
             answer = agent.bridge(lambda: config)
         assert (answer["error"], answer["waiting"]) == (None, 1)
+        with nobody():
+            latest = agent.get("attic", lambda: config, FixedClock(NS))
+        assert (latest["temperature"], latest["age"]) == (20.0, 0), "and the timer's latest reading is an answer"
         damaged = path.read_bytes().replace(b"zabbix.example", b"zabbix.exampla")
         path.write_bytes(damaged)
-        assert agent.bridge(lambda: config)["error"]
+        with nobody():
+            error = agent.bridge(lambda: config)["error"]
+        assert error.startswith(f"the journal {path} can't be read: the checksum of destination")
         assert [file.name for file in folder.iterdir()] == ["journal.db"], "a question replaces nothing"
         assert path.read_bytes() == damaged
 
@@ -103,3 +118,14 @@ def test_a_configuration_that_is_closed(what: str, monkeypatch: pytest.MonkeyPat
     assert str(caught.value) == (
         f"{path}: can't be read by this user; run it with sudo, or see who may: sudo namei -l {path}"
     )
+
+
+def test_a_journal_behind_a_link_is_read_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    disk, link = tmp_path / "disk" / "journal.db", tmp_path / "journal.db"
+    link.symlink_to(disk)
+    with Journal(disk) as journal:  # the service's, which writes
+        journal.sync_destinations(["zabbix.example"])
+        for number in range(3):
+            journal.add([Reading("attic", "1-1", "USB-RH", NS + number, 20.0, 50.0, 9.3, 8.6)])
+            assert agent.bridge(lambda: Config(journal=JournalConfig(path=link)))["waiting"] == number + 1

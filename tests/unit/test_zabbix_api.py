@@ -54,6 +54,27 @@ def test_who_does_not_answer_is_not_told_of_the_end() -> None:
         assert front_end.calls[-1].method == "user.login"
 
 
+def test_the_end_is_told_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever ends the command does not wait for a front end that hangs."""
+    monkeypatch.setattr(api_module, "LOGOUT_SECONDS", 0.2)
+
+    def hang(params: dict[str, Any]) -> Any:
+        time.sleep(3)
+        return True
+
+    with FrontEnd(answers={"user.logout": hang}) as front_end:
+        with Api(front_end.url, user="a", password="b"):
+            start = time.monotonic()
+        assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("token", ["topsecret\r", "topsécret", "top\nsecret"])
+def test_what_can_be_no_token_is_refused_without_being_shown(token: str) -> None:
+    with FrontEnd() as front_end, pytest.raises(ConfigError) as caught:
+        Api(front_end.url, token=token)
+    assert "secret" not in str(caught.value)
+
+
 def test_netrc_takes_no_place_of_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password of-another-program\n")

@@ -24,13 +24,13 @@ MINUTE = 60 * NS
 class Zabbix(FrontEnd):
     """One with these items; what is in ``rows`` is in their history, and what ``trapper`` took."""
 
-    def __init__(self, *keys: str, trapper: StandIn | None = None) -> None:
+    def __init__(self, *keys: str, trapper: StandIn | None = None, kept: str = "90d") -> None:
         self.rows: set[tuple[str, int]] = set()
         """Key of an item and ns since 1970."""
 
         def item(params: dict[str, Any]) -> list[dict[str, str]]:
             (key,) = params["filter"]["key_"]
-            return [{"itemid": key, "key_": key, "value_type": "4", "history": "90d"}] if key in keys else []
+            return [{"itemid": key, "key_": key, "value_type": "4", "history": kept}] if key in keys else []
 
         def history(params: dict[str, Any]) -> list[dict[str, str]]:
             (key,) = params["itemids"]
@@ -106,6 +106,16 @@ def test_a_sensor_without_an_item_does_not_keep_the_others_from_being_compared(j
     ]
     assert done.stderr == "usbrh: not compared: 1-1.4; usbrh zabbix provision links the template\n"
     assert done.returncode == 1
+
+
+def test_a_sensor_that_the_template_leaves_out_is_no_failure(journal: Journal) -> None:
+    now = time.time_ns()
+    journal.sync_destinations(["a"])
+    journal.mark("a", journal.add(readings("spare", now - MINUTE)))
+    with Zabbix("usbrh.get[spare]", kept="0") as front_end:
+        done = lines(journal, front_end, "a")
+    assert done.stdout == "spare: Zabbix takes its readings and keeps none, the template's macros leave it out\n"
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_long_time_is_asked_for_in_parts(journal: Journal) -> None:

@@ -16,10 +16,10 @@ class _Answers(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            words = " ".join(error.format_message().split())
+            words = " ".join(error.format_message().split()).rstrip(".")
 
             def refuse() -> NoReturn:
-                raise ConfigError(f"{words} See: usbrh agent --help")
+                raise ConfigError(f"{words[:1].lower()}{words[1:]}; see: usbrh agent --help")
 
             answers.answer(refuse)
 

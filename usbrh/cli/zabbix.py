@@ -49,7 +49,7 @@ def connect(url: str | None, user: str | None, password_file: Path | None, token
     """A session by what is given, and by USBRH_ZABBIX_PASSWORD and USBRH_ZABBIX_TOKEN."""
     if not url:
         raise ConfigError("where is the Zabbix front end? give --url URL, or set USBRH_ZABBIX_URL")
-    token = read_secret(token_file).strip() if token_file else os.environ.get("USBRH_ZABBIX_TOKEN")
+    token = (read_secret(token_file) if token_file else os.environ.get("USBRH_ZABBIX_TOKEN", "")).strip()
     password = read_secret(password_file) if password_file else os.environ.get("USBRH_ZABBIX_PASSWORD")
     # What is named on the command line wins: a password file over a token of the environment.
     return Api(url, user=user, password=password, token=None if password_file and not token_file else token)
@@ -213,7 +213,7 @@ def _compare(context: Context, api: Api, since: float) -> None:
         lacking = [each for each in found if each.missing]
         if lacking:
             _send_again(context, api, journal, lacking)
-    unknown = [each.sensor for each in found if each.times and not each.item]
+    unknown = [each.sensor for each in found if each.times and not each.item and not each.left_out]
     if unknown:
         raise ZabbixApiError(f"not compared: {', '.join(unknown)}; usbrh zabbix provision links the template")
 
@@ -224,7 +224,9 @@ def _tell(each: comparing.Compared) -> None:
     if not each.times:
         return
     count = len(each.times)
-    if each.item is None:
+    if each.left_out:
+        click.echo(f"{each.sensor}: Zabbix takes its readings and keeps none, the template's macros leave it out")
+    elif each.item is None:
         keys = f"neither usbrh.get[{each.sensor}] nor usbrh.state[{each.sensor}]"
         click.echo(f"{each.sensor}: the host keeps no history of it, {keys}")
     elif each.missing:

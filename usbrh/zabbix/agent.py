@@ -91,22 +91,30 @@ def _standings(path: Path) -> "list[DestinationStatus] | None":
         JournalError: it can't be read.
     """
     from usbrh.journal_errors import explained, is_there  # noqa: PLC0415
-    from usbrh.journal_file import companions  # noqa: PLC0415
     from usbrh.journal_queries import standings_of  # noqa: PLC0415
 
     if not is_there(path):
         return None
     try:
-        # With no log beside it nobody writes it. Who may not make one can then read the file as it is.
-        quiet = not companions(path)[0].exists()
-        with closing(_read_only(path, "&immutable=1" if quiet else "")) as db:
+        with closing(_read_only(path)) as db:
             return standings_of(db)
     except (sqlite3.Error, OSError, Damaged) as error:
-        raise explained(error, path) from error
+        if not os.access(path, os.R_OK):
+            raise explained(error, path) from error
+        raise JournalError(f"the journal {path} can't be read: {error}; see: usbrh journal status") from error
 
 
-def _read_only(path: Path, how: str = "") -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{how}", uri=True, timeout=0.3)
+def _read_only(path: Path) -> sqlite3.Connection:
+    """A connection that sees the file as it is at one moment; one that others write has its log beside it.
+
+    Where there is none, who asks may often not make one, and reads the file alone.
+    """
+    real = path.resolve()
+    quiet = not real.with_name(real.name + "-wal").exists()
+    how = "ro&immutable=1" if quiet else "ro"
+    db = sqlite3.connect(f"file:{quote(str(real))}?mode={how}", uri=True, timeout=0.3, isolation_level=None)
+    db.execute("BEGIN")
+    return db
 
 
 def answer(question: Callable[[], Any], clock: Clock = SYSTEM_CLOCK) -> None:
@@ -115,8 +123,9 @@ def answer(question: Callable[[], Any], clock: Clock = SYSTEM_CLOCK) -> None:
     lock = threading.Lock()
 
     def write(value: Any) -> None:
+        line = json.dumps(value, ensure_ascii=False).encode(errors="replace") + b"\n"
         if lock.acquire(blocking=False):
-            os.write(1, json.dumps(value, ensure_ascii=False).encode(errors="replace") + b"\n")
+            os.write(1, line)
 
     def too_late() -> None:
         write({"v": 1, "state": "timeout", "error": f"no answer within {ANSWER_SECONDS:g} s; see: usbrh doctor"})
@@ -128,7 +137,9 @@ def answer(question: Callable[[], Any], clock: Clock = SYSTEM_CLOCK) -> None:
     try:
         write(question())
     except Exception as error:  # noqa: BLE001 - Zabbix has to be told, whatever it is
-        write({"v": 1, "state": "failed", "error": f"{type(error).__name__}: {error}"})
+        ours = isinstance(error, UsbrhError)
+        words = str(error) if ours else f"{type(error).__name__}: {error}"
+        write({"v": 1, "state": getattr(error, "kind", "failed"), "error": words})
     timer.cancel()
 
 

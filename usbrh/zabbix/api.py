@@ -17,6 +17,7 @@ OLDEST = (6, 0)
 BEARER = (6, 4)
 """From here on a header says who asks; 7.2 takes it from nowhere else."""
 CONNECT_SECONDS = 5
+LOGOUT_SECONDS = 2.0
 ANSWER_SECONDS = 60  # an import of a template takes a small machine several seconds
 CALL_SECONDS = 90.0
 """For a whole call, however the answer comes in."""
@@ -52,6 +53,8 @@ class Api:
                 "no login for the Zabbix API; set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and USBRH_ZABBIX_PASSWORD, "
                 "or give --token-file, or --user and --password-file"
             )
+        if token and not (token.isascii() and token.isprintable()):
+            raise ConfigError("what is given as token for the Zabbix API is none: it has other than plain characters")
         self.url = base(url)
         self._session = WebSession()
         self._pyzabbix = ZabbixAPI(self.url, session=self._session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
@@ -81,7 +84,7 @@ class Api:
         if self._by_password:
             self._by_password = False
             with suppress(ZabbixError):
-                self.call("user.logout")
+                self._guard(self._pyzabbix.user.logout, LOGOUT_SECONDS)
         self._session.close()
 
     def __enter__(self) -> Self:
@@ -101,9 +104,10 @@ class Api:
         group, _, name = method.partition(".")
         return self._guard(lambda: getattr(getattr(self._pyzabbix, group), name)(*args, **params))
 
-    def _guard(self, call: Any) -> Any:
+    def _guard(self, call: Any, limit: float | None = None) -> Any:
+        seconds = limit or CALL_SECONDS
         try:
-            return within(CALL_SECONDS, call)
+            return within(seconds, call)
         except ZabbixAPIException as error:
             raise self._refused(error) from None
         except requests.exceptions.SSLError as error:
@@ -122,7 +126,7 @@ class Api:
             # urllib3's own: a name with an empty label or one that is too long
             raise ZabbixUnreachable(f"{self.url} can't be reached: {_reason(error)}") from None
         except TimeoutError:
-            raise ZabbixUnreachable(f"{self.url}: no whole answer within {CALL_SECONDS:.0f} s") from None
+            raise ZabbixUnreachable(f"{self.url}: no whole answer within {seconds:.0f} s") from None
         except OSError as error:  # what requests itself says of a file that is not there
             raise ConfigError(f"{' '.join(str(error).split())}; see REQUESTS_CA_BUNDLE") from None
 

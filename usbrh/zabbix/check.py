@@ -51,7 +51,9 @@ def somewhere(config: Config) -> list[Route]:
     """
     ways = routes(config)
     if not ways:
-        raise ConfigError("servers is empty, nothing is sent from here; ask the agent: zabbix_get -k usbrh.bridge")
+        raise ConfigError(
+            "servers is empty, nothing is sent from here; ask the agent: zabbix_get -s 127.0.0.1 -k usbrh.bridge"
+        )
     return ways
 
 

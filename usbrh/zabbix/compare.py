@@ -11,7 +11,7 @@ from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRefused
 from usbrh.journal import Journal, State
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.check import somewhere
-from usbrh.zabbix.history import NS, find_host, find_kept, stored
+from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
 
 SETTLED_SECONDS = 30.0
 """A server writes its history once a second, a proxy sends it on once a second: what is younger may be on its way."""
@@ -30,6 +30,8 @@ class Compared:
     """The item whose history was looked at; None if there is none that keeps one."""
     missing: Sequence[int]
     """Those of ``times`` that are not there, in their order."""
+    left_out: bool = False
+    """There is an item that takes the readings and keeps none: the template's macros leave the sensor out."""
 
     @property
     def ids(self) -> list[int]:
@@ -58,8 +60,10 @@ def compare(
     for sensor in sorted({*delivered, *unsettled}):
         times = delivered.get(sensor, {})
         # An item that has a row for each reading: the JSON itself if it is kept, else the template's state.
-        item = find_kept(api, hostid, f"usbrh.get[{sensor}]", f"usbrh.state[{sensor}]") if times else None
-        yield Compared(sensor, times, unsettled.get(sensor, 0), item, _lacking(api, item, times))
+        keys = f"usbrh.get[{sensor}]", f"usbrh.state[{sensor}]"
+        item = find_kept(api, hostid, *keys) if times else None
+        left_out = bool(times) and item is None and find_item(api, hostid, keys[0]) is not None
+        yield Compared(sensor, times, unsettled.get(sensor, 0), item, _lacking(api, item, times), left_out)
 
 
 def _delivered(
