@@ -147,8 +147,8 @@ def prune(db: sqlite3.Connection, before_ns: int) -> None:
     settled = min((place.position for place in here), default=last_id(db))
     db.execute(
         "DELETE FROM reading WHERE id IN (SELECT id FROM reading WHERE time_ns < ? AND id <= ? AND NOT EXISTS ("
-        " SELECT 1 FROM held JOIN destination ON destination.id = held.destination WHERE held.reading = reading.id"
-        " AND held.state IN ('waiting', 'refused') AND NOT destination.gone) ORDER BY time_ns LIMIT ?)",
+        " SELECT 1 FROM held WHERE held.reading = reading.id AND held.state IN ('waiting', 'refused'))"
+        " ORDER BY time_ns LIMIT ?)",
         (before_ns, settled, PRUNE),
     )
 
@@ -159,13 +159,14 @@ def set_destinations(db: sqlite3.Connection, texts: Sequence[str]) -> Changes:
     position, untaken = _untaken(db, list(known.values()))
     added, dropped = {}, {}
     for text, place in known.items():
-        if not place.gone and text not in texts:
-            dropped[text] = last - place.position + _held(db, place)
-            write_place(db, replace(place, gone=True))
+        if place.gone or text not in texts:
+            if not place.gone:
+                dropped[text] = last - place.position + _held(db, place)
+            _drop(db, place)
     for text in dict.fromkeys(texts):
         old = known.get(text)
         if old is None or old.gone:
-            new = _returning(db, old, position) if old else Place(1 + len(places(db)), text, position)
+            new = _returning(old, position) if old else Place(1 + len(places(db)), text, position)
             new = replace(new, absent_until=position)
             hold(db, new, dict.fromkeys(untaken), State.WAITING)
             write_place(db, new)
@@ -175,12 +176,21 @@ def set_destinations(db: sqlite3.Connection, texts: Sequence[str]) -> Changes:
     return Changes(added, dropped)
 
 
-def _returning(db: sqlite3.Connection, old: Place, position: int) -> Place:
-    """The place of a destination that comes back; what it had not taken when it left stays dropped."""
+def _drop(db: sqlite3.Connection, place: Place) -> None:
+    """Let nothing wait any more at a destination that left.
+
+    ``checked`` counts what waits or was refused, so ``prune`` has to leave that alone for ever; in files that are older
+    than this function such readings are held for destinations that left long ago.
+    """
     db.execute(
         "UPDATE held SET state = 'dropped', reason = NULL WHERE destination = ? AND state IN ('waiting', 'refused')",
-        (old.id,),
+        (place.id,),
     )
+    write_place(db, replace(place, gone=True))
+
+
+def _returning(old: Place, position: int) -> Place:
+    """The place of a destination that comes back; what it had not taken when it left stays dropped."""
     absent_before = old.absent_after < old.absent_until
     absent_after = old.absent_after if absent_before else old.position
     return Place(old.id, old.text, position, serial=old.serial, absent_after=absent_after)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from usbrh.clock import SystemClock
 from usbrh.errors import JournalError
 from usbrh.journal import Journal, State
 from usbrh.journal_queries import PRUNE
-from usbrh.journal_rows import Entry
+from usbrh.journal_rows import Entry, places, write_place
 from usbrh.reading import Reading
 
 NS = 1_000_000_000
@@ -251,6 +252,34 @@ def test_delivered_readings_are_kept_for_a_time(path: Path) -> None:
     assert journal.add([reading(1001)]) == [12]
     assert [entry.id for entry, _ in journal.export()] == [4, 11, 12]
     assert waiting(journal, A) == [12]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_what_a_destination_that_left_had_not_taken_is_kept_for_a_time(
+    path: Path, caplog: pytest.LogCaptureFixture, older: bool
+) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=3600, clock=clock)
+    journal.sync_destinations([A, B])
+    journal.add(readings(10))
+    journal.mark(A, range(1, 11))
+    journal.mark(B, [2, 5], {1: "no item", 4: "no item"})
+    if older:  # as files were written in which it went on waiting
+
+        def leave(db: sqlite3.Connection) -> None:
+            write_place(db, replace(places(db)[1], gone=True))
+
+        journal._run(leave, write=True)
+    journal.sync_destinations([A])
+    clock.now += 2 * 3600 * NS
+    journal.add([reading(1000)])
+    kept = {entry.id: fate[B].state for entry, fate in journal.export()}
+    held = dict.fromkeys([1, 3, 4], State.DROPPED) if older else {}
+    assert kept == held | {11: State.DROPPED}
+    journal.sync_destinations([A, C])
+    journal.add([reading(1001)])
+    assert [entry.id for entry, _ in journal.export()] == [11, 12]
+    assert "damaged" not in caplog.text
 
 
 def test_numbers_are_not_used_twice(path: Path) -> None:
