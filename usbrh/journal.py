@@ -15,14 +15,16 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from usbrh import salvage
-from usbrh.clock import SYSTEM_CLOCK, Clock
+from usbrh import journal_file, salvage
+from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.journal_errors import explained
 from usbrh.journal_file import JournalFile, NotOurs, companions
 from usbrh.journal_queries import (
+    NS,
     PAGE,
     Changes,
     DestinationStatus,
@@ -48,8 +50,6 @@ __all__ = ["NS", "Changes", "DestinationStatus", "Fate", "Journal", "Refusal", "
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-NS = 1_000_000_000
 
 
 class Journal:
@@ -79,6 +79,7 @@ class Journal:
         self._progress = progress
         self._file = JournalFile(path)
         self._mutex = threading.RLock()
+        self._rebuilding = False
 
     def __enter__(self) -> "Journal":
         return self
@@ -87,26 +88,53 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; the next call opens it again."""
-        with self._mutex:
-            self._file.close()
+        """Let go of the file; the next call opens it again.
+
+        Not when another thread still uses it, which nobody waits for here; SQLite stands that a process just ends.
+        """
+        if self._mutex.acquire(blocking=False):
+            try:
+                self._file.close()
+            finally:
+                self._mutex.release()
 
     def _run(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False, durable: bool = True) -> T:
         """``work`` in one transaction; when the file turns out to be damaged, once more with a new one."""
-        with self._mutex:
-            try:
+        try:
+            with self._turn() as until:
                 try:
-                    return self._file.transaction(work, write=write, durable=durable)
+                    return self._file.transaction(work, until, write=write, durable=durable)
                 except (sqlite3.DatabaseError, Damaged) as error:
                     if not salvage.is_damage(error):
                         raise
-                    self._start_anew(error)
-                    return self._file.transaction(work, write=write, durable=durable)
-            except (sqlite3.Error, OSError, Damaged, NotOurs) as error:
-                raise explained(error, self.path) from error
+                    self._start_anew(error, until)
+                    again = Deadline(journal_file.BUSY_SECONDS)
+                    return self._file.transaction(work, again, write=write, durable=durable)
+        except (sqlite3.Error, OSError, Damaged, NotOurs) as error:
+            raise explained(error, self.path) from error
 
-    def _start_anew(self, damage: Exception) -> None:
-        saved = self._file.replace(lambda: salvage.rebuild(self.path, self._clock.time_ns(), self._progress))
+    @contextmanager
+    def _turn(self) -> Iterator[Deadline]:
+        """Alone among the threads; until when other programs are waited for, the wait for the turn included.
+
+        So threads wait for another program side by side, not each after those before it.
+        """
+        until = Deadline(journal_file.BUSY_SECONDS)
+        while not self._mutex.acquire(timeout=until.remaining()):
+            if not self._rebuilding:
+                raise BlockingIOError("another thread has it")
+            until = Deadline(journal_file.BUSY_SECONDS)
+        try:
+            yield until
+        finally:
+            self._mutex.release()
+
+    def _start_anew(self, damage: Exception, until: Deadline) -> None:
+        self._rebuilding = True
+        try:
+            saved = self._file.replace(lambda: salvage.rebuild(self.path, self._clock.time_ns(), self._progress), until)
+        finally:
+            self._rebuilding = False
         if saved is not None:
             log.error(
                 "the journal %s was damaged (%s): it is kept as %s; %d readings were saved from it, %s",

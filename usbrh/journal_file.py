@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from usbrh.clock import SYSTEM_CLOCK, Deadline
+from usbrh.clock import Deadline
 from usbrh.journal_rows import Damaged
 
 T = TypeVar("T")
@@ -72,7 +72,6 @@ MIGRATIONS = (
     """,
 )
 """What brings a file from schema version n (``user_version``, the index) to n + 1."""
-
 
 LASTING = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 """Errors that a connection keeps when their cause is mended: SQLite opens a file that can't be written for reading,
@@ -165,18 +164,22 @@ class JournalFile:
                 self._db.close()
         self._db = None
 
-    def transaction(self, work: Callable[[sqlite3.Connection], T], *, write: bool, durable: bool = True) -> T:
+    def transaction(
+        self, work: Callable[[sqlite3.Connection], T], until: Deadline, *, write: bool, durable: bool = True
+    ) -> T:
         """Do ``work`` in one transaction; ``durable``: on the disk when it returns.
+
+        ``until``, here and below: how long other programs are waited for.
 
         Raises:
             sqlite3.Error, OSError, Damaged, NotOurs: it can't be done.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for opened in range(OPENINGS):
-            with self._lock(exclusive=False):
+            with self._lock(until, exclusive=False):
                 if db := self._current():
                     try:
-                        return _transaction(db, work, write, durable)
+                        return _transaction(db, work, until, write, durable)
                     except sqlite3.Error as error:
                         if not _lasts(error):
                             raise
@@ -185,16 +188,16 @@ class JournalFile:
                             raise
             # Opened alone: for a new file the switch to WAL is not safe for two at once. But worked together: counting
             # millions of readings takes longer than the others wait.
-            with self._lock(exclusive=True):
+            with self._lock(until, exclusive=True):
                 self._reopen()
         raise BlockingIOError("it is replaced again and again")
 
-    def replace(self, rebuild: Callable[[], T]) -> T | None:
+    def replace(self, rebuild: Callable[[], T], until: Deadline) -> T | None:
         """Call ``rebuild``, which makes a ``replacement`` of our file, and put it in its place while nobody uses it.
 
         None, without calling it, when another process has replaced the file meanwhile.
         """
-        with self._lock(exclusive=True):
+        with self._lock(until, exclusive=True):
             if self._take_over() or (not self._current() and self._is_sound()):
                 return None
             result = rebuild()
@@ -258,29 +261,31 @@ class JournalFile:
         return True
 
     @contextmanager
-    def _lock(self, *, exclusive: bool) -> Iterator[None]:
+    def _lock(self, until: Deadline, *, exclusive: bool) -> Iterator[None]:
         """Held together by those who use the file, alone by who makes or replaces it.
 
         It is on the directory: closing any descriptor of the file would drop SQLite's own locks on it.
         """
         directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        deadline = Deadline(BUSY_SECONDS)
         try:
             while True:
                 try:
                     fcntl.flock(directory, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    if deadline.passed:
+                    if until.passed:
                         raise
-                    SYSTEM_CLOCK.sleep(0.005)
+                    until.clock.sleep(0.005)
             yield
         finally:
             os.close(directory)
 
 
 @_names_are_text()
-def _transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], write: bool, durable: bool) -> T:
+def _transaction(
+    db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], until: Deadline, write: bool, durable: bool
+) -> T:
+    db.execute(f"PRAGMA busy_timeout = {until.milliseconds(BUSY_SECONDS)}")
     db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
     try:

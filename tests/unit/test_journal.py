@@ -1,10 +1,14 @@
 """The journal: durable, one place a destination, bounded, several processes."""
 
+import fcntl
 import logging
+import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from usbrh import journal_file
-from usbrh.clock import SystemClock
+from usbrh.clock import Deadline, SystemClock
 from usbrh.errors import JournalError
 from usbrh.journal import Journal, State
 from usbrh.journal_queries import PRUNE
 from usbrh.journal_rows import Entry, places, write_place
 from usbrh.reading import Reading
+from usbrh.together import together
 
 NS = 1_000_000_000
 START = 1_790_000_000 * NS
@@ -451,6 +456,51 @@ def test_a_lock_that_stays_is_an_error_in_time(journal: Journal, path: Path, mon
     other.execute("ROLLBACK")
     other.close()
     assert journal.add(readings(1)) == [1]
+
+
+def test_threads_wait_for_another_program_side_by_side(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.5)
+    journal.add(readings(1))
+
+    def work(number: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(JournalError, match="another program has held it"):
+            journal.add(readings(1))
+        return time.monotonic() - began
+
+    directory = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    try:
+        assert max(together(work, range(8), Deadline(20))) < 1
+    finally:
+        os.close(directory)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        assert max(together(work, range(8), Deadline(20))) < 1
+    finally:
+        other.close()
+
+
+def test_closing_waits_for_nobody(journal: Journal) -> None:
+    busy, done = threading.Event(), threading.Event()
+
+    def work(db: sqlite3.Connection) -> None:
+        busy.set()
+        done.wait(20)
+
+    thread = threading.Thread(target=lambda: journal._run(work))
+    thread.start()
+    assert busy.wait(20)
+    closing = threading.Thread(target=journal.close)
+    closing.start()
+    closing.join(1)
+    closed = not closing.is_alive()
+    done.set()
+    thread.join(20)
+    assert closed
 
 
 def test_what_takes_long_locks_nobody_out(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

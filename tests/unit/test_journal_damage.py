@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.test_journal import NS, START, A, B, C, FixedClock, reading, readings, schema_1, waiting
+from usbrh import journal_file
 from usbrh.journal import Journal
 from usbrh.journal_file import companions, replacement
 from usbrh.salvage import STEP, rebuild
@@ -314,6 +317,27 @@ def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tm
     finally:
         tracemalloc.stop()
     assert len(steps) > 4000 // STEP
+
+
+def test_threads_wait_for_a_rebuild_however_long_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(20))
+    flip(path, 10)
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
+    rebuilding = threading.Event()
+
+    def progress() -> None:
+        rebuilding.set()
+        time.sleep(0.5)
+
+    journal = Journal(path, progress=progress)
+    thread = threading.Thread(target=lambda: list(journal.export()))
+    thread.start()
+    assert rebuilding.wait(20)
+    assert journal.status().readings == 19
+    thread.join(20)
 
 
 def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path) -> None:

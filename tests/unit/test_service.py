@@ -1,8 +1,10 @@
 """The service, by hand: what a process with real signals shows only now and then."""
 
 import contextlib
+import fcntl
 import json
 import logging
+import os
 import socket
 import sys
 import threading
@@ -202,3 +204,20 @@ def test_many_destinations_that_hang_hold_up_the_end_no_longer_than_one(
                 stack.enter_context(each.accept()[0])
             began = time.monotonic()
         assert time.monotonic() - began < 3
+
+
+def test_a_journal_that_another_program_holds_holds_up_the_end_no_longer_than_for_one(
+    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usbrh.journal_file.BUSY_SECONDS", 0.5)
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(StandIn()) for _ in range(6)]
+        config = replace(config, zabbix=ZabbixConfig(servers=tuple(each.address for each in servers), host="pc"))
+        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
+        directory = os.open(config.journal.path.parent, os.O_RDONLY)
+        stack.callback(os.close, directory)
+        with running(bridge):
+            wait_for("all", lambda: all("usbrh.bridge" in [value.key for value in each.values] for each in servers))
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            began = time.monotonic()
+        assert time.monotonic() - began < 2
