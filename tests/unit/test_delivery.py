@@ -12,7 +12,7 @@ from tests.unit.test_courier import HandClock
 from tests.unit.test_journal import START, FixedClock, reading, readings
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.delivery import AHEAD, BATCH, Delivery, item_key
+from usbrh.delivery import AHEAD, BATCH, RETRY_SECONDS, Delivery, item_key
 from usbrh.errors import JournalError, ZabbixUnreachable
 from usbrh.journal import NS, Journal, State
 from usbrh.zabbix.address import Address, Destination
@@ -141,15 +141,16 @@ def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal
 
 
 class SlowSender:
-    """Takes 2 s of a clock of its own for each request, and nothing of what is in ``refuses``."""
+    """Takes ``seconds`` of a clock of its own for each request, and nothing of what is in ``refuses``."""
 
     def __init__(self, clock: HandClock, *refuses: str) -> None:
         self.clock = clock
+        self.seconds = 2.0
         self.refuses = {item_key(sensor) for sensor in refuses}
         self.sent: list[list[str]] = []
 
     def send(self, values: Sequence[Value], deadline: Deadline) -> Outcome:
-        self.clock.now += 2
+        self.clock.now += self.seconds
         if deadline.passed:
             raise ZabbixUnreachable("no whole answer")
         self.sent.append([value.key for value in values])
@@ -180,6 +181,15 @@ def test_many_refused_sensors_hold_up_nobody(journal: Journal) -> None:
         if way.deliver(Deadline(22, clock), retry=True).delivered:
             return
     raise AssertionError("the one that is taken is never found")
+
+
+def test_however_slow_the_server_is_what_it_takes_again_is_found(journal: Journal) -> None:
+    way, sender, clock = slow(journal, "good", "bad")
+    journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
+    assert way.deliver(Deadline(100, clock)).refused == 10
+    sender.refuses, sender.seconds = {item_key("bad")}, RETRY_SECONDS + 0.1
+    delivered = sum(way.deliver(Deadline(22, clock), retry=True).delivered for _ in range(50))
+    assert (delivered, [each.count for each in journal.refused("slow")]) == (5, [5])
 
 
 def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: StandIn) -> None:
