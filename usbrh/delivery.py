@@ -59,8 +59,8 @@ class Delivered:
     """What one delivery came to."""
 
     delivered: int = 0
-    refused_ids: list[int] = field(default_factory=list)
-    """Of the readings that were tried and not taken."""
+    refused_ids: set[int] = field(default_factory=set)
+    """Of the readings that were tried and not taken in the end."""
     error: UsbrhError | None = None
     """Why it ended before everything was sent."""
     out_of_time: bool = False
@@ -172,7 +172,7 @@ class Delivery:
             if self._allow_simulated or not reading.simulated
         ]
         sent = self._send(self._senders[0], entries, deadline, deadline)
-        result.delivered, result.refused_ids, result.error = len(sent.taken), list(sent.refused), sent.error
+        result.delivered, result.refused_ids, result.error = len(sent.taken), set(sent.refused), sent.error
         result.out_of_time = sent.out_of_time
         return result
 
@@ -216,7 +216,8 @@ class Delivery:
         if sent.taken or sent.refused:
             self._journal.mark(self.destination, sent.taken, sent.refused)
         result.delivered += len(sent.taken)
-        result.refused_ids += sent.refused
+        result.refused_ids.difference_update(sent.taken)  # may have been refused a moment ago, by a retry
+        result.refused_ids.update(sent.refused)
         if sent.error:
             raise sent.error
         return sent

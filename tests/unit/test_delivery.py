@@ -140,6 +140,20 @@ def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal
     assert fates(journal, server) == [State.REFUSED] + [State.DELIVERED] * 9
 
 
+@pytest.mark.parametrize("in_the_end", ["taken", "refused"])
+def test_what_is_tried_twice_counts_once(journal: Journal, server: StandIn, in_the_end: str) -> None:
+    server.refuse = lambda value: True
+    journal.add(readings(5))
+    way = delivery(journal, server)
+    way.deliver(soon())
+    server.requests.clear()
+    # All 2 that are retried at once, then each of them; then all 5.
+    server.refuse = lambda value: value.ns == 1 and (in_the_end == "refused" or len(server.requests) <= 3)
+    result = way.deliver(soon(), retry=True)
+    assert (result.delivered, result.refused) == ((5, 0) if in_the_end == "taken" else (4, 1))
+    assert fates(journal, server).count(State.REFUSED) == result.refused
+
+
 class SlowSender:
     """Takes ``seconds`` of a clock of its own for each request, and nothing of what is in ``refuses``."""
 
