@@ -41,8 +41,8 @@ class Bell:
         self._signals = True
 
     def ring(self) -> None:
-        """End the wait, or the next one."""
-        with suppress(BlockingIOError):  # so full of ringing that it is heard anyway
+        """End the wait, or the next one; nothing when nobody will wait any more, for a signal may still come then."""
+        with suppress(OSError):  # closed, or so full of ringing that it is heard anyway
             self._outside.send(b"\0")
 
     def wait(self, seconds: float) -> None:

@@ -29,6 +29,12 @@ def test_too_much_ringing_blocks_nobody() -> None:
         assert waited(bell, 10) < 5
 
 
+def test_a_ring_after_the_end_harms_nobody() -> None:
+    with Bell() as bell:
+        pass
+    bell.ring()
+
+
 def test_a_signal_rings_whatever_its_handler_does() -> None:
     before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
     try:
