@@ -12,6 +12,7 @@ SQLite has none and a flipped bit would be a temperature.
 """
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,12 +73,12 @@ class Journal:
         ``progress`` is called about every second, by the thread that does it, while a damaged file is replaced: with
         millions of readings that takes minutes, and every other thread that needs the journal waits.
         """
-        self.path = path
+        self.path = Path(os.path.realpath(path))  # or a replacement would come into the place of a link
         self.keep = keep
         self.max_waiting = max_waiting
         self._clock = clock
         self._progress = progress
-        self._file = JournalFile(path)
+        self._file = JournalFile(self.path)
         self._mutex = threading.RLock()
         self._rebuilding = False
 

@@ -130,8 +130,9 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def companions(path: Path) -> tuple[Path, Path]:
-    """SQLite's write-ahead log of the file at ``path``, and the log's index."""
-    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    """SQLite's write-ahead log of the file at ``path``, and the log's index; never beside a link to the file."""
+    real = os.path.realpath(path)
+    return Path(real + "-wal"), Path(real + "-shm")
 
 
 def replacement(path: Path) -> Path:

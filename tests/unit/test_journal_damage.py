@@ -193,6 +193,26 @@ def flip(path: Path, number: int) -> None:
     path.write_bytes(content.replace(body, bytes([body[0] ^ 1]) + body[1:]))
 
 
+def test_a_link_to_the_journal_stays_one(tmp_path: Path) -> None:
+    path, link = tmp_path / "disk" / "journal.db", tmp_path / "etc" / "journal.db"
+    for each in (path, link):
+        each.parent.mkdir()
+    link.symlink_to(path)
+    with Journal(link) as journal:
+        journal.add(readings(20))
+    with Journal(link) as other:
+        other.add(readings(5, first=21))  # in the log only
+        assert companions(link)[0].stat().st_size > 0
+        flip(path, 10)
+        assert len(list(Journal(link).export())) == 24
+    assert list(link.parent.iterdir()) == [link]
+    assert link.is_symlink()
+    (aside,) = path.parent.glob("journal.db.damaged-*Z")
+    assert companions(aside)[0].exists()
+    with Journal(path) as journal:
+        assert len(list(journal.export())) == 24
+
+
 def test_what_is_being_delivered_while_another_process_replaces_the_file_settles_no_other_reading(
     tmp_path: Path,
 ) -> None:
