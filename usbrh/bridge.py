@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.delivery import Delivered, Delivery, unusable
+from usbrh.delivery import Delivered, Delivery
 from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError, ZabbixError
 from usbrh.journal import Journal
 from usbrh.measuring import Rounds, oldest_first
@@ -66,16 +66,10 @@ def put_into(journal: Journal, destinations: Sequence[str], readings: Sequence[R
     """Put ``readings`` into the journal, to wait for ``destinations``.
 
     Raises:
-        JournalError: they are not in it, whatever the reason: they are delivered without it then.
+        JournalError: they are not in it: they are delivered without it then.
     """
-    problem = None
-    try:
-        journal.sync_destinations(destinations)
-        journal.add(readings)
-    except (OSError, MemoryError) as error:
-        problem = unusable(journal, error)
-    if problem is not None:
-        raise problem  # not from the error, which holds on to all that there was too little memory for
+    journal.sync_destinations(destinations)
+    journal.add(readings)
 
 
 def refuse_simulated(simulated: bool, allowed: bool) -> None:

@@ -131,8 +131,6 @@ class Delivery:
                 result.held_back = self._journal.virtual_waits(self.destination)
         except (ZabbixError, JournalError) as error:
             result.error = error
-        except (OSError, MemoryError) as error:
-            result.error = unusable(self._journal, error)
         return result
 
     def _deliver_waiting(self, deadline: Deadline, until: Deadline, result: Delivered) -> None:
@@ -274,14 +272,6 @@ class Delivery:
                 age / 86400,
                 self._history_period / 86400,
             )
-
-
-def unusable(journal: Journal, error: Exception) -> JournalError:
-    """What the journal has no words for, such as too little memory to mend it, must not cost the way past it."""
-    words = f"{error}; look at the disk: dmesg | tail"
-    if isinstance(error, MemoryError):
-        words = "there is too little memory; see: free -h"
-    return JournalError(f"the journal {journal.path} can't be used: {words}")
 
 
 def _by_sensor(entries: Sequence[Entry]) -> list[list[Entry]]:

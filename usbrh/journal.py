@@ -57,7 +57,7 @@ class Journal:
     """The journal at ``path``, made when it is not there; for any thread.
 
     Every method raises JournalError when the file can't be used: no permission, read-only, disk full, held by another
-    program for ``BUSY_SECONDS``, of a newer version.
+    program for ``BUSY_SECONDS``, of a newer version, more to mend than there is memory for.
     """
 
     def __init__(
@@ -113,6 +113,9 @@ class Journal:
                     return self._file.transaction(work, again, write=write, durable=durable)
         except (sqlite3.Error, OSError, Damaged, NotOurs) as error:
             raise explained(error, self.path) from error
+        except MemoryError as error:
+            problem = explained(error, self.path)
+        raise problem  # not from the error, which holds on to all that there was too little memory for
 
     @contextmanager
     def _turn(self) -> Iterator[Deadline]:

@@ -16,6 +16,8 @@ def explained(error: Exception, path: Path) -> JournalError:
     directory = path.parent
     if isinstance(error, NotOurs):
         words = str(error)
+    elif isinstance(error, MemoryError):
+        words = "there is too little memory; see: free -h"
     elif isinstance(error, BlockingIOError) or code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         words = f"another program has held it for {BUSY_SECONDS:g} s; see which: fuser -v {path}"
     elif _full(directory) or code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == errno.ENOSPC:
@@ -57,4 +59,6 @@ def _read_only(directory: Path) -> bool:
 
 
 def _writable(path: Path) -> bool:
-    return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
+    # Whether it is there is asked by what raises nothing, not even where the disk can't be read.
+    there = os.access(path, os.F_OK)
+    return os.access(path.parent, os.W_OK | os.X_OK) and (not there or os.access(path, os.W_OK))

@@ -510,6 +510,11 @@ def test_what_takes_long_locks_nobody_out(journal: Journal, path: Path, monkeypa
     assert Journal(path)._run(lambda db: journal.add([reading(2)])) == [2]
 
 
+def test_a_path_that_can_not_be_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="File name too long"):
+        Journal(tmp_path / ("x" * 300)).status()
+
+
 @pytest.mark.parametrize("made_before", [True, False])
 def test_no_permission(made_before: bool) -> None:
     code = (

@@ -25,6 +25,7 @@ from usbrh.bridge import routes, send_once
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal import Journal
+from usbrh.journal_file import JournalFile
 from usbrh.service import Bridge
 from usbrh.zabbix.standin import StandIn
 
@@ -170,6 +171,26 @@ def test_too_little_memory_for_the_journal_does_not_keep_readings_from_being_del
             wait_for("the state", lambda: "usbrh.bridge" in [each.key for each in server.values])
             wait_for("the reading", lambda: "usbrh.get[sim-1]" in [each.key for each in server.values])
             assert "there is too little memory" in next(each.value for each in server.values if "bridge" in each.key)
+
+
+def test_too_little_memory_for_a_delivery_does_not_end_the_service(
+    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction = JournalFile.transaction
+
+    def too_little_for_couriers(*arguments: Any, **more: Any) -> Any:
+        if threading.current_thread().name.startswith("to "):
+            raise MemoryError
+        return transaction(*arguments, **more)
+
+    monkeypatch.setattr(JournalFile, "transaction", too_little_for_couriers)
+    with StandIn() as server:
+        config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
+        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
+        with running(bridge):
+            wait_for("the state", lambda: "usbrh.bridge" in [each.key for each in server.values])
+        assert "there is too little memory" in next(each.value for each in server.values if "bridge" in each.key)
+        assert [courier.broken for courier in bridge._couriers] == [None]
 
 
 def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bell) -> None:
