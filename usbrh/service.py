@@ -79,11 +79,11 @@ class Bridge:
         Raises:
             ConfigError: the sensors are virtual, and that is not allowed.
         """
-        self.rounds.look()
-        if isinstance(self.rounds.problem, ConfigError):
-            raise self.rounds.problem
-        refuse_simulated(self.rounds.simulated, self._allow_simulated)
         try:
+            self.rounds.look()
+            if isinstance(self.rounds.problem, ConfigError):
+                raise self.rounds.problem
+            refuse_simulated(self.rounds.simulated, self._allow_simulated)
             self._save([])
             for courier in self._couriers:
                 courier.new_readings(self.unsaved)

@@ -24,6 +24,7 @@ from usbrh.bell import Bell
 from usbrh.bridge import routes, send_once
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
+from usbrh.errors import ConfigError
 from usbrh.journal import Journal
 from usbrh.journal_file import JournalFile
 from usbrh.service import Bridge
@@ -200,6 +201,13 @@ def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bel
         bridge = Bridge(config, routes(config), bell, allow_simulated=True, unsaved=readings(3))
         with running(bridge):
             wait_for("them", lambda: [each.key for each in server.values].count("usbrh.get[living-room]") == 3)
+
+
+def test_a_reload_that_comes_to_nothing_journals_what_is_in_memory(config: Config, bell: Bell) -> None:
+    bridge = Bridge(config, routes(config), bell, allow_simulated=False, unsaved=readings(3))
+    with pytest.raises(ConfigError, match="these sensors are virtual"):
+        bridge.run()
+    assert journalled(config.journal.path) == 3
 
 
 def test_what_breaks_it_before_it_delivers_is_what_is_told(
