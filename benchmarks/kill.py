@@ -117,6 +117,8 @@ class Result:
     """Rows whose value is not the reading's."""
     stops: int = 0
     """Of the server."""
+    broken: OSError | None = None
+    """Why the server did not start again, which is no matter of ours, and nothing can be compared then."""
     examples: list[str] = field(default_factory=list)
 
     @property
@@ -125,12 +127,15 @@ class Result:
 
 
 def flicker(server: Server, chance: random.Random, ended: threading.Event, result: Result) -> None:
-    """Stop and start the server at random; it is up at the end."""
-    while not ended.wait(chance.uniform(*UP)):
-        server.stop()
-        result.stops += 1
-        ended.wait(chance.uniform(*DOWN))
-        server.start()
+    """Stop and start the server at random; it is up at the end, or ``result.broken`` says why not."""
+    try:
+        while not ended.wait(chance.uniform(*UP)):
+            server.stop()
+            result.stops += 1
+            ended.wait(chance.uniform(*DOWN))
+            server.start()
+    except OSError as error:  # its log is with it
+        result.broken = error
 
 
 def life(environment: dict[str, str], chance: random.Random, after: bool, acknowledged: set[tuple[str, int]]) -> None:
@@ -175,6 +180,8 @@ def torture(server: Server, kills: int, seed: int, scratch: Path) -> Result:
     finally:
         ended.set()
         flickering.join()
+    if result.broken:
+        raise result.broken
     end = time.monotonic() + 120
     while True:
         flush = subprocess.run(
