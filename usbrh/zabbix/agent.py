@@ -117,7 +117,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
     return db
 
 
-def answer(question: Callable[[], Any], clock: Clock = SYSTEM_CLOCK) -> None:
+def answer(question: Callable[[], Any]) -> None:
     """Write the answer to ``question`` to stdout, in one line; within ``ANSWER_SECONDS``, and nothing to stderr."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libusb writes there too
     lock = threading.Lock()
