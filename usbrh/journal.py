@@ -45,7 +45,7 @@ from usbrh.journal_queries import (
     standings_of,
 )
 from usbrh.journal_rows import ENTRY, Damaged, Entry, entry, places, write_place
-from usbrh.reading import Reading
+from usbrh.reading import Reading, counted
 
 __all__ = ["NS", "Changes", "DestinationStatus", "Fate", "Journal", "Refusal", "State", "Status"]
 
@@ -141,12 +141,12 @@ class Journal:
             self._rebuilding = False
         if saved is not None:
             log.error(
-                "the journal %s was damaged (%s): it is kept as %s; %d readings were saved from it, %s",
+                "the journal %s was damaged (%s): it is kept as %s; saved from it: %s, %s",
                 self.path,
                 damage,
                 saved.aside,
-                saved.readings,
-                "with their places" if saved.places_known else "and all of them are sent again",
+                counted(saved.readings),
+                "with their places" if saved.places_known else "all to be sent again",
             )
 
     # Readings in
@@ -169,8 +169,8 @@ class Journal:
             log.debug("in the journal: %s at %d", reading.sensor, reading.time_ns)
         for text, count in given_up.items():
             log.warning(
-                "%d readings for %s are given up, the oldest ones: more than %d wait for it",
-                count,
+                "%s for %s given up, the oldest: more than %d wait for it",
+                counted(count),
                 text,
                 self.max_waiting,
             )
@@ -188,9 +188,9 @@ class Journal:
             return Changes()
         changes = self._run(lambda db: set_destinations(db, destinations), write=True)
         for text, count in changes.added.items():
-            log.info("new destination %s: %d readings wait for it", text, count)
+            log.info("new destination %s: %s waiting for it", text, counted(count))
         for text, count in changes.dropped.items():
-            log.warning("%s left the configuration: %d readings that waited for it are dropped", text, count)
+            log.warning("%s left the configuration: %s dropped that waited for it", text, counted(count))
         return changes
 
     def waiting(self, destination: str, limit: int, *, simulated: bool = True) -> list[Entry]:

@@ -171,6 +171,11 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2) + 0.0  # + 0.0: never "-0.0"
 
 
+def counted(readings: int) -> str:
+    """``1 reading``, ``2 readings``: for messages, which are worded so that no verb has to agree with it."""
+    return f"{readings} reading{'' if readings == 1 else 's'}"
+
+
 def format_time(time_ns: int) -> str:
     """``2026-11-22T08:00:00.123456789Z``: datetime alone would stop at microseconds."""
     seconds, ns = divmod(time_ns, 1_000_000_000)

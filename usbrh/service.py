@@ -12,7 +12,7 @@ from usbrh.courier import Courier
 from usbrh.errors import ConfigError, JournalError
 from usbrh.measuring import Counts, Rounds, oldest_first
 from usbrh.notify import Notifier
-from usbrh.reading import Reading
+from usbrh.reading import Reading, counted
 from usbrh.schedule import Schedule
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Bridge:
     def _state(self) -> str:
         problem = self._journal_problem
         if problem:
-            problem += f"; {len(self.unsaved)} readings are in memory only"
+            problem += f"; {counted(len(self.unsaved))} in memory only"
         return bridge_state(self.rounds, self._journal, problem)
 
     def _round(self) -> None:
@@ -132,7 +132,7 @@ class Bridge:
         if len(self.unsaved) > UNSAVED:
             lost = len(self.unsaved) - UNSAVED
             del self.unsaved[:lost]
-            log.error("%d readings are in memory only, the oldest are given up", UNSAVED)
+            log.error("%s in memory only, the oldest are given up", counted(UNSAVED))
         return readings
 
     def _in_journal(self, readings: Sequence[Reading]) -> bool:
@@ -145,7 +145,7 @@ class Bridge:
             self._journal_problem = str(error)
             return False
         if self._journal_problem:
-            log.warning("the journal can be used again; %d readings from memory went into it", len(self.unsaved))
+            log.warning("the journal can be used again; %s from memory went into it", counted(len(self.unsaved)))
             self._journal_problem = ""
         return True
 
@@ -177,4 +177,4 @@ class Bridge:
             courier.join(together.remaining())
         self._journal.close()
         if self.unsaved and self._for_good:
-            log.error("%d readings are in memory only, and lost where they were not delivered", len(self.unsaved))
+            log.error("%s in memory only, lost where not delivered", counted(len(self.unsaved)))

@@ -108,7 +108,7 @@ def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
     with StandIn() as server:  # the right address this time: a new destination
         done = house.usbrh("journal", "flush", USBRH_ZABBIX_SERVERS=server.address)
         assert (done.returncode, done.stdout) == (0, f"{server.address}: 4 delivered\n")
-        assert "left the configuration: 4 readings that waited for it are dropped" in done.stderr
+        assert "left the configuration: 4 readings dropped that waited for it" in done.stderr
         assert [json.loads(value.value)["time"] for value in server.values] == [
             each["time"] for each in house.exported()
         ]
@@ -127,7 +127,7 @@ def test_refused_values_are_seven_and_told_with_a_reason(house: House, server: S
     server.refuse = lambda value: value.key == "usbrh.get[sim-2]"
     done = house.usbrh("send")
     assert done.returncode == 7
-    assert "refused 1 readings; usbrh journal status" in done.stderr
+    assert "refused 1 reading; usbrh journal status" in done.stderr
     status = house.usbrh("journal", "status").stdout
     assert 'sim-2: 1 refused: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
     assert {each["sensor"]: each["destinations"] for each in house.exported()} == {
@@ -240,8 +240,8 @@ def test_readings_that_reach_neither_journal_nor_server_are_said_to_be_lost(tmp_
     assert done.returncode == 6
     journal, away, refused = done.stderr.splitlines()
     assert journal.endswith("; what is not delivered now is lost")
-    assert away == f"usbrh: {down}: no connection: connection refused; 2 readings are lost"
-    assert refused == f"usbrh: {server.address} refused 1 readings; they are lost"
+    assert away == f"usbrh: {down}: no connection: connection refused; 2 readings lost"
+    assert refused == f"usbrh: {server.address} refused 1 reading; lost, there is no journal"
     done = house.usbrh("send", USBRH_ZABBIX_SERVERS=server.address)
     assert "delivered without it" not in done.stderr
 

@@ -164,7 +164,7 @@ def test_the_queue_of_one_that_left_is_dropped_and_said(journal: Journal, caplog
     journal.mark(A, [1, 2])
     changes = journal.sync_destinations([C])
     assert changes.dropped == {A: 2, B: 4}
-    assert f"{A} left the configuration: 2 readings that waited for it are dropped" in caplog.text
+    assert f"{A} left the configuration: 2 readings dropped that waited for it" in caplog.text
     assert waiting(journal, C) == [3, 4]
     assert fates(journal, A) == [State.DELIVERED] * 2 + [State.DROPPED] * 2
     with pytest.raises(JournalError, match="not a destination"):
@@ -236,7 +236,7 @@ def test_the_oldest_are_given_up_counted_and_logged(path: Path, caplog: pytest.L
     journal.mark(A, [2], {1: "no item"})
     assert "given up" not in caplog.text
     journal.add(readings(3, first=6))
-    assert f"2 readings for {A} are given up, the oldest ones: more than 5 wait for it" in caplog.text
+    assert f"2 readings for {A} given up, the oldest: more than 5 wait for it" in caplog.text
     assert waiting(journal, A) == [4, 5, 6, 7, 8]
     assert fates(journal, A)[:4] == [State.GIVEN_UP, State.DELIVERED, State.GIVEN_UP, State.WAITING]
     standing = {each.destination: each for each in journal.status().destinations}
@@ -585,7 +585,7 @@ def test_the_log_level_of_news(journal: Journal, caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.INFO)
     journal.add(readings(2))
     journal.sync_destinations([A, B, C])
-    assert f"new destination {C}: 2 readings wait for it" in caplog.text
+    assert f"new destination {C}: 2 readings waiting for it" in caplog.text
 
 
 def test_a_clock_that_is_set_back_and_forth(path: Path) -> None:

@@ -182,7 +182,7 @@ def test_is_set_aside_under_a_name_that_says_so(
         assert aside.read_bytes() == spoilt
     assert f"the journal {path} was damaged" in caplog.text
     assert f"it is kept as {aside}" in caplog.text
-    assert "readings were saved from it" in caplog.text
+    assert "saved from it: " in caplog.text
 
 
 def flip(path: Path, number: int) -> None:
@@ -270,7 +270,7 @@ def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest
     journal.sync_destinations([A])
     journal.add([reading(21)])
     assert (journal.standings()[0].waiting, journal.standings()[0].given_up) == (20, 0)
-    assert "19 readings were saved from it, and all of them are sent again" in caplog.text
+    assert "saved from it: 19 readings, all to be sent again" in caplog.text
 
 
 @pytest.mark.parametrize("migrated", [False, True])

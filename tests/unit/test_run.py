@@ -121,4 +121,4 @@ def test_what_waits_in_the_journal_before_is_said(
     configure(toml, "one")
     run_while(administrator)
     old = toml.parent / "journal.db"
-    assert f"1 readings wait in {old}; USBRH_JOURNAL_PATH={old} usbrh journal flush" in caplog.text
+    assert f"1 reading waiting in {old}; USBRH_JOURNAL_PATH={old} usbrh journal flush" in caplog.text

@@ -78,8 +78,8 @@ def test_what_waits_or_is_refused_at_a_destination_is_not_missing(journal: Journ
         done = lines(journal, front_end, "a", "b")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "attic: 2 readings wait or are refused, left out; see: usbrh journal status",
-        "attic: all 1 readings are in usbrh.get[attic]",
+        "attic: left out, waiting or refused: 2 readings; see: usbrh journal status",
+        "attic: nothing is missing in usbrh.get[attic]: 1 reading",
     ]
 
 
@@ -90,7 +90,7 @@ def test_what_is_just_on_its_way_is_not_missing(journal: Journal) -> None:
     with Zabbix("usbrh.state[attic]") as front_end:
         front_end.rows = {("usbrh.state[attic]", now - MINUTE)}
         done = lines(journal, front_end, "a")
-    assert (done.returncode, done.stdout) == (0, "attic: all 1 readings are in usbrh.state[attic]\n")
+    assert (done.returncode, done.stdout) == (0, "attic: nothing is missing in usbrh.state[attic]: 1 reading\n")
 
 
 def test_a_sensor_without_an_item_does_not_keep_the_others_from_being_compared(journal: Journal) -> None:
@@ -102,7 +102,7 @@ def test_a_sensor_without_an_item_does_not_keep_the_others_from_being_compared(j
         done = lines(journal, front_end, "a")
     assert done.stdout.splitlines() == [
         "1-1.4: the host keeps no history of it, neither usbrh.get[1-1.4] nor usbrh.state[1-1.4]",
-        "attic: all 1 readings are in usbrh.get[attic]",
+        "attic: nothing is missing in usbrh.get[attic]: 1 reading",
     ]
     assert done.stderr == "usbrh: not compared: 1-1.4; usbrh zabbix provision links the template\n"
     assert done.returncode == 1
@@ -127,7 +127,7 @@ def test_a_long_time_is_asked_for_in_parts(journal: Journal) -> None:
         front_end.rows = {("usbrh.get[attic]", moment) for moment in moments}
         done = lines(journal, front_end, "a")
         asked = [call.params for call in front_end.calls if call.method == "history.get"]
-    assert done.stdout == "attic: all 5 readings are in usbrh.get[attic]\n"
+    assert done.stdout == "attic: nothing is missing in usbrh.get[attic]: 5 readings\n"
     assert len(asked) == 3
     assert all(each["time_till"] - each["time_from"] < 6 * 3600 for each in asked)
 
@@ -142,7 +142,7 @@ def test_sent_again_beside_a_sensor_that_is_refused(journal: Journal) -> None:
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, server.address)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-2:] == ["1 readings were sent again", "now they are there"]
+    assert done.stdout.splitlines()[-2:] == ["sent again: 1 reading", "now they are there"]
 
 
 def test_sent_again_while_another_destination_is_away(journal: Journal) -> None:

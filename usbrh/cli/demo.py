@@ -13,7 +13,7 @@ import click
 from usbrh.bridge import send_once
 from usbrh.cli import output
 from usbrh.config import Config, JournalConfig, ZabbixConfig
-from usbrh.reading import Reading
+from usbrh.reading import Reading, counted
 from usbrh.zabbix.standin import StandIn
 
 _READINGS = 10
@@ -76,7 +76,7 @@ def _conclude(readings: list[Reading], server: StandIn) -> None:
         click.echo(f"\n  {what:<12} {sparkline(known)}  {min(known):.2f} to {max(known):.2f} {unit}")
     stored = [value for value in server.values if value.key.startswith("usbrh.get")]
     last = " The last one:" if stored else ""
-    click.echo(f"\nThe stand-in stored {len(stored)} readings of {len(readings)} measured.{last}")
+    click.echo(f"\nThe stand-in stored {counted(len(stored))} of {len(readings)} measured.{last}")
     for value in stored[-1:]:
         click.echo(f"  host {value.host}, item {value.key}, clock {value.clock}, ns {value.ns}")
         click.echo(f"  {value.value}\n")

@@ -13,7 +13,7 @@ from usbrh.cli.run import deliveries, log_to_stderr
 from usbrh.errors import UsbrhError
 from usbrh.journal import DestinationStatus, Status
 from usbrh.journal_errors import is_there
-from usbrh.reading import format_time
+from usbrh.reading import counted, format_time
 
 
 @click.group()
@@ -104,7 +104,7 @@ def _as_json(found: Status) -> dict[str, Any]:
 
 
 def _as_text(found: Status) -> str:
-    lines = [f"{found.path}: {found.readings} readings, {found.bytes / 1e6:.1f} MB"]
+    lines = [f"{found.path}: {counted(found.readings)}, {found.bytes / 1e6:.1f} MB"]
     if found.oldest_ns is not None and found.newest_ns is not None:
         lines.append(f"from {format_time(found.oldest_ns)[:19]}Z to {format_time(found.newest_ns)[:19]}Z")
     for each in found.destinations:

@@ -10,7 +10,7 @@ from usbrh.cli.ending import Terminated
 from usbrh.cli.parameters import DurationType
 from usbrh.errors import ConfigError
 from usbrh.logfile import LogFile
-from usbrh.reading import Reading
+from usbrh.reading import Reading, counted
 from usbrh.rounds import Followed, rounds
 from usbrh.settings import DAY
 
@@ -71,5 +71,5 @@ def _to_file(file: LogFile, followed: Followed, interval: float, line: Callable[
             lost += len(readings)
         else:
             if lost:
-                click.echo(f"usbrh: written again; {lost} readings were lost", err=True)
+                click.echo(f"usbrh: written again; {counted(lost)} lost", err=True)
             lost = 0

@@ -17,7 +17,7 @@ from usbrh.config import Config
 from usbrh.delivery import Delivered
 from usbrh.errors import ConfigError, JournalError, UsbrhError, ZabbixRefused, exit_status
 from usbrh.notify import Notifier
-from usbrh.reading import Reading
+from usbrh.reading import Reading, counted
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def deliveries(results: dict[str, Delivered], *, quiet: bool, lost: Mapping[str,
     for destination, result in results.items():
         if result.error:
             where = "" if str(result.error).startswith(destination) else f"{destination}: "
-            fate = f"{gone} readings are lost" if (gone := lost.get(destination)) else "what waits stays in the journal"
+            fate = f"{counted(gone)} lost" if (gone := lost.get(destination)) else "what waits stays in the journal"
             click.echo(f"usbrh: {where}{result.error}; {fate}", err=True)
             statuses.append(result.error.exit_status)
         if result.out_of_time:
@@ -86,8 +86,8 @@ def deliveries(results: dict[str, Delivered], *, quiet: bool, lost: Mapping[str,
             statuses.append(6)
     for destination, result in results.items():
         if result.refused:
-            fate = "they are lost" if lost.get(destination) else "usbrh journal status"
-            click.echo(f"usbrh: {destination} refused {result.refused} readings; {fate}", err=True)
+            fate = "lost, there is no journal" if lost.get(destination) else "usbrh journal status"
+            click.echo(f"usbrh: {destination} refused {counted(result.refused)}; {fate}", err=True)
             statuses.append(ZabbixRefused.exit_status)
         if result.held_back:
             click.echo(
@@ -157,7 +157,7 @@ def _tell_what_is_left(old: Config) -> None:
     with suppress(JournalError, OSError), bridge.open_journal(old) as journal:
         waiting = max((each.waiting for each in journal.standings()), default=0) if path.exists() else 0
         if waiting:
-            log.warning("%d readings wait in %s; USBRH_JOURNAL_PATH=%s usbrh journal flush", waiting, path, path)
+            log.warning("%s waiting in %s; USBRH_JOURNAL_PATH=%s usbrh journal flush", counted(waiting), path, path)
 
 
 class Signals:

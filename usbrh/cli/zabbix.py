@@ -17,7 +17,7 @@ from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused
 from usbrh.journal import Journal
 from usbrh.journal_errors import is_there
 from usbrh.measuring import Rounds
-from usbrh.reading import format_time
+from usbrh.reading import counted, format_time
 from usbrh.secretfile import read_secret
 from usbrh.settings import DAY
 from usbrh.zabbix import check as checking
@@ -220,7 +220,7 @@ def _compare(context: Context, api: Api, since: float) -> None:
 
 def _tell(each: comparing.Compared) -> None:
     if each.unsettled:
-        click.echo(f"{each.sensor}: {each.unsettled} readings wait or are refused, left out; see: usbrh journal status")
+        click.echo(f"{each.sensor}: left out, waiting or refused: {counted(each.unsettled)}; see: usbrh journal status")
     if not each.times:
         return
     count = len(each.times)
@@ -231,9 +231,9 @@ def _tell(each: comparing.Compared) -> None:
         click.echo(f"{each.sensor}: the host keeps no history of it, {keys}")
     elif each.missing:
         span = f"from {format_time(each.missing[0])} to {format_time(each.missing[-1])}"
-        click.echo(f"{each.sensor}: {len(each.missing)} of {count} readings are missing in {each.item['key_']}, {span}")
+        click.echo(f"{each.sensor}: missing in {each.item['key_']}: {len(each.missing)} of {counted(count)}, {span}")
     else:
-        click.echo(f"{each.sensor}: all {count} readings are in {each.item['key_']}")
+        click.echo(f"{each.sensor}: nothing is missing in {each.item['key_']}: {counted(count)}")
 
 
 def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comparing.Compared]) -> None:
@@ -242,7 +242,7 @@ def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comp
     problems = [problem for problem in results.values() if problem]
     if len(problems) == len(results):
         raise problems[0]
-    click.echo(f"{len(ids)} readings were sent again")
+    click.echo(f"sent again: {counted(len(ids))}")
     deadline = Deadline(checking.STORE_SECONDS)
     while any(comparing.still_missing(api, each) for each in lacking):
         if deadline.passed:

@@ -13,6 +13,7 @@ from usbrh.errors import ConfigError, JournalError
 from usbrh.files import look
 from usbrh.journal import Journal
 from usbrh.machine import Machine
+from usbrh.reading import counted
 from usbrh.setup import CONFIG, UNITS
 
 _TIMEOUT = 5.0
@@ -78,14 +79,14 @@ def journal(settings: Config) -> Iterator[Finding]:
     except JournalError as error:
         yield of_error("journal", error)
         return
-    yield ok("journal", f"{path}: {status.readings} readings, {status.bytes / 1e6:.1f} MB")
+    yield ok("journal", f"{path}: {counted(status.readings)}, {status.bytes / 1e6:.1f} MB")
     for each in status.destinations:
         if each.refused_count:
             reason = each.refused[0].reason
-            refused = f"{each.destination} refused {each.refused_count} readings, most likely: {reason}"
+            refused = f"{each.destination} refused {counted(each.refused_count)}, most likely: {reason}"
             yield warning("journal", refused, "see: usbrh journal status")
         if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * 10**9:
-            yield warning("journal", f"{each.waiting} readings wait for {each.destination}", "usbrh journal flush")
+            yield warning("journal", f"{counted(each.waiting)} waiting for {each.destination}", "usbrh journal flush")
 
 
 def units(machine: Machine) -> Iterator[Finding]:
