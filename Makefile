@@ -11,8 +11,8 @@ help: ## what can be made
 demo: .venv/installed ## the whole way with a virtual sensor: no sensor, no server needed
 	@$(BIN)/usbrh demo
 
-test: lint ## all tests
-	$(BIN)/python -m pytest
+test: lint ## all tests, in two processes: most of their time is waiting
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: .venv/tests-installed ## ruff and mypy
 	$(BIN)/ruff check .

@@ -3,12 +3,22 @@
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
 
 # A shell starts what it puts into the background with SIGINT ignored. Children inherit it; some are ended by it here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For ``--dist loadgroup``: one process has the virtual machine, one the Zabbix servers; else one has a file."""
+    for item in items:
+        room, *_, file = item.path.relative_to(TESTS).parts
+        item.add_marker(pytest.mark.xdist_group(room if room in ("kernel", "zabbix") else f"{room}/{file}"))
 
 
 @pytest.hookimpl(wrapper=True)
