@@ -12,7 +12,7 @@ demo: .venv/installed ## the whole way with a virtual sensor: no sensor, no serv
 	@$(BIN)/usbrh demo
 
 test: lint ## all tests, in two processes: most of their time is waiting
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 lint: .venv/tests-installed ## ruff and mypy
 	$(BIN)/ruff check .

@@ -4,22 +4,27 @@ import os
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-TESTS = Path(__file__).parent
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 # A shell starts what it puts into the background with SIGINT ignored. Children inherit it; some are ended by it here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For ``--dist loadgroup``: one process has the virtual machine, one the Zabbix servers; else one has a file."""
-    for item in items:
-        room, *_, file = item.path.relative_to(TESTS).parts
-        item.add_marker(pytest.mark.xdist_group(room if room in ("kernel", "zabbix") else f"{room}/{file}"))
+class ByRoom(LoadScopeScheduling):
+    """One process has the virtual machine, one the Zabbix servers; of the rest each has a file at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        room = Path(file).parts[1]
+        return room if room in ("kernel", "zabbix") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRoom:
+    return ByRoom(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
