@@ -197,7 +197,7 @@ class ZabbixServer:
         return sorted((Value(int(row["clock"]), int(row["ns"]), row["value"]) for row in rows),
                       key=lambda value: (value.clock, value.ns))  # fmt: skip
 
-    def wait_history(self, host: str, key: str, count: int = 1, seconds: float = 20.0) -> list[Value]:
+    def wait_history(self, host: str, key: str, count: int = 1, seconds: float = 60.0) -> list[Value]:
         """``history`` once it has ``count`` rows; the server writes once a second."""
 
         def enough() -> bool:

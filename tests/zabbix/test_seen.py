@@ -142,13 +142,13 @@ def test_a_cold_night(server: ZabbixServer, browser: Browser, tmp_path: Path) ->
     server.sync()
     sensors = ", ".join(f'{{"{{#SENSOR}}":"{s}","{{#PORT}}":"{p}","{{#MODEL}}":"USB-RH"}}' for p, s in NAMES.items())
     server.send(house.name, "usbrh.discovery", f"[{sensors}]")
-    wait_for("discovery", lambda: _has(server, house.name, "usbrh.error[greenhouse]"), 30, 0.2)
+    wait_for("discovery", lambda: _has(server, house.name, "usbrh.error[greenhouse]"), 60, 0.2)
     server.sync()
 
     live_where_it_is_morning(server)
     house.live_until(NIGHT * 0.6)
     house.deliver()
-    wait_for("the alert", lambda: dict(house.problems()).get(COLD) == "0", 30, 0.3)
+    wait_for("the alert", lambda: dict(house.problems()).get(COLD) == "0", 60, 0.3)
     log_in(browser, server.url, USER, PASSWORD)
     host = server.api.host.get(filter={"host": [house.name]}, output=["hostid"])[0]["hostid"]
     problems = f"{server.url}/zabbix.php?action=problem.view&filter_set=1&hostids%5B%5D={host}"
@@ -160,7 +160,7 @@ def test_a_cold_night(server: ZabbixServer, browser: Browser, tmp_path: Path) ->
 
     house.live_until(NIGHT * 0.4 - 4 * STEP)
     house.deliver()
-    wait_for("the end of the alert", lambda: dict(house.problems()).get(COLD, "0") != "0", 30, 0.3)
+    wait_for("the end of the alert", lambda: dict(house.problems()).get(COLD, "0") != "0", 60, 0.3)
     service = house.run()
     try:
         wait_for("the service's own values", lambda: _has_value(server, house.name, "usbrh.bridge.uptime"), 60, 0.5)

@@ -63,7 +63,7 @@ class Secured:
         def values() -> list[str]:
             return [row.value for row in self.server.history(f"tls-{kind}", KEY)]
 
-        wait_for(f"{good.value} in the history", lambda: good.value in values(), 20, 0.2)
+        wait_for(f"{good.value} in the history", lambda: good.value in values(), 60, 0.2)
         return values()
 
 

@@ -122,7 +122,7 @@ def test_every_trigger(server: ZabbixServer) -> None:
         return set(names(server, number)) == expected and set(names(server, bridge)) == BRIDGE
 
     try:
-        wait_for("the problems", as_expected, 90, 1.0)
+        wait_for("the problems", as_expected, 180, 1.0)
     except TimeoutError:
         assert set(names(server, number)) == expected
         assert set(names(server, bridge)) == BRIDGE
