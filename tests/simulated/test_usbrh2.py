@@ -459,7 +459,7 @@ def test_a_port_that_takes_nothing_is_closed_without_waiting(bench: Bench) -> No
         out_waiting = 5
 
         def close(self) -> None:
-            time.sleep(0.5)
+            time.sleep(1.5)
             closed.set()
 
     closed = threading.Event()
@@ -467,7 +467,7 @@ def test_a_port_that_takes_nothing_is_closed_without_waiting(bench: Bench) -> No
     assert lock.acquire(MEASURE, Deadline(0))
     started = time.monotonic()
     usbrh2.let_go(Stuck(), lock)
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 1
     with NodeLock(bench.node) as other:
         assert not other.acquire(MEASURE, Deadline(0)), "held until the port is closed"
         assert closed.wait(5)
