@@ -41,7 +41,8 @@ class Terminal:
             stdout=self.slave,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env={key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+            # COLUMNS and LINES would count for more than the terminal's own size.
+            env={key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS", "LINES"}}
             | {"USBRH_SIMULATE": "2", "TERM": "xterm-256color", **environment},
         )
         self.shown = ""
