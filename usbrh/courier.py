@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.delivery import Delivery
-from usbrh.errors import JournalError, UsbrhError
+from usbrh.errors import JournalError, UsbrhError, of_destination
 from usbrh.reading import Reading
 
 log = logging.getLogger(__name__)
@@ -129,8 +129,7 @@ class Courier:
     def _work(self, deadline: Deadline) -> None:
         error = self.deliver(deadline)
         if error is not None and str(error) != str(self.error):
-            where = "" if str(error).startswith(self.destination) else f"{self.destination}: "
-            log.warning("%s%s; readings wait in the journal", where, error)
+            log.warning("%s; readings wait in the journal", of_destination(self.destination, error))
         elif error is None and self.error is not None:
             log.info("%s: delivered again", self.destination)
         self.error = error

@@ -142,6 +142,11 @@ def exit_status(kind: str) -> int:
     return UsbrhError.exit_status
 
 
+def of_destination(destination: str, error: Exception) -> str:
+    """``error`` with whose it is; that a node was not reached begins with the node, which mostly says so already."""
+    return str(error) if str(error).startswith(destination) else f"{destination}: {error}"
+
+
 def printable(text: str) -> str:
     """``text`` as one line without anything that could move a terminal's cursor or forge a line in a log."""
     if text.isprintable():

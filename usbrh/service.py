@@ -9,7 +9,7 @@ from usbrh.bridge import Route, bridge_state, delivery_of, open_journal, put_int
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.courier import Courier
-from usbrh.errors import ConfigError, JournalError
+from usbrh.errors import ConfigError, JournalError, of_destination
 from usbrh.measuring import Counts, Rounds, oldest_first
 from usbrh.notify import Notifier
 from usbrh.reading import Reading, counted
@@ -162,7 +162,7 @@ class Bridge:
 
     def _tell(self, readings: Sequence[Reading]) -> None:
         good = sum(reading.error is None for reading in readings)
-        trouble = [f"{courier.destination}: {courier.error}" for courier in self._couriers if courier.error]
+        trouble = [of_destination(each.destination, each.error) for each in self._couriers if each.error]
         words = f"{good} of {len(readings)} sensors measured" + "".join(f"; {each}" for each in trouble)
         self._notifier.send(f"STATUS={words}", "WATCHDOG=1")
 

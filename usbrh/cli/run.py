@@ -15,7 +15,7 @@ from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
 from usbrh.delivery import Delivered
-from usbrh.errors import ConfigError, JournalError, UsbrhError, ZabbixRefused, exit_status
+from usbrh.errors import ConfigError, JournalError, UsbrhError, ZabbixRefused, exit_status, of_destination
 from usbrh.notify import Notifier
 from usbrh.reading import Reading, counted
 
@@ -77,9 +77,8 @@ def deliveries(results: dict[str, Delivered], *, quiet: bool, lost: Mapping[str,
     statuses = []
     for destination, result in results.items():
         if result.error:
-            where = "" if str(result.error).startswith(destination) else f"{destination}: "
             fate = f"{counted(gone)} lost" if (gone := lost.get(destination)) else "what waits stays in the journal"
-            click.echo(f"usbrh: {where}{result.error}; {fate}", err=True)
+            click.echo(f"usbrh: {of_destination(destination, result.error)}; {fate}", err=True)
             statuses.append(result.error.exit_status)
         if result.out_of_time:
             click.echo(f"usbrh: {destination}: there was no time for all that waits; usbrh journal flush", err=True)
