@@ -75,7 +75,7 @@ class Delivered:
 @dataclass(slots=True)
 class _Sent:
     until: Deadline
-    """No request is begun after it."""
+    """No request is begun after it, but for what is needed to know of one part at least."""
     taken: list[int] = field(default_factory=list)
     """Ids."""
     refused: dict[int, str] = field(default_factory=dict)
@@ -229,12 +229,16 @@ class Delivery:
             sent.error = error
         return sent
 
-    def _split(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, sent: _Sent) -> None:
+    def _split(
+        self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, sent: _Sent, *, part: bool = False
+    ) -> None:
         """Send ``entries``, and in ever smaller parts if some are refused: Zabbix says how many, but not which.
 
         What was taken in a larger request is sent again in a smaller one, with the same clock and ns: no second row.
         """
-        if sent.until.passed:
+        # What was begun goes on until it is known of one part at least: a slow server would be sent the same for ever.
+        fruitless = part and not sent.taken and not sent.refused
+        if deadline.passed or (sent.until.passed and not fruitless):
             sent.out_of_time = True
             return
         values = [Value.at(entry.time_ns, self._host, item_key(entry.sensor), entry.body) for entry in entries]
@@ -245,8 +249,8 @@ class Delivery:
         elif accepted == 0:
             sent.refused.update({entry.id: self._reason(entry) for entry in entries})
         else:
-            for part in _parts(entries):
-                self._split(sender, part, deadline, sent)
+            for smaller in _parts(entries):
+                self._split(sender, smaller, deadline, sent, part=True)
 
     def _reason(self, entry: Entry) -> str:
         """Zabbix never says why: the likely reasons."""

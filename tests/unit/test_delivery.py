@@ -206,6 +206,18 @@ def test_however_slow_the_server_is_what_it_takes_again_is_found(journal: Journa
     assert (delivered, [each.count for each in journal.refused("slow")]) == (5, [5])
 
 
+def test_however_slow_the_server_is_a_backlog_of_which_some_is_refused_gets_shorter(journal: Journal) -> None:
+    way, sender, clock = slow(journal, "bad")
+    journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
+    sender.seconds = 20
+    waiting = []
+    for _ in range(3):
+        way.deliver(Deadline(3600, clock), seconds=15)
+        waiting.append(len(journal.waiting("slow", 100)))
+    assert waiting == [5, 0, 0]
+    assert [each.count for each in journal.refused("slow")] == [5]
+
+
 def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: StandIn) -> None:
     server.refuse = lambda value: value.key == item_key("attic")
     journal.add([reading(1, "attic")])
