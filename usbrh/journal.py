@@ -188,9 +188,10 @@ class Journal:
             return Changes()
         changes = self._run(lambda db: set_destinations(db, destinations), write=True)
         for text, count in changes.added.items():
-            log.info("new destination %s: %s waiting for it", text, counted(count))
+            log.info("new destination %s%s", text, f": {counted(count)} waiting for it" if count else "")
         for text, count in changes.dropped.items():
-            log.warning("%s left the configuration: %s dropped that waited for it", text, counted(count))
+            dropped = f": {counted(count)} dropped that waited for it" if count else ""
+            log.log(logging.WARNING if count else logging.INFO, "%s left the configuration%s", text, dropped)
         return changes
 
     def waiting(self, destination: str, limit: int, *, simulated: bool = True) -> list[Entry]:
