@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import sys
 import sysconfig
@@ -20,6 +21,7 @@ from usbrh.machine import Machine
 from usbrh.resources import resource
 from usbrh.setup_removal import plan_removal
 
+TOP = Path(__file__).parents[2]
 USBRH = Path("/opt/usbrh/bin/usbrh")
 ROOT = os.getuid(), os.getgid()
 """root of the computer is whoever runs the tests, so that files can be given to it."""
@@ -260,9 +262,15 @@ def test_an_agent_without_a_folder_is_a_note(computer: Computer) -> None:
 
 @pytest.fixture
 def open_computer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Computer]:
-    """One whose files other users may look for."""
+    """One whose files other users may look for, and those that come with usbrh: a checkout may be in root's home."""
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
-    with reachable() as folder:
+    with reachable() as folder, reachable() as shipped:
+        for each in ("etc", "systemd", "udev", "zabbix/zabbix_agentd.d"):
+            shutil.copytree(TOP / each, shipped / each)
+        for path in shipped.rglob("*"):
+            path.chmod(0o755)
+        for module in (setup, setup_agents):
+            monkeypatch.setattr(module, "resource", shipped.joinpath)
         yield Computer(folder)
 
 
