@@ -114,6 +114,18 @@ def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
         ]
 
 
+def test_a_flush_for_programs(tmp_path: Path, server: StandIn) -> None:
+    down = closed_port()
+    house = House(tmp_path, f"{down},{server.address}", sensors="1")
+    house.usbrh("send")
+    done = house.usbrh("journal", "flush", "--json")
+    assert done.returncode == 6
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"destination": down, "delivered": 0, "refused": 0, "error": f"{down}: no connection: connection refused"},
+        {"destination": server.address, "delivered": 0, "refused": 0, "error": None},
+    ]
+
+
 def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, server: StandIn) -> None:
     down = closed_port()
     house = House(tmp_path, f"{down},{server.address}")

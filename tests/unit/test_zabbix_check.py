@@ -1,5 +1,6 @@
 """The round trip, with the stand-in for a trapper and a front end that answers as told; tests/zabbix has real ones."""
 
+import json
 import socket
 import time
 from collections.abc import Iterable
@@ -254,6 +255,24 @@ class TestPsk:
             findings = walk(Config(zabbix=replace(own, servers=(server.address,))), patience=60)
         assert signs(findings) == ["FAIL"]
         assert "the server's certificate is not accepted" in str(findings[0].error)
+
+
+def test_findings_for_programs() -> None:
+    unknown: dict[str, Any] = {"host.get": lambda params: []}
+    with StandIn(refuse=lambda value: True) as server, FrontEnd(answers=unknown) as front_end:
+        done = usbrh(
+            "zabbix", "check", "--json", USBRH_SIMULATE="1", USBRH_ALLOW_SIMULATED="1", USBRH_ZABBIX_HOST="pc",
+            USBRH_ZABBIX_SERVERS=server.address, USBRH_ZABBIX_URL=front_end.url, USBRH_ZABBIX_TOKEN="secret",
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (7, "")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"status": "ok", "message": f"{server.address}: connected, Zabbix answers", "error": None},
+        {
+            "status": "fault",
+            "message": f"{server.address}: usbrh.bridge of host pc",
+            "error": 'there is no host "pc", or this user may not see it; usbrh zabbix provision makes it',
+        },
+    ]
 
 
 def test_sensors_that_cannot_be_counted_are_not_none(tmp_path: Path) -> None:

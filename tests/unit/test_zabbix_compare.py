@@ -1,7 +1,8 @@
 """Journal and history, with a front end that answers as told; tests/zabbix has real ones."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from tests.frontend import FrontEnd
 from tests.simulated.command import usbrh
 from usbrh.config import Config, ZabbixConfig
 from usbrh.journal import NS, Journal
-from usbrh.reading import Reading
+from usbrh.reading import Reading, format_time
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.compare import compare
 from usbrh.zabbix.standin import StandIn
@@ -56,9 +57,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def lines(journal: Journal, zabbix: Zabbix, *servers: str) -> "CompletedProcess[str]":
+def lines(journal: Journal, zabbix: Zabbix, *servers: str, options: Sequence[str] = ()) -> "CompletedProcess[str]":
     return usbrh(
-        "zabbix", "check", "--since", "30d", USBRH_ZABBIX_URL=zabbix.url, USBRH_ZABBIX_TOKEN="secret",
+        "zabbix", "check", "--since", "30d", *options, USBRH_ZABBIX_URL=zabbix.url, USBRH_ZABBIX_TOKEN="secret",
         USBRH_ZABBIX_HOST="pc", USBRH_ZABBIX_SERVERS=",".join(servers), USBRH_JOURNAL_PATH=str(journal.path),
     )  # fmt: skip
 
@@ -143,6 +144,27 @@ def test_sent_again_beside_a_sensor_that_is_refused(journal: Journal) -> None:
             done = lines(journal, front_end, server.address)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-2:] == ["sent again: 1 reading", "now they are there"]
+
+
+def test_compared_and_sent_again_for_programs(journal: Journal) -> None:
+    now = time.time_ns()
+    with StandIn() as server:
+        journal.sync_destinations([server.address])
+        journal.mark(server.address, journal.add(readings("attic", now - 2 * MINUTE, now - MINUTE)))
+        with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
+            front_end.rows = {("usbrh.get[attic]", now - 2 * MINUTE)}
+            done = lines(journal, front_end, server.address, options=["--json"])
+    assert (done.returncode, done.stderr.splitlines()) == (0, ["sent again: 1 reading", "now they are there"])
+    assert json.loads(done.stdout) == {
+        "sensor": "attic",
+        "item": "usbrh.get[attic]",
+        "readings": 2,
+        "missing": 1,
+        "first_missing": format_time(now - MINUTE),
+        "last_missing": format_time(now - MINUTE),
+        "unsettled": 0,
+        "left_out": False,
+    }
 
 
 def test_sent_again_while_another_destination_is_away(journal: Journal) -> None:

@@ -1,5 +1,6 @@
 """`usbrh zabbix provision` and `template` as processes, on real servers."""
 
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,9 @@ def test_from_nothing_and_again(provision: Provisioner) -> None:
         f'+ create host "{provision.host}" with template "{TRAPPER}"',
     ]
     assert not provision.get()
+    told = [json.loads(line) for line in provision("--group", group, "--dry-run", "--json")]
+    signs = {"planned": "+", "ok": "="}
+    assert [f"{signs[each['status']]} {each['step']}" for each in told] == planned
     assert provision("--group", group) == planned
     host = provision.get()
     assert [template["host"] for template in host["parentTemplates"]] == [TRAPPER]

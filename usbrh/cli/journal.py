@@ -34,13 +34,19 @@ def status(context: Context, as_json: bool) -> None:
 
 
 @journal.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a destination and line.")
 @pass_context
-def flush(context: Context) -> None:
+def flush(context: Context, as_json: bool) -> None:
     """Deliver what waits, and try again what was refused."""
     log_to_stderr(logging.WARNING)
     with bridge.open_journal(context.config) as opened:
         results = bridge.flush(context.config, opened, allow_simulated=context.allow_simulated)
-    raise SystemExit(next(iter(deliveries(results, quiet=False, lost={})), 0))
+    statuses = deliveries(results, quiet=as_json, lost={})
+    for destination, result in results.items() if as_json else ():
+        error = str(result.error) if result.error else None
+        numbers = {"delivered": result.delivered, "refused": result.refused}
+        click.echo(output.json_line({"destination": destination, **numbers, "error": error}))
+    raise SystemExit(next(iter(statuses), 0))
 
 
 @journal.command()

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from usbrh.bridge import open_journal, refuse_simulated
+from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK, Deadline
@@ -88,6 +89,7 @@ def template(folder: Path) -> None:
 @click.option("--interface", metavar="ADDRESS[:PORT]", help="Where the server finds the agent.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done.")
 @click.option("--force", is_flag=True, help="Overwrite what was changed by hand.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a step and line.")
 @pass_context
 def provision(
     context: Context,
@@ -102,6 +104,7 @@ def provision(
     interface: str | None,
     dry_run: bool,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Import the template and make the host, as far as they are missing.
 
@@ -123,6 +126,11 @@ def provision(
     with connect(url, user, password_file, token_file) as api:
         steps = provisioning.plan(api, wanted, force=force)
         for step in steps if dry_run else provisioning.carry_out(steps):
+            if as_json:
+                done = "planned" if dry_run else "done"
+                status = done if step.do else "kept" if step.kept else "ok"
+                click.echo(output.json_line({"status": status, "step": step.text}))
+                continue
             sign = "+" if step.do else "!" if step.kept else "="
             click.echo(f"{sign} {step.text}")
     if dry_run and any(step.do for step in steps):
@@ -160,6 +168,7 @@ def _psk(settings: ZabbixConfig) -> tuple[str | None, str | None]:
     metavar="TIME",
     help="Compare the journal of the last TIME (24h, 7d) with Zabbix, and send again what is missing there.",
 )
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: a finding, with --since a sensor.")
 @pass_context
 def check(
     context: Context,
@@ -169,6 +178,7 @@ def check(
     password_file: Path | None,
     token_file: Path | None,
     since: float | None,
+    as_json: bool,
 ) -> None:
     """Send a value to each destination, and read it back through the API.
 
@@ -177,14 +187,14 @@ def check(
     with ExitStack() as stack:
         api = stack.enter_context(connect(url, user, password_file, token_file)) if url else None
         if since is None:
-            _round_trip(context, api)
+            _round_trip(context, api, as_json)
         elif api is None:
             raise click.UsageError("--since asks Zabbix for its history: give --url and a login.")
         else:
-            _compare(context, api, since)
+            _compare(context, api, since, as_json)
 
 
-def _round_trip(context: Context, api: Api | None) -> None:
+def _round_trip(context: Context, api: Api | None, as_json: bool) -> None:
     rounds = Rounds(context.config)
     rounds.look()
     if rounds.problem:  # sent as "0 sensors" it would be an alarm
@@ -192,7 +202,8 @@ def _round_trip(context: Context, api: Api | None) -> None:
     refuse_simulated(rounds.simulated, context.allow_simulated)
     broken: UsbrhError | None = None
     for finding in checking.round_trip(context.config, api, len(rounds.sensors)):
-        click.echo(f"{finding.sign:4} {finding.text}" + (f": {finding.error}" if finding.error else ""))
+        words = f"{finding.sign:4} {finding.text}" + (f": {finding.error}" if finding.error else "")
+        click.echo(output.json_line(finding.to_dict()) if as_json else words)
         broken = broken or finding.error
     if broken:
         raise SystemExit(broken.exit_status)
@@ -200,7 +211,7 @@ def _round_trip(context: Context, api: Api | None) -> None:
         click.echo("Not read back: give --url and a login for that.", err=True)
 
 
-def _compare(context: Context, api: Api, since: float) -> None:
+def _compare(context: Context, api: Api, since: float, as_json: bool) -> None:
     since_ns = time.time_ns() - int(since * 1e9)
     config = context.config
     if not is_there(config.journal.path):
@@ -208,11 +219,14 @@ def _compare(context: Context, api: Api, since: float) -> None:
     with open_journal(config) as journal:
         found = []
         for each in comparing.compare(config, api, journal, since_ns):
-            _tell(each)
+            if as_json:
+                click.echo(output.json_line(each.to_dict()))
+            else:
+                _tell(each)
             found.append(each)
         lacking = [each for each in found if each.missing]
         if lacking:
-            _send_again(context, api, journal, lacking)
+            _send_again(context, api, journal, lacking, as_json)
     unknown = [each.sensor for each in found if each.times and not each.item and not each.left_out]
     if unknown:
         raise ZabbixApiError(f"not compared: {', '.join(unknown)}; usbrh zabbix provision links the template")
@@ -236,13 +250,13 @@ def _tell(each: comparing.Compared) -> None:
         click.echo(f"{each.sensor}: nothing is missing in {each.item['key_']}: {counted(count)}")
 
 
-def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comparing.Compared]) -> None:
+def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comparing.Compared], as_json: bool) -> None:
     ids = [number for each in lacking for number in each.ids]
     results = comparing.send_again(context.config, journal, ids, allow_simulated=context.allow_simulated)
     problems = [problem for problem in results.values() if problem]
     if len(problems) == len(results):
         raise problems[0]
-    click.echo(f"sent again: {counted(len(ids))}")
+    click.echo(f"sent again: {counted(len(ids))}", err=as_json)
     deadline = Deadline(checking.STORE_SECONDS)
     while any(comparing.still_missing(api, each) for each in lacking):
         if deadline.passed:
@@ -254,6 +268,6 @@ def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comp
                 )
             )
         SYSTEM_CLOCK.sleep(1.0)
-    click.echo("now they are there")
+    click.echo("now they are there", err=as_json)
     for problem in problems:
         click.echo(f"another destination: {problem}", err=True)

@@ -42,6 +42,11 @@ class Finding:
     def broken(cls, text: str, error: UsbrhError) -> "Finding":
         return cls(text, "FAIL", error)
 
+    def to_dict(self) -> dict[str, str | None]:
+        """Its JSON object; ``status`` is "ok", "note", "waiting" or "fault"."""
+        status = {"...": "waiting", "FAIL": "fault"}.get(self.sign, self.sign)
+        return {"status": status, "message": self.text, "error": str(self.error) if self.error else None}
+
 
 def somewhere(config: Config) -> list[Route]:
     """Where readings go.

@@ -9,6 +9,7 @@ from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRefused
 from usbrh.journal import Journal, State
+from usbrh.reading import format_time
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.check import somewhere
 from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
@@ -37,6 +38,19 @@ class Compared:
     def ids(self) -> list[int]:
         """Of those that are missing."""
         return [self.times[moment] for moment in self.missing]
+
+    def to_dict(self) -> dict[str, str | int | bool | None]:
+        """Its JSON object, of before anything is sent again."""
+        return {
+            "sensor": self.sensor,
+            "item": self.item["key_"] if self.item else None,
+            "readings": len(self.times),
+            "missing": len(self.missing),
+            "first_missing": format_time(self.missing[0]) if self.missing else None,
+            "last_missing": format_time(self.missing[-1]) if self.missing else None,
+            "unsettled": self.unsettled,
+            "left_out": self.left_out,
+        }
 
 
 def compare(
