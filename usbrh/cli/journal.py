@@ -44,8 +44,8 @@ def flush(context: Context, as_json: bool) -> None:
     statuses = deliveries(results, quiet=as_json, lost={})
     for destination, result in results.items() if as_json else ():
         error = str(result.error) if result.error else None
-        numbers = {"delivered": result.delivered, "refused": result.refused}
-        click.echo(output.json_line({"destination": destination, **numbers, "error": error}))
+        came_to = {"delivered": result.delivered, "refused": result.refused, "out_of_time": result.out_of_time}
+        click.echo(output.json_line({"destination": destination, **came_to, "error": error}))
     raise SystemExit(next(iter(statuses), 0))
 
 
