@@ -345,12 +345,12 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(tmp_path: Path, monkey
         journal.sync_destinations([A])
         journal.add(readings(20))
     flip(path, 10)
-    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 1.0)
     rebuilding = threading.Event()
 
     def progress() -> None:
         rebuilding.set()
-        time.sleep(0.5)
+        time.sleep(1.5)
 
     journal = Journal(path, progress=progress)
     thread = threading.Thread(target=lambda: list(journal.export()))
