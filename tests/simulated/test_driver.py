@@ -352,7 +352,7 @@ def test_one_failing_sensor_neither_hides_nor_delays_the_others() -> None:
     sensors = find(backend=SimulatorBackend(models))
     readings = measure_all(sensors, timeout=1.2)
     assert [reading.state for reading in readings] == ["ok", "timeout", "ok"]
-    assert abs(readings[0].time_ns - readings[2].time_ns) < 0.6e9
+    assert abs(readings[0].time_ns - readings[2].time_ns) < 0.2e9
 
 
 def test_sixteen_sensors_are_measured_at_the_same_time() -> None:
@@ -361,7 +361,7 @@ def test_sixteen_sensors_are_measured_at_the_same_time() -> None:
     readings = measure_all(sensors)
     assert all(reading.state == "ok" for reading in readings)
     times = [reading.time_ns for reading in readings]
-    assert max(times) - min(times) < 0.302e9 * 4, "a quarter of one after another"
+    assert max(times) - min(times) < 0.3e9
 
 
 def test_selectors(bench: Bench) -> None:
