@@ -20,7 +20,7 @@ lint: .venv/tests-installed ## ruff and mypy
 	$(BIN)/mypy
 
 test-zabbix-deps: ## as root: the Debian packages of a real Zabbix 6.0 and 7.0, for tests/zabbix
-	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.zabbix.prepare
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.support.zabbix.prepare
 
 bench: .venv/tests-installed ## the speed figures, as ratios
 	$(BIN)/python -m benchmarks
@@ -35,7 +35,7 @@ test-shell-deps: # as root: shells in which completion is tried
 	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends zsh fish; }
 
 test-kernel-deps: ## as root: QEMU and the image of a virtual machine, for tests/kernel
-	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.kernel.image prepare
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.support.kernel.image prepare
 
 documents: .venv/tests-installed ## the parts of docs/ that come from the code
 	$(BIN)/python -m tools.cli_reference

@@ -11,9 +11,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks import polling
-from tests.zabbix.machine import ZABBIX_70, why_not
-from usbrh.discovery import find, measure_all
-from usbrh.journal import Journal
+from tests.support.zabbix.machine import ZABBIX_70, why_not
+from usbrh.journal.store import Journal
+from usbrh.sensors import find, measure_all
 from usbrh.simulator import SimulatorBackend, VirtualUsbRh, backend_from_environment
 
 MEASURING = 0.302

@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.document import put
-from tests.zabbix.machine import ZABBIX_60, why_not
-from tests.zabbix.server import TEXT, Value, ZabbixServer
-from usbrh.journal import NS, Journal
+from tests.support.zabbix.machine import ZABBIX_60, why_not
+from tests.support.zabbix.server import TEXT, Value, ZabbixServer
+from usbrh.journal.store import NS, Journal
 from usbrh.reading import Reading, Ticks
 
 SENSORS = [f"sim-{number}" for number in range(1, 9)]

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.document import put
-from usbrh.zabbix.standin import StandIn
+from usbrh.zabbix.fake_server import StandIn
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START_UP = 15.0

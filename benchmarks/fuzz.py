@@ -32,7 +32,7 @@ def answer(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
 
 def agent(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
     from usbrh.config import ZabbixConfig
-    from usbrh.zabbix.agentd_conf import PARAMETERS, effective
+    from usbrh.zabbix.agent_config import PARAMETERS, effective
 
     path = directory / "zabbix_agentd.conf"
 
@@ -53,12 +53,12 @@ def toml(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
         path.write_bytes(content)
         return load(path, {})
 
-    tests = (TOP / "tests/unit/test_config.py").read_text(encoding="utf-8")
+    tests = (TOP / "tests/unit/config/test_config.py").read_text(encoding="utf-8")
     return read, [tests.split('"""')[1].encode(), b'[zabbix]\nservers = ["a;b"]', b'[sensor."1-1"]\nled = {red = 1}']
 
 
 def journal(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
-    from usbrh.journal import Journal
+    from usbrh.journal.store import Journal
     from usbrh.reading import Reading
 
     logging.disable()

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.document import put
-from tests.zabbix.daemon import free_port
-from tests.zabbix.machine import ZABBIX_60, why_not
-from tests.zabbix.server import TEXT, ZabbixServer
-from usbrh.zabbix.standin import StandIn
+from tests.support.daemon import free_port
+from tests.support.zabbix.machine import ZABBIX_60, why_not
+from tests.support.zabbix.server import TEXT, ZabbixServer
+from usbrh.zabbix.fake_server import StandIn
 
 USBRH = [sys.executable, "-m", "usbrh"]
 SENSORS = ["sim-1", "sim-2", "sim-3"]

@@ -19,10 +19,10 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.document import put
-from tests.zabbix.daemon import Daemon
-from tests.zabbix.machine import ZABBIX_60, ZABBIX_70, Release, why_not
-from tests.zabbix.server import CHECKOUT, PASSWORD, USER, Agent, AgentKind, ZabbixServer
-from usbrh.journal import Journal
+from tests.support.daemon import Daemon
+from tests.support.zabbix.machine import ZABBIX_60, ZABBIX_70, Release, why_not
+from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, Agent, AgentKind, ZabbixServer
+from usbrh.journal.store import Journal
 
 SENSORS = 16
 INTERVAL = 10

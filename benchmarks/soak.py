@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from benchmarks.document import put
-from usbrh.discovery import find
 from usbrh.errors import SensorError
+from usbrh.sensors import find
 from usbrh.simulator import FAULTS, SimulatorBackend, VirtualClock, VirtualUsbRh
 
 DEADLINE = 5.0

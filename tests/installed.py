@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import shells
+from tests.support import shells
 
 TOP = Path(__file__).parent.parent
 SECONDS = 300

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/configuration.md and its Japanese twin from what usbrh/config.py takes.
+"""Writes the tables of docs/configuration.md and its Japanese twin from what usbrh/config/model.py takes.
 
     python -m tools.config_reference           write them
     python -m tools.config_reference --check   change nothing; exit status 1 if one is stale
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import TOP
-from usbrh import settings
-from usbrh.config import BridgeConfig, JournalConfig, SensorConfig, ZabbixConfig, kinds_of
-from usbrh.settings import Kind, format_duration
+from usbrh.config import kinds as settings
+from usbrh.config.kinds import Kind, format_duration
+from usbrh.config.model import BridgeConfig, JournalConfig, SensorConfig, ZabbixConfig, kinds_of
 
 SECTIONS: dict[str, type] = {
     "zabbix": ZabbixConfig,

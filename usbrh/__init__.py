@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from usbrh.config import Config, load
-    from usbrh.discovery import Sensor, find, measure_all, select
     from usbrh.errors import (
         AccessDenied,
         BadReport,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         ZabbixUnreachable,
     )
     from usbrh.reading import Reading, SensorInfo, Ticks
+    from usbrh.sensors import Sensor, find, measure_all, select
 
 __version__ = "0.1.0"
 
@@ -66,10 +66,10 @@ __all__ = [
 _HOME = {
     "Config": "config",
     "load": "config",
-    "Sensor": "discovery",
-    "find": "discovery",
-    "measure_all": "discovery",
-    "select": "discovery",
+    "Sensor": "sensors",
+    "find": "sensors",
+    "measure_all": "sensors",
+    "select": "sensors",
     "Reading": "reading",
     "SensorInfo": "reading",
     "Ticks": "reading",

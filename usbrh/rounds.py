@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.config import Config
-from usbrh.discovery import find, measure_all, select
 from usbrh.errors import UsbrhError
 from usbrh.reading import Reading
+from usbrh.sensors import find, measure_all, select
 
 
 class Followed:

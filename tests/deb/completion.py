@@ -5,7 +5,7 @@ ROOT is a root directory with the package usbrh, bash-completion, zsh and fish i
 
 import sys
 
-from tests import shells
+from tests.support import shells
 
 SETUP = {"bash": ". /usr/share/bash-completion/bash_completion", "zsh": ":", "fish": ":"}
 """What Debian's own start files do; zsh and fish look into the packages' folders without being told."""

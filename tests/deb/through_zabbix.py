@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.zabbix.daemon import Daemon
-from tests.zabbix.machine import RELEASES, why_not
-from tests.zabbix.server import PASSWORD, USER, ZabbixServer
+from tests.support.daemon import Daemon
+from tests.support.zabbix.machine import RELEASES, why_not
+from tests.support.zabbix.server import PASSWORD, USER, ZabbixServer
 from usbrh.reading import parse_time
 
 HOST = "clean-system"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel import guest, image
-from tests.kernel.vm import Machine
+from tests.support.kernel import guest, image
+from tests.support.kernel.vm import Machine
 
 
 @pytest.fixture(scope="package")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernel.guest import Plugged
-from tests.kernel.vm import Machine
+from tests.support.kernel.guest import Plugged
+from tests.support.kernel.vm import Machine
 
 
 def reading(vm: Machine, port: str, user: str = "alice") -> dict[str, object]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernel.guest import DATA, Plugged
-from tests.kernel.vm import Machine
+from tests.support.kernel.guest import DATA, Plugged
+from tests.support.kernel.vm import Machine
 
 RULE = "/etc/udev/rules.d/70-usbrh.rules"
 

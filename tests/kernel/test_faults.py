@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.guest import Plugged
-from tests.kernel.vm import Machine
+from tests.support.kernel.guest import Plugged
+from tests.support.kernel.vm import Machine
 
 LASTING = {
     "request_stalls": "transfer_failed",

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.kernel.guest import Plugged
-from tests.kernel.vm import Machine
+from tests.support.kernel.guest import Plugged
+from tests.support.kernel.vm import Machine
 
 READINGS = 1000
 """In one process; they take about three minutes in the emulated machine."""
@@ -13,7 +13,7 @@ READINGS = 1000
 MANY = """
 import sys
 from usbrh import find
-from usbrh.discovery import measure_all, select
+from usbrh.sensors import measure_all, select
 sensors, wrong = select(find(), sys.argv[2:]), 0
 for _ in range(int(sys.argv[1])):
     for reading in measure_all(sensors):

@@ -1,7 +1,7 @@
 """udev/70-usbrh.rules: who may use a sensor, and what else the rule gives."""
 
-from tests.kernel.guest import Plugged
-from tests.kernel.vm import Machine
+from tests.support.kernel.guest import Plugged
+from tests.support.kernel.vm import Machine
 
 RULE = "/etc/udev/rules.d/70-usbrh.rules"
 

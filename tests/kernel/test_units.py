@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.guest import DATA, Plugged
 from tests.kernel.test_usbrh2 import Usbrh2, simulated
-from tests.kernel.vm import Machine
-from usbrh.zabbix.standin import StandIn
+from tests.support.kernel.guest import DATA, Plugged
+from tests.support.kernel.vm import Machine
+from usbrh.zabbix.fake_server import StandIn
 
 UNITS = ["usbrh.service", "usbrh-send.service", "usbrh-send.timer"]
 MOST_EXPOSURE = 1.5

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.guest import Simulator
-from tests.kernel.vm import Machine
+from tests.support.kernel.guest import Simulator
+from tests.support.kernel.vm import Machine
 
 LINK = "/dev/serial/by-id/usb-Strawberry_Linux_USBRH2_E02A-if00"
 

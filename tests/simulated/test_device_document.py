@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from usbrh import discovery
+from usbrh import sensors as discovery
 from usbrh.errors import SensorError
 from usbrh.simulator.backend import SimulatorBackend
 from usbrh.simulator.clock import VirtualClock

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import DOCUMENTS, ELSEWHERE, Block, blocks, commands, is_usbrh
-from usbrh.zabbix.standin import StandIn
+from tests.support.documents import DOCUMENTS, ELSEWHERE, Block, blocks, commands, is_usbrh
+from usbrh.zabbix.fake_server import StandIn
 
 ENDLESS = ("usbrh run", "usbrh watch", "usbrh log", "usbrh simulate")
 """Ended by SIGTERM as soon as they have said or written something."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.test_courier import HandClock
+from tests.unit.bridge.test_worker import HandClock
 from usbrh.clock import Deadline
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.documents import (
+from tests.support.documents import (
     DOCUMENTS,
     ELSEWHERE,
     GENERATED,
@@ -43,7 +43,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_every_command_is_run_or_has_its_reason(document: Path) -> None:
     """A new one is usbrh with virtual sensors, which test_documents in tests/simulated runs, or goes into ELSEWHERE."""
     unknown = [command for command in commands(document) if not is_usbrh(command.text) and not has_reason(command.text)]
-    assert not unknown, "\n".join(["say in tests/documents.py why no test can run:", *map(str, unknown)])
+    assert not unknown, "\n".join(["say in tests/support/documents.py why no test can run:", *map(str, unknown)])
 
 
 def test_nothing_is_excepted_that_is_nowhere() -> None:

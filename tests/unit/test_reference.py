@@ -1,7 +1,7 @@
 """The generated parts of the documents are not stale."""
 
 from tools import cli_reference, config_reference
-from usbrh.config import kinds_of
+from usbrh.config.model import kinds_of
 
 
 def test_docs_cli_shows_every_command_as_its_help_does() -> None:

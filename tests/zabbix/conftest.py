@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.zabbix.machine import ZABBIX_60, ZABBIX_70, Release, why_not
-from tests.zabbix.server import ZabbixServer
+from tests.support.zabbix.machine import ZABBIX_60, ZABBIX_70, Release, why_not
+from tests.support.zabbix.server import ZabbixServer
 
 
 def _serve(release: Release) -> Iterator[ZabbixServer]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.zabbix.daemon import wait_for
-from tests.zabbix.server import CHECKOUT, Agent, AgentKind, ZabbixServer
-from usbrh.journal import Journal
+from tests.support.daemon import wait_for
+from tests.support.zabbix.server import CHECKOUT, Agent, AgentKind, ZabbixServer
+from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 
 CONF = CHECKOUT / "zabbix" / "zabbix_agentd.d" / "usbrh.conf"

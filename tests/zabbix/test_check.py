@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.zabbix.daemon import free_port, wait_for
-from tests.zabbix.server import FLOAT, PASSWORD, TEXT, TRAPPER, UNSIGNED, USER, ZabbixServer
+from tests.support.daemon import free_port, wait_for
+from tests.support.zabbix.server import FLOAT, PASSWORD, TEXT, TRAPPER, UNSIGNED, USER, ZabbixServer
 from tests.zabbix.test_provision import Provisioner, usbrh
 from tests.zabbix.test_tls import needs_psk
+from usbrh.bridge.check import Finding, round_trip
 from usbrh.config import Config, ZabbixConfig
-from usbrh.journal import Journal
+from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.check import Finding, round_trip
 
 
 class Checker:

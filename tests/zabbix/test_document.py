@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.zabbix.daemon import free_port, scratch_directory, wait_for
-from tests.zabbix.server import CHECKOUT, PASSWORD, ZabbixServer
+from tests.support.daemon import free_port, scratch_directory, wait_for
+from tests.support.zabbix.server import CHECKOUT, PASSWORD, ZabbixServer
 
 DOCUMENTS = ("docs/zabbix.md", "docs/zabbix.ja.md")
 PROGRAM = """#!/usr/bin/python3

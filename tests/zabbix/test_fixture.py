@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.zabbix.daemon import listening
-from tests.zabbix.server import FLOAT, ZabbixServer
+from tests.support.daemon import listening
+from tests.support.zabbix.server import FLOAT, ZabbixServer
 
 
 def test_a_value_is_stored_with_its_own_time(server: ZabbixServer) -> None:

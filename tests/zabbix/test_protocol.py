@@ -3,9 +3,9 @@ import subprocess
 
 import pytest
 
-from tests.zabbix.machine import PREPARE
+from tests.support.zabbix.machine import PREPARE
+from usbrh.zabbix.fake_server import StandIn
 from usbrh.zabbix.protocol import Value, encode_request, unpack
-from usbrh.zabbix.standin import StandIn
 
 VALUES = [
     Value("usbrh-1", "usbrh.get[1-1.4]", '{"v": 1, "temperature": 31.69, "unit": "°C"}', 1795334400, 123456789),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
+from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
 
 TRAPPER, AGENT = "USB-RH by Zabbix trapper", "USB-RH by Zabbix agent"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.zabbix.machine import PREPARE
-from tests.zabbix.proxies import ProxyGroup
-from tests.zabbix.server import TEXT, UNSIGNED, ZabbixServer
+from tests.support.zabbix.machine import PREPARE
+from tests.support.zabbix.proxies import ProxyGroup
+from tests.support.zabbix.server import TEXT, UNSIGNED, ZabbixServer
 from tests.zabbix.test_provision import usbrh
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.journal import NS
+from usbrh.config.addresses import Destination
+from usbrh.journal.store import NS
 from usbrh.reading import parse_time
-from usbrh.zabbix.address import Destination
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Sender
 

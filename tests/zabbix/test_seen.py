@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.zabbix.browser import Browser, find_chromium, log_in
-from tests.zabbix.daemon import wait_for
-from tests.zabbix.machine import PREPARE
-from tests.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
+from tests.support.daemon import wait_for
+from tests.support.zabbix.browser import Browser, find_chromium, log_in
+from tests.support.zabbix.machine import PREPARE
+from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
 from tests.zabbix.test_provision import Provisioner, usbrh
 from usbrh.config import load
-from usbrh.discovery import find, measure_all
-from usbrh.journal import Journal
+from usbrh.journal.store import Journal
+from usbrh.sensors import find, measure_all
 from usbrh.simulator.backend import SimulatorBackend
 from usbrh.simulator.clock import VirtualClock
 from usbrh.simulator.model import VirtualUsbRh

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.zabbix.daemon import wait_for
-from tests.zabbix.server import TEXT, ZabbixServer
+from tests.support.daemon import wait_for
+from tests.support.zabbix.server import TEXT, ZabbixServer
 from tests.zabbix.test_provision import Provisioner, usbrh
 from usbrh.reading import parse_time
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.zabbix.server import CHECKOUT, ZabbixServer
+from tests.support.zabbix.server import CHECKOUT, ZabbixServer
 
 FORMS = ("usbrh_trapper", "usbrh_agent", "usbrh_agent_active")
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import Authority, Certificate
-from tests.zabbix.daemon import wait_for
-from tests.zabbix.server import CHECKOUT, TEXT, ZabbixServer
+from tests.support.certificates import Authority, Certificate
+from tests.support.daemon import wait_for
+from tests.support.zabbix.server import CHECKOUT, TEXT, ZabbixServer
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
+from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix.address import Destination
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Outcome, Sender
 
@@ -197,7 +197,7 @@ import json, sys
 from pathlib import Path
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.zabbix.address import Destination
+from usbrh.config.addresses import Destination
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Sender
 task = json.loads(sys.argv[1])

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.zabbix.daemon import wait_for
-from tests.zabbix.server import ZabbixServer
+from tests.support.daemon import wait_for
+from tests.support.zabbix.server import ZabbixServer
 from usbrh.reading import Reading
 from usbrh.sht1x import absolute_humidity, dew_point
 

@@ -15,7 +15,7 @@ import click
 
 from usbrh import __version__
 from usbrh.cli.context import Context, add_global_options
-from usbrh.cli.ending import Ending
+from usbrh.cli.signals import Ending
 from usbrh.errors import UsbrhError
 
 # command -> (module below usbrh.cli, attribute, what the group's --help says of it)

@@ -4,9 +4,9 @@ from typing import Any, NoReturn
 
 import click
 
+from usbrh.bridge import agent as answers
 from usbrh.cli.context import Context, pass_context
 from usbrh.errors import ConfigError
-from usbrh.zabbix import agent as answers
 
 
 class _Answers(click.Group):

@@ -6,12 +6,12 @@ from statistics import fmean
 import click
 
 from usbrh.cli.context import Context, pass_context
-from usbrh.config import Config, kinds_of
-from usbrh.discovery import Sensor, find, select
+from usbrh.config.model import Config, kinds_of
 from usbrh.errors import BadReport, ConfigError, SensorBusy
 from usbrh.reading import Reading
 from usbrh.rounds import each
-from usbrh.setup import CONFIG
+from usbrh.sensors import Sensor, find, select
+from usbrh.setup.install import CONFIG
 
 _INTERVAL = 5.0
 """s between readings, so that the sensor does not measure its own warmth."""

@@ -30,8 +30,8 @@ class Context:
         Raises:
             ConfigError: the variable is neither true nor false.
         """
+        from usbrh.config.kinds import Switch, Unfit  # noqa: PLC0415
         from usbrh.errors import ConfigError  # noqa: PLC0415
-        from usbrh.settings import Switch, Unfit  # noqa: PLC0415
 
         given = os.environ.get("USBRH_ALLOW_SIMULATED")
         if self.simulated_allowed_here or not given:

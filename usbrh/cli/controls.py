@@ -7,12 +7,12 @@ from typing import get_args
 
 import click
 
-from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
-from usbrh.discovery import Sensor, find, select
+from usbrh.drivers.base import LedState
 from usbrh.errors import SensorBusy
-from usbrh.instrument import LedState
+from usbrh.output import text as output
 from usbrh.reading import Reading
+from usbrh.sensors import Sensor, find, select
 
 _MAX_SECONDS = 180
 # What the self-test asks for. The data sheet promises 5 to 10 °C for the bare chip, on a USB-RH about 2 °C were

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from usbrh.bridge import send_once
-from usbrh.cli import output
+from usbrh.bridge.once import send_once
 from usbrh.config import Config, JournalConfig, ZabbixConfig
+from usbrh.output import text as output
 from usbrh.reading import Reading, counted
-from usbrh.zabbix.standin import StandIn
+from usbrh.zabbix.fake_server import StandIn
 
 _READINGS = 10
 _INTERVAL = 1.0

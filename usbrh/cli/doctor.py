@@ -4,11 +4,11 @@ import os
 
 import click
 
-from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
 from usbrh.doctor import Finding, Status, examine
 from usbrh.errors import ConfigError
+from usbrh.output import text as output
 
 _COLOURS = {Status.OK: "green", Status.WARNING: "yellow", Status.FAULT: "red", Status.NOT_CHECKED: "bright_black"}
 

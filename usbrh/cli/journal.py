@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from usbrh import bridge
-from usbrh.cli import output
+from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.run import deliveries, log_to_stderr
 from usbrh.errors import UsbrhError
-from usbrh.journal import DestinationStatus, Status
-from usbrh.journal_errors import is_there
+from usbrh.journal.errors import is_there
+from usbrh.journal.store import DestinationStatus, Status
+from usbrh.output import text as output
 from usbrh.reading import counted, format_time
 
 

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import click
 
-from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
-from usbrh.cli.ending import Terminated
 from usbrh.cli.parameters import DurationType
+from usbrh.cli.signals import Terminated
+from usbrh.config.kinds import DAY
 from usbrh.errors import ConfigError
-from usbrh.logfile import LogFile
+from usbrh.output import text as output
+from usbrh.output.log_file import LogFile
 from usbrh.reading import Reading, counted
 from usbrh.rounds import Followed, rounds
-from usbrh.settings import DAY
 
 
 @click.command()

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from usbrh.settings import Duration, Unfit
+from usbrh.config.kinds import Duration, Unfit
 
 
 class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5

@@ -9,12 +9,12 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK
+from usbrh.config.kinds import DAY, format_duration
 from usbrh.errors import ConfigError, JournalError, SensorNotFound
-from usbrh.journal import Journal
-from usbrh.journal_errors import is_there
-from usbrh.picture import SUFFIXES, History, draw
+from usbrh.journal.errors import is_there
+from usbrh.journal.store import Journal
+from usbrh.output.picture import SUFFIXES, History, draw
 from usbrh.reading import Reading
-from usbrh.settings import DAY, format_duration
 
 
 def _check_suffix(ctx: click.Context, param: click.Parameter, value: Path) -> Path:

@@ -9,14 +9,15 @@ from types import FrameType
 
 import click
 
-from usbrh import bridge, service
-from usbrh.bell import Bell
-from usbrh.cli import output
+from usbrh.bridge import once as bridge
+from usbrh.bridge import service
+from usbrh.bridge.delivery import Delivered
+from usbrh.bridge.systemd import Notifier
+from usbrh.bridge.wakeup import Bell
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
-from usbrh.delivery import Delivered
 from usbrh.errors import ConfigError, JournalError, UsbrhError, ZabbixRefused, exit_status, of_destination
-from usbrh.notify import Notifier
+from usbrh.output import text as output
 from usbrh.reading import Reading, counted
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def send(context: Context, as_json: bool) -> None:
     Ends within 25 seconds. What can't be delivered stays in the journal for the next time.
     """
     log_to_stderr(logging.WARNING)
-    logging.getLogger("usbrh.measuring").setLevel(logging.ERROR)  # of what fails there, each is said below
+    logging.getLogger("usbrh.poller").setLevel(logging.ERROR)  # of what fails there, each is said below
 
     broken: list[OSError] = []
 

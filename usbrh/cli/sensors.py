@@ -3,10 +3,10 @@
 import click
 
 from usbrh import errors
-from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
-from usbrh.discovery import Sensor, find, measure_all, select
+from usbrh.output import text as output
 from usbrh.reading import Reading, Ticks
+from usbrh.sensors import Sensor, find, measure_all, select
 
 _LIST_TIMEOUT = 2.0
 _EXAMPLES = (

@@ -6,10 +6,10 @@ import sys
 import click
 
 from usbrh.errors import AccessDenied, ConfigError
-from usbrh.machine import Machine
-from usbrh.setup import Plan, executable, next_steps, plan
-from usbrh.setup_actions import Action
-from usbrh.setup_removal import plan_removal
+from usbrh.setup.actions import Action
+from usbrh.setup.install import Plan, executable, next_steps, plan
+from usbrh.setup.machine import Machine
+from usbrh.setup.uninstall import plan_removal
 
 
 @click.command()

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import click
 
-from usbrh.cli.ending import SIGNALS
+from usbrh.cli.signals import SIGNALS
 from usbrh.errors import ConfigError
 from usbrh.simulator import script
 from usbrh.simulator.commands import HELP, execute, status

@@ -17,12 +17,12 @@ from typing import Any
 
 import click
 
-from usbrh.cli import output
 from usbrh.cli.context import Context, pass_context
-from usbrh.cli.ending import Terminated
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import DurationType
-from usbrh.cli.view import Screen
+from usbrh.cli.signals import Terminated
+from usbrh.output import text as output
+from usbrh.output.screen import Screen
 from usbrh.reading import Reading
 from usbrh.rounds import Followed, rounds
 

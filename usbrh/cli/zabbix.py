@@ -8,25 +8,25 @@ from typing import Any
 
 import click
 
-from usbrh.bridge import open_journal, refuse_simulated
-from usbrh.cli import output
+from usbrh.bridge import check as checking
+from usbrh.bridge import reconcile as comparing
+from usbrh.bridge.once import open_journal, refuse_simulated
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK, Deadline
 from usbrh.config import ZabbixConfig
+from usbrh.config.kinds import DAY
+from usbrh.config.secret_file import read_secret
 from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused
-from usbrh.journal import Journal
-from usbrh.journal_errors import is_there
-from usbrh.measuring import Rounds
+from usbrh.journal.errors import is_there
+from usbrh.journal.store import Journal
+from usbrh.output import text as output
+from usbrh.poller import Rounds
 from usbrh.reading import counted, format_time
-from usbrh.secretfile import read_secret
-from usbrh.settings import DAY
-from usbrh.zabbix import check as checking
-from usbrh.zabbix import compare as comparing
-from usbrh.zabbix import provision as provisioning
-from usbrh.zabbix.agentd_conf import effective
+from usbrh.zabbix import provisioning
+from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.template import METHODS, RELEASES, Method, template_text
+from usbrh.zabbix.templates import METHODS, RELEASES, Method, template_text
 
 
 @click.group()

@@ -6,12 +6,12 @@ Each check gives findings. One that can't be made because an earlier one failed 
 from collections.abc import Iterator
 from contextlib import suppress
 
-from usbrh import discovery
+from usbrh import sensors as discovery
 from usbrh.config import Config
 from usbrh.doctor import agent, network, service, usb
-from usbrh.doctor.finding import Finding, Status, fault, not_checked, of_error, ok, warning
+from usbrh.doctor.findings import Finding, Status, fault, not_checked, of_error, ok, warning
 from usbrh.errors import ConfigError, LibusbMissing, SensorNotFound
-from usbrh.machine import Machine
+from usbrh.setup.machine import Machine
 
 __all__ = ["Finding", "Status", "examine"]
 

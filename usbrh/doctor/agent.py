@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from usbrh.doctor.finding import Finding, fault, not_checked, ok, warning
+from usbrh.doctor.findings import Finding, fault, not_checked, ok, warning
 from usbrh.doctor.service import output
 from usbrh.errors import AccessDenied
-from usbrh.machine import Machine
-from usbrh.setup import GROUP
-from usbrh.setup_actions import read
-from usbrh.setup_agents import AGENT_FILE, AGENT_USER, agent_directory
-from usbrh.setup_agents import agents as installed_agents
+from usbrh.setup.actions import read
+from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory
+from usbrh.setup.agents import agents as installed_agents
+from usbrh.setup.install import GROUP
+from usbrh.setup.machine import Machine
 
 _TIMEOUT = 10.0
 _PROGRAMS = {"zabbix-agent": "zabbix_agentd", "zabbix-agent2": "zabbix_agent2"}

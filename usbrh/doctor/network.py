@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from usbrh.clock import Deadline
 from usbrh.config import Config
-from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.config.addresses import Address, Destination, parse_destinations
+from usbrh.doctor.findings import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.errors import ConfigError, ZabbixUnreachable
-from usbrh.zabbix.address import Address, Destination, parse_destinations
-from usbrh.zabbix.agentd_conf import effective
+from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.sender import Sender
 
 CHECKS = ("server", "TLS", "round trip")

@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 from usbrh.config import Config
-from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.doctor.findings import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.errors import ConfigError, JournalError
-from usbrh.files import look
-from usbrh.journal import Journal
-from usbrh.machine import Machine
+from usbrh.journal.store import Journal
+from usbrh.paths import look
 from usbrh.reading import counted
-from usbrh.setup import CONFIG, UNITS
+from usbrh.setup.install import CONFIG, UNITS
+from usbrh.setup.machine import Machine
 
 _TIMEOUT = 5.0
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts"

@@ -7,13 +7,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from usbrh.discovery import Sensor, measure_all
-from usbrh.doctor.finding import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.doctor.findings import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.drivers.holders import holders
 from usbrh.errors import AccessDenied, UsbrhError, exit_status
-from usbrh.holders import holders
-from usbrh.machine import Machine
 from usbrh.reading import Reading
-from usbrh.setup import GROUP, RULE
+from usbrh.sensors import Sensor, measure_all
+from usbrh.setup.install import GROUP, RULE
+from usbrh.setup.machine import Machine
 
 _RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
 _TRIGGER = "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774"

@@ -16,8 +16,8 @@ from collections import deque
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import descriptors
 from usbrh.simulator.chapter9 import StandardRequests, TransferError
+from usbrh.simulator.device import VirtualInstrument
 from usbrh.simulator.faults import FAULTS, SPOILT, Step
-from usbrh.simulator.life import VirtualInstrument
 from usbrh.simulator.room import Source, Ticks, room
 
 MEASURING = 0.302

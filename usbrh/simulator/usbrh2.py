@@ -10,8 +10,8 @@ from enum import Enum
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import room
+from usbrh.simulator.device import VirtualInstrument
 from usbrh.simulator.faults import Fault
-from usbrh.simulator.life import VirtualInstrument
 
 MEASURING = 0.016
 """s for one measurement of the SHT31 at high repeatability, at most (data sheet: 15.5 ms)."""

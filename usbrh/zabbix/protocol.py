@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from usbrh.config.addresses import Address
 from usbrh.errors import ConfigError, ZabbixUnreachable
-from usbrh.zabbix.address import Address
 
 MAGIC = b"ZBXD"
 PROTOCOL, COMPRESSED, LARGE = 0x01, 0x02, 0x04

@@ -16,10 +16,10 @@ from typing import Any
 
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
+from usbrh.config.addresses import Address, Destination
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix.address import Address, Destination
-from usbrh.zabbix.patience import patiently
 from usbrh.zabbix.protocol import Redirect, Response, Value, decode_response, encode_request, missing
+from usbrh.zabbix.sockets import patiently
 
 MAX_VALUES = 250
 """Values in one request, as zabbix_sender does it."""

@@ -19,10 +19,10 @@ from typing import Any
 
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
+from usbrh.config.secret_file import LARGEST, exposure
 from usbrh.errors import ConfigError, ZabbixUnreachable
 from usbrh.installation import by_debian, install_command
-from usbrh.secretfile import LARGEST, exposure
-from usbrh.zabbix.patience import patiently
+from usbrh.zabbix.sockets import patiently
 
 # What Zabbix's own OpenSSL builds ask for.
 _PSK_CIPHERS = "kECDHEPSK+AES128:kPSK+AES128"

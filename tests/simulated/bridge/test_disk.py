@@ -1,0 +1,169 @@
+"""A full disk and a read-only file system: said, and measuring and delivery go on. In a mount namespace of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.simulated.bridge.test_send import USBRH, House, keys, wait_for
+from usbrh.zabbix.fake_server import StandIn
+
+NAMESPACE = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
+
+
+class Disk:
+    """A file system of 1 MB, seen by those commands only that are run in it."""
+
+    def __init__(self, directory: Path, servers: str) -> None:
+        self.directory = directory
+        self.house = House(directory, servers)
+        mount = f"mount -t tmpfs -o size=1m none {directory}; echo mounted; read line"
+        self._holder = subprocess.Popen([*NAMESPACE, mount], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._holder.stdout
+        if self._holder.stdout.readline() != "mounted\n":
+            self._holder.communicate()
+            pytest.skip("this system allows no mount namespaces (in a container: --privileged)")
+        self.enter = ["nsenter", f"--target={self._holder.pid}", "--mount", "--user", "--preserve-credentials"]
+
+    def close(self) -> None:
+        self._holder.communicate("end\n")
+
+    def shell(self, command: str) -> str:
+        command_line = [*self.enter, "sh", "-c", command]
+        return subprocess.run(command_line, check=False, capture_output=True, text=True).stdout
+
+    def usbrh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.enter, *USBRH, *arguments],
+            env=self.house.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        command = [*self.enter, *USBRH, *arguments]
+        return subprocess.Popen(command, env=self.house.environment | environment, stderr=subprocess.PIPE, text=True)
+
+    def fill(self) -> None:
+        self.shell(f"dd if=/dev/zero of={self.directory}/filler bs=4k")
+
+    def make_room(self) -> None:
+        self.shell(f"rm {self.directory}/filler")
+
+    def exported(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def disk(tmp_path: Path, server: StandIn) -> Iterator[Disk]:
+    disk = Disk(tmp_path, server.address)
+    yield disk
+    disk.close()
+
+
+def test_full(disk: Disk, server: StandIn) -> None:
+    assert disk.usbrh("send").returncode == 0
+    server.values.clear()
+    disk.fill()
+    done = disk.usbrh("send")
+    assert done.returncode == 1
+    assert "the disk is full; make room: df -h" in done.stderr
+    assert "delivered without it" in done.stderr
+    assert keys(server) == ["usbrh.discovery", "usbrh.get[sim-1]", "usbrh.get[sim-2]", "usbrh.bridge"]
+    disk.make_room()
+    assert disk.usbrh("send").returncode == 0
+    assert len(disk.exported()) == 4  # what went past the journal is not in it
+
+
+def test_full_from_the_start(disk: Disk, server: StandIn) -> None:
+    disk.fill()
+    done = disk.usbrh("send")
+    assert done.returncode == 1
+    assert "the disk is full" in done.stderr
+    assert keys(server).count("usbrh.get[sim-2]") == 1
+
+
+def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: StandIn) -> None:
+    make = (
+        "import sys; from pathlib import Path; from usbrh.journal.store import Journal\n"
+        "from tests.unit.test_journal import readings; from tests.unit.test_journal_damage import flip\n"
+        "path = Path(sys.argv[1])\n"
+        "with Journal(path) as journal:\n"
+        "    for first in range(1, 600, 100): journal.add(readings(100, first))\n"
+        "flip(path, 250)\n"
+    )
+    subprocess.run([*disk.enter, sys.executable, "-c", make, str(disk.house.journal)], check=True)
+    disk.shell(f"dd if=/dev/zero of={disk.directory}/filler bs=1k count=500")
+    before = disk.shell(f"ls -l {disk.directory}")
+    assert "journal.db\n" in before
+    for _ in range(2):
+        done = disk.usbrh("journal", "export")
+        assert "the disk is full; make room: df -h" in done.stderr
+    assert disk.shell(f"ls -l {disk.directory}") == before
+    disk.make_room()
+    assert len(disk.exported()) == 599
+
+
+def test_read_only(disk: Disk, server: StandIn) -> None:
+    assert disk.usbrh("send").returncode == 0
+    server.values.clear()
+    disk.shell(f"mount -o remount,ro {disk.directory}")
+    done = disk.usbrh("send")
+    assert done.returncode == 1
+    assert "the file system is read-only; see why: findmnt" in done.stderr
+    assert keys(server).count("usbrh.get[sim-1]") == 1
+    disk.shell(f"mount -o remount,rw {disk.directory}")
+    assert disk.usbrh("send").returncode == 0
+
+
+def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, server: StandIn) -> None:
+    def got() -> int:
+        return keys(server).count("usbrh.get[sim-1]")
+
+    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: "usbrh.bridge" in keys(server))
+    service.kill()  # its log stays, and so the file can be read where nothing can be written
+    service.communicate()
+    disk.shell(f"mount -o remount,ro {disk.directory}")
+    count = got()
+    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: got() > count)
+    disk.shell(f"mount -o remount,rw {disk.directory}")
+    count = got()
+    wait_for(lambda: got() > count)
+    service.send_signal(signal.SIGTERM)
+    _, errors = service.communicate(timeout=20)
+    assert errors.count("the file system is read-only; see why: findmnt") == 1
+    assert "the journal can be used again" in errors
+    delivered = {json.loads(value.value)["time"] for value in server.values if value.key == "usbrh.get[sim-1]"}
+    assert delivered == {each["time"] for each in disk.exported() if each["sensor"] == "sim-1"}
+
+
+def test_the_service_goes_on_and_journals_later_what_it_kept_in_memory(disk: Disk, server: StandIn) -> None:
+    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: "usbrh.bridge" in keys(server))
+    disk.fill()
+    count = keys(server).count("usbrh.get[sim-1]")
+    wait_for(lambda: keys(server).count("usbrh.get[sim-1]") >= count + 2)
+    disk.make_room()
+    time.sleep(6)
+    service.send_signal(signal.SIGTERM)
+    _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0
+    assert errors.count("the disk is full") == 1  # said once
+    assert "the journal can be used again" in errors
+    delivered = {json.loads(value.value)["time"] for value in server.values if value.key == "usbrh.get[sim-1]"}
+    assert delivered == {each["time"] for each in disk.exported() if each["sensor"] == "sim-1"}

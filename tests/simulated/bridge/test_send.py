@@ -1,0 +1,441 @@
+"""``usbrh send`` and ``usbrh journal`` as processes, with virtual sensors and the stand-in for the server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.journal.test_store import readings
+from usbrh.bridge.delivery import BATCH
+from usbrh.journal.store import Journal
+from usbrh.zabbix.fake_server import StandIn
+
+USBRH = [sys.executable, "-m", "usbrh"]
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        yield server
+
+
+class House:
+    """An environment with virtual sensors, a server and a journal."""
+
+    def __init__(self, directory: Path, servers: str, sensors: str = "2") -> None:
+        self.journal = directory / "journal.db"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("USBRH")},
+            "USBRH_SIMULATE": sensors,
+            "USBRH_ZABBIX_SERVERS": servers,
+            "USBRH_ZABBIX_HOST": "pc",
+            "USBRH_JOURNAL_PATH": str(self.journal),
+            "USBRH_ALLOW_SIMULATED": "1",
+        }
+
+    def usbrh(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*USBRH, *arguments],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*USBRH, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def exported(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
+
+
+@pytest.fixture
+def house(tmp_path: Path, server: StandIn) -> House:
+    return House(tmp_path, server.address)
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def keys(server: StandIn) -> list[str]:
+    return [value.key for value in server.values]
+
+
+def test_send_brings_every_reading_to_the_server(house: House, server: StandIn) -> None:
+    done = house.usbrh("send", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [reading["sensor"] for reading in told] == ["sim-1", "sim-2"]
+    # Sent in the order of their times, which is either's: they are measured side by side.
+    sent = sorted(told, key=lambda reading: str(reading["time"]))
+    assert keys(server) == [
+        "usbrh.discovery",
+        *(f"usbrh.get[{reading['sensor']}]" for reading in sent),
+        "usbrh.bridge",
+    ]
+    assert [json.loads(value.value) for value in server.values[1:3]] == sent
+    assert json.loads(server.values[0].value) == [
+        {"{#SENSOR}": f"sim-{number}", "{#PORT}": f"sim-{number}", "{#MODEL}": "USB-RH"} for number in (1, 2)
+    ]
+    state = json.loads(server.values[3].value)
+    assert (state["sensors"], state["readings"], state["failed"], state["waiting"]) == (2, 2, 0, 0)
+    assert {value.host for value in server.values} == {"pc"}
+
+
+def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
+    house = House(tmp_path, closed_port())
+    done = house.usbrh("send")
+    assert done.returncode == 6
+    assert "no connection: connection refused; what waits stays in the journal" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    house.usbrh("send")
+    status = json.loads(house.usbrh("journal", "status", "--json").stdout)
+    assert status["destinations"][0]["waiting"] == 4
+    with StandIn() as server:  # the right address this time: a new destination
+        done = house.usbrh("journal", "flush", USBRH_ZABBIX_SERVERS=server.address)
+        assert (done.returncode, done.stdout) == (0, f"{server.address}: 4 delivered\n")
+        assert "left the configuration: 4 readings dropped that waited for it" in done.stderr
+        assert [json.loads(value.value)["time"] for value in server.values] == [
+            each["time"] for each in house.exported()
+        ]
+
+
+def test_a_flush_for_programs(tmp_path: Path, server: StandIn) -> None:
+    down = closed_port()
+    house = House(tmp_path, f"{down},{server.address}", sensors="1")
+    house.usbrh("send")
+    done = house.usbrh("journal", "flush", "--json")
+    assert done.returncode == 6
+    nothing = {"delivered": 0, "refused": 0, "out_of_time": False}
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"destination": down, **nothing, "error": f"{down}: no connection: connection refused"},
+        {"destination": server.address, **nothing, "error": None},
+    ]
+
+
+def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, server: StandIn) -> None:
+    down = closed_port()
+    house = House(tmp_path, f"{down},{server.address}")
+    assert house.usbrh("send").returncode == 6
+    assert keys(server).count("usbrh.get[sim-1]") == 1
+    for each in house.exported():
+        assert each["destinations"] == {down: "waiting", server.address: "delivered"}
+
+
+def test_refused_values_are_seven_and_told_with_a_reason(house: House, server: StandIn) -> None:
+    server.refuse = lambda value: value.key == "usbrh.get[sim-2]"
+    done = house.usbrh("send")
+    assert done.returncode == 7
+    assert "refused 1 reading; usbrh journal status" in done.stderr
+    status = house.usbrh("journal", "status").stdout
+    assert 'sim-2: 1 refused: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
+    assert {each["sensor"]: each["destinations"] for each in house.exported()} == {
+        "sim-1": {server.address: "delivered"},
+        "sim-2": {server.address: "refused"},
+    }
+    server.refuse = lambda value: False
+    assert house.usbrh("journal", "flush").returncode == 0
+    assert {state for each in house.exported() for state in dict(each["destinations"]).values()} == {"delivered"}  # type: ignore[call-overload]
+
+
+def test_refused_states_are_only_a_warning(house: House, server: StandIn) -> None:
+    server.refuse = lambda value: not value.key.startswith("usbrh.get")
+    done = house.usbrh("send")
+    assert done.returncode == 0
+    assert "does not take usbrh.discovery" in done.stderr
+    assert "does not take usbrh.bridge" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("send",), ("run",), ("journal", "flush")])
+def test_virtual_readings_leave_only_when_allowed(house: House, server: StandIn, command: tuple[str, ...]) -> None:
+    if command[-1] == "flush":
+        house.usbrh("send", USBRH_ZABBIX_SERVERS=closed_port())
+    done = house.usbrh(*command, USBRH_ALLOW_SIMULATED="")
+    assert done.returncode == 2
+    assert "--allow-simulated" in done.stderr
+    assert server.requests == []
+    if command[-1] != "run":
+        assert house.usbrh(*command, "--allow-simulated", USBRH_ALLOW_SIMULATED="").returncode == 0
+
+
+def test_no_server_is_said(house: House) -> None:
+    done = house.usbrh("send", USBRH_ZABBIX_SERVERS="")
+    assert done.returncode == 2
+    assert "USBRH_ZABBIX_SERVERS" in done.stderr
+
+
+def test_the_agents_configuration_says_where(house: House, server: StandIn, tmp_path: Path) -> None:
+    agent = tmp_path / "zabbix_agentd.conf"
+    agent.write_text(f"Server=192.0.2.1\nServerActive={server.address}\nHostname=attic-pc\n")
+    house.environment |= {"USBRH_ZABBIX_SERVERS": "", "USBRH_ZABBIX_HOST": "", "USBRH_ZABBIX_AGENT_CONFIG": str(agent)}
+    assert house.usbrh("send").returncode == 0
+    assert {value.host for value in server.values} == {"attic-pc"}
+
+
+def test_an_empty_list_of_servers_keeps_the_readings_for_the_agent(
+    house: House, server: StandIn, tmp_path: Path
+) -> None:
+    agent = tmp_path / "zabbix_agentd.conf"
+    agent.write_text(f"ServerActive={server.address}\n")
+    (tmp_path / "usbrh.toml").write_text('[zabbix]\nagent_config = "zabbix_agentd.conf"\nservers = []\n')
+    house.environment |= {"USBRH_ZABBIX_SERVERS": "", "USBRH_CONFIG": str(tmp_path / "usbrh.toml")}
+    sent = house.usbrh("send", "--json")
+    assert (sent.returncode, sent.stderr) == (0, "")
+    (_, reading) = map(json.loads, sent.stdout.splitlines())
+    assert json.loads(house.usbrh("agent", "get", "sim-2").stdout)["time"] == reading["time"]
+    checked = house.usbrh("zabbix", "check")
+    assert (checked.returncode, checked.stderr.count("\n")) == (2, 1)
+    assert "servers is empty" in checked.stderr
+    assert server.requests == []
+
+
+def test_no_sensor_is_three_and_the_rest_is_delivered(house: House, server: StandIn) -> None:
+    house.usbrh("send", USBRH_ZABBIX_SERVERS=closed_port())
+    done = house.usbrh("send", USBRH_SIMULATE="0")
+    assert done.returncode == 3
+    assert "no sensor" in done.stderr
+    assert keys(server).count("usbrh.get[sim-1]") == 1
+
+
+def test_a_configured_sensor_that_is_not_there_is_a_failed_reading(
+    house: House, server: StandIn, tmp_path: Path
+) -> None:
+    config = tmp_path / "usbrh.toml"
+    config.write_text('[sensor."sim-1"]\nname = "attic"\n[sensor."sim-9"]\nname = "cellar"\n[sensor."1-1.4"]\n')
+    done = house.usbrh("send", "--json", "--config", str(config))
+    assert done.returncode == 3
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["sensor"], each["state"]) for each in told] == [
+        ("attic", "ok"),
+        ("sim-2", "ok"),
+        ("cellar", "not_found"),
+    ]
+    assert sorted(keys(server)[1:4]) == ["usbrh.get[attic]", "usbrh.get[cellar]", "usbrh.get[sim-2]"]
+    assert "cellar" in server.values[0].value
+
+
+@pytest.mark.parametrize("spoil", ["directory", "file"])
+def test_a_journal_that_can_not_be_used_is_said_and_the_reading_is_delivered(
+    house: House, server: StandIn, spoil: str
+) -> None:
+    if spoil == "directory":
+        house.journal.mkdir()
+    else:
+        house.environment["USBRH_JOURNAL_PATH"] = "/proc/nowhere/journal.db"
+    done = house.usbrh("send")
+    assert done.returncode == 1
+    assert "can't be used" in done.stderr
+    assert done.stderr.endswith("; delivered without it\n")
+    assert "Traceback" not in done.stderr
+    assert keys(server) == ["usbrh.discovery", "usbrh.get[sim-1]", "usbrh.get[sim-2]", "usbrh.bridge"]
+
+
+def test_readings_that_reach_neither_journal_nor_server_are_said_to_be_lost(tmp_path: Path, server: StandIn) -> None:
+    down = closed_port()
+    house = House(tmp_path, f"{down},{server.address}")
+    house.journal.mkdir()
+    server.refuse = lambda value: value.key == "usbrh.get[sim-2]"
+    done = house.usbrh("send")
+    assert done.returncode == 6
+    journal, away, refused = done.stderr.splitlines()
+    assert journal.endswith("; what is not delivered now is lost")
+    assert away == f"usbrh: {down}: no connection: connection refused; 2 readings lost"
+    assert refused == f"usbrh: {server.address} refused 1 reading; lost, there is no journal"
+    done = house.usbrh("send", USBRH_ZABBIX_SERVERS=server.address)
+    assert "delivered without it" not in done.stderr
+
+
+def test_what_was_delivered_before_the_server_went_away_is_counted(tmp_path: Path) -> None:
+    states, readings = (
+        {"response": "success", "info": f"processed: {number}; failed: 0; total: {number}; seconds spent: 0.0"}
+        for number in (1, 2)
+    )
+    with StandIn(answers=[states, readings, None]) as server:
+        done = House(tmp_path, server.address).usbrh("send")
+    assert done.returncode == 6
+    assert done.stdout.endswith(f"{server.address}: 2 delivered\n")
+
+
+def test_looking_at_a_journal_does_not_make_one(house: House) -> None:
+    for command in ("status", "export"):
+        done = house.usbrh("journal", command)
+        assert done.returncode == 1
+        assert "there is no journal at" in done.stderr
+    assert not house.journal.exists()
+
+
+def test_export_as_csv(house: House, server: StandIn) -> None:
+    house.usbrh("send")
+    header, *lines = house.usbrh("journal", "export").stdout.splitlines()
+    assert header.startswith("time,sensor,port")
+    assert header.endswith(f",{server.address}")
+    assert sorted(line.split(",", 1)[1].split(",USB-RH,")[0] for line in lines) == ["sim-1,sim-1", "sim-2,sim-2"]
+    assert all(line.endswith(",ok,,delivered") for line in lines)
+
+
+def test_send_ends_in_time_when_nobody_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        house = House(tmp_path, f"127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert house.usbrh("send", USBRH_ZABBIX_TIMEOUT="2s").returncode == 6
+        assert time.monotonic() - started < 10
+
+
+class Slow(StandIn):
+    """Takes its time over each request."""
+
+    def _take(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
+        time.sleep(0.3)
+        return super()._take(request, packet)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_flush_ends_soon_and_knows_what_was_taken(tmp_path: Path, end: signal.Signals) -> None:
+    with Slow() as server:
+        house = House(tmp_path, server.address)
+        with Journal(house.journal) as journal:
+            journal.sync_destinations([server.address])
+            journal.add(readings(8 * BATCH))
+            flush = house.start("journal", "flush")
+            wait_for(lambda: len(server.values) > BATCH)  # the answer to the first batch was read
+            flush.send_signal(end)
+            _, errors = flush.communicate(timeout=15)
+            assert (flush.returncode, "Traceback" in errors) == (128 + end, False)
+            assert BATCH <= journal.standings()[0].delivered < 8 * BATCH
+
+
+def wait_for(condition: object, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_run_measures_delivers_and_ends_with_sigterm(house: House, server: StandIn) -> None:
+    service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: "usbrh.bridge" in keys(server))
+    wait_for(lambda: keys(server).count("usbrh.get[sim-2]") >= 2)
+    service.send_signal(signal.SIGTERM)
+    _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0
+    assert "Traceback" not in errors
+    delivered = [value for value in server.values if value.key.startswith("usbrh.get")]
+    assert [json.loads(value.value)["time"] for value in delivered] == [each["time"] for each in house.exported()]
+    moments = sorted({value.clock for value in delivered if value.key == "usbrh.get[sim-1]"})
+    assert moments[1] % 5 <= 1  # aligned; the first is not
+
+
+def test_run_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
+    address = closed_port()
+    house = House(tmp_path, address)
+    service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: house.journal.exists() and len(house.exported()) >= 2)
+    with StandIn(port=int(address.rpartition(":")[2])) as server:
+        wait_for(lambda: "usbrh.get[sim-2]" in keys(server))
+        service.send_signal(signal.SIGTERM)
+        _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0
+    assert "readings wait in the journal" in errors
+    assert f"{address}: delivered again" in errors
+
+
+def test_run_ends_with_sigterm_though_the_server_is_down(tmp_path: Path) -> None:
+    house = House(tmp_path, closed_port())
+    service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    wait_for(lambda: house.journal.exists() and len(house.exported()) >= 2)
+    service.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    service.communicate(timeout=20)
+    assert service.returncode == 0
+    assert time.monotonic() - started < 12
+
+
+def test_sighup_reads_the_configuration_again(house: House, server: StandIn, tmp_path: Path) -> None:
+    config = tmp_path / "usbrh.toml"
+    config.write_text('[bridge]\ninterval = "5s"\n')
+    notify = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(notify))
+        said: list[str] = []
+        listener = threading.Thread(target=lambda: said.extend(iter(lambda: manager.recv(1000).decode(), "end")))
+        listener.start()
+        service = house.start("run", "--config", str(config), NOTIFY_SOCKET=str(notify), WATCHDOG_USEC="6000000")
+        wait_for(lambda: "usbrh.get[sim-1]" in keys(server))
+        config.write_text('[bridge]\ninterval = "5s"\n[sensor."sim-1"]\nname = "attic"\n')
+        service.send_signal(signal.SIGHUP)
+        wait_for(lambda: "usbrh.get[attic]" in keys(server))
+        config.write_text("nonsense")
+        service.send_signal(signal.SIGHUP)
+        count = len(server.values)
+        wait_for(lambda: "usbrh.get[attic]" in keys(server)[count:])
+        service.send_signal(signal.SIGTERM)
+        _, errors = service.communicate(timeout=20)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"end", str(notify))
+        listener.join()
+    assert service.returncode == 0
+    assert "the old configuration stays" in errors
+    assert said[0] == "READY=1"
+    assert any(each.startswith("RELOADING=1\nMONOTONIC_USEC=") for each in said)
+    assert said.count("READY=1") == 3
+    assert any("WATCHDOG=1" in each for each in said)
+    assert "STATUS=2 of 2 sensors measured\nWATCHDOG=1" in said
+    assert [number for number, each in enumerate(said) if "STOPPING=1" in each] == [len(said) - 1]
+
+
+def test_a_reload_with_another_journal_saves_what_the_first_could_not_take(
+    house: House, server: StandIn, tmp_path: Path
+) -> None:
+    config, other = tmp_path / "usbrh.toml", tmp_path / "other.db"
+    house.journal.mkdir()
+    config.write_text(f'[bridge]\ninterval = "1h"\n[journal]\npath = "{house.journal}"\n')
+    service = house.start("run", "--config", str(config), USBRH_JOURNAL_PATH="")
+    wait_for(lambda: "usbrh.get[sim-2]" in keys(server))
+    config.write_text(f'[bridge]\ninterval = "1h"\n[journal]\npath = "{other}"\n')
+    service.send_signal(signal.SIGHUP)
+    house.journal = other
+    house.environment["USBRH_JOURNAL_PATH"] = str(other)
+    wait_for(lambda: other.exists() and len(house.exported()) == 4)
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(20) == 0
+    delivered = {json.loads(value.value)["time"] for value in server.values if value.key.startswith("usbrh.get")}
+    assert delivered == {each["time"] for each in house.exported()}
+    service.communicate()
+
+
+def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, server: StandIn) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*USBRH, "send"], env=house.environment, stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60, check=False)  # fmt: skip
+    assert (done.returncode, "can't write to the standard output" in done.stderr) == (1, True), done
+    assert keys(server).count("usbrh.get[sim-1]") == 1
+    assert {each["destinations"][server.address] for each in house.exported()} == {"delivered"}  # type: ignore[index]
+
+
+def test_what_fails_is_said_once(house: House, tmp_path: Path) -> None:
+    script = tmp_path / "sensors.toml"
+    script.write_text('[sensor.sim-1]\n[[sensor.sim-1.fault]]\nname = "access_denied"\n')
+    done = house.usbrh("send", USBRH_SIMULATE=str(script))
+    assert done.returncode == 4
+    assert done.stderr.count("no permission for sim-1") == 1
+
+
+def test_what_is_exported_is_oldest_first_although_one_sensor_is_slow(house: House, tmp_path: Path) -> None:
+    script = tmp_path / "sensors.toml"
+    script.write_text("[sensor.sim-1]\ndelay = 0.9\n[sensor.sim-2]\n")
+    house.usbrh("send", USBRH_SIMULATE=str(script))
+    assert [each["sensor"] for each in house.exported()] == ["sim-2", "sim-1"]

@@ -1,0 +1,181 @@
+"""``usbrh log``: as a process, with virtual sensors."""
+
+import csv
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from usbrh.output.log_file import LogFile
+from usbrh.output.text import CSV_COLUMNS
+from usbrh.reading import Reading
+
+DAY_NS = 86_400_000_000_000
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "usbrh", "log", "--interval", "1s", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "USBRH_SIMULATE": "2"},
+    )
+
+
+def wait_for_lines(file: Path, number: int) -> None:
+    end = time.monotonic() + 20
+    while not file.exists() or file.read_bytes().count(b"\n") < number:
+        assert time.monotonic() < end, "no lines"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_cleanly_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
+    file = tmp_path / "room.csv"
+    with start("-o", str(file)) as process:
+        wait_for_lines(file, 3)
+        process.send_signal(how)
+        _, words = process.communicate(timeout=10)
+    assert (process.returncode, words) == (0, "")
+
+
+def test_killed_and_started_again_it_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    file = tmp_path / "room.csv"
+    for lines in (3, 5):
+        with start("-o", str(file)) as process:
+            wait_for_lines(file, lines)
+            process.kill()
+            process.communicate(timeout=10)
+    with file.open(newline="") as opened:
+        header, *rows = csv.reader(opened)
+    assert header == list(CSV_COLUMNS)
+    assert len(rows) >= 4
+    assert {len(row) for row in rows} == {len(CSV_COLUMNS)}
+    assert {row[1] for row in rows} == {"sim-1", "sim-2"}
+
+
+def test_json_lines_of_one_sensor_on_stdout() -> None:
+    with start("--json", "sim-2") as process:
+        assert process.stdout is not None
+        lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+    readings = [Reading.from_dict(line) for line in lines]
+    assert {reading.sensor for reading in readings} == {"sim-2"}
+    assert 0.9e9 < readings[1].time_ns - readings[0].time_ns < 2e9
+
+
+def test_a_reader_that_goes_away_ends_it() -> None:
+    with start() as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=10) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_no_such_sensor_and_no_such_folder() -> None:
+    with start("cellar") as process:
+        _, words = process.communicate(timeout=10)
+    assert process.returncode == 3
+    assert words == "usbrh: no sensor 'cellar'; there is: sim-1, sim-2\n"
+    with start("-o", "/proc/no/room.csv") as process:
+        _, words = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert words.startswith("usbrh: /proc/no")
+
+
+def test_each_day_has_its_file_with_a_header(tmp_path: Path) -> None:
+    log = LogFile(str(tmp_path / "%Y/room-%Y-%m-%d.csv"), "header")
+    noon = int(time.mktime((2026, 12, 31, 12, 0, 0, 0, 0, -1))) * 1_000_000_000
+    log.append(["a"], noon)
+    log.append(["b"], noon)
+    log.append(["c"], noon + DAY_NS)
+    assert (tmp_path / "2026/room-2026-12-31.csv").read_text() == "header\na\nb\n"
+    assert (tmp_path / "2027/room-2027-01-01.csv").read_text() == "header\nc\n"
+
+
+def test_a_broken_line_stays_alone(tmp_path: Path) -> None:
+    file = tmp_path / "room.csv"
+    file.write_text("header\n2026-11-22T08:0")
+    LogFile(str(file), "header").append(["whole"], 0)
+    assert file.read_text() == "header\n2026-11-22T08:0\nwhole\n"
+
+
+def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    log = LogFile(str(tmp_path / "room.csv"), "header")
+    log.append(["a"], 0)
+    (tmp_path / "room.csv").rename(tmp_path / "room.csv.1")
+    log.append(["b"], 0)
+    assert (tmp_path / "room.csv").read_text() == "header\nb\n"
+
+
+def test_a_quote_in_a_broken_line_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "room.csv"
+    for broken in ('1,"held by a, b', '1,"says ""a', '1,"says ""', '1,"says "', '1,"says ""a"""', "1,", '"'):
+        file.write_text(f'a,b\n0,"a, b"\n{broken}')
+        LogFile(str(file), "a,b").append(['2,"c, d"', "3,e"], 0)
+        with file.open(newline="") as opened:
+            rows = list(csv.reader(opened, strict=True))
+        assert rows[:2] == [["a", "b"], ["0", "a, b"]]
+        assert rows[3:] == [["2", "c, d"], ["3", "e"]], broken
+
+
+def test_a_full_disk_is_an_error_that_names_the_file() -> None:
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        LogFile("/dev/full").append(["line"], 0)
+
+
+@pytest.mark.parametrize("before", ["", "header\nwhole\n"])
+def test_a_line_that_does_not_fit_is_taken_back(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "room.csv"
+    file.write_text(before)
+    log = LogFile(str(file), "header")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))  # as a disk with room for nine characters
+    try:
+        with pytest.raises(OSError, match=r"No space left on device: .*room\.csv"):
+            log.append(["2026-11-22T08:00,23.77"], 0)
+        assert file.read_text() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log.append(["later"], 0)
+    assert file.read_text() == f"{before or 'header' + chr(10)}later\n"
+
+
+def test_a_line_that_does_not_fit_after_that_of_another_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the write and the look at the size, another writer found room."""
+    file = tmp_path / "room.csv"
+    file.write_text("header\n")
+    write = os.write
+
+    def two_write(descriptor: int, data: bytes) -> int:
+        written = write(descriptor, data[:9])
+        write(descriptor, b"\nother\n")
+        return written
+
+    monkeypatch.setattr(os, "write", two_write)
+    with pytest.raises(OSError, match="No space left on device"):
+        LogFile(str(file), "header").append(["2026-11-22T08:00,23.77"], 0)
+    assert file.read_text() == "header\n2026-11-2\nother\n"
+
+
+def test_a_pipe_gets_one_header(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    log = LogFile(str(fifo), "header")
+    log.append(["a"], 0)
+    log.append(["b"], 0)
+    assert os.read(reader, 100) == b"header\na\nb\n"
+    os.close(reader)

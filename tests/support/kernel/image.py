@@ -1,0 +1,228 @@
+"""Builds what the kernel tests boot: a Debian 12 disk, its kernel, and a machine saved just after its start.
+
+``python -m tests.support.kernel.image build`` does it (1-3 minutes, once for each recipe), ``... prepare`` installs the
+packages it needs first. The result is kept in a folder below ``$XDG_CACHE_HOME/usbrh-tests/kernel`` (default
+``~/.cache/usbrh-tests/kernel``) whose name is a hash of the recipe: RECIPE, agent.py, the machine, QEMU's version.
+
+The guest has no package of ours in it: the tests bring that along, see vm.py. It is emulated in software, so no
+/dev/kvm is needed, and it works the same on every machine.
+"""
+
+import fcntl
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.kernel.vm import SNAPSHOT, Machine, command
+
+SUITE = "bookworm"
+
+# On the machine that runs the tests, by the names of Debian and Ubuntu. The last two are for the C programs.
+HOST_PACKAGES = ["qemu-system-x86", "qemu-utils", "mmdebstrap", "genext2fs", "e2fsprogs", "uidmap", "gcc", "libc6-dev"]
+HOST_PACKAGES += ["libusb-1.0-0-dev"]
+HOST_COMMANDS = ["qemu-system-x86_64", "qemu-img", "mmdebstrap", "genext2fs", "resize2fs", "gcc"]
+LIBUSB_HEADER = Path("/usr/include/libusb-1.0/libusb.h")
+
+GUEST_PACKAGES = [
+    # The stock flavour: the cloud one has no vhci_hcd, which makes USB devices out of a TCP connection.
+    "linux-image-amd64",
+    *["systemd-sysv", "udev", "kmod", "dbus", "iproute2", "procps", "initramfs-tools"],
+    *["python3", "libusb-1.0-0", "usbip", "usbutils"],
+]
+
+# Drivers no guest of ours has a device for; without them the kernel is unpacked in a third of the time.
+UNUSED_MODULES = ["drivers/gpu", "drivers/media", "drivers/net/ethernet", "drivers/net/wireless", "drivers/infiniband"]
+UNUSED_MODULES += ["drivers/scsi", "drivers/iio", "drivers/staging", "drivers/isdn", "drivers/md", "drivers/mtd"]
+UNUSED_MODULES += ["drivers/ata", "drivers/platform", "drivers/hwmon", "drivers/firewire", "drivers/edac", "sound"]
+UNUSED_MODULES += ["net/bluetooth", "net/mac80211", "net/wireless", "net/sctp", "net/batman-adv"]
+UNUSED_MODULES += ["fs/btrfs", "fs/xfs", "fs/ocfs2", "fs/nfs", "fs/nfsd", "fs/cifs", "fs/f2fs", "fs/gfs2", "fs/ceph"]
+
+GUEST_FILES = {
+    "etc/hostname": "guest\n",
+    "etc/hosts": "127.0.0.1 localhost guest\n",
+    "etc/fstab": "/dev/vda / ext4 noatime 0 0\n",
+    "etc/initramfs-tools/conf.d/usbrh": "MODULES=list\nCOMPRESS=gzip\n",
+    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
+    # QEMU's user network: 10.0.2.2 is the host's loopback. No default route: nothing beyond it can be reached.
+    "etc/systemd/network/host.network": "[Match]\nDriver=virtio_net\n[Network]\nAddress=10.0.2.15/24\n"
+    "LinkLocalAddressing=no\nIPv6AcceptRA=no\n",
+    "etc/systemd/journald.conf.d/usbrh.conf": "[Journal]\nStorage=volatile\nRateLimitBurst=0\n",
+    "etc/systemd/system/usbrh-agent.service": "[Unit]\nDescription=Carries out the tests' commands\n"
+    "Requires=dev-virtio\\x2dports-usbrh.device\nAfter=dev-virtio\\x2dports-usbrh.device\n[Service]\n"
+    "ExecStart=/usr/bin/python3 /usr/local/lib/usbrh-agent.py\n[Install]\nWantedBy=multi-user.target\n",
+}
+GUEST_COMMANDS = [
+    "systemctl enable usbrh-agent systemd-networkd",
+    "systemctl mask getty.target serial-getty@ttyS0 apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer"
+    " e2scrub_all.timer e2scrub_reap fstrim.timer systemd-timesyncd systemd-networkd-wait-online"
+    " systemd-tmpfiles-clean.timer",
+    "useradd --create-home alice",
+    "useradd --create-home mallory",
+]
+# Loaded before the state is saved: what a machine with a sensor has loaded, and what the channel and shares need.
+GUEST_MODULES = ["vhci_hcd", "usbhid", "hid_generic", "9p", "9pnet_virtio"]
+
+RECIPE = [SUITE, GUEST_PACKAGES, UNUSED_MODULES, GUEST_FILES, GUEST_COMMANDS, GUEST_MODULES, "steps 1"]
+"""What the image is made of; count the steps up when the functions below make another one of the same."""
+
+KEEP = 7 * 24 * 3600
+"""s that the image of another recipe stays: another checkout may still use it."""
+
+
+def cache() -> Path:
+    """The folder of this recipe's image."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "usbrh-tests" / "kernel"
+    recipe = hashlib.sha256()
+    recipe.update(repr([RECIPE, command(Path("disk"), Path("run"))]).encode())
+    recipe.update(Path(__file__).with_name("agent.py").read_bytes())
+    recipe.update(subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, check=True).stdout)
+    return base / f"image-{recipe.hexdigest()[:16]}"
+
+
+def missing_commands() -> list[str]:
+    """What this needs of HOST_PACKAGES and the machine lacks."""
+    missing = [name for name in HOST_COMMANDS if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
+    return missing if LIBUSB_HEADER.exists() else [*missing, LIBUSB_HEADER.name]
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"kernel tests: {text}", file=sys.stderr, flush=True)
+
+
+def sources() -> list[str]:
+    """The guest's apt sources: those of Debian in this machine's own configuration, else mmdebstrap's default."""
+    wanted = "$(SITE) $(ORIGIN) $(RELEASE)"
+    try:
+        asked = ["apt-get", "indextargets", "--format", wanted, "Identifier: Packages"]
+        listed = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    lines = []
+    for site, origin, release in sorted({tuple(line.split()) for line in listed.splitlines() if line.count(" ") == 2}):
+        kind = release.partition("-")[2]
+        if origin == "Debian" and kind in {"", "updates", "security"}:
+            lines.append(f"deb {site} {SUITE}{'-' + kind if kind else ''} main")
+    return lines
+
+
+def install_packages() -> None:
+    """With apt-get, as root; nothing to do where the commands are there."""
+    if not missing_commands():
+        return
+    apt_get = ["apt-get", "-y", "-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"]
+    install = [*apt_get, "install", "--no-install-recommends", *HOST_PACKAGES]
+    if os.geteuid():
+        raise SystemExit(f"these packages are missing; sudo apt install {' '.join(HOST_PACKAGES)}")
+    say(f"installing with apt-get: {' '.join(HOST_PACKAGES)}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in ([*apt_get, "update"], install):
+        done = subprocess.run(step, check=False, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(step)} failed")
+
+
+def make_disk(folder: Path) -> None:
+    """Install Debian into ``folder/root.ext4``; its kernel and initial RAM disk are put beside it."""
+    files = folder / "files"
+    for name, text in GUEST_FILES.items():
+        path = files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    agent = files / "usr/local/lib/usbrh-agent.py"
+    agent.parent.mkdir(parents=True)
+    shutil.copyfile(Path(__file__).with_name("agent.py"), agent)
+    before = f"sync-in {shlex.quote(str(files))} /"
+    build = ["mmdebstrap", "--variant=essential", f"--include={','.join(GUEST_PACKAGES)}", "--format=ext2"]
+    build += [f"--essential-hook={before}", "--dpkgopt=path-exclude=/usr/share/doc/*"]
+    build += [f"--dpkgopt=path-exclude=/lib/modules/*/kernel/{name}/*" for name in UNUSED_MODULES]
+    build += [f'--customize-hook=chroot "$1" {line}' for line in GUEST_COMMANDS]
+    build += [f"--customize-hook=copy-out /boot {shlex.quote(str(folder))}"]
+    for option in ("Acquire::http::Proxy", "Acquire::https::Proxy"):
+        value = subprocess.run(["apt-config", "shell", "V", option], capture_output=True, text=True, check=True).stdout
+        if value:
+            build += [f"--aptopt={option} {value.partition('=')[2].strip()}".replace("'", '"')]
+    log = folder / "mmdebstrap.log"
+    with log.open("w") as out:
+        build += [SUITE, str(folder / "root.ext4"), *sources()]
+        done = subprocess.run(build, check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    if done.returncode:
+        raise SystemExit(f"mmdebstrap failed; its last words:\n{''.join(log.read_text().splitlines(True)[-15:])}")
+
+
+def save_state(folder: Path) -> None:
+    """Boot the disk once and save the running machine in ``folder/started.qcow2``."""
+    raw, base, disk = folder / "root.ext4", folder / "root.qcow2", folder / "started.qcow2"
+    _do("truncate", "-s", "2G", raw)
+    _do("resize2fs", raw)
+    _do("qemu-img", "convert", "-O", "qcow2", raw, base)
+    raw.unlink()
+    _do("qemu-img", "create", "-f", "qcow2", "-F", "qcow2", "-b", base.name, disk)
+    [kernel] = (folder / "boot").glob("vmlinuz-*")
+    [initrd] = (folder / "boot").glob("initrd.img-*")
+    with Machine(disk, kernel=kernel, initrd=initrd) as machine:
+        machine.run("systemctl is-system-running --wait", timeout=180)
+        failed = machine.run("systemctl --failed --plain --no-legend").check()
+        if failed:
+            raise SystemExit(f"units failed in the guest:\n{failed}")
+        machine.run(f"modprobe -a {' '.join(GUEST_MODULES)}").check()
+        # What every test runs is in memory when the state is saved.
+        machine.run("python3 -c 'import ctypes, json, sqlite3, ssl, logging, concurrent.futures'; usbip port; lsusb")
+        machine.run("sync").check()
+        answer = machine.control("human-monitor-command", **{"command-line": f"savevm {SNAPSHOT}"})
+        if answer:
+            raise SystemExit(f"QEMU could not save the machine's state: {answer}")
+
+
+def _do(*words: str | Path) -> None:
+    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    done = subprocess.run(words, check=False, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{words[0]} failed: {done.stderr}")
+
+
+def build() -> Path:
+    """The folder with the saved machine, made if it is not there yet; several processes may ask at once."""
+    target = cache()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return target
+        begin = time.monotonic()
+        folder = Path(tempfile.mkdtemp(prefix="new-", dir=target.parent))
+        try:
+            say("installing Debian into a disk image (about a minute)")
+            make_disk(folder)
+            say(f"starting it once and saving its state (at {time.monotonic() - begin:.0f} s)")
+            save_state(folder)
+            shutil.rmtree(folder / "files")
+            for old in target.parent.glob("image-*"):
+                if old.stat().st_mtime < time.time() - KEEP:
+                    shutil.rmtree(old)
+            folder.rename(target)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        say(f"done in {time.monotonic() - begin:.0f} s: {target}")
+    return target
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case ["prepare"]:
+            install_packages()
+            build()
+        case ["build"]:
+            build()
+        case _:
+            raise SystemExit("usage: python -m tests.support.kernel.image prepare|build")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""PostgreSQL on a unix socket in a scratch directory, with Zabbix's schema and first data."""
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.support.daemon import Daemon, scratch_directory
+from tests.support.zabbix.machine import Release
+
+# Durability is for data that somebody wants back.
+SETTINGS = """
+listen_addresses = ''
+unix_socket_directories = '{sockets}'
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+shared_buffers = 128MB
+min_wal_size = 32MB
+max_wal_size = 512MB
+autovacuum = off
+timezone = 'UTC'
+"""
+FILES = Path("/usr/share/zabbix-server-pgsql")
+LOCALE = "en_US.UTF-8"
+
+
+class Database:
+    """A cluster below ``scratch``, of which ``sockets`` is the directory to connect to."""
+
+    def __init__(self, release: Release, scratch: Path) -> None:
+        self.release = release
+        self.scratch = scratch
+        self.directory = scratch / "var" / "postgres"
+        self.sockets = scratch / "var"
+        self.daemon: Daemon | None = None
+
+    def run(self, *arguments: str, user: str = "postgres") -> None:
+        """One of the release's programs, to its end."""
+        done = subprocess.run(
+            self.release.command(list(arguments), user, (self.scratch,)), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ChildProcessError(f"{arguments[0]}: {(done.stderr or done.stdout)[-1000:]}")
+
+    def program(self, name: str) -> str:
+        found = sorted(self.release.root.glob(f"usr/lib/postgresql/*/bin/{name}"))
+        return "/" + str(found[-1].relative_to(self.release.root))
+
+    def create(self) -> None:
+        """An empty cluster; whoever reaches the socket may do everything."""
+        self.run(self.program("initdb"), "-D", str(self.directory), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                 "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+
+    def copy(self, kept: Path) -> None:
+        """A copy of a cluster that ``load`` made."""
+        subprocess.run(["cp", "-a", "--reflink=auto", str(kept), str(self.directory)], check=True)
+        self.run("chown", "-R", "postgres:postgres", str(self.directory), user="root")
+
+    def start(self) -> None:
+        settings = self.scratch / "postgresql.conf"
+        settings.write_text(SETTINGS.format(sockets=self.sockets))
+        command = [self.program("postgres"), "-D", str(self.directory), "-c", f"config_file={settings}",
+                   "-c", f"data_directory={self.directory}"]  # fmt: skip
+        command += ["-c", f"hba_file={self.directory}/pg_hba.conf", "-c", f"ident_file={self.directory}/pg_ident.conf"]
+        self.daemon = Daemon(
+            "postgres",
+            self.release.command(command, "postgres", (self.scratch,)),
+            self.scratch / "postgres.log",
+            signal.SIGINT,  # the fast way to stop: connections are closed
+        )
+        ready = self.release.command(["pg_isready", "-q", "-h", str(self.sockets)], "postgres", (self.scratch,))
+        self.daemon.wait_until(lambda: subprocess.run(ready, check=False).returncode == 0)
+
+    def stop(self) -> None:
+        if self.daemon:
+            self.daemon.stop()
+
+    def psql(self, *arguments: str, user: str = "postgres") -> None:
+        self.run("psql", "-h", str(self.sockets), "-U", user, "-qX", "-v", "ON_ERROR_STOP=1", *arguments)
+
+
+def load(release: Release) -> None:
+    """Put a cluster with Zabbix's data, and the front end's locale, into the cache."""
+    scratch = scratch_directory("load")
+    database = Database(release, scratch)
+    try:
+        # Without its locale the front end complains on every page.
+        locale = scratch / "var" / LOCALE
+        database.run("localedef", "--no-archive", "-i", "en_US", "-f", "UTF-8", str(locale), user="root")
+        database.create()
+        database.start()
+        database.psql("-c", "CREATE ROLE zabbix LOGIN", "-c", "CREATE DATABASE zabbix OWNER zabbix TEMPLATE template0")
+        for part in ("schema", "images", "data"):
+            script = f"zcat {FILES}/{part}.sql.gz | psql -h {database.sockets} -U zabbix -qAtX -v ON_ERROR_STOP=1"
+            database.run("sh", "-c", f"{script} --single-transaction zabbix >/dev/null")
+        database.psql("-c", "VACUUM ANALYZE", "zabbix")
+        database.stop()
+        kept = release.loaded_database()
+        for source, target in ((locale, release.cache / "locale" / LOCALE), (database.directory, kept)):
+            new = target.with_name(target.name + ".new")
+            shutil.rmtree(new, ignore_errors=True)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", str(source), str(new)], check=True)
+            shutil.rmtree(target, ignore_errors=True)
+            new.rename(target)
+    finally:
+        database.stop()
+        shutil.rmtree(scratch, ignore_errors=True)

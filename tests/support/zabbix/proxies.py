@@ -1,0 +1,135 @@
+"""A group of two proxies of a Zabbix 7.0 server."""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.daemon import Daemon, free_port, listening, wait_for
+from tests.support.zabbix.server import ZabbixServer
+
+SETTINGS = """
+ProxyMode=0
+ListenIP=127.0.0.1
+SourceIP=127.0.0.1
+# A change is known within a second, and a value is on the server within another.
+ProxyConfigFrequency=1
+DataSenderFrequency=1
+HousekeepingFrequency=0
+StartPollers=1
+StartPollersUnreachable=1
+StartPreprocessors=1
+StartTrappers=2
+StartPingers=0
+StartHTTPPollers=0
+StartDiscoverers=0
+StartDBSyncers=1
+LogType=console
+"""
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """What a proxy answers that the host does not belong to."""
+
+    revision: int
+    address: str
+
+
+class Proxy:
+    """One zabbix_proxy, which asks the server for its configuration."""
+
+    def __init__(self, server: ZabbixServer, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.daemon: Daemon | None = None
+
+    def start(self) -> None:
+        scratch = self.server.scratch
+        program = scratch / "zabbix_proxy"
+        if not program.exists():  # a copy: the cache may be where the user zabbix may not look
+            shutil.copy(self.server.release.proxy, program)
+        own = scratch / "var" / self.name
+        own.mkdir(exist_ok=True)
+        own.chmod(0o777)
+        settings = scratch / f"{self.name}.conf"
+        settings.write_text(
+            f"{SETTINGS}Server={self.server.trapper}\nHostname={self.name}\nListenPort={self.port}\n"
+            f"DBName={own}/proxy.db\nPidFile={own}/proxy.pid\nSocketDir={own}\n"
+        )
+        command = self.server.release.command([str(program), "-f", "-c", str(settings)], "zabbix", (scratch,))
+        self.daemon = Daemon(self.name, command, scratch / f"{self.name}.log")
+        self.server.daemons.append(self.daemon)
+        self.daemon.wait_until(lambda: listening(self.port))
+
+    def stop(self) -> None:
+        if self.daemon:
+            self.daemon.stop()
+
+
+class ProxyGroup:
+    """Two proxies, to one of which each host is given. Close it when done."""
+
+    def __init__(self, server: ZabbixServer) -> None:
+        self.server = server
+        api = server.api
+        name = f"group-{time.time_ns()}"
+        # 10 s are the least that Zabbix takes.
+        self.number = api.proxygroup.create(name=name, failover_delay="10s", min_online="1")["proxy_groupids"][0]
+        self.proxies: dict[str, Proxy] = {}
+        """By their ids."""
+        for suffix in "ab":
+            proxy = Proxy(server, f"{name}-{suffix}")
+            made = api.proxy.create(name=proxy.name, operating_mode=0, **self._membership(proxy))
+            self.proxies[made["proxyids"][0]] = proxy
+            proxy.start()
+
+    def make_host(self, host: str, items: dict[str, int]) -> str:
+        """A new host of the group; its id."""
+        return self.server.make_host(host, items, monitored_by=2, proxy_groupid=self.number)
+
+    def owner(self, host: str, key: str) -> tuple[Proxy, Proxy]:
+        """The proxy that a host was given to, once it takes a value for ``key``, and the other."""
+
+        wait_for(f"{host} is given to a proxy", lambda: self._given(host) != "0", 60, 0.2)
+        number = self._given(host)
+        own = self.proxies[number]
+        (other,) = (proxy for each, proxy in self.proxies.items() if each != number)
+        wait_for("it takes a value", lambda: b"processed: 1;" in self.server.send(host, key, "1", own.port), 60, 0.2)
+        return own, other
+
+    def redirect(self, host: str, key: str, asked: Proxy) -> Redirect:
+        """Where a proxy says that the host's values belong, when it does."""
+        said: dict[str, Any] = {}
+
+        def says() -> bool:
+            said.update(json.loads(self.server.send(host, key, "2", asked.port)[13:]).get("redirect", {}))
+            return "address" in said
+
+        wait_for(f"{asked.name} redirects", says, 60, 0.2)
+        return Redirect(said["revision"], said["address"])
+
+    def move(self, host: str) -> None:
+        """Have the host given to the other proxy, without the waiting for one that is down."""
+        own = self._given(host)
+        self.server.api.proxy.update(proxyid=own, proxy_groupid=0)
+        wait_for(f"{host} is given to the other proxy", lambda: self._given(host) not in {"0", own}, 60, 0.2)
+        self.server.api.proxy.update(proxyid=own, **self._membership(self.proxies[own]))
+
+    def _membership(self, proxy: Proxy) -> dict[str, str]:
+        return {"proxy_groupid": self.number, "local_address": "127.0.0.1", "local_port": str(proxy.port)}
+
+    def _given(self, host: str) -> str:
+        found = self.server.api.host.get(filter={"host": [host]}, output=["assigned_proxyid"])
+        return str(found[0]["assigned_proxyid"])
+
+    def close(self) -> None:
+        for host in self.server.api.host.get(proxy_groupids=self.number, output=["hostid"]):
+            self.server.api.host.delete(host["hostid"])
+        for number, proxy in self.proxies.items():
+            proxy.stop()
+            self.server.api.proxy.delete(number)
+        self.server.api.proxygroup.delete(self.number)

@@ -1,0 +1,286 @@
+"""The round trip, with the stand-in for a trapper and a front end that answers as told; tests/zabbix has real ones."""
+
+import json
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from tests.support.certificates import Authority
+from tests.support.command import usbrh
+from tests.support.frontend import FrontEnd
+from tests.unit.zabbix.test_tls import IDENTITY, needs_psk, psk_server, server_context, write_psk
+from usbrh.bridge import check as checking
+from usbrh.bridge.check import Finding, round_trip
+from usbrh.config import Config, ZabbixConfig
+from usbrh.errors import ZabbixRefused, ZabbixUnreachable
+from usbrh.zabbix.api import Api
+from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.rejection import why_refused
+
+HOST: dict[str, Any] = {
+    "hostid": "1", "name": "pc", "status": "0", "tls_accept": "1", "tls_issuer": "", "tls_subject": "",
+    "monitored_by": "0", "proxyid": "0", "proxy_groupid": "0", "assigned_proxyid": "0", "proxy_hostid": "0",
+}  # fmt: skip
+ITEM: dict[str, Any] = {
+    "itemid": "5", "key_": "usbrh.bridge.sensors", "type": "2", "status": "0", "state": "0", "error": "",
+    "value_type": "3", "history": "90d", "trapper_hosts": "",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "PAUSE", 0.1)
+    monkeypatch.setattr(checking, "STORE_SECONDS", 0.5)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def config(*servers: str, **more: Any) -> Config:
+    return Config(
+        zabbix=ZabbixConfig(servers=servers, host="pc", origin=MappingProxyType({"servers": "a test"}), **more)
+    )
+
+
+def zabbix(version: str = "7.0.22", *, stores: Iterable[StandIn] = (), item: Any = None, **host: Any) -> FrontEnd:
+    """The front end of a Zabbix that stores what these trappers take."""
+
+    def history(params: dict[str, Any]) -> list[dict[str, str]]:
+        rows = [{"clock": str(value.clock), "ns": str(value.ns)} for each in stores for value in each.values]
+        return [row for row in rows if params["time_from"] <= int(row["clock"]) <= params["time_till"]]
+
+    return FrontEnd(
+        version,
+        {
+            "host.get": lambda params: [HOST | host],
+            "item.get": lambda params: [ITEM | (item or {})],
+            "history.get": history,
+            "proxy.get": lambda params: [{params["output"][0]: "cellar"}],
+            "proxygroup.get": lambda params: [{"name": "two"}],
+        },
+    )
+
+
+def walk(config: Config, front_end: FrontEnd | None = None, patience: float = 0.5) -> list[Finding]:
+    if front_end is None:
+        return list(round_trip(config, None, 1, patience=patience))
+    with front_end, Api(front_end.url, token="secret") as api:
+        return list(round_trip(config, api, 1, patience=patience))
+
+
+def signs(findings: list[Finding]) -> list[str]:
+    return [finding.sign for finding in findings]
+
+
+def test_a_standby_node_does_not_listen() -> None:
+    with StandIn() as active:
+        standby = f"127.0.0.1:{free_port()}"
+        findings = walk(config(f"{standby};{active.address}"))
+    assert signs(findings) == ["note", "ok", "ok"]
+    assert findings[0].text == f"{standby}: no connection: connection refused; another node of the cluster works"
+
+
+def test_no_node_listens() -> None:
+    findings = walk(config(f"127.0.0.1:{free_port()};127.0.0.1:{free_port()}"))
+    assert signs(findings) == ["FAIL", "FAIL"]
+    assert all(isinstance(finding.error, ZabbixUnreachable) for finding in findings)
+
+
+@pytest.mark.parametrize("name", ["zabbix..example", f"{'a' * 64}.example"])
+def test_a_name_that_can_be_none(name: str) -> None:
+    (finding,) = walk(config(name))
+    assert f"no address found for {name}: " in str(finding.error)
+
+
+def test_from_another_address_than_this_computers() -> None:
+    with StandIn() as server:
+        (finding,) = walk(config(server.address, source_ip="192.0.2.7"))
+    assert "can't send from source_ip 192.0.2.7" in str(finding.error)
+    assert server.values == []
+
+
+def test_two_zabbixes_and_the_front_end_of_one() -> None:
+    with StandIn() as a, StandIn() as b:
+        findings = walk(config(a.address, b.address), zabbix(stores=[a]))
+    assert signs(findings) == ["ok", "ok", "ok", "ok", "ok", "note"]
+    assert findings[4].text.startswith(f"{a.address}: the value is in the history of usbrh.bridge.sensors after ")
+    assert findings[5].text.startswith(f"{b.address}: the value is not in this front end's Zabbix")
+
+
+def test_two_destinations_of_another_zabbix() -> None:
+    with StandIn() as a, StandIn() as b:
+        findings = walk(config(a.address, b.address), zabbix(item={"state": "1", "error": "no number"}))
+    assert signs(findings) == ["ok", "ok", "ok", "ok", "FAIL", "FAIL"]
+    for finding in findings[4:]:
+        assert isinstance(finding.error, ZabbixRefused)
+        assert "taken, and not stored: the item usbrh.bridge.sensors is not supported: no number" in str(finding.error)
+
+
+def test_one_destination_refuses_and_the_other_is_read_back() -> None:
+    with StandIn(refuse=lambda value: True) as a, StandIn() as b:
+        findings = walk(config(a.address, b.address), zabbix(stores=[b]))
+    assert signs(findings) == ["ok", "...", "FAIL", "ok", "ok", "ok"]
+    assert "although the API shows nothing wrong" in str(findings[2].error)
+
+
+@pytest.mark.parametrize(
+    ("how", "accept", "words"),
+    [
+        ("unencrypted", 2, 'takes connections with PSK only, and tls_connect is "unencrypted"'),
+        ("unencrypted", 6, "takes connections with PSK or with a certificate only"),
+        ("psk", 1, 'takes connections unencrypted only, and tls_connect is "psk"; set tls_connect'),
+        ("cert", 3, "takes connections unencrypted or with PSK only"),
+        ("unencrypted", 1, None),
+        ("psk", 2, None),
+        ("psk", 7, None),
+        ("cert", 4, None),
+    ],
+)
+def test_encryption_that_does_not_fit_is_certain(how: str, accept: int, words: str | None) -> None:
+    with zabbix(tls_accept=str(accept)) as front_end, Api(front_end.url, token="secret") as api:
+        certain = why_refused(api, "pc", "usbrh.bridge", how).certain
+    assert certain is None if words is None else words in str(certain)
+
+
+@pytest.mark.parametrize(
+    ("how", "host", "item", "words"),
+    [
+        ("unencrypted", {}, {}, None),
+        ("unencrypted", {}, {"trapper_hosts": "192.0.2.7"}, "takes values from 192.0.2.7 only (allowed hosts)"),
+        ("psk", {"tls_accept": "2"}, {}, "may have another PSK identity than tls_psk_identity"),
+        ("cert", {"tls_accept": "4"}, {}, None),
+        ("cert", {"tls_accept": "4", "tls_subject": "CN=pc"}, {}, 'a certificate with the subject "CN=pc" only'),
+    ],
+)
+def test_what_may_be_so(how: str, host: Any, item: Any, words: str | None) -> None:
+    with zabbix(item=item, **host) as front_end, Api(front_end.url, token="secret") as api:
+        reasons = why_refused(api, "pc", "usbrh.bridge", how)
+    assert reasons.certain is None
+    assert len(reasons.possible) == (words is not None)
+    assert all(str(words) in each for each in reasons.possible)
+
+
+@pytest.mark.parametrize(
+    ("version", "host", "words"),
+    [
+        ("6.0.14", {"proxy_hostid": "77"}, 'is monitored by the proxy "cellar": servers has to name it'),
+        ("7.0.22", {"monitored_by": "1", "proxyid": "77"}, 'is monitored by the proxy "cellar": '),
+        ("7.0.22", {"monitored_by": "2", "proxy_groupid": "3"}, 'is monitored by the proxy group "two": '),
+        (
+            "7.0.22",
+            {"monitored_by": "2", "proxy_groupid": "3", "assigned_proxyid": "77"},
+            'is monitored by the proxy group "two", at present by the proxy "cellar": ',
+        ),
+    ],
+)
+def test_a_proxy_is_named(version: str, host: Any, words: str) -> None:
+    with zabbix(version, **host) as front_end, Api(front_end.url, token="secret") as api:
+        reasons = why_refused(api, "pc", "usbrh.bridge", "unencrypted")
+    assert reasons.certain is None
+    (possible,) = reasons.possible
+    assert words in possible
+
+
+def test_a_proxy_that_has_yet_to_read_its_configuration() -> None:
+    """The proxy is told at once, and the wait goes on."""
+    start = time.monotonic()
+    with StandIn(refuse=lambda value: time.monotonic() < start + 1) as proxy:
+        findings = walk(config(proxy.address), zabbix("6.0.14", stores=[proxy], proxy_hostid="77"), patience=10)
+    assert signs(findings) == ["ok", "...", "ok", "ok"]
+    assert 'monitored by the proxy "cellar"' in findings[1].text
+
+
+def test_the_reason_that_may_be_so_is_the_one_at_the_end() -> None:
+    with StandIn(refuse=lambda value: True) as server:
+        findings = walk(config(server.address), zabbix(item={"trapper_hosts": "192.0.2.7"}))
+    assert signs(findings) == ["ok", "...", "FAIL"]
+    assert "takes values from 192.0.2.7 only (allowed hosts)" in str(findings[2].error)
+
+
+class TestPsk:
+    """A server that has yet to learn the key hangs up in the handshake."""
+
+    @pytest.fixture
+    def psk(self, tmp_path: Path) -> dict[str, Any]:
+        return {"tls_connect": "psk", "tls_psk_identity": IDENTITY, "tls_psk_file": write_psk(tmp_path / "psk")}
+
+    @needs_psk
+    def test_it_learns_it(self, psk: dict[str, Any]) -> None:
+        start = time.monotonic()
+        known, unknown = psk_server(), psk_server(identity="another")
+
+        class Server(StandIn):
+            def _talk(self, connection: socket.socket) -> None:
+                self._tls = known if time.monotonic() > start + 1 else unknown
+                super()._talk(connection)
+
+        with Server() as server:
+            findings = walk(config(server.address, **psk), zabbix(stores=[server], tls_accept="2"), patience=10)
+        assert signs(findings) == ["...", "ok", "ok", "ok"]
+        assert "does not know the PSK yet" in findings[0].text
+        assert "encrypted (psk)" in findings[1].text
+
+    @needs_psk
+    def test_it_never_learns_it(self, psk: dict[str, Any]) -> None:
+        with StandIn(tls=psk_server(identity="another")) as server:
+            findings = walk(config(server.address, **psk), zabbix(tls_accept="2"))
+        assert signs(findings) == ["...", "FAIL"]
+        assert isinstance(findings[1].error, ZabbixUnreachable)
+        assert "no TLS handshake: " in str(findings[1].error)
+
+    @needs_psk
+    def test_there_is_none_for_the_host(self, psk: dict[str, Any]) -> None:
+        with StandIn(tls=psk_server(identity="another")) as server:
+            findings = walk(config(server.address, **psk), zabbix(tls_accept="1"), patience=60)
+        assert signs(findings) == ["FAIL"]
+        assert 'takes connections unencrypted only, and tls_connect is "psk"' in str(findings[0].error)
+
+    def test_a_certificate_is_not_waited_for(self, tmp_path: Path) -> None:
+        authority, stranger = Authority(tmp_path / "ca"), Authority(tmp_path / "stranger")
+        issued = authority.issue("client", "/CN=usbrh")
+        own = replace(
+            config("127.0.0.1").zabbix, tls_connect="cert", tls_ca_file=stranger.ca,
+            tls_cert_file=issued.certificate, tls_key_file=issued.key,
+        )  # fmt: skip
+        context = server_context(authority, authority.issue("server", "/CN=server"))
+        with StandIn(tls=context) as server:
+            findings = walk(Config(zabbix=replace(own, servers=(server.address,))), patience=60)
+        assert signs(findings) == ["FAIL"]
+        assert "the server's certificate is not accepted" in str(findings[0].error)
+
+
+def test_findings_for_programs() -> None:
+    unknown: dict[str, Any] = {"host.get": lambda params: []}
+    with StandIn(refuse=lambda value: True) as server, FrontEnd(answers=unknown) as front_end:
+        done = usbrh(
+            "zabbix", "check", "--json", USBRH_SIMULATE="1", USBRH_ALLOW_SIMULATED="1", USBRH_ZABBIX_HOST="pc",
+            USBRH_ZABBIX_SERVERS=server.address, USBRH_ZABBIX_URL=front_end.url, USBRH_ZABBIX_TOKEN="secret",
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (7, "")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"status": "ok", "message": f"{server.address}: connected, Zabbix answers", "error": None},
+        {
+            "status": "fault",
+            "message": f"{server.address}: usbrh.bridge of host pc",
+            "error": 'there is no host "pc", or this user may not see it; usbrh zabbix provision makes it',
+        },
+    ]
+
+
+def test_sensors_that_cannot_be_counted_are_not_none(tmp_path: Path) -> None:
+    """0 sensors would be an alarm in Zabbix."""
+    with StandIn() as server:
+        done = usbrh(
+            "zabbix", "check", USBRH_SIMULATE=str(tmp_path / "none.toml"), USBRH_ZABBIX_SERVERS=server.address,
+            USBRH_ALLOW_SIMULATED="1", USBRH_ZABBIX_HOST="pc",
+        )  # fmt: skip
+    assert (done.returncode, done.stdout, server.values) == (2, "", []), done
+    assert "none.toml" in done.stderr

@@ -1,0 +1,335 @@
+"""From the journal to one destination, with the real sender and the stand-in for the server."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.bridge.test_worker import HandClock
+from tests.unit.journal.test_store import START, FixedClock, reading, readings
+from usbrh.bridge.delivery import AHEAD, BATCH, RETRY_SECONDS, Delivery, item_key
+from usbrh.clock import Deadline
+from usbrh.config import ZabbixConfig
+from usbrh.config.addresses import Address, Destination
+from usbrh.errors import JournalError, ZabbixUnreachable
+from usbrh.journal.store import NS, Journal, State
+from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.protocol import Value
+from usbrh.zabbix.sender import Outcome, Sender
+
+HOST = "living-room-pc"
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def journal(tmp_path: Path, server: StandIn) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.db", clock=FixedClock(START)) as journal:
+        journal.sync_destinations([server.address])
+        yield journal
+
+
+def delivery(journal: Journal, server: StandIn, *, allow_simulated: bool = False, now: int = START) -> Delivery:
+    senders = [Sender(Destination.parse(server.address), ZabbixConfig()) for _ in range(2)]
+    return Delivery(journal, server.address, senders, HOST, allow_simulated=allow_simulated, clock=FixedClock(now))
+
+
+def soon() -> Deadline:
+    return Deadline(10)
+
+
+def fates(journal: Journal, server: StandIn) -> list[State]:
+    return [fate[server.address].state for _, fate in journal.export()]
+
+
+def test_every_value_has_its_own_clock_and_ns(journal: Journal, server: StandIn) -> None:
+    given = readings(3)
+    journal.add(given)
+    result = delivery(journal, server).deliver(soon())
+    assert (result.delivered, result.refused, result.error, result.held_back) == (3, 0, None, False)
+    assert server.values == [
+        Value(HOST, "usbrh.get[living-room]", each.to_json(), each.time_ns // NS, each.time_ns % NS) for each in given
+    ]
+    assert fates(journal, server) == [State.DELIVERED] * 3
+
+
+def test_batches_in_the_original_order(journal: Journal, server: StandIn) -> None:
+    journal.add(readings(2 * BATCH + 1))
+    assert delivery(journal, server).deliver(soon()).delivered == 2 * BATCH + 1
+    assert [len(request["data"]) for request in server.requests] == [BATCH, BATCH, 1]
+    moments = [(value.clock, value.ns) for value in server.values]
+    assert moments == sorted(moments)
+
+
+def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, server: StandIn) -> None:
+    sensors = ["attic", "cellar", "hall"]
+    journal.add([reading(number, sensor) for number in range(1, 801) for sensor in sensors])
+    assert delivery(journal, server).deliver(soon()).delivered == 2400
+    assert len(server.values) == 2400
+    for sensor in sensors:
+        moments = [(value.clock, value.ns) for value in server.values if value.key == item_key(sensor)]
+        assert moments == sorted(moments)
+    assert fates(journal, server) == [State.DELIVERED] * 2400
+
+
+def test_nothing_waits_nothing_is_sent(journal: Journal, server: StandIn) -> None:
+    assert delivery(journal, server).deliver(soon()).delivered == 0
+    assert server.requests == []
+
+
+def test_refused_values_are_found_and_set_apart(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: value.key == item_key("attic") or value.ns in {7, 8, 90}
+    journal.add([reading(number, "attic" if number % 10 == 0 else "living-room") for number in range(1, 101)])
+    result = delivery(journal, server).deliver(soon())
+    refused = {7, 8, 90, *range(10, 101, 10)}
+    assert [number for number, fate in enumerate(fates(journal, server), 1) if fate == State.REFUSED] == sorted(refused)
+    assert (result.delivered, result.refused) == (100 - len(refused), len(refused))
+    # Each that was taken is there, and sent again only with its own clock and ns.
+    assert {(value.clock, value.ns) for value in server.values} == {
+        divmod(reading(number).time_ns, NS) for number in range(1, 101) if number not in refused
+    }
+    reasons = {refusal.sensor: refusal.reason for refusal in journal.refused(server.address)}
+    assert 'the host "living-room-pc" has no item usbrh.get[attic]' in reasons["attic"]
+    assert "usbrh zabbix provision" in reasons["attic"]
+
+
+def test_few_requests_find_one_sensor_that_is_not_known(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: value.key == item_key("attic")
+    journal.add([reading(number, sensor) for number in range(50) for sensor in ("attic", "cellar", "bath", "hall")])
+    delivery(journal, server).deliver(soon())
+    assert len(server.requests) == 1 + 4
+
+
+def test_all_refused_says_that_the_host_may_be_unknown(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: True
+    journal.add(readings(5))
+    assert delivery(journal, server).deliver(soon()).refused == 5
+    assert len(server.requests) == 1
+    assert 'no host "living-room-pc" is monitored by this server' in journal.refused(server.address)[0].reason
+
+
+def test_what_was_refused_does_not_block_and_comes_later(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: True
+    journal.add(readings(300))
+    way = delivery(journal, server)
+    way.deliver(soon())
+    server.requests.clear()
+    assert way.deliver(soon(), retry=True).refused == 2
+    assert [len(request["data"]) for request in server.requests] == [2]  # the oldest and the newest are tried
+    server.refuse = lambda value: False
+    assert way.deliver(soon()).delivered == 0
+    assert way.deliver(soon(), retry=True).delivered == 300
+    assert fates(journal, server) == [State.DELIVERED] * 300
+    assert len({(value.clock, value.ns) for value in server.values}) == 300
+
+
+def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: True
+    journal.add(readings(10))
+    way = delivery(journal, server)
+    way.deliver(soon())
+    server.refuse = lambda value: value.ns == 1
+    way.deliver(soon(), retry=True)
+    assert fates(journal, server) == [State.REFUSED] + [State.DELIVERED] * 9
+
+
+@pytest.mark.parametrize("in_the_end", ["taken", "refused"])
+def test_what_is_tried_twice_counts_once(journal: Journal, server: StandIn, in_the_end: str) -> None:
+    server.refuse = lambda value: True
+    journal.add(readings(5))
+    way = delivery(journal, server)
+    way.deliver(soon())
+    server.requests.clear()
+    # All 2 that are retried at once, then each of them; then all 5.
+    server.refuse = lambda value: value.ns == 1 and (in_the_end == "refused" or len(server.requests) <= 3)
+    result = way.deliver(soon(), retry=True)
+    assert (result.delivered, result.refused) == ((5, 0) if in_the_end == "taken" else (4, 1))
+    assert fates(journal, server).count(State.REFUSED) == result.refused
+
+
+class SlowSender:
+    """Takes ``seconds`` of a clock of its own for each request, and nothing of what is in ``refuses``."""
+
+    def __init__(self, clock: HandClock, *refuses: str) -> None:
+        self.clock = clock
+        self.seconds = 2.0
+        self.refuses = {item_key(sensor) for sensor in refuses}
+        self.sent: list[list[str]] = []
+
+    def send(self, values: Sequence[Value], deadline: Deadline) -> Outcome:
+        self.clock.now += self.seconds
+        if deadline.passed:
+            raise ZabbixUnreachable("no whole answer")
+        self.sent.append([value.key for value in values])
+        accepted = sum(value.key not in self.refuses for value in values)
+        return Outcome(accepted, len(values) - accepted, Address("192.0.2.1", 10051))
+
+
+def slow(journal: Journal, *refuses: str) -> tuple[Delivery, SlowSender, HandClock]:
+    clock = HandClock()
+    sender = SlowSender(clock, *refuses)
+    journal.sync_destinations(["slow"])
+    return Delivery(journal, "slow", [sender, sender], HOST, clock=clock), sender, clock
+
+
+def test_many_refused_sensors_hold_up_nobody(journal: Journal) -> None:
+    rooms = [f"room-{number}" for number in range(16)]
+    way, sender, clock = slow(journal, *rooms)
+    journal.add([reading(number, room) for number, room in enumerate(rooms)])
+    assert way.deliver(Deadline(100, clock)).refused == 16
+    for number in range(100, 103):
+        journal.add([reading(number, "good")])
+        sender.sent.clear()
+        result = way.deliver(Deadline(22, clock), retry=True)
+        assert (result.delivered, result.refused, result.error, result.out_of_time) == (1, 16, None, False)
+        assert [len(request) for request in sender.sent] == [1, 16]
+    sender.refuses = {item_key(room) for room in rooms[1:]}
+    for _ in range(100):
+        if way.deliver(Deadline(22, clock), retry=True).delivered:
+            return
+    raise AssertionError("the one that is taken is never found")
+
+
+def test_however_slow_the_server_is_what_it_takes_again_is_found(journal: Journal) -> None:
+    way, sender, clock = slow(journal, "good", "bad")
+    journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
+    assert way.deliver(Deadline(100, clock)).refused == 10
+    sender.refuses, sender.seconds = {item_key("bad")}, RETRY_SECONDS + 0.1
+    delivered = sum(way.deliver(Deadline(22, clock), retry=True).delivered for _ in range(50))
+    assert (delivered, [each.count for each in journal.refused("slow")]) == (5, [5])
+
+
+def test_however_slow_the_server_is_a_backlog_of_which_some_is_refused_gets_shorter(journal: Journal) -> None:
+    way, sender, clock = slow(journal, "bad")
+    journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
+    sender.seconds = 20
+    waiting = []
+    for _ in range(3):
+        way.deliver(Deadline(3600, clock), seconds=15)
+        waiting.append(len(journal.waiting("slow", 100)))
+    assert waiting == [5, 0, 0]
+    assert [each.count for each in journal.refused("slow")] == [5]
+
+
+def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: value.key == item_key("attic")
+    journal.add([reading(1, "attic")])
+    way = delivery(journal, server)
+    way.deliver(soon())
+    journal.add([reading(2, "cellar")])
+    original = server._take
+
+    def hangs_up(request: dict[str, Any], packet: bytes) -> Any:
+        return None if "attic" in str(request) else original(request, packet)
+
+    server._take = hangs_up  # type: ignore[method-assign]
+    result = way.deliver(soon(), retry=True)
+    assert (result.delivered, type(result.error)) == (1, ZabbixUnreachable)
+    assert fates(journal, server) == [State.REFUSED, State.DELIVERED]
+
+
+def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Journal) -> None:
+    way, sender, clock = slow(journal)
+    journal.add(readings(2 * AHEAD))
+    start = clock.now
+    result = way.deliver(Deadline(3600, clock), seconds=9)
+    assert (clock.now - start, result.delivered) == (10, 5 * BATCH)  # what was begun is brought to its end
+    assert (result.out_of_time, result.error) == (True, None)
+    result = way.deliver(Deadline(3600, clock))
+    assert (result.delivered, result.out_of_time) == (2 * AHEAD - 5 * BATCH, False)
+    assert sum(len(request) for request in sender.sent) == 2 * AHEAD
+
+
+def test_a_server_that_counts_nothing_has_not_taken_it(journal: Journal, server: StandIn) -> None:
+    journal.add(readings(1))
+    server._answers.append({"response": "success", "info": "processed: 0; failed: 0; total: 0; seconds spent: 0.0"})
+    assert delivery(journal, server).deliver(soon()).refused == 1
+    assert fates(journal, server) == [State.REFUSED]
+
+
+def test_what_was_delivered_before_the_break_is_marked(journal: Journal, server: StandIn) -> None:
+    journal.add(readings(3 * BATCH))
+    server._answers[:] = []
+    way = delivery(journal, server)
+    original, count = server._take, 0
+
+    def breaks(request: dict[str, object], packet: bytes) -> object:
+        nonlocal count
+        count += 1
+        return None if count == 3 else original(request, packet)
+
+    server._take = breaks  # type: ignore[assignment]
+    result = way.deliver(soon())
+    assert isinstance(result.error, ZabbixUnreachable)
+    assert result.delivered == 2 * BATCH
+    assert len(journal.waiting(server.address, 10000)) == BATCH
+    assert way.deliver(soon()).delivered == BATCH
+    assert len(server.values) == 3 * BATCH
+
+
+def test_a_passed_deadline_leaves_the_rest(journal: Journal, server: StandIn) -> None:
+    journal.add(readings(3))
+    result = delivery(journal, server).deliver(Deadline(0))
+    assert (result.out_of_time, result.delivered, server.requests) == (True, 0, [])
+
+
+def test_virtual_readings_are_held_back(journal: Journal, server: StandIn) -> None:
+    journal.add([reading(1), reading(2, simulated=True), reading(3)])
+    result = delivery(journal, server).deliver(soon(), retry=True)
+    assert (result.delivered, result.held_back) == (2, True)
+    assert not any(json.loads(value.value)["simulated"] for value in server.values)
+    result = delivery(journal, server, allow_simulated=True).deliver(soon())
+    assert (result.delivered, result.held_back) == (1, False)
+
+
+def test_warns_before_zabbix_drops_what_is_too_old(
+    journal: Journal, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal.add(readings(1))
+    delivery(journal, server, now=START + 20 * 86400 * NS).deliver(soon())
+    assert caplog.text == ""
+    journal.add(readings(1, first=2))
+    delivery(journal, server, now=START + 26 * 86400 * NS).deliver(soon())
+    assert (
+        "for 26 days: Zabbix drops without a word what is older than the item's history period (31 days" in caplog.text
+    )
+
+
+def test_without_a_journal(journal: Journal, server: StandIn) -> None:
+    server.refuse = lambda value: value.ns == 2
+    result = delivery(journal, server).send_directly([*readings(3), reading(4, simulated=True)], soon())
+    assert (result.delivered, result.refused, result.error) == (2, 1, None)
+    assert list(journal.export()) == []
+    server.__exit__(None, None, None)
+    assert isinstance(delivery(journal, server).send_directly(readings(1), soon()).error, ZabbixUnreachable)
+
+
+def test_a_journal_that_breaks_is_an_error_of_the_delivery(
+    journal: Journal, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.add(readings(1))
+    journal.close()
+    journal.path.unlink()
+    journal.path.mkdir()
+    result = delivery(journal, server).deliver(soon())
+    assert isinstance(result.error, JournalError)
+
+
+def test_a_state_is_of_now_and_a_refused_one_is_a_warning(
+    journal: Journal, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    way = delivery(journal, server, now=START + 5)
+    way.send_state("usbrh.bridge", "{}", soon())
+    assert server.values == [Value(HOST, "usbrh.bridge", "{}", START // NS, 5)]
+    assert caplog.text == ""
+    server.refuse = lambda value: True
+    way.send_state("usbrh.bridge", "{}", soon())
+    assert 'does not take usbrh.bridge: the host "living-room-pc" has no such item' in caplog.text

@@ -1,0 +1,124 @@
+"""``usbrh run`` in this process: what comes at moments that another process can't hit."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.daemon import wait_for
+from usbrh.cli import cli, run
+from usbrh.cli.context import Context
+from usbrh.zabbix.fake_server import StandIn
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def toml(tmp_path: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The configuration's file, and signals as they were."""
+    (tmp_path / "agent.conf").write_text(f"ServerActive={server.address}\nHostname=pc\n")
+    path = tmp_path / "usbrh.toml"
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    monkeypatch.setenv("USBRH_ALLOW_SIMULATED", "1")
+    monkeypatch.setenv("USBRH_CONFIG", str(path))
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield path
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def configure(toml: Path, name: str, journal: str = "journal.db") -> None:
+    """With ``name`` for the sensor."""
+    toml.write_text(
+        f'[zabbix]\nagent_config = "agent.conf"\n[journal]\npath = "{journal}"\n[sensor."sim-1"]\nname = "{name}"\n'
+    )
+
+
+def run_while(administrator: Callable[[], Any]) -> None:
+    """``usbrh run`` until ``administrator`` has done what he does."""
+
+    def work() -> None:
+        try:
+            administrator()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    cli.main(["run"], standalone_mode=False, obj=Context())
+    thread.join()
+
+
+def reload() -> None:
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def count(server: StandIn, name: str) -> int:
+    return [each.key for each in server.values].count(f"usbrh.get[{name}]")
+
+
+def test_a_reload_that_is_asked_for_during_another_is_done(
+    toml: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = run._reloaded
+
+    def meanwhile(context: Context, *old: Any) -> Any:
+        new = load(context, *old)
+        if "two" in toml.read_text():
+            configure(toml, "three")
+            reload()
+        return new
+
+    def administrator() -> None:
+        wait_for("one", lambda: count(server, "one"), 10)
+        configure(toml, "two")
+        reload()
+        wait_for("three", lambda: count(server, "three"), 10)
+
+    monkeypatch.setattr(run, "_reloaded", meanwhile)
+    configure(toml, "one")
+    run_while(administrator)
+    assert count(server, "three") >= 1
+
+
+def test_the_old_configuration_stays_though_its_own_files_are_gone(
+    toml: Path, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    def administrator() -> None:
+        wait_for("one", lambda: count(server, "one"), 10)
+        (toml.parent / "agent.conf").unlink()
+        before = count(server, "one")
+        reload()
+        wait_for("the next", lambda: count(server, "one") > before, 10)
+
+    configure(toml, "one")
+    run_while(administrator)
+    assert "agent.conf" in caplog.text
+    assert "; the old configuration stays" in caplog.text
+
+
+def test_what_waits_in_the_journal_before_is_said(
+    toml: Path, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    def administrator() -> None:
+        wait_for("one", lambda: "readings wait in the journal" in caplog.text, 10)
+        (toml.parent / "agent.conf").write_text(f"ServerActive={server.address}\nHostname=pc\n")
+        configure(toml, "two", "other.db")
+        reload()
+        wait_for("two", lambda: count(server, "two"), 10)
+
+    caplog.set_level(logging.WARNING)
+    (toml.parent / "agent.conf").write_text("ServerActive=127.0.0.1:1\nHostname=pc\n")
+    configure(toml, "one")
+    run_while(administrator)
+    old = toml.parent / "journal.db"
+    assert f"1 reading waiting in {old}; USBRH_JOURNAL_PATH={old} usbrh journal flush" in caplog.text

@@ -1,0 +1,70 @@
+"""Signals that end a command, in a process of their own."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = """\
+import os, signal, time
+from usbrh.cli.signals import Ending
+{before}
+Ending().install()
+try:
+    print("heating", flush=True)
+    time.sleep(10)
+finally:
+    print("tidying", flush=True)
+    time.sleep({seconds})
+    print("tidied", flush=True)
+"""
+HUP, TERM, INT = signal.SIGHUP, signal.SIGTERM, signal.SIGINT
+
+
+def start(before: str = "", seconds: float = 0.5) -> "subprocess.Popen[str]":
+    program = PROGRAM.format(before=before, seconds=seconds)
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [(HUP, HUP), (TERM, HUP), (HUP, TERM), (INT, INT), (TERM, INT)], ids=lambda number: number.name
+)
+def test_the_second_of_two_does_not_break_off_what_the_first_began(first: signal.Signals, then: signal.Signals) -> None:
+    with start() as process:
+        assert said(process) == "heating\n"
+        process.send_signal(first)
+        assert said(process) == "tidying\n"
+        process.send_signal(then)
+        assert said(process) == "tidied\n"
+        # An interrupt that nobody catches is handed on by Python to the default action.
+        assert process.wait(5) == (-INT if first == INT else 128 + first)
+
+
+def test_what_is_ignored_stays_so() -> None:
+    """A command under nohup goes on when its terminal closes."""
+    with start("signal.signal(signal.SIGHUP, signal.SIG_IGN)") as process:
+        assert said(process) == "heating\n"
+        process.send_signal(HUP)
+        process.send_signal(TERM)
+        assert said(process) == "tidying\n"
+        assert process.wait(5) == 128 + TERM
+
+
+def test_one_that_comes_later_ends_what_still_hangs() -> None:
+    with start("import usbrh.cli.signals as ending; ending.TIDYING = 0.1", 10) as process:
+        assert said(process) == "heating\n"
+        process.send_signal(INT)
+        assert said(process) == "tidying\n"
+        time.sleep(0.2)
+        process.send_signal(TERM)
+        assert said(process) == ""
+        assert process.wait(5) == 128 + TERM

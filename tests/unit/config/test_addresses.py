@@ -1,0 +1,58 @@
+import pytest
+
+from usbrh.config.addresses import Address, Destination, parse_destinations
+from usbrh.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("zabbix.example", "zabbix.example", 10051),
+        ("zabbix.example:10052", "zabbix.example", 10052),
+        (" 192.0.2.1:1 ", "192.0.2.1", 1),
+        ("[2001:db8::1]:10052", "2001:db8::1", 10052),
+        ("[::1]", "::1", 10051),
+        ("2001:db8::1", "2001:db8::1", 10051),
+        ("fe80::1%eth0", "fe80::1%eth0", 10051),
+    ],
+)
+def test_address(text: str, host: str, port: int) -> None:
+    assert Address.parse(text) == Address(host, port)
+    assert Address.parse(str(Address.parse(text))) == Address(host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        ":10051",
+        "a:",
+        "a:0",
+        "a:65536",
+        "a:b",
+        "a b",
+        "[::1",
+        "::1]",
+        "[a]:1",
+        "1:2:3",
+        "a/24",
+        "[::1]:",
+        "a:１",
+    ],
+)
+def test_no_address(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"address|port"):
+        Address.parse(text)
+
+
+def test_cluster() -> None:
+    destination = Destination.parse(" n1 ; n2:7 ;[::1]:8 ")
+    assert str(destination) == "n1 ; n2:7 ;[::1]:8"
+    assert destination.nodes == (Address("n1"), Address("n2", 7), Address("::1", 8))
+
+
+@pytest.mark.parametrize("entries", [("a", "a:10051"), ("a;b", "b"), ("a;a",)])
+def test_a_node_is_given_once(entries: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="given twice"):
+        parse_destinations(entries)

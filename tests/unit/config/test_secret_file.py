@@ -1,0 +1,88 @@
+"""Files with a secret, and that they stay one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from usbrh.config.secret_file import read_secret
+from usbrh.errors import ConfigError
+
+KEY = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text("secret\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(b"secret", "secret"), (b"secret\r\n", "secret"), (b" with blanks \n", " with blanks "), ("£5\n".encode(), "£5")],
+)
+def test_one_line_with_its_blanks(secret: Path, content: bytes, line: str) -> None:
+    secret.write_bytes(content)
+    assert read_secret(secret) == line
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\nb\n", b"a" * 5000, b"\xff"])
+def test_no_secret(secret: Path, content: bytes) -> None:
+    secret.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"should hold one line|it is no text"):
+        read_secret(secret)
+
+
+@pytest.mark.parametrize(("mode", "words"), [(0o644, "be read by everyone"), (0o660, "be changed by others")])
+def test_others_can_get_at_it(secret: Path, mode: int, words: str, caplog: pytest.LogCaptureFixture) -> None:
+    secret.chmod(mode)
+    assert read_secret(secret) == "secret"
+    assert caplog.messages == [f"{secret} is secret, and can {words} (mode {mode:o}); chmod 600 {secret}"]
+
+
+def test_a_service_may_read_it_by_its_group(secret: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secret.chmod(0o640)
+    assert read_secret(secret) == "secret"
+    assert not caplog.messages
+
+
+def test_a_pipe_of_the_shell() -> None:
+    read, write = os.pipe()
+    os.write(write, b"secret\n")
+    os.close(write)
+    assert read_secret(Path(f"/dev/fd/{read}")) == "secret"
+    os.close(read)
+
+
+def provision(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}
+    command = [sys.executable, "-m", "usbrh", "zabbix", "provision", "--url", "http://127.0.0.1:9/", *arguments]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("option", ["--password-file", "--token-file"])
+def test_the_command_warns_of_an_open_file(secret: Path, option: str) -> None:
+    secret.chmod(0o644)
+    done = provision("--user", "a", option, str(secret))
+    first, last = done.stderr.splitlines()
+    assert first.endswith(f"chmod 600 {secret}")
+    assert (done.returncode, "can't be reached" in last) == (6, True), done
+
+
+def test_the_command_refuses_an_open_key(secret: Path) -> None:
+    secret.write_text(KEY)
+    secret.chmod(0o644)
+    psk = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": "a", "USBRH_ZABBIX_TLS_PSK_FILE": ""}
+    done = provision("--user", "a", **psk | {"USBRH_ZABBIX_TLS_PSK_FILE": str(secret), "USBRH_ZABBIX_PASSWORD": "b"})
+    assert (done.returncode, "can be read by everyone" in done.stderr) == (2, True), done
+    assert KEY not in done.stderr
+
+
+def test_a_key_in_the_place_of_the_agents_configuration_is_not_shown(secret: Path) -> None:
+    secret.write_text(KEY)
+    done = provision("--user", "a", USBRH_ZABBIX_AGENT_CONFIG=str(secret), USBRH_ZABBIX_PASSWORD="b")
+    assert (done.returncode, KEY in done.stderr) == (2, False), done

@@ -1,0 +1,455 @@
+"""A damaged journal: never a wrong reading, never a crash, and what is sound is saved."""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.journal.test_store import NS, START, A, B, C, FixedClock, reading, readings, schema_1, waiting
+from usbrh.journal import file as journal_file
+from usbrh.journal.file import companions, replacement
+from usbrh.journal.recovery import STEP, rebuild
+from usbrh.journal.store import Journal
+
+COUNT = 60
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal of 60 readings: A took 40 but 7, 8 and 21 to 23; B took 5. The last 10 are in the log only."""
+    made = tmp_path_factory.mktemp("sound") / "journal.db"
+    with Journal(made) as journal:
+        journal.sync_destinations([A, B])
+        journal.add(readings(COUNT - 10))
+        journal.mark(A, [n for n in range(1, 41) if n not in range(21, 24)], {7: "no item", 8: "no item"})
+        journal.mark(A, [], {7: "x", 8: "x"})
+        journal.send_again(A, [7, 8])
+        journal.mark(A, [], {7: "no item", 8: "no item"})
+        journal.mark(B, range(1, 6))
+    journal.add(readings(10, first=COUNT - 9))
+    kept = tmp_path_factory.mktemp("kept") / "journal.db"
+    for file in (made, *companions(made)):
+        shutil.copy(file, kept.with_name(file.name.replace(made.name, kept.name)))
+    journal.close()
+    return kept
+
+
+@contextmanager
+def copy_of(sound: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "journal.db")
+        shutil.copy(sound, path)
+        shutil.copy(companions(sound)[0], companions(path)[0])
+        yield path
+
+
+ALL = {each.to_json() for each in readings(COUNT)}
+OPEN = {A: [7, 8, 21, 22, 23, *range(41, COUNT + 1)], B: list(range(6, COUNT + 1))}
+
+
+def use(path: Path) -> tuple[Journal, set[str]]:
+    """What a day of use does, and the readings that are there before it."""
+    journal = Journal(path)
+    journal.sync_destinations([A, B])
+    there = {entry.body for entry, _ in journal.export()}
+    new = reading(COUNT + 1)
+    journal.add([new])
+    assert journal.latest("living-room") == new
+    assert journal.status().readings == len(there) + 1
+    return journal, there
+
+
+def check(path: Path) -> set[str]:
+    """Whatever was done to the file: no reading is wrong, and one that waited and is still there still waits."""
+    journal, there = use(path)
+    assert there <= ALL
+    for destination, numbers in OPEN.items():
+        wait = {entry.body for entry in journal.waiting(destination, 1000)}
+        wait |= {
+            entry.body for each in journal.refused(destination) for entry in journal.entries([each.first, each.last])
+        }
+        assert {reading(number).to_json() for number in numbers} & there <= wait
+        for _ in range(2):  # if the damage is only found by marking, all is sent once more
+            journal.mark(destination, [entry.id for entry in journal.waiting(destination, 1000)])
+        assert waiting(journal, destination) == []
+    journal.close()
+    return there
+
+
+def test_the_example_itself(sound: Path) -> None:
+    with copy_of(sound) as path:
+        assert check(path) == ALL
+        assert not list(path.parent.glob("*damaged*"))
+
+
+EXAMPLES = int(os.environ.get("USBRH_EXAMPLES", "25"))
+"""Of each kind of damage; thousands when docs/reliability.md is brought up to date."""
+SLOW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SLOW
+@given(data=st.data())
+def test_flipped_bits_in_the_file(sound: Path, data: st.DataObject) -> None:
+    content = bytearray(sound.read_bytes())
+    bits = data.draw(st.lists(st.integers(0, len(content) * 8 - 1), min_size=1, max_size=4, unique=True))
+    with copy_of(sound) as path:
+        for bit in bits:
+            content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        there = check(path)
+        # A flipped bit costs the readings of its page at most, and a page has 9 or 10 of them.
+        assert len(there) >= COUNT - 10 * len(bits)
+
+
+@SLOW
+@given(data=st.data())
+def test_cut_off_anywhere(sound: Path, data: st.DataObject) -> None:
+    content = sound.read_bytes()
+    with copy_of(sound) as path:
+        path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+        check(path)
+
+
+@SLOW
+@given(data=st.data())
+def test_a_damaged_log(sound: Path, data: st.DataObject) -> None:
+    with copy_of(sound) as path:
+        log = companions(path)[0]
+        content = bytearray(log.read_bytes())
+        bit = data.draw(st.integers(0, len(content) * 8 - 1))
+        content[bit // 8] ^= 1 << bit % 8
+        log.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        # SQLite takes a damaged log for a shorter one: what stands behind is lost, what is in the file is not.
+        assert len(check(path)) >= COUNT - 10
+
+
+@SLOW
+@given(content=st.binary(max_size=20000))
+def test_anything_at_all(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "journal.db")
+        path.write_bytes(content)
+        use(path)[0].close()
+        if content:
+            (aside,) = path.parent.glob("journal.db.damaged-*")
+            assert aside.read_bytes() == content
+
+
+def no_header(data: bytes) -> bytes:
+    return b"\xff" * 100 + data[100:]
+
+
+def only_header(data: bytes) -> bytes:
+    return data[:4096] + bytes(len(data) - 4096)
+
+
+def test_a_schema_that_is_no_text(sound: Path) -> None:
+    """Python can't even read SQLite's message about it; found by benchmarks.fuzz."""
+    with copy_of(sound) as path:
+        content = path.read_bytes()
+        assert content.count(b"held_state") > 1
+        path.write_bytes(content.replace(b"held_state", b"held_\xd7tate"))
+        companions(path)[0].unlink()
+        journal, there = use(path)
+        journal.close()
+        assert len(there) == COUNT - 10
+
+
+@pytest.mark.parametrize("spoil", [no_header, only_header])
+def test_is_set_aside_under_a_name_that_says_so(
+    sound: Path, spoil: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    with copy_of(sound) as path:
+        log = companions(path)[0]
+        log.write_bytes(log.read_bytes()[: 32 + 24 + 4096 - 1])  # less than one page: SQLite takes none from it
+        spoilt = spoil(path.read_bytes())
+        path.write_bytes(spoilt)
+        check(path)
+        (aside,) = path.parent.glob("journal.db.damaged-*Z")
+        assert aside.read_bytes() == spoilt
+    assert f"the journal {path} was damaged" in caplog.text
+    assert f"it is kept as {aside}" in caplog.text
+    assert "saved from it: " in caplog.text
+
+
+def flip(path: Path, number: int) -> None:
+    """Flip a bit of a reading in the file."""
+    content = path.read_bytes()
+    body = reading(number).to_json().encode()
+    assert content.count(body) == 1
+    path.write_bytes(content.replace(body, bytes([body[0] ^ 1]) + body[1:]))
+
+
+def test_a_link_to_the_journal_stays_one(tmp_path: Path) -> None:
+    path, link = tmp_path / "disk" / "journal.db", tmp_path / "etc" / "journal.db"
+    for each in (path, link):
+        each.parent.mkdir()
+    link.symlink_to(path)
+    with Journal(link) as journal:
+        journal.add(readings(20))
+    with Journal(link) as other:
+        other.add(readings(5, first=21))  # in the log only
+        assert companions(link)[0].stat().st_size > 0
+        flip(path, 10)
+        assert len(list(Journal(link).export())) == 24
+    assert list(link.parent.iterdir()) == [link]
+    assert link.is_symlink()
+    (aside,) = path.parent.glob("journal.db.damaged-*Z")
+    assert companions(aside)[0].exists()
+    with Journal(path) as journal:
+        assert len(list(journal.export())) == 24
+
+
+def test_what_is_being_delivered_while_another_process_replaces_the_file_settles_no_other_reading(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+    clock = FixedClock(START)
+    service = Journal(path, keep=3600, clock=clock)
+    service.sync_destinations([A, B])
+    service.add(readings(40))
+    for destination in (A, B):
+        service.mark(destination, range(1, 31))
+    clock.now = reading(11).time_ns + 3600 * NS
+    service.add(readings(20, first=41))  # and the first 10 are old enough to go
+    service.mark(B, range(31, 51))
+    sent = service.waiting(A, 20)
+    assert [entry.id for entry in sent] == list(range(31, 51))
+    service.close()
+    flip(path, 15)
+    with Journal(path, clock=clock) as export:
+        assert len(list(export.export())) == 49
+    service.mark(A, [entry.id for entry in sent[:10]], {entry.id: "no item" for entry in sent[10:]})
+    # Sent once more, with the same clock and ns; counted as delivered when it is known which they are.
+    assert [entry.reading for entry in service.waiting(A, 1000)] == readings(30, first=31)
+    assert [entry.reading for entry in service.waiting(B, 1000)] == readings(10, first=51)
+    assert [(each.waiting, each.delivered, each.refused_count) for each in service.standings()] == [
+        (30, 30, 0),
+        (10, 50, 0),
+    ]
+
+
+def test_numbers_of_readings_that_were_lost_are_not_used_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    service = Journal(path)
+    service.sync_destinations([A])
+    service.add(readings(3))
+    sent = waiting(service, A)
+    service.close()
+    flip(path, 3)
+    with Journal(path) as other:
+        other.add([reading(4)])
+    assert len(list(service.export())) == 3
+    service.mark(A, sent)
+    assert [entry.reading for entry in service.waiting(A, 10)] == [reading(1), reading(2), reading(4)]
+    assert service.standings()[0].waiting == 3
+
+
+def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(20))
+    flip(path, 10)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(A.encode(), A.upper().encode()))  # and nobody knows what A has taken
+    journal = Journal(path, max_waiting=20)
+    journal.sync_destinations([A])
+    journal.add([reading(21)])
+    assert (journal.standings()[0].waiting, journal.standings()[0].given_up) == (20, 0)
+    assert "saved from it: 19 readings, all to be sent again" in caplog.text
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+def test_places_of_the_first_schema(tmp_path: Path, migrated: bool) -> None:
+    path = tmp_path / "journal.db"
+    schema_1(path)
+    if migrated:
+        Journal(path).close()
+    flip(path, 1)
+    journal = Journal(path)
+    assert [entry.reading for entry, _ in journal.export()] == readings(3, first=2)
+    assert [entry.reading for entry in journal.waiting(A, 10)] == readings(2, first=3)
+
+
+def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A, B])
+        journal.add(readings(20))
+        journal.mark(A, range(1, 11))
+        journal.mark(B, range(1, 16))
+        journal.sync_destinations([A, B, C])
+        journal.mark(C, range(16, 19))
+    flip(path, 3)
+    journal = Journal(path)
+    states = {entry.reading: fates[C].state for entry, fates in journal.export()}
+    assert [states[reading(n)] for n in (1, 15, 16, 18)] == ["dropped", "dropped", "delivered", "delivered"]
+    assert [entry.reading for entry in journal.waiting(C, 10)] == readings(2, first=19)
+
+
+def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
+    """Free pages and the end of the log hold what came to nothing, or was deleted and came again."""
+    path, earlier = tmp_path / "journal.db", tmp_path / "earlier.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(20))
+        journal.mark(A, range(1, 20))
+    with Journal(earlier) as journal:
+        journal.add([reading(101), reading(2), *readings(20, first=31), reading(3), reading(20)])
+    flip(path, 20)  # it came again
+    path.write_bytes(path.read_bytes() + earlier.read_bytes())
+    journal = Journal(path)
+    there = [entry.reading for entry, _ in journal.export()]
+    assert len(there) == len(set(there))
+    assert set(there) == {*readings(20), reading(101), *readings(20, first=31)}
+    wait = [entry.reading for entry in journal.waiting(A, 100)]
+    assert {reading(101), reading(3), reading(20), *readings(20, first=31)} == set(wait)
+    assert journal.standings()[0].waiting == len(wait)
+
+
+def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        for first in range(1, 4000, 500):
+            journal.add(readings(500, first))
+    flip(path, 2000)
+    steps: list[int] = []
+    journal = Journal(path, progress=lambda: steps.append(1))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in journal.history(since_ns=reading(1999).time_ns, until_ns=reading(2002).time_ns)) == 2
+        assert tracemalloc.get_traced_memory()[1] < 1_500_000
+    finally:
+        tracemalloc.stop()
+    assert len(steps) > 4000 // STEP
+
+
+def test_threads_wait_for_a_rebuild_however_long_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(20))
+    flip(path, 10)
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 1.0)
+    rebuilding = threading.Event()
+
+    def progress() -> None:
+        rebuilding.set()
+        time.sleep(1.5)
+
+    journal = Journal(path, progress=progress)
+    thread = threading.Thread(target=lambda: list(journal.export()))
+    thread.start()
+    assert rebuilding.wait(20)
+    assert journal.status().readings == 19
+    thread.join(20)
+
+
+def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """No file may be larger than 70 kB there; the damaged one has 280."""
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(500))
+    flip(path, 250)
+    damaged = path.read_bytes()
+    code = (
+        "import sys; from pathlib import Path; from resource import *; from usbrh.journal.store import Journal\n"
+        "from usbrh.errors import JournalError; setrlimit(RLIMIT_FSIZE, (70_000, 70_000))\n"
+        "try: list(Journal(Path(sys.argv[1])).export())\n"
+        "except JournalError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "can't be used" in done.stdout
+    assert path.read_bytes() == damaged
+    assert {file.name for file in path.parent.iterdir()} <= {path.name, *(file.name for file in companions(path))}
+    assert len(list(Journal(path).export())) == 499
+
+
+def test_is_ready_when_it_comes_into_the_place(sound: Path) -> None:
+    with copy_of(sound) as path:
+        assert rebuild(path, START, lambda: None).readings == COUNT
+        (new,) = path.parent.glob("*rebuilt*")
+        assert new == replacement(path)
+        assert new.read_bytes()[18:20] == b"\x02\x02"  # SQLite's file format, §1.3: WAL
+        with Journal(path) as journal:
+            assert journal.status().readings == COUNT
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from usbrh.journal.store import Journal
+left = int(sys.argv[2])
+def hook(event, arguments):
+    global left
+    if event in {"os.link", "os.remove", "os.rename"}:
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+list(Journal(Path(sys.argv[1])).export())
+"""
+
+
+def test_killed_at_any_step_of_the_replacement(sound: Path) -> None:
+    for step in range(20):
+        with copy_of(sound) as path, Journal(path) as service:
+            flip(path, 3)
+            assert waiting(service, B) == list(range(6, COUNT + 1))
+            done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step)], check=False)
+            service.add([reading(1000)])
+            assert {entry.body for entry, _ in service.export()} == ALL - {reading(3).to_json()} | {
+                reading(1000).to_json()
+            }
+            assert len(waiting(service, B)) == len(OPEN[B]) + 1
+            assert not [file.name for file in path.parent.iterdir() if ".new" in file.name or "rebuilt" in file.name]
+            if done.returncode == 0:
+                break
+    assert step >= 6
+
+
+def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:
+    with copy_of(sound) as path:
+        one, other = Journal(path), Journal(path)
+        one.sync_destinations([A, B])
+        other.status()
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        companions(path)[0].write_bytes(b"")
+        saved = len(list(one.export()))
+        first = one.add([reading(1000)])
+        assert other.add([reading(1001)]) == [first[0] + 1]
+        other.close()  # SQLite would remove the log of the file at this name
+        assert one.add([reading(1002)]) == [first[0] + 2]
+        one.close()
+        assert len(list(Journal(path).export())) == saved + 3
+
+
+def test_a_journal_that_was_removed_is_begun_anew(sound: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with copy_of(sound) as path:
+        journal = Journal(path)
+        journal.sync_destinations([A])
+        for file in (path, *companions(path)):
+            file.unlink(missing_ok=True)
+        journal.sync_destinations([A])
+        journal.add(readings(1))
+        assert waiting(journal, A) == [1]
+        journal.close()
+    assert f"the journal {path} was removed; a new one is begun" in caplog.text

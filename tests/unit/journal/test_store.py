@@ -1,0 +1,615 @@
+"""The journal: durable, one place a destination, bounded, several processes."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from usbrh.bridge.parallel import together
+from usbrh.clock import Deadline, SystemClock
+from usbrh.errors import JournalError
+from usbrh.journal import file as journal_file
+from usbrh.journal.queries import PRUNE
+from usbrh.journal.rows import Entry, places, write_place
+from usbrh.journal.store import Journal, State
+from usbrh.reading import Reading
+
+NS = 1_000_000_000
+START = 1_790_000_000 * NS
+A, B, C = "a.example:10051", "b.example", "c1;c2"
+
+
+def reading(number: int, sensor: str = "living-room", *, simulated: bool = False) -> Reading:
+    return Reading(
+        sensor, "1-1", "USB-RH", START + number * 60 * NS + number, 20.0 + number / 100, 50.0, simulated=simulated
+    )
+
+
+def readings(count: int, first: int = 1) -> list[Reading]:
+    return [reading(number) for number in range(first, first + count)]
+
+
+class FixedClock(SystemClock):
+    def __init__(self, time_ns: int) -> None:
+        self.now = time_ns
+
+    def time_ns(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Journal:
+    journal = Journal(path, clock=FixedClock(START))
+    journal.sync_destinations([A, B])
+    return journal
+
+
+def waiting(journal: Journal, destination: str) -> list[int]:
+    return [entry.id for entry in journal.waiting(destination, 1000)]
+
+
+def fates(journal: Journal, destination: str) -> list[State]:
+    return [fate[destination].state for _, fate in journal.export()]
+
+
+def test_gives_back_what_it_got_oldest_first(journal: Journal) -> None:
+    given = [reading(3), reading(1), reading(2, "attic")]
+    assert journal.add(given) == [1, 2, 3]
+    entries = journal.waiting(A, 10)
+    assert [entry.reading for entry in entries] == given
+    assert [entry.body for entry in entries] == [each.to_json() for each in given]
+    assert [entry.id for entry in journal.waiting(A, 2)] == [1, 2]
+
+
+def test_stores_the_same_measurement_once(journal: Journal) -> None:
+    assert journal.add([reading(1), reading(1), reading(2)]) == [1, 1, 2]
+    assert journal.add([reading(2)]) == [2]
+    assert waiting(journal, A) == [1, 2]
+
+
+def test_a_failed_reading_is_a_reading(journal: Journal) -> None:
+    failed = Reading("x", "1-1", "USB-RH", START, state="timeout", error="no answer")
+    journal.add([failed])
+    assert journal.waiting(A, 1)[0].reading == failed
+
+
+def test_destinations_are_independent(journal: Journal) -> None:
+    journal.add(readings(5))
+    journal.mark(A, [1, 2, 3])
+    assert waiting(journal, A) == [4, 5]
+    assert waiting(journal, B) == [1, 2, 3, 4, 5]
+    assert fates(journal, A) == [State.DELIVERED] * 3 + [State.WAITING] * 2
+
+
+def test_refused_readings_stand_apart_and_come_back(journal: Journal) -> None:
+    journal.add([*readings(4), reading(9, "attic")])
+    journal.mark(A, [1, 4], {2: "no item", 3: "no item", 5: "no such key"})
+    assert waiting(journal, A) == []
+    by_sensor = {refusal.sensor: refusal for refusal in journal.refused(A)}
+    living = by_sensor["living-room"]
+    assert (living.count, living.first, living.last, living.reason) == (2, 2, 3, "no item")
+    assert by_sensor["attic"].reason == "no such key"
+    assert journal.retry_refused(A, "living-room") == 2
+    assert waiting(journal, A) == [2, 3]
+    journal.add([reading(10)])
+    assert waiting(journal, A) == [2, 3, 6]
+    journal.mark(A, [2, 3, 6])
+    assert fates(journal, A) == [State.DELIVERED] * 4 + [State.REFUSED, State.DELIVERED]
+
+
+def test_what_is_skipped_still_waits(journal: Journal) -> None:
+    journal.add(readings(5))
+    journal.mark(A, [3])
+    assert waiting(journal, A) == [1, 2, 4, 5]
+
+
+def test_a_delivery_by_another_process_stands(journal: Journal) -> None:
+    journal.add(readings(2))
+    journal.mark(A, [1, 2])
+    journal.mark(A, [], {1: "refused there"})
+    assert fates(journal, A) == [State.DELIVERED] * 2
+    journal.mark(A, [1, 2])
+    assert journal.status().destinations[0].delivered == 2
+
+
+def test_virtual_readings_can_be_left_out(journal: Journal) -> None:
+    journal.add([reading(1), reading(2, simulated=True), reading(3)])
+    assert [entry.id for entry in journal.waiting(A, 10, simulated=False)] == [1, 3]
+    journal.mark(A, [1, 3])
+    assert journal.waiting(A, 10, simulated=False) == []
+    assert waiting(journal, A) == [2]
+    assert journal.waiting(A, 10)[0].simulated
+
+
+def test_sending_again(journal: Journal) -> None:
+    journal.add(readings(5))
+    journal.mark(A, [1, 2, 3])
+    journal.send_again(A, [2, 4, 99])
+    assert waiting(journal, A) == [2, 4, 5]
+
+
+def test_a_new_destination_starts_with_what_nobody_has_taken(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal.add(readings(6))
+    journal.mark(A, [1, 2, 4], {3: "no item"})
+    journal.mark(B, [1])
+    changes = journal.sync_destinations([A, B, C])
+    assert waiting(journal, C) == [3, 5, 6]
+    assert (changes.added, changes.dropped) == ({C: 3}, {})
+    journal.mark(B, [2, 3])
+    journal.sync_destinations([A, B])
+    journal.sync_destinations([A, B, C])
+    assert waiting(journal, C) == [5, 6]
+
+
+def test_the_queue_of_one_that_left_is_dropped_and_said(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    journal.add(readings(4))
+    journal.mark(A, [1, 2])
+    changes = journal.sync_destinations([C])
+    assert changes.dropped == {A: 2, B: 4}
+    assert f"{A} left the configuration: 2 readings dropped that waited for it" in caplog.text
+    assert waiting(journal, C) == [3, 4]
+    assert fates(journal, A) == [State.DELIVERED] * 2 + [State.DROPPED] * 2
+    with pytest.raises(JournalError, match="not a destination"):
+        journal.waiting(A, 1)
+    assert not journal.sync_destinations([C]).added
+
+
+def test_what_was_never_for_a_destination_is_not_called_delivered(journal: Journal) -> None:
+    journal.add(readings(4))
+    journal.mark(A, [1, 2, 4], {3: "no item"})
+    journal.mark(B, [1, 2])
+    journal.sync_destinations([A, C])
+    assert fates(journal, C) == [State.DROPPED] * 2 + [State.WAITING, State.DROPPED]
+    journal.mark(C, [3])
+    journal.mark(C, [3])
+    assert fates(journal, C) == [State.DROPPED] * 2 + [State.DELIVERED, State.DROPPED]
+    assert journal.standings()[1].delivered == 1
+    journal.add(readings(2, first=5))
+    journal.mark(A, [5, 6])
+    journal.sync_destinations([A, B, C])
+    assert waiting(journal, B) == []
+    assert fates(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4
+    journal.add([reading(7)])
+    journal.mark(B, [7])
+    assert fates(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4 + [State.DELIVERED]
+
+
+def test_what_was_refused_when_a_destination_left_is_dropped_when_it_comes_back(journal: Journal) -> None:
+    journal.add(readings(3))
+    journal.mark(A, [1, 2, 3])
+    journal.mark(B, [1, 3], {2: "no item"})
+    for _ in range(2):
+        journal.sync_destinations([A])
+        assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
+        journal.sync_destinations([A, B])
+        assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
+    assert waiting(journal, B) == []
+    assert journal.refused(B) == []
+
+
+def test_the_first_destination_gets_what_was_measured_before(path: Path) -> None:
+    journal = Journal(path)
+    journal.add(readings(3))
+    journal.sync_destinations([A])
+    assert waiting(journal, A) == [1, 2, 3]
+
+
+def test_what_was_deleted_while_there_was_no_destination_does_not_wait(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=60, max_waiting=5, clock=clock)
+    for destinations in ([], [A]):
+        journal.sync_destinations(destinations)
+        journal.sync_destinations([])
+        journal.add(readings(5))
+        clock.now += 86400 * NS
+        journal.add([])
+        journal.add([reading(2000)])
+        journal.sync_destinations([B])
+        assert [each.waiting for each in journal.standings()] == [1]
+        clock.now -= 86400 * NS
+        path.unlink()
+
+
+def test_the_oldest_are_given_up_counted_and_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(path, max_waiting=5, clock=FixedClock(START))
+    journal.sync_destinations([A, B])
+    journal.add(readings(5))
+    journal.mark(B, [1, 2, 3, 4, 5])
+    journal.mark(A, [2], {1: "no item"})
+    assert "given up" not in caplog.text
+    journal.add(readings(3, first=6))
+    assert f"2 readings for {A} given up, the oldest: more than 5 wait for it" in caplog.text
+    assert waiting(journal, A) == [4, 5, 6, 7, 8]
+    assert fates(journal, A)[:4] == [State.GIVEN_UP, State.DELIVERED, State.GIVEN_UP, State.WAITING]
+    standing = {each.destination: each for each in journal.status().destinations}
+    assert (standing[A].given_up, standing[A].waiting, standing[A].refused_count) == (2, 5, 0)
+    assert standing[B].given_up == 0
+
+
+def test_delivered_readings_are_kept_for_a_time(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=3600, clock=clock)
+    journal.sync_destinations([A])
+    journal.add(readings(10))
+    journal.mark(A, [1, 2, 3, 5], {4: "no item"})
+    clock.now = START + 2 * 3600 * NS
+    journal.add([reading(1000)])
+    assert [entry.id for entry, _ in journal.export()] == [4, 6, 7, 8, 9, 10, 11]
+    journal.mark(A, [6, 7, 8, 9, 10, 11])
+    assert journal.add([reading(1001)]) == [12]
+    assert [entry.id for entry, _ in journal.export()] == [4, 11, 12]
+    assert waiting(journal, A) == [12]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_what_a_destination_that_left_had_not_taken_is_kept_for_a_time(
+    path: Path, caplog: pytest.LogCaptureFixture, older: bool
+) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=3600, clock=clock)
+    journal.sync_destinations([A, B])
+    journal.add(readings(10))
+    journal.mark(A, range(1, 11))
+    journal.mark(B, [2, 5], {1: "no item", 4: "no item"})
+    if older:  # as files were written in which it went on waiting
+
+        def leave(db: sqlite3.Connection) -> None:
+            write_place(db, replace(places(db)[1], gone=True))
+
+        journal._run(leave, write=True)
+    journal.sync_destinations([A])
+    clock.now += 2 * 3600 * NS
+    journal.add([reading(1000)])
+    kept = {entry.id: fate[B].state for entry, fate in journal.export()}
+    held = dict.fromkeys([1, 3, 4], State.DROPPED) if older else {}
+    assert kept == held | {11: State.DROPPED}
+    journal.sync_destinations([A, C])
+    journal.add([reading(1001)])
+    assert [entry.id for entry, _ in journal.export()] == [11, 12]
+    assert "damaged" not in caplog.text
+
+
+def test_numbers_are_not_used_twice(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=60, clock=clock)
+    journal.sync_destinations([A])
+    journal.add(readings(3))
+    journal.mark(A, [1, 2, 3])
+    clock.now += 86400 * NS
+    journal.add([])
+    assert list(journal.export()) == []
+    assert journal.add([reading(5)]) == [4]
+    assert waiting(journal, A) == [4]
+
+
+def test_history_in_the_order_of_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbrh.journal.store.PAGE", 3)
+    journal.add([reading(number, sensor) for number in (5, 1, 9, 3, 7) for sensor in ("b", "a")])
+    times = [(entry.time_ns, entry.sensor) for entry in journal.history()]
+    assert times == sorted(times)
+    assert len(times) == 10
+    some = journal.history(reading(3).time_ns, reading(7).time_ns, "a")
+    assert [entry.reading for entry in some] == [reading(3, "a"), reading(5, "a")]
+    assert len(list(journal.export())) == 10
+
+
+def test_the_latest_is_what_was_added_last(journal: Journal) -> None:
+    journal.add([reading(5), reading(3), reading(9, "attic")])
+    assert journal.latest("living-room") == reading(3)
+    assert journal.latest("cellar") is None
+
+
+def test_status(journal: Journal, path: Path) -> None:
+    journal.add([reading(2), reading(1), reading(3)])
+    journal.mark(A, [1], {2: "no item"})
+    status = journal.status()
+    assert (status.readings, status.oldest_ns, status.newest_ns) == (3, reading(1).time_ns, reading(3).time_ns)
+    assert status.bytes > 0
+    first, second = status.destinations
+    assert (first.destination, first.waiting, first.oldest_ns, first.delivered) == (A, 1, reading(3).time_ns, 1)
+    assert (second.waiting, second.oldest_ns) == (3, reading(2).time_ns)
+
+
+def test_is_there_after_closing(journal: Journal, path: Path) -> None:
+    journal.add(readings(2))
+    journal.mark(A, [1])
+    journal.close()
+    again = Journal(path)
+    assert waiting(again, A) == [2]
+    assert waiting(again, B) == [1, 2]
+
+
+def test_two_processes_add_and_deliver_at_once(journal: Journal, path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from usbrh.journal.store import Journal\n"
+        "from tests.unit.test_journal import A, reading\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "for number in range(100):\n"
+        "    journal.add([reading(number, sys.argv[2])])\n"
+        "    entries = journal.waiting(A, 3)\n"
+        "    journal.mark(A, [entry.id for entry in entries])\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), name], stderr=subprocess.PIPE) for name in "xyz"
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, b"")
+    exported = list(journal.export())
+    assert [entry.id for entry, _ in exported] == list(range(1, 301))
+    assert journal.status().destinations[0].delivered + len(waiting(journal, A)) == 300
+
+
+def test_synced_before_add_returns(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def work(db: sqlite3.Connection) -> None:
+        seen.append((db.execute("PRAGMA synchronous").fetchone()[0], db.execute("PRAGMA journal_mode").fetchone()[0]))
+
+    journal._run(work, write=True)
+    journal._run(work, write=True, durable=False)
+    assert seen == [(2, "wal"), (1, "wal")]
+
+
+def test_a_newer_schema_is_not_touched(journal: Journal, path: Path) -> None:
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match="a newer usbrh wrote it"):
+        journal.add(readings(1))
+    assert path.read_bytes() == before
+
+
+def test_a_foreign_database_is_not_touched(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE music (title)")
+    db.close()
+    with pytest.raises(JournalError, match="a database of another program"):
+        Journal(path).add(readings(1))
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_migration(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal.add(readings(2))
+    journal.close()
+    monkeypatch.setattr(
+        journal_file, "MIGRATIONS", (*journal_file.MIGRATIONS, "CREATE TABLE news (x); INSERT INTO news VALUES (1);")
+    )
+    assert waiting(Journal(path), A) == [1, 2]
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (len(journal_file.MIGRATIONS),)
+        assert db.execute("SELECT x FROM news").fetchall() == [(1,)]
+    db.close()
+
+
+def schema_1(path: Path) -> None:
+    """A file as the first schema had it: A took 1 and 2, 3 was refused, 4 waits; B left after 1."""
+    db = sqlite3.connect(path)
+    db.executescript(f"{journal_file.MIGRATIONS[0]}; PRAGMA application_id = {journal_file.APPLICATION_ID};")
+    db.execute("PRAGMA user_version = 1")
+    for number, each in enumerate(readings(4), 1):
+        db.execute(
+            "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)",
+            Entry(number, each.time_ns, each.sensor, False, each.to_json()).row,
+        )
+    db.execute("INSERT INTO held VALUES (3, 1, 'refused', 'no item')")
+    for row in ((1, A, 3, 2, 3, 0, 2, 0, 2, 7), (2, B, 1, 1, 0, 1, 1, 0, 2, 8)):
+        checksum = zlib.crc32("\0".join(map(str, row)).encode())
+        db.execute(f"INSERT INTO destination VALUES ({', '.join('?' * 11)})", (*row, checksum))
+    db.commit()
+    db.close()
+
+
+def test_a_file_of_the_first_schema(path: Path) -> None:
+    schema_1(path)
+    journal = Journal(path)
+    assert fates(journal, A) == [State.DELIVERED] * 2 + [State.REFUSED, State.WAITING]
+    assert fates(journal, B) == [State.DELIVERED] + [State.DROPPED] * 3
+    assert (journal.refused(A)[0].reason, journal.standings()[0].delivered) == ("no item", 2)
+    journal.sync_destinations([A, B, C])
+    assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.WAITING, State.WAITING]
+    assert fates(journal, C) == [State.DROPPED] * 2 + [State.WAITING] * 2
+    assert list(path.parent.glob("*damaged*")) == []
+
+
+def test_a_file_of_the_first_schema_is_never_half_changed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema_1(path)
+    before = path.read_bytes()
+    first, *others = journal_file.MIGRATIONS
+    broken = [f"{each}; INSERT INTO held VALUES (1, 1, 'nonsense', NULL)" for each in others]
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_file, "MIGRATIONS", (first, *broken))
+        with pytest.raises(JournalError, match="CHECK constraint failed"):
+            Journal(path).add(readings(1))
+    assert path.read_bytes()[100:] == before[100:]  # the header knows of WAL now
+    assert waiting(Journal(path), A) == [4]
+
+
+def test_a_lock_that_stays_is_an_error_in_time(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.2)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    journal.close()
+    with pytest.raises(JournalError, match="another program has held it"):
+        journal.add(readings(1))
+    assert waiting(journal, A) == []  # reading goes on
+    other.execute("ROLLBACK")
+    other.close()
+    assert journal.add(readings(1)) == [1]
+
+
+def test_threads_wait_for_another_program_side_by_side(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.5)
+    journal.add(readings(1))
+
+    def work(number: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(JournalError, match="another program has held it"):
+            journal.add(readings(1))
+        return time.monotonic() - began
+
+    directory = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    try:
+        assert max(together(work, range(8), Deadline(20))) < 1
+    finally:
+        os.close(directory)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        assert max(together(work, range(8), Deadline(20))) < 1
+    finally:
+        other.close()
+
+
+def test_closing_waits_for_nobody(journal: Journal) -> None:
+    busy, done = threading.Event(), threading.Event()
+
+    def work(db: sqlite3.Connection) -> None:
+        busy.set()
+        done.wait(20)
+
+    thread = threading.Thread(target=lambda: journal._run(work))
+    thread.start()
+    assert busy.wait(20)
+    closing = threading.Thread(target=journal.close)
+    closing.start()
+    closing.join(1)
+    closed = not closing.is_alive()
+    done.set()
+    thread.join(20)
+    assert closed
+
+
+def test_what_takes_long_locks_nobody_out(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.2)
+    journal.add(readings(1))
+    # What `usbrh journal status` does first of all in its process is to count.
+    assert Journal(path)._run(lambda db: journal.add([reading(2)])) == [2]
+
+
+def test_a_path_that_can_not_be_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="File name too long"):
+        Journal(tmp_path / ("x" * 300)).status()
+
+
+@pytest.mark.parametrize("made_before", [True, False])
+def test_no_permission(made_before: bool) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from usbrh.journal.store import Journal; from usbrh.errors import *\n"
+        "from tests.unit.test_journal import readings\n"
+        "os.geteuid() or os.setuid(65534)\n"
+        "try: Journal(Path(sys.argv[1])).add(readings(1))\n"
+        "except JournalError as error: print(error)\n"
+    )
+    with tempfile.TemporaryDirectory() as directory:  # pytest's own are closed to other users
+        path = Path(directory, "journal.db")
+        if made_before:
+            with Journal(path) as journal:
+                journal.add(readings(1))
+            path.chmod(0o444)
+        path.parent.chmod(0o555)
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+        path.parent.chmod(0o755)
+    assert done.stderr == ""
+    assert "no permission to write in" in done.stdout
+    assert "sudo usbrh setup" in done.stdout
+
+
+def test_a_permission_that_comes_later() -> None:
+    """SQLite opens what it may not write for reading, and would stay with that."""
+    code = (
+        "import os, tempfile; from pathlib import Path; from usbrh.journal.store import Journal; from usbrh.errors import *\n"
+        "from tests.unit.test_journal import reading\n"
+        "os.geteuid() or os.setuid(65534)\n"
+        "with tempfile.TemporaryDirectory() as directory:\n"
+        "    path = Path(directory, 'journal.db')\n"
+        "    with Journal(path) as journal: journal.add([reading(1)])\n"
+        "    path.chmod(0o444)\n"
+        "    try: journal.add([reading(2)])\n"
+        "    except JournalError as error: print(error)\n"
+        "    for file in Path(directory).iterdir(): file.chmod(0o644)\n"
+        "    print(journal.add([reading(3)]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert "no permission to write in" in done.stdout
+    assert done.stdout.endswith("[2]\n")
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_what_one_destination_refused_costs_the_others_nothing(journal: Journal, path: Path, left: bool) -> None:
+    def steps(work: Callable[[], object]) -> int:
+        """How much SQLite has to do for it: thousands of its instructions."""
+        count = []
+        journal._run(lambda db: db.set_progress_handler(lambda: count.append(1), 1000))
+        work()
+        journal._run(lambda db: db.set_progress_handler(None, 0))
+        return len(count)
+
+    journal.add(readings(5000))
+    journal.mark(A, [], dict.fromkeys(range(1, 5001), "no item"))
+    journal.mark(B, range(1, 4991))
+    if left:
+        journal.sync_destinations([B])
+    assert steps(lambda: journal.waiting(B, 1)) < 5
+    assert steps(lambda: journal.mark(B, [4991])) < 5
+    assert steps(lambda: journal.sync_destinations([B] if left else [A, B])) < 5
+    if left:  # before that, what waits there is counted by each add
+        assert steps(lambda: journal.add([reading(9999)])) < 5
+
+
+def test_the_log_level_of_news(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    journal.add(readings(2))
+    journal.sync_destinations([A, B, C])
+    assert f"new destination {C}: 2 readings waiting for it" in caplog.text
+
+
+def test_a_clock_that_is_set_back_and_forth(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, keep=86400, clock=clock)
+    journal.sync_destinations([A])
+    steps = [0, 1, 3601, 3602, -3598, -3597, 4]
+    for number, step in enumerate(steps):
+        clock.now = START + step * NS
+        journal.add([Reading("x", "1-1", "USB-RH", clock.now + number, 20.0, 50.0)])
+    entries = journal.waiting(A, 100)
+    assert [entry.time_ns for entry in entries] == [START + step * NS + n for n, step in enumerate(steps)]
+    journal.mark(A, [entry.id for entry in entries])
+    assert journal.latest("x") == entries[-1].reading
+    assert len(list(journal.history())) == len(steps)
+
+
+def test_a_clock_that_is_years_ahead_for_a_moment_costs_little_history(path: Path) -> None:
+    clock = FixedClock(START)
+    journal = Journal(path, clock=clock)
+    journal.sync_destinations([A])
+    journal.add(readings(2 * PRUNE))
+    journal.mark(A, range(1, 2 * PRUNE + 1))
+    clock.now += 20 * 365 * 86400 * NS
+    journal.add([reading(5000)])
+    assert journal.status().readings == PRUNE + 1
+    assert waiting(journal, A) == [2 * PRUNE + 1]

@@ -1,0 +1,520 @@
+"""``usbrh setup`` on a machine that is a folder: what it writes, asks about, leaves alone and takes away."""
+
+import os
+import re
+import shutil
+import stat
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support.closed import closed, reachable
+from usbrh import installation
+from usbrh.cli.setup import setup as setup_command
+from usbrh.config import model as config
+from usbrh.errors import AccessDenied, ConfigError
+from usbrh.resources import resource
+from usbrh.setup import actions as setup_actions
+from usbrh.setup import agents as setup_agents
+from usbrh.setup import install as setup
+from usbrh.setup import machine
+from usbrh.setup.machine import Machine
+from usbrh.setup.uninstall import plan_removal
+
+TOP = Path(__file__).parents[3]
+USBRH = Path("/opt/usbrh/bin/usbrh")
+ROOT = os.getuid(), os.getgid()
+"""root of the computer is whoever runs the tests, so that files can be given to it."""
+SERVICE = (61001, 61002) if os.geteuid() == 0 else ROOT
+"""The numbers of the account usbrh: others than root's, where files can be given to it."""
+
+
+class Computer:
+    """A root directory, and the account tools, which really edit its passwd and group."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.commands: list[str] = []
+        root.chmod(0o755)
+        for folder in ("etc/udev", "etc/systemd/system", "run/systemd/system", "run/udev", "var/lib"):
+            (root / folder).mkdir(parents=True)
+        (root / "etc/passwd").write_text(f"root:x:{ROOT[0]}:{ROOT[1]}::/root:/bin/sh\n")
+        (root / "etc/group").write_text(f"root:x:{ROOT[1]}:\n")
+        self.machine = Machine(root, self.run)
+
+    def run(self, command: Sequence[str]) -> None:
+        self.commands.append(" ".join(command))
+        passwd, group = self.root / "etc/passwd", self.root / "etc/group"
+        name = command[-1]
+        match command[0]:
+            case "groupadd":
+                group.write_text(f"{group.read_text()}{name}:x:{SERVICE[1]}:\n")
+            case "useradd":
+                home, shell = (command[command.index(option) + 1] for option in ("--home-dir", "--shell"))
+                passwd.write_text(f"{passwd.read_text()}{name}:x:{SERVICE[0]}:{SERVICE[1]}::{home}:{shell}\n")
+            case "usermod":
+                group.write_text(re.sub(r"^(usbrh:.*:)$", rf"\g<1>{name}", group.read_text(), flags=re.MULTILINE))
+            case "userdel":
+                passwd.write_text(re.sub(rf"^{name}:.*\n", "", passwd.read_text(), flags=re.MULTILINE))
+            case "groupdel":
+                group.write_text(re.sub(rf"^{name}:.*\n", "", group.read_text(), flags=re.MULTILINE))
+
+    def carry_out(self, planned: setup.Plan) -> None:
+        for action in planned.actions:
+            action.apply(self.machine)
+
+    def install_agent(self, config: str, include: str) -> None:
+        file = self.machine.path(config)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"# Include=/nowhere/*.conf\nServer=127.0.0.1\nInclude={include}\n")
+        with (self.root / "etc/passwd").open("a") as passwd:
+            passwd.write("zabbix:x:102:105::/:/bin/false\n")
+
+    def owner(self, name: str) -> tuple[int, int]:
+        found = self.machine.path(name).stat()
+        return found.st_uid, found.st_gid
+
+    def tree(self) -> dict[str, tuple[int, tuple[int, int], bytes | None]]:
+        return {
+            name: (path.stat().st_mode, self.owner(name), path.read_bytes() if path.is_file() else None)
+            for path in self.root.rglob("*")
+            if (name := str(path.relative_to(self.root)))
+        }
+
+    def text(self, name: str) -> str:
+        return self.machine.path(name).read_text()
+
+
+@pytest.fixture
+def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
+    # The Python that runs the tests may be in a home directory, which is a case of its own below.
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    return Computer(tmp_path)
+
+
+def words(planned: setup.Plan) -> list[str]:
+    return [action.words for action in planned.actions]
+
+
+def test_a_bare_machine_gets_all_of_it(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    assert computer.machine.has_user("usbrh")
+    assert computer.machine.has_group("usbrh")
+    assert 'ATTR{idVendor}=="1774"' in computer.text("/etc/udev/rules.d/70-usbrh.rules")
+    for name, mode, owner in (
+        ("/etc/usbrh", 0o755, ROOT),
+        ("/etc/usbrh/usbrh.toml", 0o644, ROOT),
+        ("/var/lib/usbrh", 0o750, SERVICE),
+    ):
+        assert (stat.S_IMODE(computer.machine.path(name).stat().st_mode), computer.owner(name)) == (mode, owner), name
+    assert "ExecStart=/opt/usbrh/bin/usbrh run" in computer.text("/etc/systemd/system/usbrh.service")
+    assert computer.commands[-2:] == ["systemctl daemon-reload", "systemctl try-restart usbrh.service"]
+    assert "udevadm control --reload" in computer.commands or not machine.installed("udevadm")
+
+
+def test_no_unit_keeps_the_path_of_the_package(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    units = list((computer.root / "etc/systemd/system").iterdir())
+    assert units
+    for unit in units:
+        assert "/usr/bin/usbrh" not in unit.read_text()
+
+
+def test_a_second_run_changes_nothing(computer: Computer) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    before = computer.tree()
+    again = setup.plan(computer.machine, USBRH)
+    assert words(again) == []
+    computer.carry_out(again)
+    assert computer.tree() == before
+
+
+def test_a_plan_changes_nothing(computer: Computer) -> None:
+    before = computer.tree()
+    setup.plan(computer.machine, USBRH)
+    plan_removal(computer.machine)
+    assert computer.tree() == before
+    assert computer.commands == []
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    (computer.root / "etc/zabbix/zabbix_agentd.d").mkdir()
+    (computer.root / "etc/udev/rules.d").mkdir()
+    before = computer.tree()
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    if journal:
+        (computer.root / "var/lib/usbrh/journal.db").write_bytes(b"readings")
+    planned = plan_removal(computer.machine)
+    assert [action.question for action in planned.actions if action.question] == []
+    computer.carry_out(planned)
+    left = computer.tree()
+    if journal:
+        assert left.pop("var/lib/usbrh/journal.db")
+        assert left.pop("var/lib/usbrh")
+        assert any("journal stays in /var/lib/usbrh" in note for note in planned.notes)
+    assert left == before
+    steps = [f"systemctl disable --now usbrh{unit}" for unit in ("-send.timer", "-send.service", ".service")]
+    steps.append("userdel usbrh")
+    assert [line for line in computer.commands if line in steps] == steps
+    assert plan_removal(computer.machine).actions == []
+
+
+def test_a_file_that_somebody_changed_is_asked_about(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    unit = computer.root / "etc/systemd/system/usbrh.service"
+    unit.write_text(unit.read_text() + "Nice=5\n")
+    [replace, *_] = setup.plan(computer.machine, USBRH).actions
+    assert replace.words == "replace /etc/systemd/system/usbrh.service"
+    assert replace.question is not None
+    assert "-Nice=5" in getattr(replace, "difference", "")
+    assert any(action.question and "usbrh.service" in action.words for action in plan_removal(computer.machine).actions)
+
+
+def test_a_unit_whose_file_stays_goes_on_and_keeps_its_user(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    unit = computer.root / "etc/systemd/system/usbrh.service"
+    unit.write_text(unit.read_text() + "Nice=5\n")
+    planned = plan_removal(computer.machine)
+    asked = [action for action in planned.actions if action.question]
+    assert [action.words for action in asked] == [
+        "stop and remove /etc/systemd/system/usbrh.service",
+        "remove user and group usbrh",
+    ]
+    # Each is answered with no.
+    computer.carry_out(setup.Plan([action for action in planned.actions if action not in asked]))
+    assert "systemctl disable --now usbrh-send.timer" in computer.commands
+    assert not any("disable" in line and "usbrh.service" in line for line in computer.commands)
+    assert unit.exists()
+
+
+@pytest.mark.parametrize("unit", setup.UNITS)
+def test_where_systemd_does_not_run_a_units_file_is_removed_without_it(computer: Computer, unit: str) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    (computer.root / "run/systemd/system").rmdir()
+    computer.commands.clear()
+    computer.carry_out(plan_removal(computer.machine))
+    assert not any("systemctl" in line for line in computer.commands)
+    assert not (computer.root / "etc/systemd/system" / unit).exists()
+
+
+def test_a_masked_unit_is_asked_about_and_its_target_never_written(computer: Computer) -> None:
+    target = computer.root / "target"
+    target.write_text("precious")
+    (computer.root / "etc/systemd/system/usbrh.service").symlink_to(target)
+    planned = setup.plan(computer.machine, USBRH)
+    assert next(action.question for action in planned.actions if "usbrh.service" in action.words)
+    computer.carry_out(planned)
+    assert target.read_text() == "precious"
+
+
+def test_what_an_earlier_version_wrote_is_renewed_unasked(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    rule = computer.root / "etc/udev/rules.d/70-usbrh.rules"
+    rule.write_text(setup_actions.stamped("# an older rule\n"))
+    [renew, *_] = setup.plan(computer.machine, USBRH).actions
+    assert (renew.words, renew.question) == ("renew /etc/udev/rules.d/70-usbrh.rules", None)
+
+
+def test_the_configuration_belongs_to_whoever_edits_it(computer: Computer) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    file = computer.root / "etc/usbrh/usbrh.toml"
+    file.write_text(file.read_text().replace("#host", "host"))
+    assert words(setup.plan(computer.machine, USBRH)) == []
+    assert any(a.question for a in plan_removal(computer.machine).actions if a.words.endswith("usbrh.toml"))
+
+
+@pytest.mark.parametrize(
+    ("config", "include", "file"),
+    [
+        ("zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.conf.d/*.conf", "zabbix_agentd.conf.d/usbrh.conf"),  # Debian
+        ("zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf", "zabbix_agentd.d/usbrh.conf"),  # Zabbix's own
+        ("zabbix_agent2.conf", "/etc/zabbix/zabbix_agent2.d/*.conf", "zabbix_agent2.d/usbrh.conf"),
+        ("zabbix_agentd.conf", "/etc/zabbix/", "usbrh.conf"),
+        ("zabbix_agentd.conf", "/etc/zabbix/my agent.d/*.conf", "my agent.d/usbrh.conf"),
+    ],
+)
+def test_each_agent_gets_its_file_where_it_looks_for_it(
+    computer: Computer, config: str, include: str, file: str
+) -> None:
+    computer.install_agent(f"/etc/zabbix/{config}", include)
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    text = computer.text(f"/etc/zabbix/{file}")
+    assert "UserParameter=usbrh.discovery,/opt/usbrh/bin/usbrh agent discovery" in text
+    assert 'UserParameter=usbrh.get[*],/opt/usbrh/bin/usbrh agent get -- "$1"' in text
+    assert computer.machine.is_member("zabbix", "usbrh")
+
+
+@pytest.mark.parametrize("line", ["Include = {}", "  Include={}", "\tInclude\t=\t{} \t", "Include={}\r"])
+def test_an_agents_folder_is_found_as_the_agent_finds_it(computer: Computer, line: str) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/nowhere/other.conf")
+    config = computer.machine.path("/etc/zabbix/zabbix_agentd.conf")
+    config.write_bytes(f"#Include=/a/*.conf\nNoInclude=/b/*.conf\n{line.format('/etc/zabbix/c.d/*.conf')}\n".encode())
+    assert setup_agents.agent_directory(computer.machine, "/etc/zabbix/zabbix_agentd.conf") == "/etc/zabbix/c.d"
+
+
+def test_an_agent_without_a_folder_is_a_note(computer: Computer) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/other.conf")
+    assert any("includes no directory" in note for note in setup.plan(computer.machine, USBRH).notes)
+
+
+@pytest.fixture
+def open_computer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Computer]:
+    """One whose files other users may look for, and those that come with usbrh: a checkout may be in root's home."""
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    with reachable() as folder, reachable() as shipped:
+        for each in ("etc", "systemd", "udev", "zabbix/zabbix_agentd.d"):
+            shutil.copytree(TOP / each, shipped / each)
+        for path in shipped.rglob("*"):
+            path.chmod(0o755)
+        for module in (setup, setup_agents):
+            monkeypatch.setattr(module, "resource", shipped.joinpath)
+        yield Computer(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "step"),
+    [
+        ("/etc/zabbix/zabbix_agentd.conf", "remove /etc/zabbix/zabbix_agentd.d/usbrh.conf"),
+        ("/etc/zabbix", "remove /etc/zabbix/zabbix_agentd.d/usbrh.conf"),
+        ("/etc/zabbix/zabbix_agentd.d", "remove /etc/zabbix/zabbix_agentd.d/usbrh.conf"),
+        ("/etc/usbrh", "remove /etc/usbrh/usbrh.toml"),
+        ("/etc/udev/rules.d/70-usbrh.rules", "remove /etc/udev/rules.d/70-usbrh.rules"),
+        ("/etc/systemd/system/usbrh.service", "stop and remove /etc/systemd/system/usbrh.service"),
+        ("/var/lib/usbrh", "remove directory /var/lib/usbrh if it is empty"),
+    ],
+)
+def test_what_is_closed_to_who_asks_is_a_note_and_the_rest_is_planned(
+    open_computer: Computer, place: str, step: str
+) -> None:
+    machine = open_computer.machine
+    open_computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    open_computer.carry_out(setup.plan(machine, USBRH))
+    machine.path("/var/lib/usbrh").chmod(0o755)  # its being closed is a case of its own
+    seen = words(plan_removal(machine))
+    with closed(machine.path(place)):
+        setup.plan(machine, USBRH)
+        removal = plan_removal(machine)
+    assert [note for note in removal.notes if note.startswith(f"not looked at: {machine.path(place)}")]
+    missing = [line for line in seen if line not in words(removal) and "udevadm" not in line]
+    assert missing == [step]
+
+
+def test_a_dry_run_names_what_it_could_not_look_at(open_computer: Computer) -> None:
+    machine = open_computer.machine
+    open_computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    open_computer.install_agent("/etc/zabbix/zabbix_agent2.conf", "/etc/zabbix/zabbix_agent2.d/*.conf")
+    config = machine.path("/etc/zabbix/zabbix_agentd.conf")
+    with closed(config):
+        planned = setup.plan(machine, USBRH)
+    assert planned.notes == [f"not looked at: {config} is closed to this user; with sudo it is"]
+    assert "write /etc/zabbix/zabbix_agent2.d/usbrh.conf" in words(planned)
+    assert "run usermod --append --groups usbrh zabbix" in words(planned)
+
+
+def test_a_configuration_that_may_not_be_read_is_there(open_computer: Computer) -> None:
+    open_computer.carry_out(setup.plan(open_computer.machine, USBRH))
+    with closed(open_computer.machine.path("/etc/usbrh/usbrh.toml")):
+        planned = setup.plan(open_computer.machine, USBRH)
+    assert (words(planned), planned.notes) == ([], [])
+
+
+def test_without_systemd_cron_is_named(computer: Computer) -> None:
+    (computer.root / "run/systemd/system").rmdir()
+    planned = setup.plan(computer.machine, USBRH)
+    assert any("* * * * * usbrh /opt/usbrh/bin/usbrh send" in note for note in planned.notes)
+    assert not any("systemctl" in line or ".service" in line for line in words(planned))
+
+
+def test_openrc_gets_a_service_to_copy(computer: Computer) -> None:
+    (computer.root / "run/systemd/system").rmdir()
+    (computer.root / "sbin").mkdir()
+    (computer.root / "sbin/openrc-run").touch()
+    [note] = setup.plan(computer.machine, USBRH).notes
+    assert "supervise-daemon" in note
+    assert "command=/opt/usbrh/bin/usbrh" in note
+
+
+@pytest.mark.parametrize("place", ["/home/taro/.local/bin/usbrh", "/root/usbrh/bin/usbrh"])
+def test_an_executable_in_a_home_directory_gets_no_units(computer: Computer, place: str) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    planned = setup.plan(computer.machine, Path(place))
+    assert any(f"{place} is in a home directory" in note for note in planned.notes)
+    assert not any(".service" in line or "usbrh.conf" in line for line in words(planned))
+    assert any("70-usbrh.rules" in line for line in words(planned))
+
+
+def test_a_closed_folder_on_the_way_is_seen(computer: Computer) -> None:
+    (computer.root / "srv/tools").mkdir(parents=True)
+    (computer.root / "srv/tools").chmod(0o750)
+    assert setup.out_of_reach(computer.machine, Path("/srv/tools/usbrh")) == "/srv/tools is closed to other users"
+
+
+def test_what_the_distributions_package_brought_is_not_doubled(computer: Computer) -> None:
+    for name in ("udev/rules.d/70-usbrh.rules", *(f"systemd/system/{unit}" for unit in setup.UNITS)):
+        file = computer.root / "usr/lib" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    lines = words(setup.plan(computer.machine, USBRH))
+    assert not any("70-usbrh.rules" in line or "usbrh.service" in line for line in lines)
+    computer.run(("groupadd", "usbrh"))
+    computer.machine.path("/etc/usbrh").mkdir()
+    computer.machine.path("/etc/usbrh/usbrh.toml").touch()
+    removal = plan_removal(computer.machine)
+    assert words(removal) == []
+    assert any("apt remove usbrh" in note for note in removal.notes)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("bin/usbrh", "/opt/usbrh", "bin/usbrh", "bin/usbrh"),
+        ("lib/usbrh/__main__.py", "/opt/usbrh", "scripts/usbrh", "scripts/usbrh"),
+        ("lib/usbrh/__main__.py", "/usr", "scripts/usbrh", "scripts/usbrh"),  # pip's, by Debian's Python
+        ("lib/usbrh/__main__.py", "/usr", "", "/usr/bin/usbrh"),
+    ],
+)
+def test_the_executable_of_what_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str, str, str]
+) -> None:
+    """``places``: what was called, the Python's prefix, where a script is, and what is taken for the executable."""
+    called, prefix, script, expected = places
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / called)])
+    monkeypatch.setattr(sys, "prefix", prefix)
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "scripts"))
+    monkeypatch.setattr(installation, "DEBIAN", tmp_path)
+    if script:
+        (tmp_path / script).parent.mkdir()
+        (tmp_path / script).touch()
+    assert setup.executable() == tmp_path / expected
+
+
+def test_a_path_with_a_blank_and_a_percent_sign_is_quoted(computer: Computer) -> None:
+    odd = Path("/opt/my 100%/usbrh")
+    assert 'ExecStart="/opt/my 100%%/usbrh" run' in setup.unit_text("usbrh.service", odd)
+    assert "usbrh.discovery,'/opt/my 100%/usbrh' agent" in setup_agents.agent_text(odd)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[Path, tuple[int, int]]:
+    """What was given to whom, which the kernel lets only root do."""
+    found: dict[Path, tuple[int, int]] = {}
+
+    def chown(path: Path, uid: int, gid: int, *, follow_symlinks: bool = True) -> None:
+        found[path.resolve() if follow_symlinks else path] = uid, gid
+
+    monkeypatch.setattr(os, "chown", chown)
+    return found
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["folder", "link"])
+def test_an_account_made_anew_gets_its_journal_back(
+    computer: Computer, given: dict[Path, tuple[int, int]], linked: bool
+) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    state = computer.machine.path("/var/lib/usbrh")
+    disk = state.rename(computer.root / "disk") if linked else state
+    if linked:
+        state.symlink_to(disk)
+    (disk / "journal.db").touch()
+    (disk / "elsewhere").symlink_to("/etc/passwd")
+    group = computer.root / "etc/group"
+    group.write_text(re.sub(r"^usbrh:x:\d+:", "usbrh:x:12345:", group.read_text(), flags=re.MULTILINE))
+    planned = setup.plan(computer.machine, USBRH)
+    assert words(planned) == ["make directory /var/lib/usbrh (0750 usbrh:usbrh)"]
+    given.clear()
+    computer.carry_out(planned)
+    assert given == dict.fromkeys((disk, state / "journal.db", state / "elsewhere"), (SERVICE[0], 12345))
+
+
+@pytest.mark.parametrize(
+    ("passwd", "says"),
+    [
+        ("usbrh:x:1000:1000:Usbrh:/home/usbrh:/bin/bash\n", "its home is /home/usbrh, its shell /bin/bash"),
+        ("usbrh:x:999:999::/var/lib/usbrh:/bin/bash\n", "its home is /var/lib/usbrh, its shell /bin/bash"),
+        ("usbrh:x:999:999\n", "its home is , its shell "),
+        ("", "there is a group usbrh without the user that setup makes"),
+    ],
+)
+def test_an_account_of_somebody_else_is_asked_about(computer: Computer, passwd: str, says: str) -> None:
+    for name, entry in (("passwd", passwd), ("group", "usbrh:x:1000:\n")):
+        file = computer.root / "etc" / name
+        file.write_text(file.read_text() + entry)
+    [action] = plan_removal(computer.machine).actions
+    assert action.words == "remove user and group usbrh"
+    assert says in (action.question or "")
+    notes = [note for note in setup.plan(computer.machine, USBRH).notes if says in note]
+    assert len(notes) == bool(passwd), "where there is none it is made"
+
+
+@pytest.mark.parametrize("nologin", ["/usr/sbin/nologin", "/sbin/nologin"])
+def test_an_account_as_setup_or_the_package_makes_it_is_removed_unasked(computer: Computer, nologin: str) -> None:
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    passwd = computer.root / "etc/passwd"
+    passwd.write_text(passwd.read_text().replace("/usr/sbin/nologin", nologin))
+    assert [action.question for action in plan_removal(computer.machine).actions if action.question] == []
+    assert setup.plan(computer.machine, USBRH).notes == []
+
+
+def test_a_folder_of_the_configuration_that_is_there_stays_as_it_is(computer: Computer) -> None:
+    folder = computer.machine.path("/etc/usbrh")
+    folder.mkdir(mode=0o750)
+    # Somebody gave it to another group than root's, to keep a PSK in it.
+    group = computer.root / "etc/group"
+    group.write_text(group.read_text().replace(f"root:x:{ROOT[1]}:", "root:x:54321:"))
+    assert not [line for line in words(setup.plan(computer.machine, USBRH)) if line.startswith("make directory /etc")]
+
+
+def test_a_failing_command_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^ls .* failed: .*No such file"):
+        machine.run(("ls", "/no/such/file"))
+    with pytest.raises(ConfigError, match="is not installed"):
+        machine.run(("usbrh-no-such-command",))
+
+
+def _uncommented(text: str) -> str:
+    """The configuration file with every key and section in force."""
+    return re.sub(r"^#(?=[\[a-z])", "", text, flags=re.MULTILINE)
+
+
+def test_the_commented_configuration_is_valid_and_all_default(tmp_path: Path) -> None:
+    file = tmp_path / "usbrh.toml"
+    file.write_text(setup_actions.stamped(resource("etc/usbrh.toml").read_text(encoding="utf-8")))
+    loaded = config.load(file, {})
+    assert (loaded.zabbix, loaded.bridge, loaded.journal) == (
+        config.ZabbixConfig(),
+        config.BridgeConfig(),
+        config.JournalConfig(),
+    )
+
+
+def test_the_commented_configuration_names_every_key_with_a_value_that_is_taken(tmp_path: Path) -> None:
+    text = _uncommented(resource("etc/usbrh.toml").read_text(encoding="utf-8"))
+    file = tmp_path / "usbrh.toml"
+    file.write_text(text)
+    loaded = config.load(file, {})
+    given = tomllib.loads(text)
+    assert given["zabbix"].keys() == config.kinds_of(config.ZabbixConfig).keys()
+    assert given["bridge"].keys() == config.kinds_of(config.BridgeConfig).keys()
+    assert given["journal"].keys() == config.kinds_of(config.JournalConfig).keys()
+    assert given["sensor"]["1-1.4"].keys() == config.kinds_of(config.SensorConfig).keys()
+    # What stands behind a "#" is the default, wherever there is one.
+    assert loaded.bridge == config.BridgeConfig()
+    assert loaded.journal == config.JournalConfig()
+    assert loaded.sensor["1-1.4"].temperature_scale == 1.0
+
+
+def test_dry_run_needs_no_root_and_root_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbrh.cli.setup.os.geteuid", lambda: 1000)
+    runner = CliRunner()
+    assert runner.invoke(setup_command, ["--dry-run"]).exit_code == 0
+    refused = runner.invoke(setup_command, [])
+    assert isinstance(refused.exception, AccessDenied)
+    assert "needs root" in str(refused.exception)

@@ -1,0 +1,397 @@
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.support.faultproxy import Fault, FaultProxy, black_hole
+from usbrh.clock import Deadline, SystemClock
+from usbrh.config import ZabbixConfig
+from usbrh.config.addresses import Address, Destination
+from usbrh.errors import ZabbixUnreachable
+from usbrh.zabbix import sender as module
+from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.protocol import Value, encode_request, pack
+from usbrh.zabbix.sender import MAX_BYTES, MAX_VALUES, Sender, batches
+from usbrh.zabbix.sockets import GLANCE
+
+VALUE = Value("living-room-pc", "usbrh.get[1-1.4]", '{"v": 1}', 1795334400, 123456789)
+PLAIN = ZabbixConfig()
+LATE = 0.35
+"""Seconds by which a deadline may be missed: the scheduler's, on a busy machine."""
+
+
+def sender_to(text: str, settings: ZabbixConfig = PLAIN) -> Sender:
+    return Sender(Destination.parse(text), settings)
+
+
+def redirect(address: str, revision: int = 1) -> dict[str, Any]:
+    return {"response": "failed", "redirect": {"revision": revision, "address": address}}
+
+
+RESET = {"response": "failed", "redirect": {"reset": True}}
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < seconds + LATE
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """An address where nobody listens."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{reserved.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("compression", [False, True])
+def test_accepted(compression: bool) -> None:
+    with StandIn() as server:
+        outcome = sender_to(server.address, ZabbixConfig(compression=compression)).send([VALUE], Deadline(5))
+    assert server.values == [VALUE]
+    assert (outcome.accepted, outcome.failed, outcome.warnings) == (1, 0, ())
+    assert outcome.node == Address("127.0.0.1", server.port)
+    assert server.packets[0][4] == (3 if compression else 1)
+
+
+def test_refused_values_are_counted() -> None:
+    values = [Value("pc", f"key{n}", "1", n, 0) for n in range(5)]
+    with StandIn(refuse=lambda value: value.key == "key3") as server:
+        outcome = sender_to(server.address).send(values, Deadline(5))
+    assert (outcome.accepted, outcome.failed) == (4, 1)
+
+
+def test_values_that_the_server_does_not_even_count_are_refused() -> None:
+    # A real server says this when the clock of every value is wrong.
+    info = "processed: 0; failed: 0; total: 0; seconds spent: 0.000100"
+    with StandIn(answers=[{"response": "success", "info": info}]) as server:
+        outcome = sender_to(server.address).send([VALUE], Deadline(5))
+    assert (outcome.accepted, outcome.failed) == (0, 1)
+
+
+def test_a_request_never_mixes_hosts_and_is_bounded() -> None:
+    values = [Value(f"host{n % 3}", "k", str(n), n, 0) for n in range(3 * MAX_VALUES + 3)]
+    with StandIn() as server:
+        assert sender_to(server.address).send(values, Deadline(20)).accepted == len(values)
+    assert [len(request["data"]) for request in server.requests] == [MAX_VALUES, 1] * 3
+    for request in server.requests:
+        assert len({value["host"] for value in request["data"]}) == 1
+    for host in ("host0", "host1", "host2"):
+        assert [v for v in server.values if v.host == host] == [v for v in values if v.host == host]
+
+
+def test_large_values_go_in_requests_of_their_own() -> None:
+    values = [Value("h", "k", "x" * size, n, 0) for n, size in enumerate([10, MAX_BYTES, 10, MAX_BYTES // 2, 10])]
+    assert [len(batch) for batch in batches(values)] == [1, 1, 3]
+    assert list(batches([])) == []
+
+
+def test_ipv6_and_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with StandIn(host="::1") as server:
+        assert sender_to(f"[::1]:{server.port}").send([VALUE], Deadline(5)).accepted == 1
+
+        def two(host: str, port: int, family: int, kind: int, flags: int = 0) -> list[Any]:
+            if flags:
+                raise socket.gaierror("not a number")
+            return [
+                (socket.AF_INET, kind, 0, "", ("127.0.0.1", port)),
+                (socket.AF_INET6, kind, 0, "", ("::1", port, 0, 0)),
+            ]
+
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        assert sender_to(f"both.example:{server.port}").send([VALUE], Deadline(5)).accepted == 1
+    assert len(server.values) == 2
+
+
+def test_source_ip() -> None:
+    with StandIn() as server:
+        sources = []
+        real = server._talk
+
+        def talk(connection: socket.socket) -> None:
+            sources.append(connection.getpeername()[0])
+            real(connection)
+
+        server._talk = talk  # type: ignore[method-assign]
+        assert sender_to(server.address, ZabbixConfig(source_ip="127.0.0.7")).send([VALUE], Deadline(5)).accepted == 1
+        assert sources == ["127.0.0.7"]
+        with pytest.raises(ZabbixUnreachable, match=r"can't send from source_ip 192\.0\.2\.1: cannot assign"):
+            sender_to(server.address, ZabbixConfig(source_ip="192.0.2.1")).send([VALUE], Deadline(5))
+        with pytest.raises(ZabbixUnreachable, match=r"no address found for 127\.0\.0\.1: address family"):
+            sender_to(server.address, ZabbixConfig(source_ip="::1")).send([VALUE], Deadline(5))
+
+
+def test_nobody_listens() -> None:
+    with (
+        refusing() as address,
+        pytest.raises(ZabbixUnreachable, match=f"^{address}: no connection: connection refused$"),
+    ):
+        sender_to(address).send([VALUE], Deadline(5))
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(ZabbixUnreachable, match=r"no address found for nothing\.invalid: "):
+        sender_to("nothing.invalid").send([VALUE], Deadline(20))
+    with pytest.raises(ZabbixUnreachable, match="no address found for"):
+        sender_to(f"{'a' * 64}.invalid").send([VALUE], Deadline(20))
+
+
+def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def hang(host: str, port: int, family: int, kind: int, flags: int = 0) -> list[Any]:
+        if not flags:
+            release.wait(30)
+        raise socket.gaierror("not a number")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with at_most(0.5), pytest.raises(ZabbixUnreachable, match=r"no address found for slow.example within 0\.5 s"):
+        sender_to("slow.example").send([VALUE], Deadline(0.5))
+    release.set()
+
+
+def test_connecting_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.3)
+    with black_hole() as address, at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no connection within 0\.3 s"):
+        sender_to(address).send([VALUE], Deadline(20))
+
+
+class TestCluster:
+    def test_any_failure_leads_to_the_next_node(self) -> None:
+        faults = [
+            Fault(cut_request=0),
+            Fault(cut_request=20, reset=True),
+            Fault(cut_answer=0),
+            Fault(cut_answer=40),
+            Fault(garbage=b"HTTP/1.1 400 Bad Request\r\n"),
+            Fault(cut_answer=5, silent=True),
+        ]
+        with StandIn() as server, refusing() as nobody:
+            for fault in faults:
+                with FaultProxy(server.address, fault) as proxy:
+                    sender = sender_to(f"{nobody};{proxy.address};{server.address}", ZabbixConfig(timeout=0.5))
+                    outcome = sender.send([VALUE], Deadline(10))
+                assert outcome.accepted == 1, fault
+                assert str(outcome.node) == server.address
+                assert [warning.partition(": ")[0] for warning in outcome.warnings] == [nobody, proxy.address]
+
+    def test_the_node_that_worked_is_asked_first(self) -> None:
+        with StandIn() as server, FaultProxy(server.address, Fault(cut_request=0)) as proxy:
+            sender = sender_to(f"{proxy.address};{server.address}")
+            for _ in range(3):
+                assert sender.send([VALUE], Deadline(5)).accepted == 1
+            assert proxy.connections == 1
+            proxy.fault = Fault()
+
+    def test_it_is_left_when_it_stops_working(self) -> None:
+        with StandIn() as server, FaultProxy(server.address) as one, FaultProxy(server.address) as two:
+            sender = sender_to(f"{one.address};{two.address}")
+            assert str(sender.send([VALUE], Deadline(5)).node) == one.address
+            one.fault = Fault(cut_request=0)
+            assert str(sender.send([VALUE], Deadline(5)).node) == two.address
+            one.fault, two.fault = two.fault, one.fault
+            assert str(sender.send([VALUE], Deadline(5)).node) == one.address
+
+    def test_a_silent_node_leaves_time_for_the_others(self) -> None:
+        with StandIn() as server, FaultProxy(server.address, Fault(cut_request=9, silent=True)) as mute, at_most(2):
+            sender = sender_to(f"{mute.address};{server.address}")
+            outcome = sender.send([VALUE], Deadline(2))
+        assert outcome.accepted == 1
+        assert outcome.warnings == (f"{mute.address}: no whole answer within 1.0 s",)
+
+    def test_all_failures_are_told(self) -> None:
+        with refusing() as one, refusing() as two, pytest.raises(ZabbixUnreachable) as caught:
+            sender_to(f"{one};{two}").send([VALUE], Deadline(5))
+        assert str(caught.value) == (
+            f"{one}: no connection: connection refused; {two}: no connection: connection refused"
+        )
+
+
+class TestRedirect:
+    def test_is_followed_and_remembered(self) -> None:
+        with StandIn() as second, StandIn(answers=[redirect(second.address, 28)]) as first:
+            sender = sender_to(first.address)
+            for _ in range(3):
+                outcome = sender.send([VALUE], Deadline(5))
+                assert (outcome.accepted, str(outcome.node), outcome.warnings) == (1, second.address, ())
+        assert (len(first.requests), len(second.values)) == (1, 3)
+
+    def test_is_remembered_for_that_host_only(self) -> None:
+        other = Value("other-pc", "k", "1", 1, 0)
+        with StandIn() as second, StandIn(answers=[redirect(second.address)]) as first:
+            sender = sender_to(first.address)
+            sender.send([VALUE], Deadline(5))
+            sender.send([other, VALUE], Deadline(5))
+        assert (first.values, second.values) == ([other], [VALUE, VALUE])
+
+    def test_a_second_one_in_a_row_is_an_error(self) -> None:
+        with StandIn() as third, StandIn(answers=[redirect(third.address)]) as second:  # noqa: SIM117
+            with StandIn(answers=[redirect(second.address)] * 2) as first:
+                sender = sender_to(first.address)
+                with pytest.raises(ZabbixUnreachable, match=f"^{second.address}: redirected a second time in a row$"):
+                    sender.send([VALUE], Deadline(5))
+                assert third.values == []
+                assert sender.send([VALUE], Deadline(5)).accepted == 1
+                assert len(first.requests) == 2, "the redirect that led astray is forgotten"
+
+    def test_in_circles(self) -> None:
+        with StandIn() as first:
+            first._answers[:] = [redirect(first.address)] * 10
+            with pytest.raises(ZabbixUnreachable, match="second time"):
+                sender_to(first.address).send([VALUE], Deadline(5))
+            assert len(first.requests) == 2
+
+    def test_an_older_one_is_ignored(self) -> None:
+        with StandIn() as third, StandIn(answers=[redirect(third.address, 27)]) as second:  # noqa: SIM117
+            with StandIn(answers=[redirect(second.address, 28)]) as first:
+                second._answers.insert(0, {"response": "success", "info": _INFO})
+                sender = sender_to(first.address)
+                assert sender.send([VALUE], Deadline(5)).accepted == 1
+                outcome = sender.send([VALUE], Deadline(5))
+        assert outcome.warnings == (f"{second.address}: redirect of revision 27, older than 28, is ignored",)
+        assert (len(first.values), len(third.values)) == (1, 0)
+
+    def test_a_newer_one_replaces_it(self) -> None:
+        with StandIn() as third, StandIn(answers=[{"response": "success", "info": _INFO}]) as second:  # noqa: SIM117
+            with StandIn(answers=[redirect(second.address, 28)]) as first:
+                second._answers.append(redirect(third.address, 29))
+                sender = sender_to(first.address)
+                for _ in range(3):
+                    assert sender.send([VALUE], Deadline(5)).accepted == 1
+        assert (len(first.requests), len(second.requests), len(third.values)) == (1, 2, 2)
+
+    def test_reset_at_the_original_address_asks_it_again(self) -> None:
+        with StandIn(answers=[RESET]) as first:
+            assert sender_to(first.address).send([VALUE], Deadline(5)).accepted == 1
+        assert len(first.requests) == 2
+
+    def test_reset_at_a_redirected_address_leads_back(self) -> None:
+        with StandIn(answers=[{"response": "success", "info": _INFO}, RESET]) as second:  # noqa: SIM117
+            with StandIn(answers=[redirect(second.address)]) as first:
+                sender = sender_to(first.address)
+                assert sender.send([VALUE], Deadline(5)).node.port == second.port
+                assert sender.send([VALUE], Deadline(5)).node.port == first.port
+                assert sender.send([VALUE], Deadline(5)).node.port == first.port
+        assert (len(first.requests), len(second.requests)) == (3, 2)
+
+    def test_a_dead_target_is_forgotten(self) -> None:
+        with refusing() as dead, StandIn(answers=[redirect(dead)]) as first:
+            sender = sender_to(first.address)
+            with pytest.raises(ZabbixUnreachable, match=f"^{dead}: no connection"):
+                sender.send([VALUE], Deadline(5))
+            assert sender.send([VALUE], Deadline(5)).accepted == 1
+
+
+_INFO = "processed: 1; failed: 0; total: 1; seconds spent: 0.000100"
+
+
+class Noon(SystemClock):
+    """The wall clock stands still, so that a request has always the same size."""
+
+    def time_ns(self) -> int:
+        return 1795348800_000000000
+
+
+REQUEST_SIZE = len(encode_request([VALUE], Noon().time_ns()))
+ANSWER_SIZE = len(pack(json.dumps({"response": "success", "info": _INFO}).encode()))
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_cut_at_each_byte(reset: bool) -> None:
+    """An error at once wherever the connection ends, and never a value that is thought to be delivered and is not."""
+    with StandIn() as server, FaultProxy(server.address) as proxy:
+        sender = sender_to(proxy.address)
+        faults = [Fault(cut_request=n, reset=reset) for n in range(REQUEST_SIZE)]
+        faults += [Fault(cut_answer=n, reset=reset) for n in range(ANSWER_SIZE)]
+        for fault in faults:
+            proxy.fault = fault
+            before = len(server.values)
+            with at_most(1.0), pytest.raises(ZabbixUnreachable, match=f"^{proxy.address}: "):
+                sender.send([VALUE], Deadline(10, Noon()))
+            assert fault.cut_request is None or len(server.values) == before
+        proxy.fault = Fault(cut_answer=ANSWER_SIZE, reset=False)
+        assert sender.send([VALUE], Deadline(10, Noon())).accepted == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *[Fault(cut_request=n, silent=True) for n in (0, 1, 13, REQUEST_SIZE - 1)],
+        *[Fault(cut_answer=n, silent=True) for n in (0, 1, 4, 5, 12, 13, 14, ANSWER_SIZE - 1)],
+        Fault(delay=5),
+        Fault(pace=0.05),
+    ],
+    ids=str,
+)
+def test_never_past_the_deadline(fault: Fault) -> None:
+    with StandIn() as server, FaultProxy(server.address, fault) as proxy:
+        with at_most(0.4), pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.4 s"):
+            sender_to(proxy.address).send([VALUE], Deadline(0.4, Noon()))
+        with at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.3 s"):
+            sender_to(proxy.address, ZabbixConfig(timeout=0.3)).send([VALUE], Deadline(10, Noon()))
+
+
+def test_a_server_that_does_not_read() -> None:
+    large = Value("h", "k", "x" * (32 << 20), 1, 0)
+    with socket.create_server(("127.0.0.1", 0)) as listener, at_most(1.0):
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.5 s"):
+            sender_to(address).send([large], Deadline(0.5))
+
+
+def test_a_slow_answer_within_the_deadline_is_an_answer() -> None:
+    with StandIn() as server, FaultProxy(server.address, Fault(delay=3 * GLANCE, pace=0.001)) as proxy:
+        assert sender_to(proxy.address).send([VALUE], Deadline(10)).accepted == 1
+
+
+def test_who_shortens_the_deadline_ends_the_exchange() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, at_most(0.3 + GLANCE):
+        deadline = Deadline(300)
+        threading.Timer(0.3, deadline.shorten, (0,)).start()
+        with pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.3 s"):
+            sender_to(f"127.0.0.1:{silent.getsockname()[1]}", ZabbixConfig(timeout=60)).send([VALUE], deadline)
+
+
+def test_a_deadline_that_has_passed() -> None:
+    with StandIn() as server, pytest.raises(ZabbixUnreachable):
+        sender_to(server.address).send([VALUE], Deadline(0))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"ZBXD\x01\xff\xff\xff\x7f\0\0\0\0", "said to be of 2147483647 bytes"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "is the port right"),
+        ({"response": "failed", "info": "no"}, "refused the whole request"),
+        (
+            {"response": "success", "info": _INFO.replace("1", "2", 1).replace("total: 1", "total: 2")},
+            "it took 2 values of",
+        ),
+        (None, "the server hung up without an answer; its log says why"),
+    ],
+)
+def test_answers_that_are_none(answer: Any, words: str) -> None:
+    with StandIn(answers=[answer]) as server, pytest.raises(ZabbixUnreachable, match=words):
+        sender_to(server.address).send([VALUE], Deadline(5))
+
+
+def test_nothing_to_send() -> None:
+    assert sender_to("192.0.2.1").send([], Deadline(5)).accepted == 0
+
+
+def test_no_connection_is_left_open(recwarn: pytest.WarningsRecorder) -> None:
+    import gc
+
+    with StandIn() as server, FaultProxy(server.address, Fault(cut_answer=3)) as proxy, refusing() as nobody:
+        for address in (server.address, proxy.address, nobody):
+            with suppress(ZabbixUnreachable):
+                sender_to(address).send([VALUE], Deadline(5))
+    gc.collect()
+    assert not [warning for warning in recwarn if warning.category is ResourceWarning]

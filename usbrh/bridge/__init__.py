@@ -1,0 +1,1 @@
+"""From the sensors to Zabbix: measure, keep in the journal, deliver."""

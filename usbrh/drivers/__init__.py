@@ -1,0 +1,1 @@
+"""The instruments: one module per model, and what they share."""

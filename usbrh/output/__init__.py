@@ -1,0 +1,1 @@
+"""How readings are shown: text, terminal screen, chart, picture, log file."""

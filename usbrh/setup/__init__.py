@@ -1,0 +1,1 @@
+"""What ``usbrh setup`` installs on a machine and removes again."""
