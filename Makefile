@@ -40,6 +40,7 @@ test-kernel-deps: ## as root: QEMU and the image of a virtual machine, for tests
 documents: .venv/tests-installed ## the parts of docs/ that come from the code
 	$(BIN)/python -m tools.cli_reference
 	$(BIN)/python -m tools.config_reference
+	$(BIN)/python -m tools.architecture
 
 deb: ## a Debian package in build/deb; needs what debian/control names, and lintian looks at it if it is there
 	@command -v dpkg-buildpackage dh >/dev/null || { echo "tools are missing: sudo apt install build-essential && sudo apt build-dep ."; exit 1; }

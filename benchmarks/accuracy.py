@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks.peers import PEERS, Numbers, Peer
-from usbrh import sht1x
+from usbrh import psychrometry, sht1x
 
 DOCS = Path(__file__).parent.parent / "docs"
 TICKS = ((1246, 7169), (1500, 6500), (3200, 3840))
@@ -147,7 +147,7 @@ def uncertainties(*, japanese: bool) -> Rows:
     for celsius, humidity in ((5.0, 60.0), (20.0, 30.0), (25.0, 50.0), (25.0, 80.0), (35.0, 20.0)):
         corners = [(celsius + dt, humidity + drh) for dt in (-0.4, 0.4) for drh in (-3.0, 3.0)]
         cells = [f"{celsius:.0f}", f"{humidity:.0f}"]
-        for quantity in (_dew_point, sht1x.absolute_humidity):
+        for quantity in (_dew_point, psychrometry.absolute_humidity):
             value = quantity(celsius, humidity)
             cells += [f"{value:.2f}", f"{max(abs(quantity(*corner) - value) for corner in corners):.1f}"]
         rows.append(tuple(cells))
@@ -167,7 +167,7 @@ def below_zero(*, japanese: bool) -> Rows:
 
 
 def _dew_point(celsius: float, humidity: float) -> float:
-    dew_point = sht1x.dew_point(celsius, humidity)
+    dew_point = psychrometry.dew_point(celsius, humidity)
     assert dew_point is not None
     return dew_point
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.document import put
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START_UP = 15.0
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     options = parser.parse_args()
-    with StandIn() as server, tempfile.TemporaryDirectory() as directory:
+    with FakeServer() as server, tempfile.TemporaryDirectory() as directory:
         environment = os.environ | {
             "USBRH_SIMULATE": "1",
             "USBRH_ALLOW_SIMULATED": "1",

@@ -23,7 +23,7 @@ from benchmarks.document import put
 from tests.support.daemon import free_port
 from tests.support.zabbix.machine import ZABBIX_60, why_not
 from tests.support.zabbix.server import TEXT, ZabbixServer
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 USBRH = [sys.executable, "-m", "usbrh"]
 SENSORS = ["sim-1", "sim-2", "sim-3"]
@@ -76,17 +76,17 @@ class RealServer:
         return [(row.clock * 10**9 + row.ns, row.value) for row in found]
 
 
-class StandInServer:
+class FakeZabbix:
     """Keeps one value for each item, clock and ns, as a Zabbix does."""
 
     def __init__(self) -> None:
         self._port = free_port()
-        self._old: list[StandIn] = []
+        self._old: list[FakeServer] = []
         self.address = f"127.0.0.1:{self._port}"
         self.start()
 
     def start(self) -> None:
-        self._old.append(StandIn(self._port).__enter__())
+        self._old.append(FakeServer(self._port).__enter__())
 
     def stop(self) -> None:
         self._old[-1].__exit__(None, None, None)
@@ -225,9 +225,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     parser.add_argument("--stand-in", action="store_true")
     options = parser.parse_args()
-    if not options.stand_in and (reason := why_not(ZABBIX_60)):
+    if not options.fake_server and (reason := why_not(ZABBIX_60)):
         sys.exit(reason)
-    server: Server = StandInServer() if options.stand_in else RealServer()
+    server: Server = FakeZabbix() if options.fake_server else RealServer()
     try:
         with tempfile.TemporaryDirectory() as directory:
             result = torture(server, options.kills, options.seed, Path(directory))
@@ -246,7 +246,7 @@ def main() -> None:
     lines = ["| | |", "| --- | ---: |", *(f"| {name} | {count:,} |" for name, count in rows.items())]
     lines += ["", f"Seed {options.seed}."]
     print("\n".join(lines))
-    if options.kills >= parser.get_default("kills") and not options.stand_in:
+    if options.kills >= parser.get_default("kills") and not options.fake_server:
         put("docs/reliability.md", "kill", "\n".join(lines))
     sys.exit(result.bad > 0)
 

@@ -48,7 +48,7 @@ def soak(readings: int, seed: int = 1) -> Soak:
             seconds = dice.uniform(0, 8) if name == "late" else dice.choice((0.2, 1.0, 3.0))
             times = dice.choice((1, 1, 1, 2, 3, None))
             model.fault(name, times, seconds)
-            # A permission that is refused is refused; a sensor that is away for longer than a try can't be waited for.
+            # No try waits for a missing permission, or for a sensor that is away for longer than a try.
             recoverable &= times == 1 and name != "access_denied" and (name == "late" or seconds <= 1.0)
         (sensor,) = sensors if (sensors := find(backend=backend, clock=clock)) else (None,)
         result.readings += 1

@@ -196,9 +196,9 @@ BRIDGE = (
     Item("usbrh.journal.age", "USB-RH: Journal: Age of the oldest waiting reading", "UNSIGNED",
          "How long the oldest reading has been waiting for delivery.", (("component", "journal"),), "s", trends="365d",
          preprocessing=_number("oldest_waiting_age")),
-    Item("usbrh.journal.refused", "USB-RH: Journal: Refused readings", "UNSIGNED",
+    Item("usbrh.journal.rejected", "USB-RH: Journal: Rejected readings", "UNSIGNED",
          "Readings that a Zabbix server did not take; `usbrh journal status` says why.", (("component", "journal"),),
-         trends="365d", preprocessing=_number("refused")),
+         trends="365d", preprocessing=_number("rejected")),
 )  # fmt: skip
 
 T, H, D = ("/usbrh.temperature[{#SENSOR}]", "/usbrh.humidity[{#SENSOR}]", "/usbrh.dew_point[{#SENSOR}]")
@@ -388,16 +388,16 @@ TRIGGERS = (
         of_sensor=False,
     ),
     Trigger(
-        "refused",
-        "USB-RH: Journal: Readings are refused",
-        "USB-RH: Journal: Readings are refused (for {$USBRH.WINDOW})",
+        "rejected",
+        "USB-RH: Journal: Readings are rejected",
+        "USB-RH: Journal: Readings are rejected (for {$USBRH.WINDOW})",
         # A server takes those of a new sensor when it has read its configuration.
-        "min(/usbrh.journal.refused,{$USBRH.WINDOW})>0 and last(/usbrh.journal.refused,#1:now-{$USBRH.WINDOW})>0",
+        "min(/usbrh.journal.rejected,{$USBRH.WINDOW})>0 and last(/usbrh.journal.rejected,#1:now-{$USBRH.WINDOW})>0",
         "WARNING",
         "notice",
         "A server does not take some readings. See: usbrh journal status",
-        opdata="Refused: {ITEM.LASTVALUE1}",
-        single_item="usbrh.journal.refused",
+        opdata="Rejected: {ITEM.LASTVALUE1}",
+        single_item="usbrh.journal.rejected",
         of_sensor=False,
     ),
 )
@@ -439,7 +439,7 @@ def graphs(template: str) -> list[dict[str, Any]]:
             "of_sensor": False,
             "graph_items": [
                 _line(template, "usbrh.journal.waiting", "F39C12", 0),
-                _line(template, "usbrh.journal.refused", "C0392B", 1),
+                _line(template, "usbrh.journal.rejected", "C0392B", 1),
                 _line(template, "usbrh.journal.age", "95A5A6", 2, right=True),
             ],
         },
@@ -474,8 +474,8 @@ def dashboard(template: str) -> dict[str, list[Widget]]:
         "Bridge": [
             value("usbrh.bridge.sensors", 0),
             value("usbrh.journal.waiting", 6),
-            value("usbrh.journal.refused", 12),
+            value("usbrh.journal.rejected", 12),
             value("usbrh.bridge.version", 18),
-            graph("GRAPH_CLASSIC", QUEUE, 3, 6, "Readings that wait or are refused (left), age of the oldest (right)"),
+            graph("GRAPH_CLASSIC", QUEUE, 3, 6, "Readings that wait or are rejected (left), age of the oldest (right)"),
         ],
     }

@@ -203,7 +203,7 @@ class Template:
     def override(self) -> Yaml:
         """Of sensors that are not wanted there is only what takes their readings, and keeps none.
 
-        They are sent all the same, and without an item each would be refused, and tried again, for ever.
+        They are sent all the same, and without an item each would be rejected, and tried again, for ever.
         """
         conditions = self.conditions("NOT_MATCHES_REGEX", "MATCHES_REGEX")
         taking = SENSOR_MASTER.name.removeprefix("Sensor {#SENSOR}")

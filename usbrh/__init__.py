@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UsbrhError,
         ZabbixApiError,
         ZabbixError,
-        ZabbixRefused,
+        ZabbixRejected,
         ZabbixUnreachable,
     )
     from usbrh.reading import Reading, SensorInfo, Ticks
@@ -55,7 +55,7 @@ __all__ = [
     "UsbrhError",
     "ZabbixApiError",
     "ZabbixError",
-    "ZabbixRefused",
+    "ZabbixRejected",
     "ZabbixUnreachable",
     "find",
     "load",

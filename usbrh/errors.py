@@ -7,18 +7,18 @@
     │   ├── AccessDenied        no permission for its device node
     │   ├── SensorBusy          another program holds it
     │   ├── SensorTimeout       it did not answer by the deadline
-    │   ├── BadReport           it answered something that can't be a measurement
+    │   ├── BadReport           it sent something that can't be a measurement
     │   └── TransferFailed      USB itself failed: stall, I/O error
     ├── LibusbMissing           libusb or the USB bus can't be used at all
     ├── JournalError            the journal can't be read or written
     └── ZabbixError
         ├── ZabbixUnreachable   no connection, no TLS, no answer, or not the answer of a Zabbix
-        ├── ZabbixRefused       the server took the request, and refused a value
-        └── ZabbixApiError      the front end's API said no
+        ├── ZabbixRejected      the server accepted the request and rejected a value
+        └── ZabbixApiError      the API of the front end reported an error
 
-A message is one line: what is wrong, and behind a semicolon the command that mends it. ``kind`` is the
-stable word for programs (the ``state`` of a reading in JSON, the counters of the bridge) and
-``exit_status`` is what the command line ends with.
+``message`` is one line that says what is wrong. ``remedy`` is the command or the step that fixes it, if one is known.
+Text output joins the two with "; "; JSON and ``usbrh doctor`` keep them apart. ``kind`` is the stable word for programs
+(the ``state`` of a reading in JSON, the counters of the bridge). ``exit_status`` is what the command line ends with.
 """
 
 from typing import ClassVar
@@ -27,15 +27,16 @@ from typing import ClassVar
 class UsbrhError(Exception):
     """Base of all errors of this package; never raised itself.
 
-    What can't be printed in a message, such as a control character that came from a file or from the network,
-    is shown by its escape.
+    Characters that can't be printed, such as a control character from a file or from the network, appear as escapes.
     """
 
     kind: ClassVar[str] = "failed"
     exit_status: ClassVar[int] = 1
 
-    def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        self.message = printable(message)
+        self.remedy = printable(remedy) if remedy else None
+        super().__init__(joined(self.message, self.remedy))
 
 
 class ConfigError(UsbrhError):
@@ -48,8 +49,8 @@ class ConfigError(UsbrhError):
 class SensorError(UsbrhError):
     """About one sensor; ``port`` is its USB port path, such as ``1-1.4``."""
 
-    def __init__(self, message: str, port: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, port: str = "", *, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
         self.port = port
 
 
@@ -68,7 +69,7 @@ class AccessDenied(SensorError):
 
 
 class SensorBusy(SensorError):
-    """Another program holds the sensor and did not let go by the deadline."""
+    """Another program still had the sensor open at the deadline."""
 
     kind = "busy"
     exit_status = 5
@@ -82,13 +83,13 @@ class SensorTimeout(SensorError):
 
 
 class BadReport(SensorError):
-    """The sensor answered something that can't be a measurement."""
+    """The sensor sent something that can't be a measurement."""
 
     kind = "bad_report"
 
 
 class TransferFailed(SensorError):
-    """USB itself failed: a stalled endpoint, an I/O error, a refused detach."""
+    """USB itself failed: a stalled endpoint, an I/O error, a rejected detach."""
 
     kind = "transfer_failed"
 
@@ -116,15 +117,15 @@ class ZabbixUnreachable(ZabbixError):
     exit_status = 6
 
 
-class ZabbixRefused(ZabbixError):
-    """The server took the request and refused at least one value."""
+class ZabbixRejected(ZabbixError):
+    """The server accepted the request and rejected at least one value."""
 
-    kind = "refused"
+    kind = "rejected"
     exit_status = 7
 
 
 class ZabbixApiError(ZabbixError):
-    """The API of the Zabbix front end refused, or is not one."""
+    """The API of the Zabbix front end reported an error, or the address is not such an API."""
 
     kind = "api"
 
@@ -140,6 +141,11 @@ def exit_status(kind: str) -> int:
             return candidate.exit_status
         remaining += candidate.__subclasses__()
     return UsbrhError.exit_status
+
+
+def joined(message: str, remedy: str | None) -> str:
+    """Message and remedy as one line of text."""
+    return f"{message}; {remedy}" if remedy else message
 
 
 def of_destination(destination: str, error: Exception) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def look(path: Path, *, follow_symlinks: bool = True) -> os.stat_result | None:
+def stat_or_none(path: Path, *, follow_symlinks: bool = True) -> os.stat_result | None:
     """What is at ``path``; None if nothing is.
 
     Raises:

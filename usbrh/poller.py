@@ -58,7 +58,7 @@ class Rounds:
         """Whether there was a virtual sensor at the last round."""
         return any(sensor.info.simulated for sensor in self.sensors)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """See which sensors are plugged in."""
         try:
             self.sensors = find(self._config, backend=self._backend, clock=self._clock, known=self.sensors)
@@ -71,7 +71,7 @@ class Rounds:
     def measure(self, timeout: float = READ_TIMEOUT) -> list[Reading]:
         """A reading of each sensor that is plugged in, configured, or was there in the last round; some have failed."""
         before = [sensor.info for sensor in self.sensors]
-        self.look()
+        self.refresh()
         there = {sensor.info.identity for sensor in self.sensors}
         gone = {info.identity: info for info in [*self._missing(), *before] if info.identity not in there}
         readings = measure_all(self.sensors, timeout, self._clock)
@@ -106,8 +106,8 @@ class Rounds:
             "failures": dict(self.counts.failures),
             "waiting": max((one.waiting for one in each), default=None if standings is None else 0),
             "oldest_waiting_age": waited,
-            "refused": sum(one.refused_count for one in each) if standings is not None else None,
-            "given_up": sum(one.given_up for one in each) if standings is not None else None,
+            "rejected": sum(one.rejected_count for one in each) if standings is not None else None,
+            "expired": sum(one.expired for one in each) if standings is not None else None,
             "simulated": self.simulated,
             "error": error,
         }
@@ -131,7 +131,7 @@ class Rounds:
             identity = reading.serial or reading.port
             before = self._states.get(identity, "ok")
             if reading.error is not None and reading.state != before:
-                log.warning("%s", reading.error)
+                log.warning("%s", reading.problem)
             elif reading.error is None and before != "ok":
                 log.info("%s measures again", reading.sensor)
             self._states[identity] = reading.state

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from usbrh.errors import UsbrhError
+from usbrh.errors import UsbrhError, joined
 
 SCHEMA_VERSION = 1
 """``v`` of a reading's JSON. Keys may be added without a new version; none is removed or changes its meaning."""
@@ -85,6 +85,14 @@ class Reading:
     state: str = "ok"
     """``ok``, or the ``kind`` of the error."""
     error: str | None = None
+    """What is wrong."""
+    remedy: str | None = None
+    """The command or the step that fixes it."""
+
+    @property
+    def problem(self) -> str | None:
+        """The error and its remedy as one line of text; None for a good reading."""
+        return None if self.error is None else joined(self.error, self.remedy)
 
     @classmethod
     def failed(cls, sensor: SensorInfo, time_ns: int, error: UsbrhError) -> "Reading":
@@ -97,7 +105,8 @@ class Reading:
             time_ns=time_ns,
             simulated=sensor.simulated,
             state=error.kind,
-            error=str(error),
+            error=error.message,
+            remedy=error.remedy,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,6 +135,7 @@ class Reading:
             "simulated": self.simulated,
             "state": self.state,
             "error": self.error,
+            "remedy": self.remedy,
         }
 
     def to_json(self) -> str:
@@ -161,6 +171,7 @@ class Reading:
             simulated=data["simulated"],
             state=data["state"],
             error=data["error"],
+            remedy=data.get("remedy"),
         )
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from usbrh import sht1x
+from usbrh import psychrometry
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
 from usbrh.drivers import usbrh1, usbrh2
@@ -63,8 +63,8 @@ class Sensor:
             time_ns=self._clock.time_ns(),
             temperature=temperature,
             humidity=humidity,
-            dew_point=sht1x.dew_point(temperature, humidity),
-            absolute_humidity=sht1x.absolute_humidity(temperature, humidity),
+            dew_point=psychrometry.dew_point(temperature, humidity),
+            absolute_humidity=psychrometry.absolute_humidity(temperature, humidity),
             raw=measured.raw,
             conversion=measured.conversion,
             calibration=None if calibration == Calibration() else calibration,

@@ -1,4 +1,4 @@
-"""Ticks of a Sensirion SHT1x to °C and %RH, and what follows from those two. Pure: no I/O, no state.
+"""Ticks of a Sensirion SHT1x to °C and %RH. Pure: no I/O, no state.
 
 Source of the conversion: Sensirion's data sheet "SHT1x / SHT7x". Its coefficients come in two sets:
 
@@ -12,7 +12,6 @@ step in a graph, so every reading names the set it was made with (``conversion_n
 """
 
 from itertools import pairwise
-from math import exp, log
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -49,9 +48,6 @@ _HUMIDITY = MappingProxyType(
         ("v4", 8): _HumidityCoefficients(-2.0468, 0.5872, -4.0845e-4, 0.01, 0.00128),
     }
 )
-# m and Tn in °C of the Magnus formula: sheet v4.3 and version 5, Table 9.
-_WATER = (17.62, 243.12)
-_ICE = (22.46, 272.62)
 _SATURATED = 99.0  # %RH; by the sheet, from here on the air is saturated and 100 is to be shown
 
 
@@ -99,41 +95,6 @@ def humidity(ticks: int, temperature: float, *, coefficients: str = DEFAULT_COEF
     linear = c.c1 + c.c2 * ticks + c.c3 * ticks * ticks
     compensated = linear + (temperature - 25.0) * (c.t1 + c.t2 * ticks)
     return 100.0 if compensated >= _SATURATED else max(0.0, compensated)
-
-
-def dew_point(temperature: float, humidity: float) -> float | None:
-    """The dew point in °C, with the constants over ice when the air is below 0 °C.
-
-    Td = Tn·Γ / (m − Γ) with Γ = ln(RH/100) + m·T/(Tn + T): sheet v4.3 and version 5, Table 9, for −40 to 50 °C. The
-    sheet chooses ice or water by the air's temperature, not by the dew point; docs/accuracy.md says what that means.
-
-    Args:
-        temperature: of the air, °C.
-        humidity: %RH.
-
-    Returns:
-        None at 0 %RH and below, where there is no dew point.
-    """
-    if humidity <= 0.0:
-        return None
-    m, tn = _ICE if temperature < 0.0 else _WATER
-    gamma = log(humidity) - log(100.0) + m * temperature / (tn + temperature)
-    return tn * gamma / (m - gamma)
-
-
-def absolute_humidity(temperature: float, humidity: float) -> float:
-    """The mass of water vapour in g per m³ of air.
-
-    216.7·e/(273.15 + T) with the vapour pressure e = RH/100 · 6.112 hPa · exp(17.62·T/(243.12 °C + T)): Sensirion's
-    "Humidity at a Glance". Over water below 0 °C too, since that is what such a sensor's %RH refers to.
-
-    Args:
-        temperature: of the air, °C.
-        humidity: %RH.
-    """
-    m, tn = _WATER
-    vapour_pressure = humidity / 100.0 * 6.112 * exp(m * temperature / (tn + temperature))
-    return 216.7 * vapour_pressure / (273.15 + temperature)
 
 
 def conversion_name(coefficients: str = DEFAULT_COEFFICIENTS, supply: float = DEFAULT_SUPPLY) -> str:

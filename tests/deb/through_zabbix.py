@@ -90,7 +90,7 @@ def bridge(system: System, server: ZabbixServer) -> None:
 
 def compare(system: System, server: ZabbixServer) -> int:
     """Journal and history have the same readings with the same time and values; how many."""
-    # The first ones were refused if the server did not know its new items yet. They are sent again each minute, or now.
+    # A server that does not know its new items yet rejects the first ones; they are sent again now.
     system.run(*AS_THE_SERVICE, "usbrh", "journal", "flush", "--allow-simulated")
     export = system.run(*AS_THE_SERVICE, "usbrh", "journal", "export", "--json")
     readings = [json.loads(line) for line in export.splitlines()]

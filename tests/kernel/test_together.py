@@ -85,10 +85,10 @@ def test_a_foreign_program_holds_the_sensor(vm: Machine, new_sensor: Plugged, pr
     new_sensor.do("ticks 7169 1246")
     vm.run(f"rm -f /tmp/held; {program} {target} 60 >/tmp/held 2>&1 &", user="alice").check()
     vm.run("until [ -s /tmp/held ]; do sleep 0.05; done").check()
-    refused = vm.run(f"usbrh read {new_sensor.port} --json", user="alice")
-    assert refused.status == 5, refused
-    assert json.loads(refused.stdout)["state"] == "busy"
-    assert f"held by {program} (PID " in refused.stderr
+    rejected = vm.run(f"usbrh read {new_sensor.port} --json", user="alice")
+    assert rejected.status == 5, rejected
+    assert json.loads(rejected.stdout)["state"] == "busy"
+    assert f"held by {program} (PID " in rejected.stderr
     # Whoever had it is not disturbed, and after it the sensor is ours.
     assert vm.run("cat /tmp/held").check() == "04de1c01000241\n"
     vm.run(f"pkill -x {program}").check()

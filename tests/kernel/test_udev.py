@@ -31,12 +31,12 @@ def test_both_nodes_belong_to_the_group_and_to_nobody_else(vm: Machine, new_sens
 
 
 def test_a_user_without_the_group_is_told_what_to_do(vm: Machine, new_sensor: Plugged) -> None:
-    refused = vm.run(f"usbrh read {new_sensor.port}", user="mallory")
-    assert refused.status == 4
-    assert refused.stdout == ""
-    assert "no permission" in refused.stderr
-    assert "usbrh setup" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    rejected = vm.run(f"usbrh read {new_sensor.port}", user="mallory")
+    assert rejected.status == 4
+    assert rejected.stdout == ""
+    assert "no permission" in rejected.stderr
+    assert "usbrh setup" in rejected.stderr
+    assert "Traceback" not in rejected.stderr
     assert '"access": "denied"' in vm.run("usbrh list --json", user="mallory").stdout
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.test_usbrh2 import Usbrh2, simulated
 from tests.support.kernel.guest import DATA, Plugged
+from tests.support.kernel.usbrh2 import Usbrh2, simulated
 from tests.support.kernel.vm import Machine
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 UNITS = ["usbrh.service", "usbrh-send.service", "usbrh-send.timer"]
 MOST_EXPOSURE = 1.5
@@ -37,12 +37,12 @@ def units(vm: Machine) -> Iterator[None]:
 
 
 @pytest.fixture
-def zabbix() -> Iterator[StandIn]:
-    with StandIn() as server:
+def zabbix() -> Iterator[FakeServer]:
+    with FakeServer() as server:
         yield server
 
 
-def configure(vm: Machine, zabbix: StandIn, sensor: str, name: str) -> None:
+def configure(vm: Machine, zabbix: FakeServer, sensor: str, name: str) -> None:
     text = CONFIG.format(port=zabbix.port, sensor=sensor, name=name)
     vm.put("/etc/usbrh/usbrh.toml", text, mode="640", owner="root:usbrh")
 
@@ -85,7 +85,7 @@ def test_both_services_are_held_as_tight(vm: Machine, units: None) -> None:
     assert tight[0] == tight[1]
 
 
-def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
+def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServer) -> None:
     unit, key = "usbrh.service", "usbrh.get[kitchen]"
     configure(vm, zabbix, sensor.port, "kitchen")
     vm.run(f"systemctl start {unit}", timeout=60).check()  # Type=notify: it has said that it is ready
@@ -110,7 +110,7 @@ def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn)
     assert times == sorted(set(times))
 
 
-def test_a_service_that_hangs_is_started_again(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
+def test_a_service_that_hangs_is_started_again(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServer) -> None:
     """By systemd's watchdog, in a tenth of the unit's time; the journal is where it was."""
     unit = "usbrh.service"
     configure(vm, zabbix, sensor.port, "kitchen")
@@ -127,7 +127,7 @@ def test_a_service_that_hangs_is_started_again(vm: Machine, units: None, sensor:
     assert "watchdog" in vm.run(f"journalctl -u {unit} --no-pager").check()
 
 
-def test_a_usbrh2_that_is_the_first_of_its_kind(vm: Machine, units: None, zabbix: StandIn, tmp_path: Path) -> None:
+def test_a_usbrh2_that_is_the_first_of_its_kind(vm: Machine, units: None, zabbix: FakeServer, tmp_path: Path) -> None:
     """Its driver is loaded when the service starts, so that the unit's DeviceAllow knows it."""
     unit = "usbrh.service"
     vm.run("! modprobe -r cdc_acm || ! grep ttyACM /proc/devices").check()
@@ -142,7 +142,7 @@ def test_a_usbrh2_that_is_the_first_of_its_kind(vm: Machine, units: None, zabbix
         vm.run(f"systemctl stop {unit}", timeout=60).check()
 
 
-def test_the_timer_makes_up_for_what_it_missed(vm: Machine, units: None, sensor: Plugged, zabbix: StandIn) -> None:
+def test_the_timer_makes_up_for_what_it_missed(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServer) -> None:
     configure(vm, zabbix, sensor.port, "attic")
     stamp = "/var/lib/systemd/timers/stamp-usbrh-send.timer"
     vm.run(f"mkdir -p $(dirname {stamp}); touch -d yesterday {stamp}; systemctl start usbrh-send.timer").check()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import DOCUMENTS, ELSEWHERE, Block, blocks, commands, is_usbrh
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 ENDLESS = ("usbrh run", "usbrh watch", "usbrh log", "usbrh simulate")
 """Ended by SIGTERM as soon as they have said or written something."""
@@ -31,13 +31,13 @@ def every_command() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[StandIn]:
-    with StandIn() as server:
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
         yield server
 
 
 @pytest.fixture
-def environment(tmp_path: Path, server: StandIn) -> dict[str, str]:
+def environment(tmp_path: Path, server: FakeServer) -> dict[str, str]:
     """One virtual sensor with a name, and whatever files the examples speak of."""
     (tmp_path / "usbrh.toml").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "sensors.toml").write_text("[sensor.sim-1]\n", encoding="utf-8")

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from usbrh.config import Config, SensorConfig
-from usbrh.journal.store import DestinationStatus, Refusal
+from usbrh.journal.store import DestinationStatus, Rejection
 from usbrh.poller import Rounds
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
 
@@ -66,14 +66,14 @@ def test_a_failure_is_said_once_and_counted_by_kind(caplog: pytest.LogCaptureFix
 
 def test_the_state_sums_up_the_destinations() -> None:
     house = House()
-    house.rounds.look()
+    house.rounds.refresh()
     start = house.clock.time_ns()
     house.clock.sleep(90)
-    refusals = [Refusal("a", 4, 1, 9, "?"), Refusal("b", 1, 3, 3, "?")]
-    one = DestinationStatus("one", 7, start + 30 * NS, 100, 2, refusals)
+    rejections = [Rejection("a", 4, 1, 9, "?"), Rejection("b", 1, 3, 3, "?")]
+    one = DestinationStatus("one", 7, start + 30 * NS, 100, 2, rejections)
     other = DestinationStatus("other", 0, None, 107, 0, [])
     state = json.loads(house.rounds.state([one, other]))
-    assert (state["waiting"], state["oldest_waiting_age"], state["refused"], state["given_up"]) == (7, 60, 5, 2)
+    assert (state["waiting"], state["oldest_waiting_age"], state["rejected"], state["expired"]) == (7, 60, 5, 2)
     assert (state["uptime"], state["simulated"], state["error"]) == (90, True, None)
     state = json.loads(house.rounds.state([other]))
     assert (state["waiting"], state["oldest_waiting_age"]) == (0, 0)

@@ -1,6 +1,7 @@
 """An authority for certificates, by the openssl program."""
 
 import shutil
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,3 +91,12 @@ def openssl(*arguments: str | Path) -> str:
     done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def server_context(authority: Authority, certificate: Certificate) -> ssl.SSLContext:
+    """The TLS context of a server that asks its clients for a certificate too."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    context.load_verify_locations(authority.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context

@@ -22,7 +22,7 @@ class Call:
     """What the body says."""
 
 
-class Refusal(Exception):
+class Rejection(Exception):
     """What the API says instead of a result."""
 
 
@@ -66,8 +66,8 @@ class FrontEnd:
                 answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request["id"]}
                 try:
                     answer["result"] = front_end.answers[method](params) if method in front_end.answers else None
-                except Refusal as refusal:
-                    answer["error"] = {"code": -32500, "message": "Application error.", "data": str(refusal)}
+                except Rejection as rejection:
+                    answer["error"] = {"code": -32500, "message": "Application error.", "data": str(rejection)}
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(json.dumps(answer).encode())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.bridge.test_worker import HandClock
+from tests.support.clocks import HandClock
 from usbrh.clock import Deadline
 
 

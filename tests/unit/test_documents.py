@@ -118,13 +118,6 @@ def test_configuration_examples_are_right(document: Path, tmp_path: Path) -> Non
             load(path, {})
 
 
-def test_architecture_names_every_module() -> None:
-    page = TOP.joinpath("docs", "architecture.md").read_text(encoding="utf-8")
-    there = {path.name for path in TOP.glob("usbrh/*.py") if not path.name.startswith("__")}
-    there |= {f"{path.parent.name}/" for path in TOP.glob("usbrh/*/__init__.py")}
-    assert {name for name in there if f"`{name}`" not in page} == set()
-
-
 @pytest.mark.parametrize("name", ["calibration.md", "calibration.ja.md"])
 def test_the_table_of_salts_is_what_its_formulas_give(name: str) -> None:
     text = TOP.joinpath("docs", name).read_text(encoding="utf-8")

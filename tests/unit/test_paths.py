@@ -9,25 +9,17 @@ import matplotlib.pyplot  # noqa: F401  # now, for the user nobody may not be ab
 import pytest
 from click.testing import CliRunner
 
+from tests.support.clocks import FixedClock
 from tests.support.closed import closed, nobody, reachable
 from usbrh.bridge import agent
 from usbrh.cli.context import Context
 from usbrh.cli.journal import journal as journal_command
 from usbrh.cli.plot import plot as plot_command
-from usbrh.clock import SystemClock
 from usbrh.config import Config, JournalConfig, load
 from usbrh.errors import ConfigError, JournalError
 from usbrh.journal.store import NS, Journal
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 from usbrh.reading import Reading
-
-
-class FixedClock(SystemClock):
-    def __init__(self, time_ns: int) -> None:
-        self.now = time_ns
-
-    def time_ns(self) -> int:
-        return self.now
 
 
 def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
@@ -35,15 +27,15 @@ def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
         (folder / "file").touch()
         (folder / "link").symlink_to("nowhere")
         (folder / "circle").symlink_to("circle")
-        assert look(folder)
-        assert look(folder / "file")
+        assert stat_or_none(folder)
+        assert stat_or_none(folder / "file")
         for name in ("none", "file/none", "none/none", "link"):
-            assert look(folder / name) is None
-        assert look(folder / "link", follow_symlinks=False)
+            assert stat_or_none(folder / name) is None
+        assert stat_or_none(folder / "link", follow_symlinks=False)
         with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
-            look(folder / "circle")
+            stat_or_none(folder / "circle")
         with closed(folder), pytest.raises(PermissionError):
-            look(folder / "none")
+            stat_or_none(folder / "none")
 
 
 @pytest.mark.parametrize("made", [True, False])

@@ -4,18 +4,18 @@ from math import copysign, isclose
 
 import pytest
 
-from usbrh import sht1x
+from usbrh import psychrometry, sht1x
 
 
 def test_captured_exchange() -> None:
     """The one exchange with a real sensor that is published: ``04 de 1c 01 00 02 41`` (kimata, snoopy_log.png)."""
     temperature = sht1x.temperature(0x1C01)
     humidity = sht1x.humidity(0x04DE, temperature)
-    dew_point = sht1x.dew_point(temperature, humidity)
+    dew_point = psychrometry.dew_point(temperature, humidity)
     assert dew_point is not None
     assert f"{temperature:.2f} {humidity:.2f} {dew_point:.2f}" == "31.69 42.85 17.52"
-    assert f"{sht1x.absolute_humidity(temperature, humidity):.2f}" == "14.20"
-    assert f"{sht1x.absolute_humidity(31.69, 42.85):.2f}" == "14.20"
+    assert f"{psychrometry.absolute_humidity(temperature, humidity):.2f}" == "14.20"
+    assert f"{psychrometry.absolute_humidity(31.69, 42.85):.2f}" == "14.20"
     assert sht1x.conversion_name() == "sht1x-v3@5V"
 
 
@@ -108,7 +108,7 @@ def test_nothing_reads_minus_zero() -> None:
     dry = sht1x.humidity(0, 25.0)
     for value in (dry, sht1x.temperature(4000), sht1x.temperature(4010, coefficients="v4")):
         assert copysign(1.0, value) == 1.0
-    assert copysign(1.0, sht1x.absolute_humidity(-20.0, 0.0)) == 1.0
+    assert copysign(1.0, psychrometry.absolute_humidity(-20.0, 0.0)) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -125,19 +125,19 @@ def test_nothing_reads_minus_zero() -> None:
     ],
 )
 def test_dew_point_over_water_and_ice(temperature: float, humidity: float, expected: float) -> None:
-    dew_point = sht1x.dew_point(temperature, humidity)
+    dew_point = psychrometry.dew_point(temperature, humidity)
     assert dew_point is not None
     assert isclose(dew_point, expected, abs_tol=0.005), dew_point
 
 
 @pytest.mark.parametrize("humidity", [0.0, -0.0, -1.0])
 def test_dry_air_has_no_dew_point(humidity: float) -> None:
-    assert sht1x.dew_point(25.0, humidity) is None
-    assert sht1x.dew_point(-5.0, humidity) is None
+    assert psychrometry.dew_point(25.0, humidity) is None
+    assert psychrometry.dew_point(-5.0, humidity) is None
 
 
 def test_dew_point_at_the_smallest_humidity_is_a_number() -> None:
-    dew_point = sht1x.dew_point(25.0, 5e-324)
+    dew_point = psychrometry.dew_point(25.0, 5e-324)
     assert dew_point is not None
     assert -243.12 < dew_point < -200.0
 
@@ -154,7 +154,7 @@ def test_dew_point_at_the_smallest_humidity_is_a_number() -> None:
 )
 def test_absolute_humidity(temperature: float, humidity: float, expected: str) -> None:
     """Computed with 40 digits from the formula of "Humidity at a Glance"."""
-    assert f"{sht1x.absolute_humidity(temperature, humidity):.10f}" == expected
+    assert f"{psychrometry.absolute_humidity(temperature, humidity):.10f}" == expected
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,14 @@ def test_conversion_name(coefficients: str, supply: float, name: str) -> None:
 
 
 @pytest.mark.parametrize("supply", [2.49, 5.01, 0.0, -5.0, float("nan"), float("inf")])
-def test_supply_off_the_sheet_is_refused(supply: float) -> None:
+def test_supply_off_the_sheet_is_rejected(supply: float) -> None:
     with pytest.raises(ValueError, match=r"no coefficients for a supply of .* V: 2.5 to 5 V"):
         sht1x.temperature(0, supply=supply)
     with pytest.raises(ValueError, match="supply"):
         sht1x.conversion_name("v3", supply)
 
 
-def test_unknown_coefficients_are_refused() -> None:
+def test_unknown_coefficients_are_rejected() -> None:
     for name in ("v5", "V3", ""):
         with pytest.raises(ValueError, match=f"unknown coefficients '{name}': v3 or v4"):
             sht1x.temperature(0, coefficients=name)
@@ -183,14 +183,14 @@ def test_unknown_coefficients_are_refused() -> None:
             sht1x.conversion_name(name)
 
 
-def test_unknown_resolution_is_refused() -> None:
+def test_unknown_resolution_is_rejected() -> None:
     with pytest.raises(ValueError, match="no temperature of 8 bits: 14 or 12"):
         sht1x.temperature(0, bits=8)
     with pytest.raises(ValueError, match="no humidity of 14 bits: 12 or 8"):
         sht1x.humidity(0, 25.0, bits=14)
 
 
-def test_ticks_beyond_the_resolution_are_refused() -> None:
+def test_ticks_beyond_the_resolution_are_rejected() -> None:
     """An unmasked 0xFFFF must never become 615 °C."""
     for ticks, bits in ((1 << 14, 14), (0xFFFF, 14), (-1, 14), (1 << 12, 12)):
         with pytest.raises(ValueError, match=f"{ticks} ticks are not a measurement of {bits} bits"):

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usbrh import sht1x
+from usbrh import psychrometry, sht1x
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -161,33 +161,35 @@ def test_humidity_is_a_percentage_and_never_minus_zero(ticks: int, temperature: 
 
 @given(temperatures, st.floats(0.05, 100.0))
 def test_dew_point_is_never_above_the_temperature(temperature: float, humidity: float) -> None:
-    dew_point = sht1x.dew_point(temperature, humidity)
+    dew_point = psychrometry.dew_point(temperature, humidity)
     assert dew_point is not None
     assert dew_point <= temperature + 1e-9
 
 
 @given(temperatures)
 def test_saturated_air_is_at_its_dew_point(temperature: float) -> None:
-    dew_point = sht1x.dew_point(temperature, 100.0)
+    dew_point = psychrometry.dew_point(temperature, 100.0)
     assert dew_point is not None
     assert isclose(dew_point, temperature, abs_tol=1e-9)
 
 
 @given(temperatures, st.floats(0.05, 99.0), st.floats(0.01, 1.0))
 def test_more_humid_air_has_a_higher_dew_point_and_more_water(temperature: float, humidity: float, more: float) -> None:
-    lower = sht1x.dew_point(temperature, humidity)
-    higher = sht1x.dew_point(temperature, humidity + more)
+    lower = psychrometry.dew_point(temperature, humidity)
+    higher = psychrometry.dew_point(temperature, humidity + more)
     assert lower is not None
     assert higher is not None
     assert lower < higher
-    assert sht1x.absolute_humidity(temperature, humidity) < sht1x.absolute_humidity(temperature, humidity + more)
+    assert psychrometry.absolute_humidity(temperature, humidity) < psychrometry.absolute_humidity(
+        temperature, humidity + more
+    )
 
 
 @given(st.floats(0.0, 123.8), st.floats(0.05, 100.0))
 def test_dew_point_and_absolute_humidity_speak_of_the_same_vapour(temperature: float, humidity: float) -> None:
     """Above zero: cooled to its dew point the air is saturated with the same vapour pressure."""
-    dew_point = sht1x.dew_point(temperature, humidity)
+    dew_point = psychrometry.dew_point(temperature, humidity)
     assert dew_point is not None
-    now = sht1x.absolute_humidity(temperature, humidity) * (273.15 + temperature)
-    saturated = sht1x.absolute_humidity(dew_point, 100.0) * (273.15 + dew_point)
+    now = psychrometry.absolute_humidity(temperature, humidity) * (273.15 + temperature)
+    saturated = psychrometry.absolute_humidity(dew_point, 100.0) * (273.15 + dew_point)
     assert isclose(now, saturated, rel_tol=1e-9)

@@ -80,7 +80,7 @@ def test_what_means_something_to_a_shell_reaches_none(agent: Agent) -> None:
 
 def test_64_kib_of_name(agent: Agent) -> None:
     text = agent.get(f"usbrh.get[{'n' * 65536}]")
-    assert len(text) < 1000  # the agent's own refusal, or ours: nothing of that length comes back
+    assert len(text) < 1000  # the agent's own rejection, or ours: nothing of that length comes back
 
 
 def test_many_at_once(agent: Agent) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import free_port, wait_for
+from tests.support.psk import needs_psk
+from tests.support.zabbix.command import usbrh
+from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import FLOAT, PASSWORD, TEXT, TRAPPER, UNSIGNED, USER, ZabbixServer
-from tests.zabbix.test_provision import Provisioner, usbrh
-from tests.zabbix.test_tls import needs_psk
 from usbrh.bridge.check import Finding, round_trip
 from usbrh.config import Config, ZabbixConfig
 from usbrh.journal.store import Journal
@@ -250,7 +251,7 @@ def test_holes_in_the_history_are_found_and_filled(check: Checker) -> None:
         server.api.host.delete(old)
         server.make_host(check.host, items)
         journal.add(readings[80:])
-        # The server takes these for the old item, refuses them, or takes them for the new one: it depends on the moment
+        # The server takes these for the old item, rejects them, or takes them for the new one: it depends on the moment
         # at which it reads its configuration. The first 80 have gone with the old item in any case.
         assert usbrh("journal", "flush", **check.environment).returncode in (0, 7)
         server.sync()

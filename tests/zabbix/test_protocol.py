@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from tests.support.zabbix.machine import PREPARE
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.protocol import Value, encode_request, unpack
 
 VALUES = [
@@ -24,7 +24,7 @@ def test_the_same_bytes_as_zabbix_sender(compress: bool) -> None:
     if not program:
         pytest.skip(f"zabbix_sender is not installed: {PREPARE}")
     lines = [f"{_quoted(v.host)} {_quoted(v.key)} {v.clock} {v.ns} {_quoted(v.value)}\n" for v in VALUES]
-    with StandIn() as server:
+    with FakeServer() as server:
         subprocess.run(
             [program, "-z", "127.0.0.1", "-p", str(server.port), "-T", "-N", "-i", "-"],
             input="".join(lines).encode(), capture_output=True, check=True, timeout=30,

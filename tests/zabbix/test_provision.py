@@ -1,55 +1,19 @@
 """`usbrh zabbix provision` and `template` as processes, on real servers."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 
-from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
+from tests.support.zabbix.command import usbrh
+from tests.support.zabbix.provisioner import Provisioner
+from tests.support.zabbix.server import CHECKOUT, USER, ZabbixServer
 
 TRAPPER, AGENT = "USB-RH by Zabbix trapper", "USB-RH by Zabbix agent"
-
-
-def usbrh(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}
-    return subprocess.run(
-        [sys.executable, "-m", "usbrh", *arguments],
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-class Provisioner:
-    """The command with one server's address and login, for one host."""
-
-    def __init__(self, server: ZabbixServer, host: str) -> None:
-        self.server = server
-        self.host = host
-        self.login = {"USBRH_ZABBIX_URL": server.url, "USBRH_ZABBIX_USER": USER, "USBRH_ZABBIX_PASSWORD": PASSWORD}
-
-    def __call__(self, *arguments: str, **environment: str) -> list[str]:
-        done = usbrh("zabbix", "provision", "--host", self.host, *arguments, **self.login | environment)
-        assert done.returncode == 0, done.stderr
-        assert PASSWORD not in done.stdout + done.stderr
-        return done.stdout.splitlines()
-
-    def get(self, **more: Any) -> dict[str, Any]:
-        found = self.server.api.host.get(
-            filter={"host": [self.host]}, selectParentTemplates=["host"], selectMacros=["macro", "value"],
-            selectInterfaces=["ip", "dns", "port", "useip"], **more,
-        )  # fmt: skip
-        return dict(found[0]) if found else {}
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.zabbix.command import usbrh
 from tests.support.zabbix.machine import PREPARE
 from tests.support.zabbix.proxies import ProxyGroup
 from tests.support.zabbix.server import TEXT, UNSIGNED, ZabbixServer
-from tests.zabbix.test_provision import usbrh
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination

@@ -14,9 +14,10 @@ import pytest
 
 from tests.support.daemon import wait_for
 from tests.support.zabbix.browser import Browser, find_chromium, log_in
+from tests.support.zabbix.command import usbrh
 from tests.support.zabbix.machine import PREPARE
+from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
-from tests.zabbix.test_provision import Provisioner, usbrh
 from usbrh.config import load
 from usbrh.journal.store import Journal
 from usbrh.sensors import find, measure_all

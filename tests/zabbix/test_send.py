@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.daemon import wait_for
+from tests.support.zabbix.command import usbrh
+from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import TEXT, ZabbixServer
-from tests.zabbix.test_provision import Provisioner, usbrh
 from usbrh.reading import parse_time
 
 
@@ -46,7 +47,7 @@ def test_a_host_that_is_made_late_gets_everything(zabbix_60: ZabbixServer, tmp_p
     command = [sys.executable, "-m", "usbrh", "run", "--allow-simulated"]
     service = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for("a refused reading", lambda: ["refused"] in [[*each["destinations"].values()] for each in journal()])
+        wait_for("a rejected reading", lambda: ["rejected"] in [[*each["destinations"].values()] for each in journal()])
         Provisioner(zabbix_60, host)()
         zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", 3, 60)
     finally:

@@ -1,9 +1,7 @@
 """Keys and certificates against real servers: what is right gets in, everything else stays out."""
 
-import importlib.util
 import json
 import shutil
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from tests.support.certificates import Authority, Certificate
 from tests.support.daemon import wait_for
+from tests.support.psk import needs_psk
 from tests.support.zabbix.server import CHECKOUT, TEXT, ZabbixServer
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
@@ -24,10 +23,6 @@ from usbrh.zabbix.sender import Outcome, Sender
 KEY = "usbrh.get[1-1.4]"
 PSK = "0123456789abcdef" * 4
 UNENCRYPTED, BY_PSK, BY_CERTIFICATE = 1, 2, 4  # tls_accept of a host
-needs_psk = pytest.mark.skipif(
-    sys.version_info < (3, 13) and not importlib.util.find_spec("sslpsk3"),
-    reason='sslpsk3 is not installed: .venv/bin/pip install -e ".[psk]"',
-)
 
 
 @dataclass(frozen=True)
@@ -125,10 +120,10 @@ def test_a_wrong_key_an_unknown_identity_and_no_key(secured: Secured, tmp_path: 
     for settings in (replace(secured.psk, tls_psk_file=other), replace(secured.psk, tls_psk_identity="somebody")):
         with pytest.raises(ZabbixUnreachable, match="the server hung up, as it does when the PSK's identity or key"):
             secured.send(secured.value("psk", 1), settings)
-    refused = secured.send(secured.value("psk", 2), secured.plain)
-    assert (refused.accepted, refused.failed) == (0, 1)
-    refused = secured.send(secured.value("psk", 3), secured.certificate)
-    assert (refused.accepted, refused.failed) == (0, 1)
+    rejected = secured.send(secured.value("psk", 2), secured.plain)
+    assert (rejected.accepted, rejected.failed) == (0, 1)
+    rejected = secured.send(secured.value("psk", 3), secured.certificate)
+    assert (rejected.accepted, rejected.failed) == (0, 1)
     good = secured.value("psk", 4)
     assert secured.send(good, secured.psk).accepted == 1
     assert not {"psk 1", "psk 2", "psk 3"} & set(secured.stored("psk", good))
@@ -136,8 +131,8 @@ def test_a_wrong_key_an_unknown_identity_and_no_key(secured: Secured, tmp_path: 
 
 @needs_psk
 def test_a_key_to_a_host_that_wants_none(secured: Secured) -> None:
-    refused = secured.send(secured.value("plain", 1), secured.psk)
-    assert (refused.accepted, refused.failed) == (0, 1)
+    rejected = secured.send(secured.value("plain", 1), secured.psk)
+    assert (rejected.accepted, rejected.failed) == (0, 1)
     assert secured.send(secured.value("plain", 2), secured.plain).accepted == 1
 
 
@@ -145,12 +140,12 @@ def test_certificates(secured: Secured) -> None:
     value = secured.value("certificate", 1)
     assert secured.send(value, secured.certificate).accepted == 1
     assert "certificate 1" in secured.stored("certificate", value)
-    refused = secured.send(secured.value("certificate", 2), secured.plain)
-    assert (refused.accepted, refused.failed) == (0, 1)
+    rejected = secured.send(secured.value("certificate", 2), secured.plain)
+    assert (rejected.accepted, rejected.failed) == (0, 1)
 
 
 def test_certificates_of_others(secured: Secured, tmp_path: Path) -> None:
-    """Another subject than the host's is refused. Expired or of a strange authority: the server hangs up."""
+    """Another subject than the host's is rejected. Expired or of a strange authority: the server hangs up."""
     somebody = secured.authority.issue("somebody", "/O=Example/CN=somebody")
     settings = replace(secured.certificate, tls_cert_file=somebody.certificate, tls_key_file=somebody.key)
     outcome = secured.send(secured.value("certificate", 3), settings)

@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.support.daemon import wait_for
 from tests.support.zabbix.server import ZabbixServer
+from usbrh.psychrometry import absolute_humidity, dew_point
 from usbrh.reading import Reading
-from usbrh.sht1x import absolute_humidity, dew_point
 
 MINUTES = 420
 """Of readings, one a minute, the last a minute ago: longer than the longest window."""
@@ -150,7 +150,7 @@ BRIDGE = {
     ("USB-RH: Sensor found (now 3)", True),
     ("USB-RH: Sensor lost (now 2)", False),
     ("USB-RH: Journal: Filling (more than 1000 readings, or one older than 1h, wait)", True),
-    ("USB-RH: Journal: Readings are refused (for 5m)", False),
+    ("USB-RH: Journal: Readings are rejected (for 5m)", False),
     ("USB-RH: Silent (nothing for 15s)", False),
 }
 
@@ -165,9 +165,9 @@ def the_bridge(server: ZabbixServer) -> str:
         {"waiting": 1500, "oldest_waiting_age": 90},
         {"waiting": 5, "oldest_waiting_age": 7200},
         {"waiting": 0, "oldest_waiting_age": 0},
-        {"refused": 4},  # of a new sensor, of which the server has not read yet: no problem
-        {"refused": 0},
-        *({"refused": 4},) * 7,
+        {"rejected": 4},  # of a new sensor, of which the server has not read yet: no problem
+        {"rejected": 0},
+        *({"rejected": 4},) * 7,
     ]
     for step, state in enumerate(states):
         moment = now - (40 - step) * 60 * 10**9

@@ -54,7 +54,7 @@ def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, 
 
     try:
         rounds = Rounds(config())
-        rounds.look()
+        rounds.refresh()
     except UsbrhError as error:
         return {"error": str(error)}
     if rounds.problem:
@@ -72,7 +72,7 @@ def bridge(config: Callable[[], Config]) -> dict[str, Any]:
     except UsbrhError as error:
         return {"v": 1, "error": str(error)}
     rounds = Rounds(settings)
-    rounds.look()
+    rounds.refresh()
     standings, problem = None, rounds.problem
     try:
         standings = _standings(settings.journal.path)

@@ -9,12 +9,12 @@ from usbrh.bridge.once import Route, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.config.addresses import Address
-from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused, ZabbixUnreachable
+from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected, ZabbixUnreachable
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
 from usbrh.zabbix.protocol import Value
-from usbrh.zabbix.rejection import Reasons, why_refused
+from usbrh.zabbix.rejection import Reasons, why_rejected
 from usbrh.zabbix.sender import Sender
 
 PROBE = "usbrh.bridge"
@@ -125,7 +125,7 @@ class _Trip:
             reasons = self._reasons()
             if reasons.certain or self.deadline.passed:
                 words = reasons.certain or "; or ".join(reasons.possible) or _unknown(self.api)
-                yield Finding.broken(f"{way.destination}: {PROBE} of host {way.host}", ZabbixRefused(words))
+                yield Finding.broken(f"{way.destination}: {PROBE} of host {way.host}", ZabbixRejected(words))
                 return None
             yield from self._wait(f"does not take {PROBE} of host {way.host} yet", reasons.possible)
 
@@ -152,7 +152,7 @@ class _Trip:
         return Finding(f"{walk.node}: connected{encrypted}, Zabbix answers")
 
     def _reasons(self) -> Reasons:
-        return why_refused(self.api, self.way.host, PROBE, self.tls_connect) if self.api else Reasons()
+        return why_rejected(self.api, self.way.host, PROBE, self.tls_connect) if self.api else Reasons()
 
     def _wait(self, words: str, possible: Sequence[str]) -> Iterator[Finding]:
         if not self._waited:
@@ -188,9 +188,9 @@ def _dead_end(walk: _Walk, tls_connect: str, certain: str | None) -> Finding:
 
 def _unknown(api: Api | None) -> str:
     if api is None:
-        return "refused, and the server never says why; with --url and a login this command looks for the reason"
+        return "rejected, and the server never says why; with --url and a login this command looks for the reason"
     return (
-        "refused, although the API shows nothing wrong: another server or proxy listens there, or it has not read its "
+        "rejected, although the API shows nothing wrong: another server or proxy listens there, or it has not read its "
         "configuration yet; try again in a minute"
     )
 
@@ -243,4 +243,4 @@ def _read_back(api: Api, taken: Sequence[tuple[Route, int]], clock: Clock) -> It
 
 
 def _not_stored(way: Route, words: str) -> Finding:
-    return Finding.broken(f"{way.destination}: reading back", ZabbixRefused(f"taken, and not stored: {words}"))
+    return Finding.broken(f"{way.destination}: reading back", ZabbixRejected(f"taken, and not stored: {words}"))

@@ -1,4 +1,4 @@
-"""From the journal to one destination: in order, in batches, and what is refused is found and set apart."""
+"""From the journal to one destination: in order, in batches, and what is rejected is found and set apart."""
 
 import logging
 import math
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from usbrh.bridge.parallel import together
+from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError
 from usbrh.journal.rows import Entry
-from usbrh.journal.store import NS, Journal, Refusal
+from usbrh.journal.store import NS, Journal, Rejection
 from usbrh.reading import Reading
 from usbrh.zabbix.protocol import Value
 
@@ -22,7 +22,7 @@ BATCH = 250
 AHEAD = 8 * BATCH
 """Readings taken from the journal, and marked in it, at a time."""
 RETRY_SECONDS = 5.0
-"""After these no request is begun with what was refused before."""
+"""After these no request is begun with what was rejected before."""
 HISTORY_PERIOD = 31 * 86400.0
 """Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). What is older when it arrives is counted
 as processed and dropped in silence."""
@@ -59,7 +59,7 @@ class Delivered:
     """What one delivery came to."""
 
     delivered: int = 0
-    refused_ids: set[int] = field(default_factory=set)
+    rejected_ids: set[int] = field(default_factory=set)
     """Of the readings that were tried and not taken in the end."""
     error: UsbrhError | None = None
     """Why it ended before everything was sent."""
@@ -68,8 +68,8 @@ class Delivered:
     """Virtual readings wait that may not leave."""
 
     @property
-    def refused(self) -> int:
-        return len(self.refused_ids)
+    def rejected(self) -> int:
+        return len(self.rejected_ids)
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class _Sent:
     """No request is begun after it, but for what is needed to know of one part at least."""
     taken: list[int] = field(default_factory=list)
     """Ids."""
-    refused: dict[int, str] = field(default_factory=dict)
+    rejected: dict[int, str] = field(default_factory=dict)
     """Ids, with the likely reason."""
     error: ZabbixError | None = None
     out_of_time: bool = False
@@ -112,20 +112,20 @@ class Delivery:
         self._known_host = False
         """The host has taken a value."""
         self._warned = False
-        self._refused_states: set[str] = set()
+        self._rejected_states: set[str] = set()
 
     def deliver(self, deadline: Deadline, *, retry: bool = False, seconds: float = math.inf) -> Delivered:
         """Send what waits, oldest first, until nothing waits, something fails or the deadline is there.
 
-        ``retry``: then what was refused before: of each sensor the oldest and the newest, and if one is taken, all.
+        ``retry``: then what was rejected before: of each sensor the oldest and the newest, and if one is taken, all.
         ``seconds``: after these no request is begun with what waits; for who has something else to send, too.
         """
         result = Delivered()
         until = deadline.within(seconds)
         try:
-            refusals = self._journal.refused(self.destination) if retry else []
+            rejections = self._journal.rejected(self.destination) if retry else []
             self._deliver_waiting(deadline, until, result)
-            if self._retry(refusals, deadline, result) and not result.out_of_time:
+            if self._retry(rejections, deadline, result) and not result.out_of_time:
                 self._deliver_waiting(deadline, until, result)
             if not self._allow_simulated:
                 result.held_back = self._journal.virtual_waits(self.destination)
@@ -140,13 +140,13 @@ class Delivery:
                 result.out_of_time = True
                 return
 
-    def _retry(self, refusals: Sequence[Refusal], deadline: Deadline, result: Delivered) -> bool:
-        """Whether some of what was refused waits again now.
+    def _retry(self, rejections: Sequence[Rejection], deadline: Deadline, result: Delivered) -> bool:
+        """Whether some of what was rejected waits again now.
 
-        The tries of all sensors go in one request, which tells that all are refused still; and only once what waits is
-        on its way: however many are refused, and however slow the server is, nothing else waits for them.
+        The tries of all sensors go in one request, which tells that all are rejected still; and only once what waits is
+        on its way: however many are rejected, and however slow the server is, nothing else waits for them.
         """
-        ends = self._journal.entries(end for refusal in refusals for end in (refusal.first, refusal.last))
+        ends = self._journal.entries(end for rejection in rejections for end in (rejection.first, rejection.last))
         groups = _by_sensor([entry for entry in ends if self._allow_simulated or not entry.simulated])
         random.shuffle(groups)  # if there is time for some only, they are others each time
         probes = [entry for group in groups for entry in group]
@@ -155,9 +155,9 @@ class Delivery:
             # A slow server may never leave the time to find out which of several it takes; one alone needs none.
             sent = self._deliver([random.choice(probes)], deadline, deadline, result)  # noqa: S311
         taken = set(sent.taken)
-        taking = [refusal.sensor for refusal in refusals if taken & {refusal.first, refusal.last}]
+        taking = [rejection.sensor for rejection in rejections if taken & {rejection.first, rejection.last}]
         for sensor in taking:
-            count = self._journal.retry_refused(self.destination, sensor)
+            count = self._journal.retry_rejected(self.destination, sensor)
             log.info("%s takes readings of %s now, %d more wait", self.destination, sensor, count)
         return bool(taking)
 
@@ -170,14 +170,14 @@ class Delivery:
             if self._allow_simulated or not reading.simulated
         ]
         sent = self._send(self._senders[0], entries, deadline, deadline)
-        result.delivered, result.refused_ids, result.error = len(sent.taken), set(sent.refused), sent.error
+        result.delivered, result.rejected_ids, result.error = len(sent.taken), set(sent.rejected), sent.error
         result.out_of_time = sent.out_of_time
         return result
 
     def send_state(self, key: str, value: str, deadline: Deadline) -> bool:
         """Send a value that is of this moment only and not kept: ``usbrh.discovery`` or ``usbrh.bridge``.
 
-        Whether it was taken. Not everyone has these items: one that is refused is a warning, once.
+        Whether it was taken. Not everyone has these items: one that is rejected is a warning, once.
 
         Raises:
             ZabbixError: the destination was not reached.
@@ -185,9 +185,9 @@ class Delivery:
         counts = self._senders[0].send([Value.at(self._clock.time_ns(), self._host, key, value)], deadline)
         taken = counts.accepted == 1
         if taken:
-            self._refused_states.discard(key)
-        elif key not in self._refused_states:
-            self._refused_states.add(key)
+            self._rejected_states.discard(key)
+        elif key not in self._rejected_states:
+            self._rejected_states.add(key)
             log.warning(
                 '%s does not take %s: the host "%s" has no such item; usbrh zabbix provision makes it',
                 self.destination,
@@ -198,24 +198,24 @@ class Delivery:
 
     def _deliver(self, entries: Sequence[Entry], deadline: Deadline, until: Deadline, result: Delivered) -> _Sent:
         """Send ``entries``, and mark in the journal what became of them."""
-        lanes = _lanes(entries, len(self._senders)) if len(entries) > BATCH else [entries]
-        if len(lanes) == 1:
-            sent = self._send(self._senders[0], lanes[0], deadline, until)
+        shards = _shards(entries, len(self._senders)) if len(entries) > BATCH else [entries]
+        if len(shards) == 1:
+            sent = self._send(self._senders[0], shards[0], deadline, until)
         else:
-            work = list(zip(self._senders, lanes, strict=False))
-            parts = together(lambda each: self._send(*each, deadline, until), work, deadline)
+            work = list(zip(self._senders, shards, strict=False))
+            parts = run_parallel(lambda each: self._send(*each, deadline, until), work, deadline)
             sent = _Sent(
                 until,
                 taken=[number for part in parts for number in part.taken],
-                refused={number: reason for part in parts for number, reason in part.refused.items()},
+                rejected={number: reason for part in parts for number, reason in part.rejected.items()},
                 error=next((part.error for part in parts if part.error), None),
                 out_of_time=any(part.out_of_time for part in parts),
             )
-        if sent.taken or sent.refused:
-            self._journal.mark(self.destination, sent.taken, sent.refused)
+        if sent.taken or sent.rejected:
+            self._journal.mark(self.destination, sent.taken, sent.rejected)
         result.delivered += len(sent.taken)
-        result.refused_ids.difference_update(sent.taken)  # may have been refused a moment ago, by a retry
-        result.refused_ids.update(sent.refused)
+        result.rejected_ids.difference_update(sent.taken)  # may have been rejected a moment ago, by a retry
+        result.rejected_ids.update(sent.rejected)
         if sent.error:
             raise sent.error
         return sent
@@ -232,12 +232,12 @@ class Delivery:
     def _split(
         self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, sent: _Sent, *, part: bool = False
     ) -> None:
-        """Send ``entries``, and in ever smaller parts if some are refused: Zabbix says how many, but not which.
+        """Send ``entries``, and in ever smaller parts if some are rejected: Zabbix says how many, but not which.
 
         What was taken in a larger request is sent again in a smaller one, with the same clock and ns: no second row.
         """
         # What was begun goes on until it is known of one part at least: a slow server would be sent the same for ever.
-        fruitless = part and not sent.taken and not sent.refused
+        fruitless = part and not sent.taken and not sent.rejected
         if deadline.passed or (sent.until.passed and not fruitless):
             sent.out_of_time = True
             return
@@ -247,7 +247,7 @@ class Delivery:
         if accepted == len(entries):
             sent.taken += [entry.id for entry in entries]
         elif accepted == 0:
-            sent.refused.update({entry.id: self._reason(entry) for entry in entries})
+            sent.rejected.update({entry.id: self._reason(entry) for entry in entries})
         else:
             for smaller in _parts(entries):
                 self._split(sender, smaller, deadline, sent, part=True)
@@ -285,16 +285,16 @@ def _by_sensor(entries: Sequence[Entry]) -> list[list[Entry]]:
     return list(by_sensor.values())
 
 
-def _lanes(entries: Sequence[Entry], most: int) -> list[list[Entry]]:
+def _shards(entries: Sequence[Entry], most: int) -> list[list[Entry]]:
     """At most ``most`` parts of about the same size; all of a sensor are in one of them, in their order."""
-    lanes: list[list[Entry]] = [[] for _ in range(most)]
+    shards: list[list[Entry]] = [[] for _ in range(most)]
     for group in sorted(_by_sensor(entries), key=len, reverse=True):
-        min(lanes, key=len).extend(group)
-    return [sorted(lane, key=lambda entry: entry.id) for lane in lanes if lane]
+        min(shards, key=len).extend(group)
+    return [sorted(shard, key=lambda entry: entry.id) for shard in shards if shard]
 
 
 def _parts(entries: Sequence[Entry]) -> Sequence[Sequence[Entry]]:
-    """By sensor, because a whole item is refused as a rule; else in halves. The order within a sensor stays."""
+    """By sensor, because a whole item is rejected as a rule; else in halves. The order within a sensor stays."""
     groups = _by_sensor(entries)
     if len(groups) > 1:
         return groups

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from usbrh.bridge.delivery import Delivered, Delivery
-from usbrh.bridge.parallel import together
+from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.config.addresses import parse_destinations
@@ -24,7 +24,7 @@ BACKLOG_SHARE = 0.9
 """Of the seconds of a ``usbrh send``; in the rest it tells of itself, lest Zabbix takes the bridge for silent."""
 FLUSH_SECONDS = 3600.0
 """For a whole ``usbrh journal flush``: a week of readings, and much more."""
-LANES = 2
+SHARDS = 2
 """Connections to a destination at a time, while it has a backlog of several sensors."""
 
 
@@ -51,7 +51,7 @@ def routes(config: Config) -> list[Route]:
         raise ConfigError("no Zabbix server is configured; set servers in [zabbix], or USBRH_ZABBIX_SERVERS")
     host = settings.host or ""  # ``effective`` never leaves it out
     return [
-        Route(each.text, [Sender(each, settings) for _ in range(LANES)], host)
+        Route(each.text, [Sender(each, settings) for _ in range(SHARDS)], host)
         for each in parse_destinations(settings.servers)
     ]
 
@@ -62,7 +62,7 @@ def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK, progress: Callable
     return Journal(settings.path, settings.keep, settings.max_waiting, clock, progress)
 
 
-def put_into(journal: Journal, destinations: Sequence[str], readings: Sequence[Reading]) -> None:
+def enqueue(journal: Journal, destinations: Sequence[str], readings: Sequence[Reading]) -> None:
     """Put ``readings`` into the journal, to wait for ``destinations``.
 
     Raises:
@@ -72,7 +72,7 @@ def put_into(journal: Journal, destinations: Sequence[str], readings: Sequence[R
     journal.add(readings)
 
 
-def refuse_simulated(simulated: bool, allowed: bool) -> None:
+def reject_simulated(simulated: bool, allowed: bool) -> None:
     """Hold virtual readings back from real servers.
 
     Raises:
@@ -117,23 +117,23 @@ def send_once(
     deadline = Deadline(SEND_SECONDS, clock)
     ways = routes(config)
     rounds = Rounds(config, clock)
-    rounds.look()
+    rounds.refresh()
     if isinstance(rounds.problem, ConfigError):
         raise rounds.problem
-    refuse_simulated(rounds.simulated, allow_simulated)
+    reject_simulated(rounds.simulated, allow_simulated)
     sent = Sent(rounds.measure(), problem=rounds.problem)
     if not rounds.sensors and sent.problem is None:
         sent.problem = SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1")
     with open_journal(config, clock) as journal:
         try:
-            put_into(journal, [way.destination for way in ways], oldest_first(sent.readings))
+            enqueue(journal, [way.destination for way in ways], oldest_first(sent.readings))
         except JournalError as error:
             sent.journal_error = error
         for reading in sent.readings:
             tell(reading)
 
         deliveries = [delivery_of(way, journal, allow_simulated, clock) for way in ways]
-        results = together(lambda each: _bring(each, sent, rounds, journal, deadline), deliveries, deadline)
+        results = run_parallel(lambda each: _bring(each, sent, rounds, journal, deadline), deliveries, deadline)
     sent.results = _by_destination(deliveries, results)
     return sent
 
@@ -141,7 +141,7 @@ def send_once(
 def flush(
     config: Config, journal: Journal, *, allow_simulated: bool, clock: Clock = SYSTEM_CLOCK
 ) -> dict[str, Delivered]:
-    """Deliver what waits in the journal and try again what was refused; what it came to, by destination.
+    """Deliver what waits in the journal and try again what was rejected; what it came to, by destination.
 
     Raises:
         ConfigError: a destination is configured wrongly, or virtual readings wait that may not leave.
@@ -149,10 +149,10 @@ def flush(
     """
     ways = routes(config)
     journal.sync_destinations([way.destination for way in ways])
-    refuse_simulated(any(journal.virtual_waits(way.destination) for way in ways), allow_simulated)
+    reject_simulated(any(journal.virtual_waits(way.destination) for way in ways), allow_simulated)
     deadline = Deadline(FLUSH_SECONDS, clock)
     deliveries = [delivery_of(way, journal, allow_simulated, clock) for way in ways]
-    results = together(lambda each: each.deliver(deadline, retry=True), deliveries, deadline)
+    results = run_parallel(lambda each: each.deliver(deadline, retry=True), deliveries, deadline)
     return _by_destination(deliveries, results)
 
 

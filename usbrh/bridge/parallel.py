@@ -11,13 +11,13 @@ from usbrh.clock import Deadline
 A = TypeVar("A")
 B = TypeVar("B")
 
-GLANCE = 0.25
+POLL_SECONDS = 0.25
 """s of one wait at most: a signal that comes just before it has its handler called only after it."""
-LAST_WORD = 2.0
+GRACE_SECONDS = 2.0
 """s that interrupted work has to note what was done."""
 
 
-def together(work: Callable[[A], B], things: Sequence[A], deadline: Deadline) -> list[B]:
+def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline) -> list[B]:
     """``work`` on each of ``things``, which all end by ``deadline``; what it gives for them, in their order.
 
     When the caller is interrupted (Ctrl-C, SIGTERM), the deadline is now. The threads are daemons: for those of a
@@ -42,10 +42,10 @@ def together(work: Callable[[A], B], things: Sequence[A], deadline: Deadline) ->
             threading.Thread(target=run, args=(number,), daemon=True).start()
             started += 1
         while len(outcomes) < started:
-            _wait(ended, GLANCE)
+            _wait(ended, POLL_SECONDS)
     except BaseException:
         deadline.shorten(0)
-        last_word = Deadline(LAST_WORD)
+        last_word = Deadline(GRACE_SECONDS)
         while len(outcomes) < started and not last_word.passed:
             _wait(ended, last_word.remaining())
         raise

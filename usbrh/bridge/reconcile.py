@@ -8,7 +8,7 @@ from usbrh.bridge.check import somewhere
 from usbrh.bridge.once import flush
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.config import Config
-from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRefused
+from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
 from usbrh.zabbix.api import Api
@@ -26,7 +26,7 @@ class Compared:
     times: dict[int, int]
     """Those that were delivered: in ns since 1970, with their ids."""
     unsettled: int
-    """Those that wait for a destination or are refused by one, and are left out: it may be the one that was asked."""
+    """Those that wait for a destination or are rejected by one, and are left out: it may be the one that was asked."""
     item: dict[str, Any] | None
     """The item whose history was looked at; None if there is none that keeps one."""
     missing: Sequence[int]
@@ -90,7 +90,7 @@ def _delivered(
         if not since_ns <= entry.time_ns <= until_ns:
             continue
         here = {fates[text].state for text in destinations if text in fates}
-        if here & {State.WAITING, State.REFUSED}:
+        if here & {State.WAITING, State.REJECTED}:
             unsettled[entry.sensor] = unsettled.get(entry.sensor, 0) + 1
         elif any(fate.state is State.DELIVERED for fate in fates.values()):
             delivered.setdefault(entry.sensor, {})[entry.time_ns] = entry.id
@@ -122,8 +122,10 @@ def send_again(
         journal.send_again(destination, ids)
     problems: dict[str, UsbrhError | None] = {}
     for destination, result in flush(config, journal, allow_simulated=allow_simulated, clock=clock).items():
-        refused = len(set(ids).intersection(result.refused_ids))  # older ones were tried with them
+        rejected = len(set(ids).intersection(result.rejected_ids))  # older ones were tried with them
         problems[destination] = result.error or (
-            ZabbixRefused(f"{destination} refused {refused} of them; see: usbrh journal status") if refused else None
+            ZabbixRejected(f"{destination} rejected {rejected} of them; see: usbrh journal status")
+            if rejected
+            else None
         )
     return problems

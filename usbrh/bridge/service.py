@@ -4,11 +4,11 @@ import logging
 import random
 from collections.abc import Sequence
 
-from usbrh.bridge.once import Route, bridge_state, delivery_of, open_journal, put_into, refuse_simulated
+from usbrh.bridge.once import Route, bridge_state, delivery_of, enqueue, open_journal, reject_simulated
 from usbrh.bridge.schedule import Schedule
 from usbrh.bridge.systemd import Notifier
-from usbrh.bridge.wakeup import Bell
-from usbrh.bridge.worker import Courier
+from usbrh.bridge.wakeup import WakeupPipe
+from usbrh.bridge.worker import DestinationWorker
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import ConfigError, JournalError, of_destination
@@ -34,7 +34,7 @@ class Bridge:
         self,
         config: Config,
         ways: Sequence[Route],
-        bell: Bell,
+        bell: WakeupPipe,
         *,
         allow_simulated: bool,
         counts: Counts | None = None,
@@ -65,13 +65,13 @@ class Bridge:
         self._discovery_at = 0.0
         delay = (chance or random.Random()).uniform(0, config.bridge.jitter)  # noqa: S311
         self._schedule = Schedule(config.bridge.interval, clock, align=config.bridge.align, delay=delay)
-        self._couriers = [self._courier(way) for way in ways]
+        self._workers = [self._worker(way) for way in ways]
 
     def end(self, *, for_good: bool = True) -> None:
         """Let ``run`` come to its end soon; not ``for_good`` when another bridge takes over in this process."""
         self._for_good = for_good
         self._ended = True
-        self._bell.ring()
+        self._bell.wake()
 
     def run(self) -> None:
         """Measure and deliver until ``end`` is called; then deliver what can be delivered in ``STOP_SECONDS``.
@@ -80,14 +80,14 @@ class Bridge:
             ConfigError: the sensors are virtual, and that is not allowed.
         """
         try:
-            self.rounds.look()
+            self.rounds.refresh()
             if isinstance(self.rounds.problem, ConfigError):
                 raise self.rounds.problem
-            refuse_simulated(self.rounds.simulated, self._allow_simulated)
+            reject_simulated(self.rounds.simulated, self._allow_simulated)
             self._save([])
-            for courier in self._couriers:
-                courier.new_readings(self.unsaved)
-                courier.start()
+            for worker in self._workers:
+                worker.new_readings(self.unsaved)
+                worker.start()
             self._notifier.send("READY=1")
             while not self._ended:
                 self._round()
@@ -98,9 +98,9 @@ class Bridge:
         finally:
             self._stop()
 
-    def _courier(self, way: Route) -> Courier:
+    def _worker(self, way: Route) -> DestinationWorker:
         delivery = delivery_of(way, self._journal, self._allow_simulated, self._clock)
-        return Courier(delivery, self._state, self._clock)
+        return DestinationWorker(delivery, self._state, self._clock)
 
     def _state(self) -> str:
         problem = self._journal_problem
@@ -110,17 +110,17 @@ class Bridge:
 
     def _round(self) -> None:
         readings = oldest_first(self.rounds.measure())
-        refuse_simulated(self.rounds.simulated, self._allow_simulated)
+        reject_simulated(self.rounds.simulated, self._allow_simulated)
         unsaved = self._save(readings)
         discovery = self.rounds.discovery()
         now = self._clock.monotonic()
         renew = discovery != self._discovery or now - self._discovery_at >= DISCOVERY_INTERVAL
         if renew:
             self._discovery, self._discovery_at = discovery, now
-        for courier in self._couriers:
+        for worker in self._workers:
             if renew:
-                courier.new_discovery(discovery)
-            courier.new_readings(unsaved)
+                worker.new_discovery(discovery)
+            worker.new_readings(unsaved)
         self._tell(readings)
 
     def _save(self, readings: Sequence[Reading]) -> Sequence[Reading]:
@@ -138,7 +138,7 @@ class Bridge:
     def _in_journal(self, readings: Sequence[Reading]) -> bool:
         """Whether they could be put there; a problem is logged when it begins and when it ends."""
         try:
-            put_into(self._journal, [courier.destination for courier in self._couriers], readings)
+            enqueue(self._journal, [worker.destination for worker in self._workers], readings)
         except JournalError as error:
             if str(error) != self._journal_problem:
                 log.error("%s; readings are delivered without it meanwhile", error)  # noqa: TRY400 - said in a line
@@ -153,16 +153,16 @@ class Bridge:
         """Until ``moment`` or the end, petting the watchdog meanwhile."""
         pet = (self._notifier.watchdog or 60.0) / 3
         while not self._ended and (left := moment - self._clock.monotonic()) > 0:
-            for courier in self._couriers:
-                if courier.broken:
-                    raise courier.broken
+            for worker in self._workers:
+                if worker.broken:
+                    raise worker.broken
             if self._notifier.watchdog:
                 self._notifier.send("WATCHDOG=1")
             self._bell.wait(min(left, pet))
 
     def _tell(self, readings: Sequence[Reading]) -> None:
         good = sum(reading.error is None for reading in readings)
-        trouble = [of_destination(each.destination, each.error) for each in self._couriers if each.error]
+        trouble = [of_destination(each.destination, each.error) for each in self._workers if each.error]
         words = f"{good} of {len(readings)} sensors measured" + "".join(f"; {each}" for each in trouble)
         self._notifier.send(f"STATUS={words}", "WATCHDOG=1")
 
@@ -170,11 +170,11 @@ class Bridge:
         deadline = Deadline(STOP_SECONDS, self._clock)
         if self.unsaved:
             self._save([])
-        for courier in self._couriers:
-            courier.stop(deadline.remaining())
+        for worker in self._workers:
+            worker.stop(deadline.remaining())
         together = Deadline(deadline.remaining() + 1, self._clock)  # they end by the same moment, however many they are
-        for courier in self._couriers:
-            courier.join(together.remaining())
+        for worker in self._workers:
+            worker.join(together.remaining())
         self._journal.close()
         if self.unsaved and self._for_good:
             log.error("%s in memory only, lost where not delivered", counted(len(self.unsaved)))

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Bell:
+class WakeupPipe:
     """Ends a wait early, from another thread or from a signal handler, which may interrupt whatever is done here.
 
     No lock is in it: a handler that wants one which the interrupted code holds waits for itself.
@@ -31,7 +31,7 @@ class Bell:
         self._inside.close()
         self._outside.close()
 
-    def ring_at_signals(self) -> None:
+    def wake_on_signals(self) -> None:
         """Let every signal that has a handler ring it, too.
 
         Python runs the handler itself only between two steps of the main thread. One that has just begun to wait would
@@ -40,7 +40,7 @@ class Bell:
         signal.set_wakeup_fd(self._outside.fileno(), warn_on_full_buffer=False)
         self._signals = True
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """End the wait, or the next one; nothing when nobody will wait any more, for a signal may still come then."""
         with suppress(OSError):  # closed, or so full of ringing that it is heard anyway
             self._outside.send(b"\0")

@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 15.0
 """s between two tries, at most."""
-RETRY_REFUSED = 60.0
-"""s between two tries of what was refused, at most."""
+RETRY_REJECTED = 60.0
+"""s between two tries of what was rejected, at most."""
 FIRST_RETRY = 5.0
-"""s until what was refused is tried again; then twice as long each time. A host or an item that was just made is known
+"""s until what was rejected is tried again; then twice as long each time. A host or an item that was just made is known
 to a server only when it reads its configuration the next time: within 10 s (Zabbix 7.0) or a minute (6.0)."""
 STATE_INTERVAL = 60.0
 """s between two values of ``usbrh.bridge``, at least."""
@@ -31,7 +31,7 @@ PORTION = 15.0
 5 minutes without ``usbrh.bridge``, and one exchange may take as long as ``timeout``."""
 
 
-class Courier:
+class DestinationWorker:
     """Delivers to one destination whenever there is something, until it is stopped."""
 
     def __init__(
@@ -59,8 +59,8 @@ class Courier:
         self._discovery_is_new = False
         self._unsaved: deque[Reading] = deque(maxlen=UNSAVED)
         self._tries = 0
-        self._refusals = 0
-        """Retries in a row after which something was still refused."""
+        self._rejections = 0
+        """Retries in a row after which something was still rejected."""
         self._retry_at = self._state_at = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"to {self.destination}", daemon=True)
 
@@ -75,7 +75,7 @@ class Courier:
         self._wake.set()
 
     def new_discovery(self, value: str) -> None:
-        """Send ``usbrh.discovery`` before the next delivery, and again as long as something is refused.
+        """Send ``usbrh.discovery`` before the next delivery, and again as long as something is rejected.
 
         Even one that was taken may have had no effect: a server takes it for a host that was deleted and made anew, as
         long as it has not read its configuration.
@@ -140,19 +140,19 @@ class Courier:
         The thread does it again and again, and at once when it was a portion.
         """
         retry = self._stop is not None or self._clock.monotonic() >= self._retry_at
-        again = retry and self._refusals > 0
+        again = retry and self._rejections > 0
         try:
-            refused = not self._send_discovery(deadline, again)
-            refused |= self._send_unsaved(deadline) > 0
+            rejected = not self._send_discovery(deadline, again)
+            rejected |= self._send_unsaved(deadline) > 0
             result = self._delivery.deliver(deadline, retry=retry, seconds=PORTION)
-            refused |= result.refused > 0
+            rejected |= result.rejected > 0
             if result.error is not None:
                 if retry:  # which may be why: the next times without it, so that the state gets through
-                    self._retry_at = self._clock.monotonic() + RETRY_REFUSED
+                    self._retry_at = self._clock.monotonic() + RETRY_REJECTED
                 if not isinstance(result.error, JournalError):
                     return result.error
             if again or self._clock.monotonic() >= self._state_at:
-                refused |= not self._delivery.send_state("usbrh.bridge", self._state(), deadline)
+                rejected |= not self._delivery.send_state("usbrh.bridge", self._state(), deadline)
                 self._state_at = self._clock.monotonic() + STATE_INTERVAL
             if result.error is not None:
                 return result.error
@@ -160,9 +160,9 @@ class Courier:
                 self._wake.set()
         except UsbrhError as error:
             return error
-        if retry or (refused and not self._refusals):
-            self._refusals = self._refusals + 1 if refused else 0
-            self._retry_at = self._clock.monotonic() + _pause_after(self._refusals)
+        if retry or (rejected and not self._rejections):
+            self._rejections = self._rejections + 1 if rejected else 0
+            self._retry_at = self._clock.monotonic() + _pause_after(self._rejections)
         return None
 
     def _send_discovery(self, deadline: Deadline, again: bool) -> bool:
@@ -180,7 +180,7 @@ class Courier:
             raise
 
     def _send_unsaved(self, deadline: Deadline) -> int:
-        """How many were refused."""
+        """How many were rejected."""
         with self._lock:
             readings = list(self._unsaved)
         if not readings:
@@ -189,13 +189,13 @@ class Courier:
         if result.error is not None:
             raise result.error
         if result.out_of_time:
-            return result.refused
+            return result.rejected
         sent = {id(reading) for reading in readings}
         with self._lock:  # what came meanwhile may have pushed some out of a full queue
             self._unsaved = deque((each for each in self._unsaved if id(each) not in sent), UNSAVED)
-        return result.refused
+        return result.rejected
 
 
-def _pause_after(refusals: int) -> float:
+def _pause_after(rejections: int) -> float:
     """Seconds until the next retry."""
-    return min(RETRY_REFUSED, FIRST_RETRY * 2.0 ** min(refusals - 1, 10)) if refusals else RETRY_REFUSED
+    return min(RETRY_REJECTED, FIRST_RETRY * 2.0 ** min(rejections - 1, 10)) if rejections else RETRY_REJECTED

@@ -15,7 +15,7 @@ import click
 
 from usbrh import __version__
 from usbrh.cli.context import Context, add_global_options
-from usbrh.cli.signals import Ending
+from usbrh.cli.signals import SignalHandler
 from usbrh.errors import UsbrhError
 
 # command -> (module below usbrh.cli, attribute, what the group's --help says of it)
@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor", "Say what is wrong, and the command that mends it."),
     "send": ("run", "send", "Read all sensors once, and deliver what waits in the journal."),
     "run": ("run", "run", "Be the bridge: read and deliver again and again."),
-    "journal": ("journal", "journal", "What waits for Zabbix, what was refused, all readings."),
+    "journal": ("journal", "journal", "What waits for Zabbix, what was rejected, all readings."),
     "zabbix": ("zabbix", "zabbix", "Set up and check what is in Zabbix."),
     "agent": ("agent", "agent", "Answer a Zabbix agent, in one line of JSON."),
     "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),
@@ -66,7 +66,7 @@ class Group(click.Group):
     cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 no sensor, 4 access denied, 5 busy or timed out, "
-    "6 Zabbix not reached, 7 Zabbix refused a value.",
+    "6 Zabbix not reached, 7 Zabbix rejected a value.",
 )
 @click.version_option(__version__, message="usbrh %(version)s")
 @click.pass_context
@@ -117,7 +117,7 @@ def _trace(context: Context) -> None:
 
 def main() -> NoReturn:
     """Run the command line; ends the process with the exit status of the contract."""
-    Ending().install()
+    SignalHandler().install()
     _prepare_streams()
     context = Context()
     try:

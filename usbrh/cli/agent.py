@@ -18,10 +18,10 @@ class _Answers(click.Group):
         except click.UsageError as error:
             words = " ".join(error.format_message().split()).rstrip(".")
 
-            def refuse() -> NoReturn:
+            def reject() -> NoReturn:
                 raise ConfigError(f"{words[:1].lower()}{words[1:]}; see: usbrh agent --help")
 
-            answers.answer(refuse)
+            answers.answer(reject)
 
 
 @click.group(cls=_Answers)

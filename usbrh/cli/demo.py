@@ -14,7 +14,7 @@ from usbrh.bridge.once import send_once
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.output import text as output
 from usbrh.reading import Reading, counted
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 _READINGS = 10
 _INTERVAL = 1.0
@@ -40,7 +40,7 @@ def demo(forever: bool) -> None:
     os.environ["USBRH_SIMULATE"] = "1"
     click.echo("A virtual USB-RH is plugged in; a stand-in for the Zabbix server listens.\n")
     readings: list[Reading] = []
-    with tempfile.TemporaryDirectory(prefix="usbrh-demo-") as folder, StandIn() as server:
+    with tempfile.TemporaryDirectory(prefix="usbrh-demo-") as folder, FakeServer() as server:
         config = replace(
             Config(),
             zabbix=ZabbixConfig(servers=(server.address,), host="demo"),
@@ -67,7 +67,7 @@ def _taken(delivered: int) -> str:
     return "taken" if delivered else "waits"
 
 
-def _conclude(readings: list[Reading], server: StandIn) -> None:
+def _conclude(readings: list[Reading], server: FakeServer) -> None:
     for what, values, unit in (
         ("temperature", [reading.temperature for reading in readings], "°C"),
         ("humidity", [reading.humidity for reading in readings], "%RH"),

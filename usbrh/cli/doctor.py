@@ -44,7 +44,7 @@ def _line(finding: Finding) -> str:
     if not os.environ.get("NO_COLOR"):  # click leaves colours out when this is no terminal
         status = click.style(status, fg=_COLOURS[finding.status])
     line = f"{status}  {finding.check.ljust(13)}  {finding.message}"
-    return f"{line}\n{'':28}mend it: {finding.mend}" if finding.mend else line
+    return f"{line}\n{'':28}fix: {finding.remedy}" if finding.remedy else line
 
 
 def _count(number: int, word: str) -> str:

@@ -1,4 +1,4 @@
-"""``usbrh journal``: what waits, what was refused, and everything that was measured."""
+"""``usbrh journal``: what waits, what was rejected, and everything that was measured."""
 
 import json
 import logging
@@ -18,14 +18,14 @@ from usbrh.reading import counted, format_time
 
 @click.group()
 def journal() -> None:
-    """The journal of all readings: what waits, what was refused."""
+    """The journal of all readings: what waits, what was rejected."""
 
 
 @journal.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @pass_context
 def status(context: Context, as_json: bool) -> None:
-    """Show what is kept, what waits for each destination, and what it refused."""
+    """Show what is kept, what waits for each destination, and what it rejected."""
     log_to_stderr(logging.WARNING)
     _need_file(context)
     with bridge.open_journal(context.config) as opened:
@@ -37,14 +37,14 @@ def status(context: Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a destination and line.")
 @pass_context
 def flush(context: Context, as_json: bool) -> None:
-    """Deliver what waits, and try again what was refused."""
+    """Deliver what waits, and try again what was rejected."""
     log_to_stderr(logging.WARNING)
     with bridge.open_journal(context.config) as opened:
         results = bridge.flush(context.config, opened, allow_simulated=context.allow_simulated)
     statuses = deliveries(results, quiet=as_json, lost={})
     for destination, result in results.items() if as_json else ():
         error = str(result.error) if result.error else None
-        came_to = {"delivered": result.delivered, "refused": result.refused, "out_of_time": result.out_of_time}
+        came_to = {"delivered": result.delivered, "rejected": result.rejected, "out_of_time": result.out_of_time}
         click.echo(output.json_line({"destination": destination, **came_to, "error": error}))
     raise SystemExit(next(iter(statuses), 0))
 
@@ -55,7 +55,7 @@ def flush(context: Context, as_json: bool) -> None:
 def export(context: Context, as_json: bool) -> None:
     """Print every reading kept, oldest first, with what became of it at each destination.
 
-    Delivered, waiting, refused, given-up (too many waited), dropped (the destination was not in the configuration).
+    Delivered, waiting, rejected, expired (too many waited), dropped (the destination was not in the configuration).
     """
     log_to_stderr(logging.WARNING)
     _need_file(context)
@@ -97,11 +97,11 @@ def _as_json(found: Status) -> dict[str, Any]:
                 "waiting": each.waiting,
                 "oldest_waiting": None if each.oldest_ns is None else format_time(each.oldest_ns),
                 "delivered": each.delivered,
-                "refused": each.refused_count,
-                "given_up": each.given_up,
-                "refusals": [
-                    {"sensor": refusal.sensor, "count": refusal.count, "reason": refusal.reason}
-                    for refusal in each.refused
+                "rejected": each.rejected_count,
+                "expired": each.expired,
+                "rejections": [
+                    {"sensor": rejection.sensor, "count": rejection.count, "reason": rejection.reason}
+                    for rejection in each.rejected
                 ],
             }
             for each in found.destinations
@@ -120,9 +120,9 @@ def _as_text(found: Status) -> str:
 
 def _standing(each: DestinationStatus) -> list[str]:
     since = f" since {format_time(each.oldest_ns)[:19]}Z" if each.oldest_ns is not None else ""
-    given_up = f", {each.given_up} given up" if each.given_up else ""
-    refused = f", {each.refused_count} refused" if each.refused_count else ""
+    expired = f", {each.expired} given up" if each.expired else ""
+    rejected = f", {each.rejected_count} rejected" if each.rejected_count else ""
     return [
-        f"{each.destination}: {each.delivered} delivered, {each.waiting} waiting{since}{refused}{given_up}",
-        *(f"  {refusal.sensor}: {refusal.count} refused: {refusal.reason}" for refusal in each.refused),
+        f"{each.destination}: {each.delivered} delivered, {each.waiting} waiting{since}{rejected}{expired}",
+        *(f"  {rejection.sensor}: {rejection.count} rejected: {rejection.reason}" for rejection in each.rejected),
     ]

@@ -13,10 +13,10 @@ from usbrh.bridge import once as bridge
 from usbrh.bridge import service
 from usbrh.bridge.delivery import Delivered
 from usbrh.bridge.systemd import Notifier
-from usbrh.bridge.wakeup import Bell
+from usbrh.bridge.wakeup import WakeupPipe
 from usbrh.cli.context import Context, pass_context
 from usbrh.config import Config
-from usbrh.errors import ConfigError, JournalError, UsbrhError, ZabbixRefused, exit_status, of_destination
+from usbrh.errors import ConfigError, JournalError, UsbrhError, ZabbixRejected, exit_status, of_destination
 from usbrh.output import text as output
 from usbrh.reading import Reading, counted
 
@@ -48,7 +48,7 @@ def send(context: Context, as_json: bool) -> None:
             elif not reading.error:
                 click.echo(output.text(reading))
             if reading.error:
-                click.echo(f"usbrh: {reading.error}", err=True)
+                click.echo(f"usbrh: {reading.problem}", err=True)
         except OSError as error:  # a full disk behind stdout is no reason not to deliver
             broken.append(error)
 
@@ -85,10 +85,10 @@ def deliveries(results: dict[str, Delivered], *, quiet: bool, lost: Mapping[str,
             click.echo(f"usbrh: {destination}: there was no time for all that waits; usbrh journal flush", err=True)
             statuses.append(6)
     for destination, result in results.items():
-        if result.refused:
+        if result.rejected:
             fate = "lost, there is no journal" if lost.get(destination) else "usbrh journal status"
-            click.echo(f"usbrh: {destination} refused {counted(result.refused)}; {fate}", err=True)
-            statuses.append(ZabbixRefused.exit_status)
+            click.echo(f"usbrh: {destination} rejected {counted(result.rejected)}; {fate}", err=True)
+            statuses.append(ZabbixRejected.exit_status)
         if result.held_back:
             click.echo(
                 f"usbrh: {destination}: virtual readings wait; usbrh journal flush --allow-simulated sends them",
@@ -108,12 +108,12 @@ def run(context: Context) -> None:
     For a service. SIGHUP reloads the configuration; SIGTERM delivers what it can in 10 seconds, and ends.
     """
     log_to_stderr(logging.INFO)
-    with Bell() as bell:
-        bell.ring_at_signals()
+    with WakeupPipe() as bell:
+        bell.wake_on_signals()
         _run(context, bell)
 
 
-def _run(context: Context, bell: Bell) -> None:
+def _run(context: Context, bell: WakeupPipe) -> None:
     notifier = Notifier()
     signals = Signals()
     config, before = context.config, None

@@ -120,7 +120,7 @@ def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None,
         elif not reading.error:
             click.echo(output.text(reading, how == "fahrenheit"))
         if reading.error:
-            click.echo(f"usbrh: {reading.error}", err=True)
+            click.echo(f"usbrh: {reading.problem}", err=True)
     failed = [reading.state for reading in readings if reading.error]
     if failed:
         raise SystemExit(errors.exit_status(failed[0]))

@@ -6,7 +6,7 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, kill, and a terminal or an ssh session that goes away."""
-TIDYING = 5.0
+GRACE_SECONDS = 5.0
 """s that are left alone after the first: as long as an operation with a sensor may take, such as switching its heater
 off."""
 
@@ -15,7 +15,7 @@ class Terminated(SystemExit):
     """SIGTERM or SIGHUP, as an exception."""
 
 
-class Ending:
+class SignalHandler:
     """Raises for the first signal, and not again while what it interrupted is tidied up.
 
     They rarely come alone: a shell and the kernel both send SIGHUP when a terminal closes, systemd sends SIGTERM and
@@ -35,5 +35,5 @@ class Ending:
         now = time.monotonic()
         if now < self._alone_until:
             return
-        self._alone_until = now + TIDYING
+        self._alone_until = now + GRACE_SECONDS
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)

@@ -62,7 +62,7 @@ def _lines(followed: Followed, interval: float, fahrenheit: bool) -> None:
     for readings in rounds(followed, interval):
         for reading in readings:
             moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.time_ns // 1_000_000_000))
-            words = f"{reading.sensor}: {reading.error}" if reading.error else output.text(reading, fahrenheit)
+            words = f"{reading.sensor}: {reading.problem}" if reading.error else output.text(reading, fahrenheit)
             click.echo(f"{moment}  {words}")
 
 

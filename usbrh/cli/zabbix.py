@@ -10,14 +10,14 @@ import click
 
 from usbrh.bridge import check as checking
 from usbrh.bridge import reconcile as comparing
-from usbrh.bridge.once import open_journal, refuse_simulated
+from usbrh.bridge.once import open_journal, reject_simulated
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.kinds import DAY
 from usbrh.config.secret_file import read_secret
-from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRefused
+from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected
 from usbrh.journal.errors import is_there
 from usbrh.journal.store import Journal
 from usbrh.output import text as output
@@ -196,10 +196,10 @@ def check(
 
 def _round_trip(context: Context, api: Api | None, as_json: bool) -> None:
     rounds = Rounds(context.config)
-    rounds.look()
+    rounds.refresh()
     if rounds.problem:  # sent as "0 sensors" it would be an alarm
         raise rounds.problem
-    refuse_simulated(rounds.simulated, context.allow_simulated)
+    reject_simulated(rounds.simulated, context.allow_simulated)
     broken: UsbrhError | None = None
     for finding in checking.round_trip(context.config, api, len(rounds.sensors)):
         words = f"{finding.sign:4} {finding.text}" + (f": {finding.error}" if finding.error else "")
@@ -234,7 +234,9 @@ def _compare(context: Context, api: Api, since: float, as_json: bool) -> None:
 
 def _tell(each: comparing.Compared) -> None:
     if each.unsettled:
-        click.echo(f"{each.sensor}: left out, waiting or refused: {counted(each.unsettled)}; see: usbrh journal status")
+        click.echo(
+            f"{each.sensor}: left out, waiting or rejected: {counted(each.unsettled)}; see: usbrh journal status"
+        )
     if not each.times:
         return
     count = len(each.times)
@@ -263,7 +265,7 @@ def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comp
             raise (
                 problems[0]
                 if problems
-                else ZabbixRefused(
+                else ZabbixRejected(
                     "they were taken again and are still not there; is the item's history period shorter than --since?"
                 )
             )

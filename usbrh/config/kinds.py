@@ -1,6 +1,6 @@
 """The kinds of value a setting can have: each takes what TOML gives, or text from the environment.
 
-What it can't be is refused by ``Unfit``, with words that fit behind the setting's name: "must be …".
+What it can't be is rejected by ``Unfit``, with words that fit behind the setting's name: "must be …".
 """
 
 import math
@@ -20,7 +20,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?) *(ms|[smhdw]?)", re.ASCII)
 _BOOLEANS = MappingProxyType(
     {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 )
-# What Zabbix's agent refuses in a parameter of a user parameter (UnsafeUserParameters=0), and the comma
+# What Zabbix's agent rejects in a parameter of a user parameter (UnsafeUserParameters=0), and the comma
 # that ends a parameter of an item key.
 _UNSAFE = frozenset("\\'\"`*?[]{}~$!&;()<>|#@,")
 _Bound = TypeVar("_Bound", bound=float)
@@ -94,7 +94,7 @@ class SensorName(Kind):
         text = _need_text(value)
         unsafe = sorted(_UNSAFE.intersection(text))
         if unsafe:
-            raise Unfit(f"must not contain {' '.join(unsafe)} which Zabbix refuses in an item key or user parameter")
+            raise Unfit(f"must not contain {' '.join(unsafe)} which Zabbix rejects in an item key or user parameter")
         if text != text.strip():
             raise Unfit("must not begin or end with a blank")
         if len(text) > 64:

@@ -33,7 +33,7 @@ from usbrh.config.kinds import (
 )
 from usbrh.config.toml_source import TomlSource
 from usbrh.errors import ConfigError
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 
 DEFAULT_PATH = Path("/etc/usbrh/usbrh.toml")
 PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
@@ -150,7 +150,7 @@ def _usual_path(environ: Mapping[str, str]) -> Path | None:
     if given:
         return Path(given)
     try:
-        return DEFAULT_PATH if look(DEFAULT_PATH) else None
+        return DEFAULT_PATH if stat_or_none(DEFAULT_PATH) else None
     except PermissionError:  # which is no reason to go on with the defaults; reading it says so
         return DEFAULT_PATH
 
@@ -238,7 +238,7 @@ def _header(path: tuple[str, ...]) -> str:
 
 
 def _check_environment(environ: Mapping[str, str]) -> None:
-    """Refuse variables that are nearly one of ours. What merely begins alike may belong to something else."""
+    """Reject variables that are nearly one of ours. What merely begins alike may belong to something else."""
     known = {f"USBRH_{name}_{key}".upper() for name, section in _SECTIONS.items() for key in kinds_of(section)}
     known |= {f"USBRH_ZABBIX_{word}" for word in ("URL", "USER", "PASSWORD", "TOKEN")}
     known |= {"USBRH_CONFIG", "USBRH_SIMULATE", "USBRH_ALLOW_SIMULATED"}

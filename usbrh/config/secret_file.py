@@ -38,7 +38,7 @@ def read_secret(path: Path) -> str:
         raise ConfigError(f"can't read {path}: {reason}; see ls -l {path}") from None
     # What is no file, such as a pipe of the shell, has no mode that would say anything.
     if stat.S_ISREG(mode) and (whom := exposure(mode)):
-        # The harm is done, and whoever types this wants to get on; a key that a service lives by is refused (tls.py).
+        # The harm is done, and whoever types this wants to get on; a key that a service lives by is rejected (tls.py).
         _log.warning("%s is secret, and can %s (mode %o); chmod 600 %s", path, whom, stat.S_IMODE(mode), path)
     if not line.strip() or "\n" in line or len(line) > LARGEST:
         raise ConfigError(f"{path} should hold one line, the secret alone")

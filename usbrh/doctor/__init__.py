@@ -50,7 +50,7 @@ def _bus(config: Config, sensors: list[discovery.Sensor]) -> Iterator[Finding]:
         found = of_error("libusb", problem)
         if sensors:
             words = f"{found.message}; what is plugged in works without it, a USB-RH would not"
-            found = warning(found.check, words, f"for a USB-RH: {found.mend}")
+            found = warning(found.check, words, f"for a USB-RH: {found.remedy}")
         yield found
         yield not_checked("USB bus", "needs libusb")
     elif problem is not None:

@@ -1,4 +1,4 @@
-"""What a check found: a line with what is there, and the command that mends it if it is not right."""
+"""What a check found: a line with what is there, and the command that fixes it if it is not right."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,14 +24,14 @@ class Finding:
     check: str
     status: Status
     message: str
-    mend: str | None = None
-    """The command, or the step, that mends it."""
+    remedy: str | None = None
+    """The command or the step that fixes it."""
     exit_status: int = 0
     """What the command line ends with if this is the first fault."""
 
     def to_dict(self) -> dict[str, str | None]:
         """Its JSON object."""
-        return {"check": self.check, "status": self.status.value, "message": self.message, "mend": self.mend}
+        return {"check": self.check, "status": self.status.value, "message": self.message, "fix": self.remedy}
 
 
 def ok(check: str, message: str) -> Finding:
@@ -39,14 +39,14 @@ def ok(check: str, message: str) -> Finding:
     return Finding(check, Status.OK, message)
 
 
-def warning(check: str, message: str, mend: str) -> Finding:
+def warning(check: str, message: str, remedy: str) -> Finding:
     """It works, or may."""
-    return Finding(check, Status.WARNING, message, mend)
+    return Finding(check, Status.WARNING, message, remedy)
 
 
-def fault(check: str, message: str, mend: str, exit_status: int = 1) -> Finding:
+def fault(check: str, message: str, remedy: str, exit_status: int = 1) -> Finding:
     """It does not work."""
-    return Finding(check, Status.FAULT, message, mend, exit_status)
+    return Finding(check, Status.FAULT, message, remedy, exit_status)
 
 
 def not_checked(check: str, why: str) -> Finding:
@@ -55,6 +55,5 @@ def not_checked(check: str, why: str) -> Finding:
 
 
 def of_error(check: str, error: UsbrhError) -> Finding:
-    """The fault that an error is: its message is what is wrong, a semicolon, and what mends it."""
-    message, _, mend = str(error).partition("; ")
-    return Finding(check, Status.FAULT, message, mend or None, error.exit_status)
+    """The fault that ``error`` reports, with its own remedy."""
+    return Finding(check, Status.FAULT, error.message, error.remedy, error.exit_status)

@@ -11,7 +11,7 @@ from usbrh.config import Config
 from usbrh.doctor.findings import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.errors import ConfigError, JournalError
 from usbrh.journal.store import Journal
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 from usbrh.reading import counted
 from usbrh.setup.install import CONFIG, UNITS
 from usbrh.setup.machine import Machine
@@ -64,10 +64,10 @@ def configuration(
 
 
 def journal(settings: Config) -> Iterator[Finding]:
-    """What waits, and what was refused."""
+    """What waits, and what was rejected."""
     path = settings.journal.path
     with suppress(OSError):  # it may be there: the folder is closed to us
-        if not look(path):
+        if not stat_or_none(path):
             yield ok("journal", f"none yet; usbrh send or usbrh run makes {path}")
             return
     if not os.access(path, os.W_OK):
@@ -81,10 +81,10 @@ def journal(settings: Config) -> Iterator[Finding]:
         return
     yield ok("journal", f"{path}: {counted(status.readings)}, {status.bytes / 1e6:.1f} MB")
     for each in status.destinations:
-        if each.refused_count:
-            reason = each.refused[0].reason
-            refused = f"{each.destination} refused {counted(each.refused_count)}, most likely: {reason}"
-            yield warning("journal", refused, "see: usbrh journal status")
+        if each.rejected_count:
+            reason = each.rejected[0].reason
+            rejected = f"{each.destination} rejected {counted(each.rejected_count)}, most likely: {reason}"
+            yield warning("journal", rejected, "see: usbrh journal status")
         if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * 10**9:
             yield warning("journal", f"{counted(each.waiting)} waiting for {each.destination}", "usbrh journal flush")
 

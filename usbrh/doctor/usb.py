@@ -7,9 +7,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from usbrh.doctor.findings import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.doctor.findings import Finding, fault, not_checked, ok, warning
 from usbrh.drivers.holders import holders
-from usbrh.errors import AccessDenied, UsbrhError, exit_status
+from usbrh.errors import AccessDenied, exit_status
 from usbrh.reading import Reading
 from usbrh.sensors import Sensor, measure_all
 from usbrh.setup.install import GROUP, RULE
@@ -29,22 +29,22 @@ _OUR_DRIVERS = {
 def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
     """Permission, holders, kernel driver and a reading of each sensor."""
     real = [sensor.info.port for sensor in sensors if not sensor.info.simulated]
-    refused = set()
+    rejected = set()
     if not real:
         for check in ("permission", "in use", "kernel driver"):
             yield not_checked(check, "virtual sensors have no device node")
     for port in real:
         finding = permission(machine, port)
         if finding.exit_status:
-            refused.add(port)
+            rejected.add(port)
         yield finding
     for port in real:
         yield in_use(machine, port)
     for port in real:
         yield kernel_driver(machine, port)
-    for port in refused:
+    for port in rejected:
         yield not_checked("reading", f"{port}: no permission")
-    for reading in measure_all([sensor for sensor in sensors if sensor.info.port not in refused]):
+    for reading in measure_all([sensor for sensor in sensors if sensor.info.port not in rejected]):
         yield reading_of(reading)
 
 
@@ -155,9 +155,7 @@ def kernel_driver(machine: Machine, port: str) -> Finding:
 def reading_of(reading: Reading) -> Finding:
     """A reading, or why there is none."""
     if reading.error:
-        error = UsbrhError(reading.error)
-        found = of_error("reading", error)
-        return fault("reading", found.message, found.mend or "usbrh --debug read", exit_status(reading.state))
+        return fault("reading", reading.error, reading.remedy or "usbrh --debug read", exit_status(reading.state))
     words = f"{reading.sensor}: {reading.temperature:.2f} °C, {reading.humidity:.2f} %RH"
     if reading.heater:
         return warning("reading", f"{words}, with the heater on", f"usbrh heater off {shlex.quote(reading.sensor)}")

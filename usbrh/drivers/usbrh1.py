@@ -80,7 +80,7 @@ def plugged_in(backend: Any) -> list[Plugged]:
 def check(report: bytes, label: str = "the sensor") -> Ticks:
     """The ticks of an input report.
 
-    The report has no checksum, so everything that can't be a measurement is refused.
+    The report has no checksum, so everything that can't be a measurement is rejected.
 
     Raises:
         BadReport: wrong length, all bits equal, bits set that the words don't have, or a word at the end of its
@@ -278,7 +278,7 @@ class UsbRh:
             heater = self._heater_on or (lock is not None and lock.held_elsewhere(HEATER))
             if not heater:
                 # A process that was killed may have left it on, also since we were here last: nothing tells. Firmware
-                # that refuses has no heater to leave on.
+                # that rejects has no heater to leave on.
                 with suppress(usb.core.USBError):
                     _set_feature(device, _HEATER_COMMAND, 0, deadline)
             yield device, heater

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from usbrh.errors import JournalError
 from usbrh.journal.file import BUSY_SECONDS, NotOurs
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 
 
 def explained(error: Exception, path: Path) -> JournalError:
@@ -38,7 +38,7 @@ def is_there(path: Path) -> bool:
         JournalError: it can't be seen by this user.
     """
     try:
-        return look(path) is not None
+        return stat_or_none(path) is not None
     except OSError as error:
         raise explained(error, path) from error
 

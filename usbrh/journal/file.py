@@ -41,7 +41,7 @@ MIGRATIONS = (
         open INTEGER NOT NULL,
         gone INTEGER NOT NULL,
         delivered INTEGER NOT NULL,
-        given_up INTEGER NOT NULL,
+        expired INTEGER NOT NULL,
         total INTEGER NOT NULL,
         serial INTEGER NOT NULL,
         crc INTEGER NOT NULL
@@ -49,7 +49,7 @@ MIGRATIONS = (
     CREATE TABLE held (
         reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
         destination INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('waiting', 'refused', 'given-up')),
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'rejected', 'expired')),
         reason TEXT,
         PRIMARY KEY (reading, destination)
     ) WITHOUT ROWID;
@@ -61,7 +61,7 @@ MIGRATIONS = (
     CREATE TABLE held_2 (
         reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
         destination INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('waiting', 'refused', 'given-up', 'dropped', 'delivered')),
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'rejected', 'expired', 'dropped', 'delivered')),
         reason TEXT,
         PRIMARY KEY (reading, destination)
     ) WITHOUT ROWID;

@@ -22,16 +22,16 @@ class State(StrEnum):
 
     WAITING = "waiting"
     DELIVERED = "delivered"
-    REFUSED = "refused"
+    REJECTED = "rejected"
     """Zabbix did not take it; tried again now and then."""
-    GIVEN_UP = "given-up"
+    GIVEN_UP = "expired"
     """More waited than ``max_waiting``: kept as history only."""
     DROPPED = "dropped"
     """It came before the destination was in the configuration, or still waited when that left it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class DeliveryState:
     """What became of one reading at one destination, and why."""
 
     state: State
@@ -47,8 +47,8 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The refused readings of one sensor at one destination, summed up."""
+class Rejection:
+    """The rejected readings of one sensor at one destination, summed up."""
 
     sensor: str
     count: int
@@ -70,12 +70,12 @@ class DestinationStatus:
     """Time of the first that waits."""
     delivered: int
     """Since it came into the configuration."""
-    given_up: int
-    refused: Sequence[Refusal]
+    expired: int
+    rejected: Sequence[Rejection]
 
     @property
-    def refused_count(self) -> int:
-        return sum(refusal.count for refusal in self.refused)
+    def rejected_count(self) -> int:
+        return sum(rejection.count for rejection in self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def place_for(db: sqlite3.Connection, text: str) -> Place:
 
 def _held(db: sqlite3.Connection, place: Place) -> int:
     """How many readings up to the place's position are open there."""
-    query = "SELECT count(*) FROM held WHERE destination = ? AND state IN ('waiting', 'refused')"
+    query = "SELECT count(*) FROM held WHERE destination = ? AND state IN ('waiting', 'rejected')"
     return int(db.execute(query, (place.id,)).fetchone()[0])
 
 
@@ -121,7 +121,7 @@ def insert(db: sqlite3.Connection, reading: Reading) -> int:
 
 
 def give_up(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
-    given_up = {}
+    expired = {}
     for place in places(db):
         if place.gone:
             continue
@@ -129,16 +129,16 @@ def give_up(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
         if too_many <= 0:
             continue
         rows = db.execute(
-            "SELECT reading FROM held WHERE destination = ?1 AND state IN ('waiting', 'refused')"
+            "SELECT reading FROM held WHERE destination = ?1 AND state IN ('waiting', 'rejected')"
             " UNION ALL SELECT id FROM reading WHERE id > ?2 ORDER BY 1 LIMIT ?3",
             (place.id, place.position, too_many),
         )
         ids = [int(row[0]) for row in rows]
         hold(db, place, dict.fromkeys(ids, f"more than {max_waiting} waited"), State.GIVEN_UP)
         position = max(place.position, *ids)
-        write_place(db, replace(place, position=position, given_up=place.given_up + len(ids)))
-        given_up[place.text] = len(ids)
-    return given_up
+        write_place(db, replace(place, position=position, expired=place.expired + len(ids)))
+        expired[place.text] = len(ids)
+    return expired
 
 
 def prune(db: sqlite3.Connection, before_ns: int) -> None:
@@ -147,7 +147,7 @@ def prune(db: sqlite3.Connection, before_ns: int) -> None:
     settled = min((place.position for place in here), default=last_id(db))
     db.execute(
         "DELETE FROM reading WHERE id IN (SELECT id FROM reading WHERE time_ns < ? AND id <= ? AND NOT EXISTS ("
-        " SELECT 1 FROM held WHERE held.reading = reading.id AND held.state IN ('waiting', 'refused'))"
+        " SELECT 1 FROM held WHERE held.reading = reading.id AND held.state IN ('waiting', 'rejected'))"
         " ORDER BY time_ns LIMIT ?)",
         (before_ns, settled, PRUNE),
     )
@@ -179,11 +179,11 @@ def set_destinations(db: sqlite3.Connection, texts: Sequence[str]) -> Changes:
 def _drop(db: sqlite3.Connection, place: Place) -> None:
     """Let nothing wait any more at a destination that left.
 
-    ``checked`` counts what waits or was refused, so ``prune`` has to leave that alone for ever; in files that are older
+    ``checked`` counts what waits or was rejected, so ``prune`` has to leave that alone for ever; in files that are older
     than this function such readings are held for destinations that left long ago.
     """
     db.execute(
-        "UPDATE held SET state = 'dropped', reason = NULL WHERE destination = ? AND state IN ('waiting', 'refused')",
+        "UPDATE held SET state = 'dropped', reason = NULL WHERE destination = ? AND state IN ('waiting', 'rejected')",
         (place.id,),
     )
     write_place(db, replace(place, gone=True))
@@ -204,7 +204,7 @@ def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[
         return start, []
     furthest = max(known, key=lambda place: place.position)
     rows = db.execute(
-        "SELECT reading FROM held AS own WHERE destination = ? AND state IN ('waiting', 'refused', 'dropped')"
+        "SELECT reading FROM held AS own WHERE destination = ? AND state IN ('waiting', 'rejected', 'dropped')"
         " AND NOT EXISTS (SELECT 1 FROM destination AS other WHERE own.reading <= other.position AND NOT EXISTS ("
         "  SELECT 1 FROM held WHERE held.reading = own.reading AND held.destination = other.id"
         "  AND state != 'delivered')) ORDER BY reading",
@@ -214,7 +214,7 @@ def _untaken(db: sqlite3.Connection, known: Sequence[Place]) -> tuple[int, list[
     return max(furthest.position, start), [int(row[0]) for row in rows]
 
 
-def settle(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mapping[int, str]) -> None:
+def settle(db: sqlite3.Connection, here: Place, taken: set[int], rejected: Mapping[int, str]) -> None:
     def is_open(number: int) -> bool:
         query = "SELECT 1 FROM held WHERE reading = ? AND destination = ? AND state != 'delivered'"
         return number > here.position or db.execute(query, (number, here.id)).fetchone() is not None
@@ -222,7 +222,7 @@ def settle(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mappin
     # Of these, having no row would mean that they were never for it.
     absent = {n for n in taken if here.absent_after < n <= here.absent_until and is_open(n)}
     newly = sum(is_open(number) for number in taken)
-    reasons = {number: reason for number, reason in refused.items() if number not in taken and is_open(number)}
+    reasons = {number: reason for number, reason in rejected.items() if number not in taken and is_open(number)}
     reached = max((here.position, *taken, *reasons))
     fresh = {number for number in (*taken, *reasons) if number > here.position}
     skipped: set[int] = set()
@@ -234,20 +234,20 @@ def settle(db: sqlite3.Connection, here: Place, taken: set[int], refused: Mappin
         [(n, here.id) for n in sorted(taken - fresh)],
     )
     hold(db, here, dict.fromkeys(absent), State.DELIVERED)
-    hold(db, here, reasons, State.REFUSED)
+    hold(db, here, reasons, State.REJECTED)
     hold(db, here, dict.fromkeys(sorted(skipped)), State.WAITING)
     write_place(db, replace(here, position=reached, delivered=here.delivered + newly))
 
 
-def refusals_of(db: sqlite3.Connection, place: Place) -> list[Refusal]:
+def rejections_of(db: sqlite3.Connection, place: Place) -> list[Rejection]:
     rows = db.execute(
         "SELECT sensor, count, first, last, reason FROM (SELECT sensor, count(*) AS count, min(held.reading) AS first,"
         " max(held.reading) AS last FROM held JOIN reading ON reading.id = held.reading"
-        " WHERE destination = ?1 AND state = 'refused' GROUP BY sensor)"
+        " WHERE destination = ?1 AND state = 'rejected' GROUP BY sensor)"
         " JOIN held ON held.reading = last AND held.destination = ?1 ORDER BY sensor",
         (place.id,),
     )
-    return [Refusal(*row) for row in rows]
+    return [Rejection(*row) for row in rows]
 
 
 def standings_of(db: sqlite3.Connection) -> list[DestinationStatus]:
@@ -255,8 +255,8 @@ def standings_of(db: sqlite3.Connection) -> list[DestinationStatus]:
 
 
 def _standing(db: sqlite3.Connection, place: Place) -> DestinationStatus:
-    refusals = refusals_of(db, place)
-    waiting = last_id(db) - place.position + _held(db, place) - sum(refusal.count for refusal in refusals)
+    rejections = rejections_of(db, place)
+    waiting = last_id(db) - place.position + _held(db, place) - sum(rejection.count for rejection in rejections)
     oldest = db.execute(
         "SELECT time_ns FROM reading WHERE id = (SELECT min(id) FROM ("
         " SELECT min(reading) AS id FROM held WHERE destination = ?1 AND state = 'waiting'"
@@ -264,16 +264,16 @@ def _standing(db: sqlite3.Connection, place: Place) -> DestinationStatus:
         (place.id, place.position),
     ).fetchone()
     oldest_ns = int(oldest[0]) if oldest else None
-    return DestinationStatus(place.text, waiting, oldest_ns, place.delivered, place.given_up, refusals)
+    return DestinationStatus(place.text, waiting, oldest_ns, place.delivered, place.expired, rejections)
 
 
-def exported(db: sqlite3.Connection, after: int) -> list[tuple[Entry, dict[str, Fate]]]:
+def exported(db: sqlite3.Connection, after: int) -> list[tuple[Entry, dict[str, DeliveryState]]]:
     query = f"SELECT {ENTRY} FROM reading WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
     entries = [entry(row) for row in db.execute(query, (after, PAGE))]
     if not entries:
         return []
     held = {
-        (reading, destination): Fate(_state(state), reason)
+        (reading, destination): DeliveryState(_state(state), reason)
         for reading, destination, state, reason in db.execute(
             "SELECT reading, destination, state, reason FROM held WHERE reading BETWEEN ? AND ?",
             (entries[0].id, entries[-1].id),
@@ -290,9 +290,9 @@ def _state(text: str) -> State:
         raise Damaged(f"{text!r} is not a state") from None
 
 
-def _fate(held: Mapping[tuple[int, int], Fate], place: Place, number: int) -> Fate:
+def _fate(held: Mapping[tuple[int, int], DeliveryState], place: Place, number: int) -> DeliveryState:
     if fate := held.get((number, place.id)):
-        return Fate(State.DROPPED) if place.gone and fate.state in {State.WAITING, State.REFUSED} else fate
+        return DeliveryState(State.DROPPED) if place.gone and fate.state in {State.WAITING, State.REJECTED} else fate
     if number > place.position:
-        return Fate(State.DROPPED if place.gone else State.WAITING)
-    return Fate(State.DROPPED if place.absent_after < number <= place.absent_until else State.DELIVERED)
+        return DeliveryState(State.DROPPED if place.gone else State.WAITING)
+    return DeliveryState(State.DROPPED if place.absent_after < number <= place.absent_until else State.DELIVERED)

@@ -189,7 +189,7 @@ class _Copy:
             passed = int(self._db.execute(query, (settled, number)).fetchone()[0])
             return number if number < settled else last + passed
 
-        # What was refused or skipped is known no more: all since then waits again.
+        # What was rejected or skipped is known no more: all since then waits again.
         new_places = [
             replace(
                 place,

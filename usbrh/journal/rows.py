@@ -69,7 +69,7 @@ class Place:
     gone: bool = False
     """It left the configuration."""
     delivered: int = 0
-    given_up: int = 0
+    expired: int = 0
     total: int = 0
     """Number of destinations when this row was written: shows whether one was lost."""
     serial: int = 0
@@ -80,7 +80,7 @@ class Place:
     unless held. When it left and came back more than once, what was delivered in between counts among them."""
 
 
-PLACE = "id, text, position, settled, open, gone, delivered, given_up, total, serial, crc, absent_after, absent_until"
+PLACE = "id, text, position, settled, open, gone, delivered, expired, total, serial, crc, absent_after, absent_until"
 """The columns of ``place_of``, in the order of the file."""
 
 
@@ -91,10 +91,10 @@ def place_of(row: tuple[Any, ...]) -> Place:
         Damaged: its checksum does not fit.
     """
     *values, checksum, after, until = row
-    number, text, position, settled, open_, gone, delivered, given_up, total, serial = values
+    number, text, position, settled, open_, gone, delivered, expired, total, serial = values
     if _place_checksum(values, after, until) != checksum:
         raise Damaged(f"the checksum of destination {number!r} is wrong")
-    return Place(number, text, position, settled, open_, bool(gone), delivered, given_up, total, serial, after, until)
+    return Place(number, text, position, settled, open_, bool(gone), delivered, expired, total, serial, after, until)
 
 
 def places(db: sqlite3.Connection) -> list[Place]:
@@ -114,7 +114,7 @@ def places(db: sqlite3.Connection) -> list[Place]:
 def checked(db: sqlite3.Connection, place: Place) -> Place:
     """``place``, with what is held there as it was; to be called before that is used or changed.
 
-    It reads all that is held: where a destination refuses everything, it is of no concern to the others.
+    It reads all that is held: where a destination rejects everything, it is of no concern to the others.
 
     Raises:
         Damaged: something is missing, or too much.
@@ -136,7 +136,7 @@ def write_place(db: sqlite3.Connection, place: Place) -> None:
     total = db.execute("SELECT count(*) FROM destination WHERE id != ?", (place.id,)).fetchone()[0] + 1
     values = (
         *(place.id, place.text, place.position, settled, open_, int(place.gone)),
-        *(place.delivered, place.given_up, total, place.serial + 1),
+        *(place.delivered, place.expired, total, place.serial + 1),
     )
     absent = (place.absent_after, place.absent_until)
     row = (*values, _place_checksum(values, *absent), *absent)
@@ -146,7 +146,7 @@ def write_place(db: sqlite3.Connection, place: Place) -> None:
 def _open(db: sqlite3.Connection, place: Place) -> tuple[int, int]:
     """``settled`` and ``open`` of a place."""
     first, total = db.execute(
-        "SELECT min(reading), total(reading) FROM held WHERE destination = ? AND state IN ('waiting', 'refused')",
+        "SELECT min(reading), total(reading) FROM held WHERE destination = ? AND state IN ('waiting', 'rejected')",
         (place.id,),
     ).fetchone()
     return place.position if first is None else min(place.position, first - 1), int(total)

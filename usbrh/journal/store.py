@@ -1,6 +1,6 @@
 """The durable queue and local history: one SQLite file, safe for several processes at once.
 
-Each destination has its place: every reading up to it is settled there, except the few that are ``held`` (refused,
+Each destination has its place: every reading up to it is settled there, except the few that are ``held`` (rejected,
 given up, skipped so far). So a reading costs one row however many destinations there are, and a delivered batch one
 update.
 
@@ -29,9 +29,9 @@ from usbrh.journal.queries import (
     NS,
     PAGE,
     Changes,
+    DeliveryState,
     DestinationStatus,
-    Fate,
-    Refusal,
+    Rejection,
     State,
     Status,
     exported,
@@ -40,7 +40,7 @@ from usbrh.journal.queries import (
     insert,
     place_for,
     prune,
-    refusals_of,
+    rejections_of,
     set_destinations,
     settle,
     standings_of,
@@ -48,7 +48,7 @@ from usbrh.journal.queries import (
 from usbrh.journal.rows import ENTRY, Damaged, Entry, entry, places, write_place
 from usbrh.reading import Reading, counted
 
-__all__ = ["NS", "Changes", "DestinationStatus", "Fate", "Journal", "Refusal", "State", "Status"]
+__all__ = ["NS", "Changes", "DeliveryState", "DestinationStatus", "Journal", "Rejection", "State", "Status"]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -161,14 +161,14 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> tuple[list[int], dict[str, int]]:
             ids = [insert(db, reading) for reading in readings]
-            given_up = give_up(db, self.max_waiting)
+            expired = give_up(db, self.max_waiting)
             prune(db, self._clock.time_ns() - int(self.keep * NS))
-            return ids, given_up
+            return ids, expired
 
-        ids, given_up = self._run(work, write=True)
+        ids, expired = self._run(work, write=True)
         for reading in readings:
             log.debug("in the journal: %s at %d", reading.sensor, reading.time_ns)
-        for text, count in given_up.items():
+        for text, count in expired.items():
             log.warning(
                 "%s for %s given up, the oldest: more than %d wait for it",
                 counted(count),
@@ -214,11 +214,11 @@ class Journal:
         return self._run(work)
 
     def virtual_waits(self, destination: str) -> bool:
-        """Whether a virtual reading waits for ``destination``, or was refused there."""
+        """Whether a virtual reading waits for ``destination``, or was rejected there."""
         query = (
             "SELECT EXISTS (SELECT 1 FROM reading WHERE simulated AND id > ?1) OR EXISTS (SELECT 1 FROM held"
             " JOIN reading ON reading.id = held.reading WHERE simulated AND destination = ?2"
-            " AND state IN ('waiting', 'refused'))"
+            " AND state IN ('waiting', 'rejected'))"
         )
 
         def work(db: sqlite3.Connection) -> bool:
@@ -227,14 +227,14 @@ class Journal:
 
         return self._run(work)
 
-    def mark(self, destination: str, delivered: Iterable[int], refused: Mapping[int, str] | None = None) -> None:
-        """Settle readings at ``destination``: ``delivered`` ids, and ``refused`` ids with the likely reason.
+    def mark(self, destination: str, delivered: Iterable[int], rejected: Mapping[int, str] | None = None) -> None:
+        """Settle readings at ``destination``: ``delivered`` ids, and ``rejected`` ids with the likely reason.
 
         What another process has delivered meanwhile stays delivered. Numbers from before a damaged file was replaced
         mean nothing: those readings are sent again, with the same clock and ns.
         """
         taken = set(delivered)
-        self._run(lambda db: settle(db, place_for(db, destination), taken, refused or {}), write=True, durable=False)
+        self._run(lambda db: settle(db, place_for(db, destination), taken, rejected or {}), write=True, durable=False)
 
     def send_again(self, destination: str, ids: Iterable[int]) -> None:
         """Let these readings wait for ``destination`` again, whatever became of them there."""
@@ -247,16 +247,16 @@ class Journal:
 
         self._run(work, write=True)
 
-    def refused(self, destination: str) -> list[Refusal]:
-        """What ``destination`` refused, by sensor."""
-        return self._run(lambda db: refusals_of(db, place_for(db, destination)))
+    def rejected(self, destination: str) -> list[Rejection]:
+        """What ``destination`` rejected, by sensor."""
+        return self._run(lambda db: rejections_of(db, place_for(db, destination)))
 
-    def retry_refused(self, destination: str, sensor: str) -> int:
-        """Let the refused readings of ``sensor`` wait again, and say how many they are."""
+    def retry_rejected(self, destination: str, sensor: str) -> int:
+        """Let the rejected readings of ``sensor`` wait again, and say how many they are."""
         return self._run(
             lambda db: (
                 db.execute(
-                    "UPDATE held SET state = 'waiting', reason = NULL WHERE destination = ? AND state = 'refused'"
+                    "UPDATE held SET state = 'waiting', reason = NULL WHERE destination = ? AND state = 'rejected'"
                     " AND reading IN (SELECT id FROM reading WHERE sensor = ?)",
                     (place_for(db, destination).id, sensor),
                 ).rowcount
@@ -295,7 +295,7 @@ class Journal:
                 return
             after = (found[-1].time_ns, found[-1].sensor)
 
-    def export(self) -> Iterator[tuple[Entry, dict[str, Fate]]]:
+    def export(self) -> Iterator[tuple[Entry, dict[str, DeliveryState]]]:
         """Every reading kept, oldest first, with what became of it at each destination."""
         after = 0
         while True:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from usbrh.errors import ConfigError
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 from usbrh.setup.machine import Machine
 
 _STAMP = re.compile(r"# Written by usbrh setup \(([0-9a-f]{16})\)[^\n]*\n")
@@ -84,7 +84,7 @@ class MakeDirectory:
 
         Whoever gave root's to a group, to keep a PSK in it, or closed it meant that.
         """
-        found = look(machine.path(self.name))
+        found = stat_or_none(machine.path(self.name))
         if found is None or self.owner == "root":
             return found is None
         try:
@@ -94,7 +94,7 @@ class MakeDirectory:
 
     def apply(self, machine: Machine) -> None:
         path = machine.path(self.name)
-        new = look(path) is None
+        new = stat_or_none(path) is None
         path.mkdir(parents=True, exist_ok=True)
         uid, gid = machine.ids(self.owner, self.group)
         os.chown(path, uid, gid)  # where it is a link, to another disk, that is what needed() looks at

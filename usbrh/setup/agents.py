@@ -6,7 +6,7 @@ import stat
 from fnmatch import fnmatch
 from pathlib import Path
 
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 from usbrh.resources import resource
 from usbrh.setup.machine import Machine
 
@@ -22,7 +22,7 @@ def agents(machine: Machine) -> dict[str, str]:
     Raises:
         PermissionError: this user may not look for it.
     """
-    return {service: config for service, config in AGENTS.items() if look(machine.path(config))}
+    return {service: config for service, config in AGENTS.items() if stat_or_none(machine.path(config))}
 
 
 def agent_directory(machine: Machine, config: str) -> str | None:
@@ -37,7 +37,7 @@ def agent_directory(machine: Machine, config: str) -> str | None:
         parent, _, last = pattern.rpartition("/")
         if fnmatch(AGENT_FILE, last):
             return str(parent)
-        found = look(machine.path(pattern))
+        found = stat_or_none(machine.path(pattern))
         if found and stat.S_ISDIR(found.st_mode):
             return pattern.rstrip("/")  # type: ignore[no-any-return]
     return None

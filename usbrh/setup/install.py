@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from usbrh.installation import by_debian
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 from usbrh.resources import resource
 from usbrh.setup.actions import (
     Action,
@@ -51,7 +51,7 @@ def executable() -> Path:
         return called
     script = Path(sysconfig.get_path("scripts")) / "usbrh"
     # Debian's Python has its scripts in /usr/local/bin, but for those that came in a package.
-    return Path(_PACKAGED_EXECUTABLE) if by_debian() and not look(script) else script
+    return Path(_PACKAGED_EXECUTABLE) if by_debian() and not stat_or_none(script) else script
 
 
 def plan(machine: Machine, usbrh: Path) -> Plan:
@@ -65,7 +65,7 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
         if directory.needed(machine):
             result.actions.append(directory)
     with looking(result):
-        if not look(machine.path(CONFIG), follow_symlinks=False):
+        if not stat_or_none(machine.path(CONFIG), follow_symlinks=False):
             result.actions.append(WriteFile(CONFIG, stamped(_text("etc/usbrh.toml")), 0o644))
     with looking(result):
         _plan_rule(machine, result)
@@ -186,7 +186,7 @@ def out_of_reach(machine: Machine, usbrh: Path) -> str | None:
         if program.parts[1:2] in (("home",), ("root",)):
             return f"{program} is in a home directory"
         for folder in reversed(program.parents):  # from the top: what is behind a closed one can't be looked at
-            found = look(machine.path(folder))
+            found = stat_or_none(machine.path(folder))
             # Of a folder that the machine does not have (yet), nothing is known.
             if found and not found.st_mode & 0o001:
                 return f"{folder} is closed to other users"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from usbrh.paths import look
+from usbrh.paths import stat_or_none
 from usbrh.setup.actions import Command, RemoveAccount, RemoveDirectory, RemoveFile, StopUnit, remove_action
 from usbrh.setup.agents import AGENT_FILE, agent_directory, agents
 from usbrh.setup.install import CONFIG, GROUP, RULE, STATE, UNITS, USER, Plan, looking, provided, reload_udev, stranger
@@ -19,7 +19,7 @@ def plan_removal(machine: Machine) -> Plan:
     names = [f"/etc/udev/rules.d/{RULE}", *_agent_files(machine, result), *([] if packaged else [CONFIG])]
     files = _removals(machine, names, result)
     result.actions += files
-    if look(machine.path("/etc/usbrh")) and not packaged:
+    if stat_or_none(machine.path("/etc/usbrh")) and not packaged:
         result.actions.append(RemoveDirectory("/etc/usbrh"))
     if any(RULE in file.name for file in files):
         result.actions += reload_udev(machine)
@@ -59,7 +59,7 @@ def _agent_files(machine: Machine, result: Plan) -> list[str]:
 
 def _plan_state(machine: Machine, result: Plan) -> None:
     state = machine.path(STATE)
-    if not look(state):
+    if not stat_or_none(state):
         return
     if any(state.iterdir()):
         result.notes.append(f"the journal stays in {STATE}; it is yours to remove: rm -r {STATE}")

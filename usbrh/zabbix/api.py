@@ -42,7 +42,7 @@ class Api:
         Raises:
             ConfigError: the address is none, or neither a token nor a password is given.
             ZabbixUnreachable: no answer, or it is not a Zabbix that answers.
-            ZabbixApiError: too old, or the login is refused.
+            ZabbixApiError: too old, or the login is rejected.
         """
         if not _is_address(url):
             raise ConfigError(
@@ -69,7 +69,7 @@ class Api:
         self._log_in(user, password, token)
 
     def _log_in(self, user: str | None, password: str | None, token: str | None) -> None:
-        """Without pyzabbix's own login: that of 0.8.2, which Debian 12 has, is refused by 7.0, and knows no tokens."""
+        """Without pyzabbix's own login: that of 0.8.2, which Debian 12 has, is rejected by 7.0, and knows no tokens."""
         secret = token or str(self.call("user.login", username=user, password=password))
         if self.version >= BEARER:
             self._session.token = secret
@@ -109,7 +109,7 @@ class Api:
         try:
             return within(seconds, call)
         except ZabbixAPIException as error:
-            raise self._refused(error) from None
+            raise self._rejected(error) from None
         except requests.exceptions.SSLError as error:
             raise ZabbixUnreachable(
                 f"{self.url}: TLS fails: {_reason(error)}; REQUESTS_CA_BUNDLE=FILE names the certificates to trust"
@@ -130,7 +130,7 @@ class Api:
         except OSError as error:  # what requests itself says of a file that is not there
             raise ConfigError(f"{' '.join(str(error).split())}; see REQUESTS_CA_BUNDLE") from None
 
-    def _refused(self, error: ZabbixAPIException) -> ZabbixApiError | ZabbixUnreachable:
+    def _rejected(self, error: ZabbixAPIException) -> ZabbixApiError | ZabbixUnreachable:
         details = getattr(error, "error", None)
         if not isinstance(details, dict):  # pyzabbix's own words: the answer is empty, or no JSON
             return ZabbixUnreachable(

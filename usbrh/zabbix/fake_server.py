@@ -22,17 +22,17 @@ _MAX_REQUEST = 64 << 20
 _SECONDS = 5.0  # for one connection
 
 
-class StandIn:
+class FakeServer:
     """Listens while it is entered.
 
-        with StandIn() as server:
+        with FakeServer() as server:
             Sender(Destination.parse(server.address)).send(...)
             server.values
 
     Args:
         port: 0 for any free one.
         host: the address to listen on.
-        refuse: says of a value whether it is ``failed``, as for an unknown item.
+        reject: says of a value whether it is ``failed``, as for an unknown item.
         answers: what is answered to the first requests instead; their values are not kept. A dict is sent as JSON,
             bytes are sent as they are, None closes without an answer.
         tls: speak TLS with this context.
@@ -43,11 +43,11 @@ class StandIn:
         port: int = 0,
         host: str = "127.0.0.1",
         *,
-        refuse: Callable[[Value], bool] = lambda value: False,
+        reject: Callable[[Value], bool] = lambda value: False,
         answers: Iterable[dict[str, Any] | bytes | None] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.refuse = refuse
+        self.reject = reject
         self.values: list[Value] = []
         """What was accepted, in the order of arrival."""
         self.requests: list[dict[str, Any]] = []
@@ -118,7 +118,7 @@ class StandIn:
             self.packets.append(packet)
             if self._answers:
                 return self._answers.pop(0)
-            accepted = [value for value in values if not self.refuse(value)]
+            accepted = [value for value in values if not self.reject(value)]
             self.values += accepted
         info = f"processed: {len(accepted)}; failed: {len(values) - len(accepted)}; total: {len(values)}"
         return {"response": "success", "info": f"{info}; seconds spent: 0.000100"}

@@ -70,7 +70,7 @@ class Response:
     processed: int = 0
     """Values taken, which is not stored: one that its item can't hold, or that is too old for it, is dropped later."""
     failed: int = 0
-    """Values refused; the answer never says which, or why."""
+    """Values rejected; the answer never says which, or why."""
     total: int = 0
     seconds: float = 0.0
     """What the server says it needed."""
@@ -195,7 +195,7 @@ def decode_response(packet: bytes | bytearray) -> Response:
         return Response(redirect=_redirect(answer["redirect"]))
     info = answer.get("info")
     if answer.get("response") != "success":
-        raise ZabbixUnreachable(f"the server refused the whole request: {data[:200].decode(errors='replace')}")
+        raise ZabbixUnreachable(f"the server rejected the whole request: {data[:200].decode(errors='replace')}")
     counts = _INFO.fullmatch(info) if isinstance(info, str) else None
     if not counts:
         raise ZabbixUnreachable(f"the answer has no counts: {data[:200].decode(errors='replace')}")

@@ -25,7 +25,7 @@ class Reasons:
     """It may be so, or the server has yet to read its configuration."""
 
 
-def why_refused(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
+def why_rejected(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
     """Why a value for ``key`` of ``host`` that comes by ``tls_connect`` is not taken.
 
     Raises:

@@ -37,7 +37,7 @@ class Outcome:
 
     accepted: int
     failed: int
-    """Refused by the server, which never says which ones: send half of them to find out."""
+    """Rejected by the server, which never says which ones: send half of them to find out."""
     node: Address
     """Who answered last."""
     warnings: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from usbrh.clock import Deadline
 
 T = TypeVar("T")
 
-GLANCE = 0.25
+POLL_SECONDS = 0.25
 """s after which a wait looks at its deadline again."""
 
 
@@ -19,7 +19,7 @@ def patiently(connection: Any, deadline: Deadline, step: Callable[[], T]) -> T:
         TimeoutError: it was not possible by ``deadline``.
     """
     while not deadline.passed:
-        connection.settimeout(max(0.001, min(GLANCE, deadline.remaining())))  # 0 would mean: do not wait at all
+        connection.settimeout(max(0.001, min(POLL_SECONDS, deadline.remaining())))  # 0 would mean: do not wait at all
         with suppress(TimeoutError):
             return step()
     raise TimeoutError

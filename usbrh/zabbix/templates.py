@@ -45,7 +45,7 @@ class Template:
         """Import it.
 
         Raises:
-            ZabbixApiError: Zabbix refuses it, or did not take it whole.
+            ZabbixApiError: Zabbix rejects it, or did not take it whole.
         """
         self._api.call("configuration.import", format="yaml", source=self._source, rules=self._rules())
         # 7.0 says nothing when it leaves a trigger out.

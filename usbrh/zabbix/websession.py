@@ -24,7 +24,7 @@ T = TypeVar("T")
 class WebSession(requests.Session):
     """A session of requests for one front end.
 
-    A redirect is refused: requests would make a GET of some, and take a password to wherever others lead. Proxies and
+    A redirect is rejected: requests would make a GET of some, and take a password to wherever others lead. Proxies and
     certificates of the environment count (HTTPS_PROXY, REQUESTS_CA_BUNDLE), ~/.netrc does not: its Basic would take
     the place of our Bearer.
 
@@ -37,7 +37,7 @@ class WebSession(requests.Session):
         self.token: str | None = None
         self.headers["Accept-Encoding"] = "identity"  # so that few bytes can't become many
         self.auth = self._authorize  # with one of our own, requests leaves ~/.netrc alone
-        self.hooks["response"] = [_refuse_redirect, _read]
+        self.hooks["response"] = [_reject_redirect, _read]
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self.token:
@@ -47,7 +47,7 @@ class WebSession(requests.Session):
         return HTTPBasicAuth(user, password)(request) if user else request
 
 
-def _refuse_redirect(response: requests.Response, **_: Any) -> None:
+def _reject_redirect(response: requests.Response, **_: Any) -> None:
     if response.is_redirect:
         target = urljoin(response.url, response.headers["location"]).partition("?")[0]
         response.close()

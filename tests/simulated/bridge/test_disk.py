@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulated.bridge.test_send import USBRH, House, keys, wait_for
-from usbrh.zabbix.fake_server import StandIn
+from tests.support.daemon import wait_for
+from tests.support.send import USBRH, House, keys
+from usbrh.zabbix.fake_server import FakeServer
 
 NAMESPACE = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
 
@@ -62,19 +63,19 @@ class Disk:
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
-    with StandIn() as server:
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
         yield server
 
 
 @pytest.fixture
-def disk(tmp_path: Path, server: StandIn) -> Iterator[Disk]:
+def disk(tmp_path: Path, server: FakeServer) -> Iterator[Disk]:
     disk = Disk(tmp_path, server.address)
     yield disk
     disk.close()
 
 
-def test_full(disk: Disk, server: StandIn) -> None:
+def test_full(disk: Disk, server: FakeServer) -> None:
     assert disk.usbrh("send").returncode == 0
     server.values.clear()
     disk.fill()
@@ -88,7 +89,7 @@ def test_full(disk: Disk, server: StandIn) -> None:
     assert len(disk.exported()) == 4  # what went past the journal is not in it
 
 
-def test_full_from_the_start(disk: Disk, server: StandIn) -> None:
+def test_full_from_the_start(disk: Disk, server: FakeServer) -> None:
     disk.fill()
     done = disk.usbrh("send")
     assert done.returncode == 1
@@ -96,10 +97,10 @@ def test_full_from_the_start(disk: Disk, server: StandIn) -> None:
     assert keys(server).count("usbrh.get[sim-2]") == 1
 
 
-def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: StandIn) -> None:
+def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: FakeServer) -> None:
     make = (
         "import sys; from pathlib import Path; from usbrh.journal.store import Journal\n"
-        "from tests.unit.test_journal import readings; from tests.unit.test_journal_damage import flip\n"
+        "from tests.support.journal import flip, readings\n"
         "path = Path(sys.argv[1])\n"
         "with Journal(path) as journal:\n"
         "    for first in range(1, 600, 100): journal.add(readings(100, first))\n"
@@ -117,7 +118,7 @@ def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: Stan
     assert len(disk.exported()) == 599
 
 
-def test_read_only(disk: Disk, server: StandIn) -> None:
+def test_read_only(disk: Disk, server: FakeServer) -> None:
     assert disk.usbrh("send").returncode == 0
     server.values.clear()
     disk.shell(f"mount -o remount,ro {disk.directory}")
@@ -129,21 +130,21 @@ def test_read_only(disk: Disk, server: StandIn) -> None:
     assert disk.usbrh("send").returncode == 0
 
 
-def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, server: StandIn) -> None:
+def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, server: FakeServer) -> None:
     def got() -> int:
         return keys(server).count("usbrh.get[sim-1]")
 
     service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
-    wait_for(lambda: "usbrh.bridge" in keys(server))
+    wait_for("the state of the bridge", lambda: "usbrh.bridge" in keys(server), 20)
     service.kill()  # its log stays, and so the file can be read where nothing can be written
     service.communicate()
     disk.shell(f"mount -o remount,ro {disk.directory}")
     count = got()
     service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
-    wait_for(lambda: got() > count)
+    wait_for("the next reading", lambda: got() > count, 20)
     disk.shell(f"mount -o remount,rw {disk.directory}")
     count = got()
-    wait_for(lambda: got() > count)
+    wait_for("the next reading", lambda: got() > count, 20)
     service.send_signal(signal.SIGTERM)
     _, errors = service.communicate(timeout=20)
     assert errors.count("the file system is read-only; see why: findmnt") == 1
@@ -152,12 +153,12 @@ def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, s
     assert delivered == {each["time"] for each in disk.exported() if each["sensor"] == "sim-1"}
 
 
-def test_the_service_goes_on_and_journals_later_what_it_kept_in_memory(disk: Disk, server: StandIn) -> None:
+def test_the_service_goes_on_and_journals_later_what_it_kept_in_memory(disk: Disk, server: FakeServer) -> None:
     service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
-    wait_for(lambda: "usbrh.bridge" in keys(server))
+    wait_for("the state of the bridge", lambda: "usbrh.bridge" in keys(server), 20)
     disk.fill()
     count = keys(server).count("usbrh.get[sim-1]")
-    wait_for(lambda: keys(server).count("usbrh.get[sim-1]") >= count + 2)
+    wait_for("two more readings", lambda: keys(server).count("usbrh.get[sim-1]") >= count + 2, 20)
     disk.make_room()
     time.sleep(6)
     service.send_signal(signal.SIGTERM)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from benchmarks.kill import StandInServer, torture
+from benchmarks.kill import FakeZabbix, torture
 
 
 def test_a_killed_service_loses_nothing_and_sends_nothing_twice(tmp_path: Path) -> None:
-    server = StandInServer()
+    server = FakeZabbix()
     try:
         result = torture(server, 6, 1, tmp_path)
     finally:

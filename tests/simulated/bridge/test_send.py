@@ -1,11 +1,9 @@
 """``usbrh send`` and ``usbrh journal`` as processes, with virtual sensors and the stand-in for the server."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,68 +12,27 @@ from typing import Any
 
 import pytest
 
-from tests.unit.journal.test_store import readings
+from tests.support.daemon import wait_for
+from tests.support.journal import readings
+from tests.support.network import closed_port
+from tests.support.send import USBRH, House, keys
 from usbrh.bridge.delivery import BATCH
 from usbrh.journal.store import Journal
-from usbrh.zabbix.fake_server import StandIn
-
-USBRH = [sys.executable, "-m", "usbrh"]
+from usbrh.zabbix.fake_server import FakeServer
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
-    with StandIn() as server:
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
         yield server
 
 
-class House:
-    """An environment with virtual sensors, a server and a journal."""
-
-    def __init__(self, directory: Path, servers: str, sensors: str = "2") -> None:
-        self.journal = directory / "journal.db"
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("USBRH")},
-            "USBRH_SIMULATE": sensors,
-            "USBRH_ZABBIX_SERVERS": servers,
-            "USBRH_ZABBIX_HOST": "pc",
-            "USBRH_JOURNAL_PATH": str(self.journal),
-            "USBRH_ALLOW_SIMULATED": "1",
-        }
-
-    def usbrh(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*USBRH, *arguments],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*USBRH, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
-        )
-
-    def exported(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
-
-
 @pytest.fixture
-def house(tmp_path: Path, server: StandIn) -> House:
+def house(tmp_path: Path, server: FakeServer) -> House:
     return House(tmp_path, server.address)
 
 
-def closed_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return f"127.0.0.1:{taken.getsockname()[1]}"
-
-
-def keys(server: StandIn) -> list[str]:
-    return [value.key for value in server.values]
-
-
-def test_send_brings_every_reading_to_the_server(house: House, server: StandIn) -> None:
+def test_send_brings_every_reading_to_the_server(house: House, server: FakeServer) -> None:
     done = house.usbrh("send", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     told = [json.loads(line) for line in done.stdout.splitlines()]
@@ -105,7 +62,7 @@ def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
     house.usbrh("send")
     status = json.loads(house.usbrh("journal", "status", "--json").stdout)
     assert status["destinations"][0]["waiting"] == 4
-    with StandIn() as server:  # the right address this time: a new destination
+    with FakeServer() as server:  # the right address this time: a new destination
         done = house.usbrh("journal", "flush", USBRH_ZABBIX_SERVERS=server.address)
         assert (done.returncode, done.stdout) == (0, f"{server.address}: 4 delivered\n")
         assert "left the configuration: 4 readings dropped that waited for it" in done.stderr
@@ -114,20 +71,20 @@ def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
         ]
 
 
-def test_a_flush_for_programs(tmp_path: Path, server: StandIn) -> None:
+def test_a_flush_for_programs(tmp_path: Path, server: FakeServer) -> None:
     down = closed_port()
     house = House(tmp_path, f"{down},{server.address}", sensors="1")
     house.usbrh("send")
     done = house.usbrh("journal", "flush", "--json")
     assert done.returncode == 6
-    nothing = {"delivered": 0, "refused": 0, "out_of_time": False}
+    nothing = {"delivered": 0, "rejected": 0, "out_of_time": False}
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
         {"destination": down, **nothing, "error": f"{down}: no connection: connection refused"},
         {"destination": server.address, **nothing, "error": None},
     ]
 
 
-def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, server: StandIn) -> None:
+def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, server: FakeServer) -> None:
     down = closed_port()
     house = House(tmp_path, f"{down},{server.address}")
     assert house.usbrh("send").returncode == 6
@@ -136,24 +93,24 @@ def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, s
         assert each["destinations"] == {down: "waiting", server.address: "delivered"}
 
 
-def test_refused_values_are_seven_and_told_with_a_reason(house: House, server: StandIn) -> None:
-    server.refuse = lambda value: value.key == "usbrh.get[sim-2]"
+def test_rejected_values_are_seven_and_told_with_a_reason(house: House, server: FakeServer) -> None:
+    server.reject = lambda value: value.key == "usbrh.get[sim-2]"
     done = house.usbrh("send")
     assert done.returncode == 7
-    assert "refused 1 reading; usbrh journal status" in done.stderr
+    assert "rejected 1 reading; usbrh journal status" in done.stderr
     status = house.usbrh("journal", "status").stdout
-    assert 'sim-2: 1 refused: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
+    assert 'sim-2: 1 rejected: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
     assert {each["sensor"]: each["destinations"] for each in house.exported()} == {
         "sim-1": {server.address: "delivered"},
-        "sim-2": {server.address: "refused"},
+        "sim-2": {server.address: "rejected"},
     }
-    server.refuse = lambda value: False
+    server.reject = lambda value: False
     assert house.usbrh("journal", "flush").returncode == 0
     assert {state for each in house.exported() for state in dict(each["destinations"]).values()} == {"delivered"}  # type: ignore[call-overload]
 
 
-def test_refused_states_are_only_a_warning(house: House, server: StandIn) -> None:
-    server.refuse = lambda value: not value.key.startswith("usbrh.get")
+def test_rejected_states_are_only_a_warning(house: House, server: FakeServer) -> None:
+    server.reject = lambda value: not value.key.startswith("usbrh.get")
     done = house.usbrh("send")
     assert done.returncode == 0
     assert "does not take usbrh.discovery" in done.stderr
@@ -161,7 +118,7 @@ def test_refused_states_are_only_a_warning(house: House, server: StandIn) -> Non
 
 
 @pytest.mark.parametrize("command", [("send",), ("run",), ("journal", "flush")])
-def test_virtual_readings_leave_only_when_allowed(house: House, server: StandIn, command: tuple[str, ...]) -> None:
+def test_virtual_readings_leave_only_when_allowed(house: House, server: FakeServer, command: tuple[str, ...]) -> None:
     if command[-1] == "flush":
         house.usbrh("send", USBRH_ZABBIX_SERVERS=closed_port())
     done = house.usbrh(*command, USBRH_ALLOW_SIMULATED="")
@@ -178,7 +135,7 @@ def test_no_server_is_said(house: House) -> None:
     assert "USBRH_ZABBIX_SERVERS" in done.stderr
 
 
-def test_the_agents_configuration_says_where(house: House, server: StandIn, tmp_path: Path) -> None:
+def test_the_agents_configuration_says_where(house: House, server: FakeServer, tmp_path: Path) -> None:
     agent = tmp_path / "zabbix_agentd.conf"
     agent.write_text(f"Server=192.0.2.1\nServerActive={server.address}\nHostname=attic-pc\n")
     house.environment |= {"USBRH_ZABBIX_SERVERS": "", "USBRH_ZABBIX_HOST": "", "USBRH_ZABBIX_AGENT_CONFIG": str(agent)}
@@ -187,7 +144,7 @@ def test_the_agents_configuration_says_where(house: House, server: StandIn, tmp_
 
 
 def test_an_empty_list_of_servers_keeps_the_readings_for_the_agent(
-    house: House, server: StandIn, tmp_path: Path
+    house: House, server: FakeServer, tmp_path: Path
 ) -> None:
     agent = tmp_path / "zabbix_agentd.conf"
     agent.write_text(f"ServerActive={server.address}\n")
@@ -203,7 +160,7 @@ def test_an_empty_list_of_servers_keeps_the_readings_for_the_agent(
     assert server.requests == []
 
 
-def test_no_sensor_is_three_and_the_rest_is_delivered(house: House, server: StandIn) -> None:
+def test_no_sensor_is_three_and_the_rest_is_delivered(house: House, server: FakeServer) -> None:
     house.usbrh("send", USBRH_ZABBIX_SERVERS=closed_port())
     done = house.usbrh("send", USBRH_SIMULATE="0")
     assert done.returncode == 3
@@ -212,7 +169,7 @@ def test_no_sensor_is_three_and_the_rest_is_delivered(house: House, server: Stan
 
 
 def test_a_configured_sensor_that_is_not_there_is_a_failed_reading(
-    house: House, server: StandIn, tmp_path: Path
+    house: House, server: FakeServer, tmp_path: Path
 ) -> None:
     config = tmp_path / "usbrh.toml"
     config.write_text('[sensor."sim-1"]\nname = "attic"\n[sensor."sim-9"]\nname = "cellar"\n[sensor."1-1.4"]\n')
@@ -230,7 +187,7 @@ def test_a_configured_sensor_that_is_not_there_is_a_failed_reading(
 
 @pytest.mark.parametrize("spoil", ["directory", "file"])
 def test_a_journal_that_can_not_be_used_is_said_and_the_reading_is_delivered(
-    house: House, server: StandIn, spoil: str
+    house: House, server: FakeServer, spoil: str
 ) -> None:
     if spoil == "directory":
         house.journal.mkdir()
@@ -244,17 +201,17 @@ def test_a_journal_that_can_not_be_used_is_said_and_the_reading_is_delivered(
     assert keys(server) == ["usbrh.discovery", "usbrh.get[sim-1]", "usbrh.get[sim-2]", "usbrh.bridge"]
 
 
-def test_readings_that_reach_neither_journal_nor_server_are_said_to_be_lost(tmp_path: Path, server: StandIn) -> None:
+def test_readings_that_reach_neither_journal_nor_server_are_said_to_be_lost(tmp_path: Path, server: FakeServer) -> None:
     down = closed_port()
     house = House(tmp_path, f"{down},{server.address}")
     house.journal.mkdir()
-    server.refuse = lambda value: value.key == "usbrh.get[sim-2]"
+    server.reject = lambda value: value.key == "usbrh.get[sim-2]"
     done = house.usbrh("send")
     assert done.returncode == 6
-    journal, away, refused = done.stderr.splitlines()
+    journal, away, rejected = done.stderr.splitlines()
     assert journal.endswith("; what is not delivered now is lost")
     assert away == f"usbrh: {down}: no connection: connection refused; 2 readings lost"
-    assert refused == f"usbrh: {server.address} refused 1 reading; lost, there is no journal"
+    assert rejected == f"usbrh: {server.address} rejected 1 reading; lost, there is no journal"
     done = house.usbrh("send", USBRH_ZABBIX_SERVERS=server.address)
     assert "delivered without it" not in done.stderr
 
@@ -264,7 +221,7 @@ def test_what_was_delivered_before_the_server_went_away_is_counted(tmp_path: Pat
         {"response": "success", "info": f"processed: {number}; failed: 0; total: {number}; seconds spent: 0.0"}
         for number in (1, 2)
     )
-    with StandIn(answers=[states, readings, None]) as server:
+    with FakeServer(answers=[states, readings, None]) as server:
         done = House(tmp_path, server.address).usbrh("send")
     assert done.returncode == 6
     assert done.stdout.endswith(f"{server.address}: 2 delivered\n")
@@ -278,7 +235,7 @@ def test_looking_at_a_journal_does_not_make_one(house: House) -> None:
     assert not house.journal.exists()
 
 
-def test_export_as_csv(house: House, server: StandIn) -> None:
+def test_export_as_csv(house: House, server: FakeServer) -> None:
     house.usbrh("send")
     header, *lines = house.usbrh("journal", "export").stdout.splitlines()
     assert header.startswith("time,sensor,port")
@@ -295,7 +252,7 @@ def test_send_ends_in_time_when_nobody_answers(tmp_path: Path) -> None:
         assert time.monotonic() - started < 10
 
 
-class Slow(StandIn):
+class Slow(FakeServer):
     """Takes its time over each request."""
 
     def _take(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
@@ -311,24 +268,19 @@ def test_an_interrupted_flush_ends_soon_and_knows_what_was_taken(tmp_path: Path,
             journal.sync_destinations([server.address])
             journal.add(readings(8 * BATCH))
             flush = house.start("journal", "flush")
-            wait_for(lambda: len(server.values) > BATCH)  # the answer to the first batch was read
+            wait_for(
+                "more than a batch is taken", lambda: len(server.values) > BATCH, 20
+            )  # the answer to the first batch was read
             flush.send_signal(end)
             _, errors = flush.communicate(timeout=15)
             assert (flush.returncode, "Traceback" in errors) == (128 + end, False)
             assert BATCH <= journal.standings()[0].delivered < 8 * BATCH
 
 
-def wait_for(condition: object, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def test_run_measures_delivers_and_ends_with_sigterm(house: House, server: StandIn) -> None:
+def test_run_measures_delivers_and_ends_with_sigterm(house: House, server: FakeServer) -> None:
     service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
-    wait_for(lambda: "usbrh.bridge" in keys(server))
-    wait_for(lambda: keys(server).count("usbrh.get[sim-2]") >= 2)
+    wait_for("the state of the bridge", lambda: "usbrh.bridge" in keys(server), 20)
+    wait_for("the second reading", lambda: keys(server).count("usbrh.get[sim-2]") >= 2, 20)
     service.send_signal(signal.SIGTERM)
     _, errors = service.communicate(timeout=20)
     assert service.returncode == 0
@@ -343,9 +295,9 @@ def test_run_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
     address = closed_port()
     house = House(tmp_path, address)
     service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
-    wait_for(lambda: house.journal.exists() and len(house.exported()) >= 2)
-    with StandIn(port=int(address.rpartition(":")[2])) as server:
-        wait_for(lambda: "usbrh.get[sim-2]" in keys(server))
+    wait_for("two readings in the journal", lambda: house.journal.exists() and len(house.exported()) >= 2, 20)
+    with FakeServer(port=int(address.rpartition(":")[2])) as server:
+        wait_for("a reading of sim-2", lambda: "usbrh.get[sim-2]" in keys(server), 20)
         service.send_signal(signal.SIGTERM)
         _, errors = service.communicate(timeout=20)
     assert service.returncode == 0
@@ -356,7 +308,7 @@ def test_run_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
 def test_run_ends_with_sigterm_though_the_server_is_down(tmp_path: Path) -> None:
     house = House(tmp_path, closed_port())
     service = house.start("run", USBRH_BRIDGE_INTERVAL="5s")
-    wait_for(lambda: house.journal.exists() and len(house.exported()) >= 2)
+    wait_for("two readings in the journal", lambda: house.journal.exists() and len(house.exported()) >= 2, 20)
     service.send_signal(signal.SIGTERM)
     started = time.monotonic()
     service.communicate(timeout=20)
@@ -364,7 +316,7 @@ def test_run_ends_with_sigterm_though_the_server_is_down(tmp_path: Path) -> None
     assert time.monotonic() - started < 12
 
 
-def test_sighup_reads_the_configuration_again(house: House, server: StandIn, tmp_path: Path) -> None:
+def test_sighup_reads_the_configuration_again(house: House, server: FakeServer, tmp_path: Path) -> None:
     config = tmp_path / "usbrh.toml"
     config.write_text('[bridge]\ninterval = "5s"\n')
     notify = tmp_path / "notify"
@@ -374,14 +326,14 @@ def test_sighup_reads_the_configuration_again(house: House, server: StandIn, tmp
         listener = threading.Thread(target=lambda: said.extend(iter(lambda: manager.recv(1000).decode(), "end")))
         listener.start()
         service = house.start("run", "--config", str(config), NOTIFY_SOCKET=str(notify), WATCHDOG_USEC="6000000")
-        wait_for(lambda: "usbrh.get[sim-1]" in keys(server))
+        wait_for("a reading of sim-1", lambda: "usbrh.get[sim-1]" in keys(server), 20)
         config.write_text('[bridge]\ninterval = "5s"\n[sensor."sim-1"]\nname = "attic"\n')
         service.send_signal(signal.SIGHUP)
-        wait_for(lambda: "usbrh.get[attic]" in keys(server))
+        wait_for("a reading of the attic", lambda: "usbrh.get[attic]" in keys(server), 20)
         config.write_text("nonsense")
         service.send_signal(signal.SIGHUP)
         count = len(server.values)
-        wait_for(lambda: "usbrh.get[attic]" in keys(server)[count:])
+        wait_for("the next reading of the attic", lambda: "usbrh.get[attic]" in keys(server)[count:], 20)
         service.send_signal(signal.SIGTERM)
         _, errors = service.communicate(timeout=20)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -398,18 +350,18 @@ def test_sighup_reads_the_configuration_again(house: House, server: StandIn, tmp
 
 
 def test_a_reload_with_another_journal_saves_what_the_first_could_not_take(
-    house: House, server: StandIn, tmp_path: Path
+    house: House, server: FakeServer, tmp_path: Path
 ) -> None:
     config, other = tmp_path / "usbrh.toml", tmp_path / "other.db"
     house.journal.mkdir()
     config.write_text(f'[bridge]\ninterval = "1h"\n[journal]\npath = "{house.journal}"\n')
     service = house.start("run", "--config", str(config), USBRH_JOURNAL_PATH="")
-    wait_for(lambda: "usbrh.get[sim-2]" in keys(server))
+    wait_for("a reading of sim-2", lambda: "usbrh.get[sim-2]" in keys(server), 20)
     config.write_text(f'[bridge]\ninterval = "1h"\n[journal]\npath = "{other}"\n')
     service.send_signal(signal.SIGHUP)
     house.journal = other
     house.environment["USBRH_JOURNAL_PATH"] = str(other)
-    wait_for(lambda: other.exists() and len(house.exported()) == 4)
+    wait_for("four readings in the other journal", lambda: other.exists() and len(house.exported()) == 4, 20)
     service.send_signal(signal.SIGTERM)
     assert service.wait(20) == 0
     delivered = {json.loads(value.value)["time"] for value in server.values if value.key.startswith("usbrh.get")}
@@ -417,7 +369,7 @@ def test_a_reload_with_another_journal_saves_what_the_first_could_not_take(
     service.communicate()
 
 
-def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, server: StandIn) -> None:
+def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, server: FakeServer) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*USBRH, "send"], env=house.environment, stdout=full, stderr=subprocess.PIPE, text=True,
                               timeout=60, check=False)  # fmt: skip

@@ -155,7 +155,7 @@ def test_unplugged_for_a_second_in_the_middle_of_it(bench: Bench, fault: str) ->
 LASTING = {
     "access_denied": AccessDenied,
     "busy": SensorBusy,
-    "detach_refused": TransferFailed,
+    "detach_rejected": TransferFailed,
     "request_stalls": TransferFailed,
     "request_hangs": SensorTimeout,
     "request_io_error": TransferFailed,
@@ -336,7 +336,7 @@ def test_firmware_date(bench: Bench) -> None:
         "04de0000000241",
     ],
 )
-def test_what_can_not_be_a_measurement_is_refused(report: str) -> None:
+def test_what_can_not_be_a_measurement_is_rejected(report: str) -> None:
     with pytest.raises(BadReport):
         check(bytes.fromhex(report))
 

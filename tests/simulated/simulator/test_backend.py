@@ -169,7 +169,7 @@ def test_reset(backend: SimulatorBackend) -> None:
         (lambda device: device.set_configuration(1), errno.EBUSY),
     ],
 )
-def test_refusals(backend: SimulatorBackend, act: Callable[[Device], None], number: int | None) -> None:
+def test_rejections(backend: SimulatorBackend, act: Callable[[Device], None], number: int | None) -> None:
     device = opened(backend)
     if number is None:
         act(device)
@@ -185,7 +185,7 @@ def test_kernel_driver_holds_the_interface_until_it_is_detached(backend: Simulat
     assert device.is_kernel_driver_active(0)
     with fails(errno.EBUSY):
         ask(device)
-    model.fault("detach_refused", 1)
+    model.fault("detach_rejected", 1)
     with fails(None):
         device.detach_kernel_driver(0)
     device.detach_kernel_driver(0)

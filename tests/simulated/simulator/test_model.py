@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from usbrh import sht1x
+from usbrh import psychrometry, sht1x
 from usbrh.simulator.chapter9 import TransferError
 from usbrh.simulator.clock import VirtualClock
 from usbrh.simulator.faults import FAULTS, Step
@@ -138,7 +138,7 @@ def test_heater_warms_dries_and_keeps_the_dew_point(clock: VirtualClock) -> None
         raw = ticks(answer(device))
         temperature = sht1x.temperature(raw[0])
         humidity = sht1x.humidity(raw[1], temperature)
-        dew_point = sht1x.dew_point(temperature, humidity)
+        dew_point = psychrometry.dew_point(temperature, humidity)
         assert dew_point is not None
         return temperature, humidity, dew_point
 

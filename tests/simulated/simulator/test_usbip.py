@@ -339,7 +339,7 @@ def test_short_is_an_error_for_those_who_say_so(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("fault", "status"), [("request_stalls", -errno.EPIPE), ("request_io_error", -errno.EPROTO)])
-def test_refused_requests(client: Client, model: VirtualUsbRh, fault: str, status: int) -> None:
+def test_rejected_requests(client: Client, model: VirtualUsbRh, fault: str, status: int) -> None:
     model.fault(fault, 1)
     assert client.control_out(ASK, bytes(7)) == status
 
@@ -647,7 +647,7 @@ def test_cdc_acm_carries_characters(usbrh2: tuple[VirtualUsbrh2, Client]) -> Non
     assert client.unlink(notice) == (4, -errno.ECONNRESET)
 
 
-def test_cdc_acm_refuses_what_it_does_not_have(usbrh2: tuple[VirtualUsbrh2, Client]) -> None:
+def test_cdc_acm_rejects_what_it_does_not_have(usbrh2: tuple[VirtualUsbrh2, Client]) -> None:
     _, client = usbrh2
     assert client.control_in("a101000300000700", 7)[0] == -errno.EPIPE
     for direction, endpoint in ((0, 3), (1, 3)):

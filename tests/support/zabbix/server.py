@@ -119,7 +119,7 @@ class ZabbixServer:
         self.server.wait_until(lambda: listening(self.port))
 
     def stop(self) -> None:
-        """The Zabbix server goes away: connections are refused. Database and front end stay."""
+        """The Zabbix server goes away: connections are rejected. Database and front end stay."""
         if self.server:
             self.server.stop()
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, server_context
 from tests.support.command import usbrh
 from tests.support.frontend import FrontEnd
-from tests.unit.zabbix.test_tls import IDENTITY, needs_psk, psk_server, server_context, write_psk
+from tests.support.network import closed_port
+from tests.support.psk import IDENTITY, needs_psk, psk_server, write_psk
 from usbrh.bridge import check as checking
 from usbrh.bridge.check import Finding, round_trip
 from usbrh.config import Config, ZabbixConfig
-from usbrh.errors import ZabbixRefused, ZabbixUnreachable
+from usbrh.errors import ZabbixRejected, ZabbixUnreachable
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.fake_server import StandIn
-from usbrh.zabbix.rejection import why_refused
+from usbrh.zabbix.fake_server import FakeServer
+from usbrh.zabbix.rejection import why_rejected
 
 HOST: dict[str, Any] = {
     "hostid": "1", "name": "pc", "status": "0", "tls_accept": "1", "tls_issuer": "", "tls_subject": "",
@@ -39,18 +40,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "STORE_SECONDS", 0.5)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def config(*servers: str, **more: Any) -> Config:
     return Config(
         zabbix=ZabbixConfig(servers=servers, host="pc", origin=MappingProxyType({"servers": "a test"}), **more)
     )
 
 
-def zabbix(version: str = "7.0.22", *, stores: Iterable[StandIn] = (), item: Any = None, **host: Any) -> FrontEnd:
+def zabbix(version: str = "7.0.22", *, stores: Iterable[FakeServer] = (), item: Any = None, **host: Any) -> FrontEnd:
     """The front end of a Zabbix that stores what these trappers take."""
 
     def history(params: dict[str, Any]) -> list[dict[str, str]]:
@@ -81,15 +77,15 @@ def signs(findings: list[Finding]) -> list[str]:
 
 
 def test_a_standby_node_does_not_listen() -> None:
-    with StandIn() as active:
-        standby = f"127.0.0.1:{free_port()}"
+    with FakeServer() as active:
+        standby = closed_port()
         findings = walk(config(f"{standby};{active.address}"))
     assert signs(findings) == ["note", "ok", "ok"]
     assert findings[0].text == f"{standby}: no connection: connection refused; another node of the cluster works"
 
 
 def test_no_node_listens() -> None:
-    findings = walk(config(f"127.0.0.1:{free_port()};127.0.0.1:{free_port()}"))
+    findings = walk(config(f"{closed_port()};{closed_port()}"))
     assert signs(findings) == ["FAIL", "FAIL"]
     assert all(isinstance(finding.error, ZabbixUnreachable) for finding in findings)
 
@@ -101,14 +97,14 @@ def test_a_name_that_can_be_none(name: str) -> None:
 
 
 def test_from_another_address_than_this_computers() -> None:
-    with StandIn() as server:
+    with FakeServer() as server:
         (finding,) = walk(config(server.address, source_ip="192.0.2.7"))
     assert "can't send from source_ip 192.0.2.7" in str(finding.error)
     assert server.values == []
 
 
 def test_two_zabbixes_and_the_front_end_of_one() -> None:
-    with StandIn() as a, StandIn() as b:
+    with FakeServer() as a, FakeServer() as b:
         findings = walk(config(a.address, b.address), zabbix(stores=[a]))
     assert signs(findings) == ["ok", "ok", "ok", "ok", "ok", "note"]
     assert findings[4].text.startswith(f"{a.address}: the value is in the history of usbrh.bridge.sensors after ")
@@ -116,16 +112,16 @@ def test_two_zabbixes_and_the_front_end_of_one() -> None:
 
 
 def test_two_destinations_of_another_zabbix() -> None:
-    with StandIn() as a, StandIn() as b:
+    with FakeServer() as a, FakeServer() as b:
         findings = walk(config(a.address, b.address), zabbix(item={"state": "1", "error": "no number"}))
     assert signs(findings) == ["ok", "ok", "ok", "ok", "FAIL", "FAIL"]
     for finding in findings[4:]:
-        assert isinstance(finding.error, ZabbixRefused)
+        assert isinstance(finding.error, ZabbixRejected)
         assert "taken, and not stored: the item usbrh.bridge.sensors is not supported: no number" in str(finding.error)
 
 
-def test_one_destination_refuses_and_the_other_is_read_back() -> None:
-    with StandIn(refuse=lambda value: True) as a, StandIn() as b:
+def test_one_destination_rejects_and_the_other_is_read_back() -> None:
+    with FakeServer(reject=lambda value: True) as a, FakeServer() as b:
         findings = walk(config(a.address, b.address), zabbix(stores=[b]))
     assert signs(findings) == ["ok", "...", "FAIL", "ok", "ok", "ok"]
     assert "although the API shows nothing wrong" in str(findings[2].error)
@@ -146,7 +142,7 @@ def test_one_destination_refuses_and_the_other_is_read_back() -> None:
 )
 def test_encryption_that_does_not_fit_is_certain(how: str, accept: int, words: str | None) -> None:
     with zabbix(tls_accept=str(accept)) as front_end, Api(front_end.url, token="secret") as api:
-        certain = why_refused(api, "pc", "usbrh.bridge", how).certain
+        certain = why_rejected(api, "pc", "usbrh.bridge", how).certain
     assert certain is None if words is None else words in str(certain)
 
 
@@ -162,7 +158,7 @@ def test_encryption_that_does_not_fit_is_certain(how: str, accept: int, words: s
 )
 def test_what_may_be_so(how: str, host: Any, item: Any, words: str | None) -> None:
     with zabbix(item=item, **host) as front_end, Api(front_end.url, token="secret") as api:
-        reasons = why_refused(api, "pc", "usbrh.bridge", how)
+        reasons = why_rejected(api, "pc", "usbrh.bridge", how)
     assert reasons.certain is None
     assert len(reasons.possible) == (words is not None)
     assert all(str(words) in each for each in reasons.possible)
@@ -183,7 +179,7 @@ def test_what_may_be_so(how: str, host: Any, item: Any, words: str | None) -> No
 )
 def test_a_proxy_is_named(version: str, host: Any, words: str) -> None:
     with zabbix(version, **host) as front_end, Api(front_end.url, token="secret") as api:
-        reasons = why_refused(api, "pc", "usbrh.bridge", "unencrypted")
+        reasons = why_rejected(api, "pc", "usbrh.bridge", "unencrypted")
     assert reasons.certain is None
     (possible,) = reasons.possible
     assert words in possible
@@ -192,14 +188,14 @@ def test_a_proxy_is_named(version: str, host: Any, words: str) -> None:
 def test_a_proxy_that_has_yet_to_read_its_configuration() -> None:
     """The proxy is told at once, and the wait goes on."""
     start = time.monotonic()
-    with StandIn(refuse=lambda value: time.monotonic() < start + 1) as proxy:
+    with FakeServer(reject=lambda value: time.monotonic() < start + 1) as proxy:
         findings = walk(config(proxy.address), zabbix("6.0.14", stores=[proxy], proxy_hostid="77"), patience=10)
     assert signs(findings) == ["ok", "...", "ok", "ok"]
     assert 'monitored by the proxy "cellar"' in findings[1].text
 
 
 def test_the_reason_that_may_be_so_is_the_one_at_the_end() -> None:
-    with StandIn(refuse=lambda value: True) as server:
+    with FakeServer(reject=lambda value: True) as server:
         findings = walk(config(server.address), zabbix(item={"trapper_hosts": "192.0.2.7"}))
     assert signs(findings) == ["ok", "...", "FAIL"]
     assert "takes values from 192.0.2.7 only (allowed hosts)" in str(findings[2].error)
@@ -217,7 +213,7 @@ class TestPsk:
         start = time.monotonic()
         known, unknown = psk_server(), psk_server(identity="another")
 
-        class Server(StandIn):
+        class Server(FakeServer):
             def _talk(self, connection: socket.socket) -> None:
                 self._tls = known if time.monotonic() > start + 1 else unknown
                 super()._talk(connection)
@@ -230,7 +226,7 @@ class TestPsk:
 
     @needs_psk
     def test_it_never_learns_it(self, psk: dict[str, Any]) -> None:
-        with StandIn(tls=psk_server(identity="another")) as server:
+        with FakeServer(tls=psk_server(identity="another")) as server:
             findings = walk(config(server.address, **psk), zabbix(tls_accept="2"))
         assert signs(findings) == ["...", "FAIL"]
         assert isinstance(findings[1].error, ZabbixUnreachable)
@@ -238,7 +234,7 @@ class TestPsk:
 
     @needs_psk
     def test_there_is_none_for_the_host(self, psk: dict[str, Any]) -> None:
-        with StandIn(tls=psk_server(identity="another")) as server:
+        with FakeServer(tls=psk_server(identity="another")) as server:
             findings = walk(config(server.address, **psk), zabbix(tls_accept="1"), patience=60)
         assert signs(findings) == ["FAIL"]
         assert 'takes connections unencrypted only, and tls_connect is "psk"' in str(findings[0].error)
@@ -251,7 +247,7 @@ class TestPsk:
             tls_cert_file=issued.certificate, tls_key_file=issued.key,
         )  # fmt: skip
         context = server_context(authority, authority.issue("server", "/CN=server"))
-        with StandIn(tls=context) as server:
+        with FakeServer(tls=context) as server:
             findings = walk(Config(zabbix=replace(own, servers=(server.address,))), patience=60)
         assert signs(findings) == ["FAIL"]
         assert "the server's certificate is not accepted" in str(findings[0].error)
@@ -259,7 +255,7 @@ class TestPsk:
 
 def test_findings_for_programs() -> None:
     unknown: dict[str, Any] = {"host.get": lambda params: []}
-    with StandIn(refuse=lambda value: True) as server, FrontEnd(answers=unknown) as front_end:
+    with FakeServer(reject=lambda value: True) as server, FrontEnd(answers=unknown) as front_end:
         done = usbrh(
             "zabbix", "check", "--json", USBRH_SIMULATE="1", USBRH_ALLOW_SIMULATED="1", USBRH_ZABBIX_HOST="pc",
             USBRH_ZABBIX_SERVERS=server.address, USBRH_ZABBIX_URL=front_end.url, USBRH_ZABBIX_TOKEN="secret",
@@ -277,7 +273,7 @@ def test_findings_for_programs() -> None:
 
 def test_sensors_that_cannot_be_counted_are_not_none(tmp_path: Path) -> None:
     """0 sensors would be an alarm in Zabbix."""
-    with StandIn() as server:
+    with FakeServer() as server:
         done = usbrh(
             "zabbix", "check", USBRH_SIMULATE=str(tmp_path / "none.toml"), USBRH_ZABBIX_SERVERS=server.address,
             USBRH_ALLOW_SIMULATED="1", USBRH_ZABBIX_HOST="pc",

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.unit.bridge.test_worker import HandClock
-from tests.unit.journal.test_store import START, FixedClock, reading, readings
+from tests.support.clocks import FixedClock, HandClock
+from tests.support.journal import START, reading, readings
 from usbrh.bridge.delivery import AHEAD, BATCH, RETRY_SECONDS, Delivery, item_key
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Address, Destination
 from usbrh.errors import JournalError, ZabbixUnreachable
 from usbrh.journal.store import NS, Journal, State
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Outcome, Sender
 
@@ -24,19 +24,19 @@ HOST = "living-room-pc"
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
-    with StandIn() as server:
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
         yield server
 
 
 @pytest.fixture
-def journal(tmp_path: Path, server: StandIn) -> Iterator[Journal]:
+def journal(tmp_path: Path, server: FakeServer) -> Iterator[Journal]:
     with Journal(tmp_path / "journal.db", clock=FixedClock(START)) as journal:
         journal.sync_destinations([server.address])
         yield journal
 
 
-def delivery(journal: Journal, server: StandIn, *, allow_simulated: bool = False, now: int = START) -> Delivery:
+def delivery(journal: Journal, server: FakeServer, *, allow_simulated: bool = False, now: int = START) -> Delivery:
     senders = [Sender(Destination.parse(server.address), ZabbixConfig()) for _ in range(2)]
     return Delivery(journal, server.address, senders, HOST, allow_simulated=allow_simulated, clock=FixedClock(now))
 
@@ -45,22 +45,22 @@ def soon() -> Deadline:
     return Deadline(10)
 
 
-def fates(journal: Journal, server: StandIn) -> list[State]:
+def fates(journal: Journal, server: FakeServer) -> list[State]:
     return [fate[server.address].state for _, fate in journal.export()]
 
 
-def test_every_value_has_its_own_clock_and_ns(journal: Journal, server: StandIn) -> None:
+def test_every_value_has_its_own_clock_and_ns(journal: Journal, server: FakeServer) -> None:
     given = readings(3)
     journal.add(given)
     result = delivery(journal, server).deliver(soon())
-    assert (result.delivered, result.refused, result.error, result.held_back) == (3, 0, None, False)
+    assert (result.delivered, result.rejected, result.error, result.held_back) == (3, 0, None, False)
     assert server.values == [
         Value(HOST, "usbrh.get[living-room]", each.to_json(), each.time_ns // NS, each.time_ns % NS) for each in given
     ]
     assert fates(journal, server) == [State.DELIVERED] * 3
 
 
-def test_batches_in_the_original_order(journal: Journal, server: StandIn) -> None:
+def test_batches_in_the_original_order(journal: Journal, server: FakeServer) -> None:
     journal.add(readings(2 * BATCH + 1))
     assert delivery(journal, server).deliver(soon()).delivered == 2 * BATCH + 1
     assert [len(request["data"]) for request in server.requests] == [BATCH, BATCH, 1]
@@ -68,7 +68,7 @@ def test_batches_in_the_original_order(journal: Journal, server: StandIn) -> Non
     assert moments == sorted(moments)
 
 
-def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, server: StandIn) -> None:
+def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, server: FakeServer) -> None:
     sensors = ["attic", "cellar", "hall"]
     journal.add([reading(number, sensor) for number in range(1, 801) for sensor in sensors])
     assert delivery(journal, server).deliver(soon()).delivered == 2400
@@ -79,88 +79,90 @@ def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, 
     assert fates(journal, server) == [State.DELIVERED] * 2400
 
 
-def test_nothing_waits_nothing_is_sent(journal: Journal, server: StandIn) -> None:
+def test_nothing_waits_nothing_is_sent(journal: Journal, server: FakeServer) -> None:
     assert delivery(journal, server).deliver(soon()).delivered == 0
     assert server.requests == []
 
 
-def test_refused_values_are_found_and_set_apart(journal: Journal, server: StandIn) -> None:
-    server.refuse = lambda value: value.key == item_key("attic") or value.ns in {7, 8, 90}
+def test_rejected_values_are_found_and_set_apart(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: value.key == item_key("attic") or value.ns in {7, 8, 90}
     journal.add([reading(number, "attic" if number % 10 == 0 else "living-room") for number in range(1, 101)])
     result = delivery(journal, server).deliver(soon())
-    refused = {7, 8, 90, *range(10, 101, 10)}
-    assert [number for number, fate in enumerate(fates(journal, server), 1) if fate == State.REFUSED] == sorted(refused)
-    assert (result.delivered, result.refused) == (100 - len(refused), len(refused))
+    rejected = {7, 8, 90, *range(10, 101, 10)}
+    assert [number for number, fate in enumerate(fates(journal, server), 1) if fate == State.REJECTED] == sorted(
+        rejected
+    )
+    assert (result.delivered, result.rejected) == (100 - len(rejected), len(rejected))
     # Each that was taken is there, and sent again only with its own clock and ns.
     assert {(value.clock, value.ns) for value in server.values} == {
-        divmod(reading(number).time_ns, NS) for number in range(1, 101) if number not in refused
+        divmod(reading(number).time_ns, NS) for number in range(1, 101) if number not in rejected
     }
-    reasons = {refusal.sensor: refusal.reason for refusal in journal.refused(server.address)}
+    reasons = {rejection.sensor: rejection.reason for rejection in journal.rejected(server.address)}
     assert 'the host "living-room-pc" has no item usbrh.get[attic]' in reasons["attic"]
     assert "usbrh zabbix provision" in reasons["attic"]
 
 
-def test_few_requests_find_one_sensor_that_is_not_known(journal: Journal, server: StandIn) -> None:
-    server.refuse = lambda value: value.key == item_key("attic")
+def test_few_requests_find_one_sensor_that_is_not_known(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: value.key == item_key("attic")
     journal.add([reading(number, sensor) for number in range(50) for sensor in ("attic", "cellar", "bath", "hall")])
     delivery(journal, server).deliver(soon())
     assert len(server.requests) == 1 + 4
 
 
-def test_all_refused_says_that_the_host_may_be_unknown(journal: Journal, server: StandIn) -> None:
-    server.refuse = lambda value: True
+def test_all_rejected_says_that_the_host_may_be_unknown(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: True
     journal.add(readings(5))
-    assert delivery(journal, server).deliver(soon()).refused == 5
+    assert delivery(journal, server).deliver(soon()).rejected == 5
     assert len(server.requests) == 1
-    assert 'no host "living-room-pc" is monitored by this server' in journal.refused(server.address)[0].reason
+    assert 'no host "living-room-pc" is monitored by this server' in journal.rejected(server.address)[0].reason
 
 
-def test_what_was_refused_does_not_block_and_comes_later(journal: Journal, server: StandIn) -> None:
-    server.refuse = lambda value: True
+def test_what_was_rejected_does_not_block_and_comes_later(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: True
     journal.add(readings(300))
     way = delivery(journal, server)
     way.deliver(soon())
     server.requests.clear()
-    assert way.deliver(soon(), retry=True).refused == 2
+    assert way.deliver(soon(), retry=True).rejected == 2
     assert [len(request["data"]) for request in server.requests] == [2]  # the oldest and the newest are tried
-    server.refuse = lambda value: False
+    server.reject = lambda value: False
     assert way.deliver(soon()).delivered == 0
     assert way.deliver(soon(), retry=True).delivered == 300
     assert fates(journal, server) == [State.DELIVERED] * 300
     assert len({(value.clock, value.ns) for value in server.values}) == 300
 
 
-def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal, server: StandIn) -> None:
-    server.refuse = lambda value: True
+def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: True
     journal.add(readings(10))
     way = delivery(journal, server)
     way.deliver(soon())
-    server.refuse = lambda value: value.ns == 1
+    server.reject = lambda value: value.ns == 1
     way.deliver(soon(), retry=True)
-    assert fates(journal, server) == [State.REFUSED] + [State.DELIVERED] * 9
+    assert fates(journal, server) == [State.REJECTED] + [State.DELIVERED] * 9
 
 
-@pytest.mark.parametrize("in_the_end", ["taken", "refused"])
-def test_what_is_tried_twice_counts_once(journal: Journal, server: StandIn, in_the_end: str) -> None:
-    server.refuse = lambda value: True
+@pytest.mark.parametrize("in_the_end", ["taken", "rejected"])
+def test_what_is_tried_twice_counts_once(journal: Journal, server: FakeServer, in_the_end: str) -> None:
+    server.reject = lambda value: True
     journal.add(readings(5))
     way = delivery(journal, server)
     way.deliver(soon())
     server.requests.clear()
     # All 2 that are retried at once, then each of them; then all 5.
-    server.refuse = lambda value: value.ns == 1 and (in_the_end == "refused" or len(server.requests) <= 3)
+    server.reject = lambda value: value.ns == 1 and (in_the_end == "rejected" or len(server.requests) <= 3)
     result = way.deliver(soon(), retry=True)
-    assert (result.delivered, result.refused) == ((5, 0) if in_the_end == "taken" else (4, 1))
-    assert fates(journal, server).count(State.REFUSED) == result.refused
+    assert (result.delivered, result.rejected) == ((5, 0) if in_the_end == "taken" else (4, 1))
+    assert fates(journal, server).count(State.REJECTED) == result.rejected
 
 
 class SlowSender:
-    """Takes ``seconds`` of a clock of its own for each request, and nothing of what is in ``refuses``."""
+    """Takes ``seconds`` of a clock of its own for each request, and nothing of what is in ``rejects``."""
 
-    def __init__(self, clock: HandClock, *refuses: str) -> None:
+    def __init__(self, clock: HandClock, *rejects: str) -> None:
         self.clock = clock
         self.seconds = 2.0
-        self.refuses = {item_key(sensor) for sensor in refuses}
+        self.rejects = {item_key(sensor) for sensor in rejects}
         self.sent: list[list[str]] = []
 
     def send(self, values: Sequence[Value], deadline: Deadline) -> Outcome:
@@ -168,29 +170,29 @@ class SlowSender:
         if deadline.passed:
             raise ZabbixUnreachable("no whole answer")
         self.sent.append([value.key for value in values])
-        accepted = sum(value.key not in self.refuses for value in values)
+        accepted = sum(value.key not in self.rejects for value in values)
         return Outcome(accepted, len(values) - accepted, Address("192.0.2.1", 10051))
 
 
-def slow(journal: Journal, *refuses: str) -> tuple[Delivery, SlowSender, HandClock]:
+def slow(journal: Journal, *rejects: str) -> tuple[Delivery, SlowSender, HandClock]:
     clock = HandClock()
-    sender = SlowSender(clock, *refuses)
+    sender = SlowSender(clock, *rejects)
     journal.sync_destinations(["slow"])
     return Delivery(journal, "slow", [sender, sender], HOST, clock=clock), sender, clock
 
 
-def test_many_refused_sensors_hold_up_nobody(journal: Journal) -> None:
+def test_many_rejected_sensors_hold_up_nobody(journal: Journal) -> None:
     rooms = [f"room-{number}" for number in range(16)]
     way, sender, clock = slow(journal, *rooms)
     journal.add([reading(number, room) for number, room in enumerate(rooms)])
-    assert way.deliver(Deadline(100, clock)).refused == 16
+    assert way.deliver(Deadline(100, clock)).rejected == 16
     for number in range(100, 103):
         journal.add([reading(number, "good")])
         sender.sent.clear()
         result = way.deliver(Deadline(22, clock), retry=True)
-        assert (result.delivered, result.refused, result.error, result.out_of_time) == (1, 16, None, False)
+        assert (result.delivered, result.rejected, result.error, result.out_of_time) == (1, 16, None, False)
         assert [len(request) for request in sender.sent] == [1, 16]
-    sender.refuses = {item_key(room) for room in rooms[1:]}
+    sender.rejects = {item_key(room) for room in rooms[1:]}
     for _ in range(100):
         if way.deliver(Deadline(22, clock), retry=True).delivered:
             return
@@ -200,13 +202,13 @@ def test_many_refused_sensors_hold_up_nobody(journal: Journal) -> None:
 def test_however_slow_the_server_is_what_it_takes_again_is_found(journal: Journal) -> None:
     way, sender, clock = slow(journal, "good", "bad")
     journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
-    assert way.deliver(Deadline(100, clock)).refused == 10
-    sender.refuses, sender.seconds = {item_key("bad")}, RETRY_SECONDS + 0.1
+    assert way.deliver(Deadline(100, clock)).rejected == 10
+    sender.rejects, sender.seconds = {item_key("bad")}, RETRY_SECONDS + 0.1
     delivered = sum(way.deliver(Deadline(22, clock), retry=True).delivered for _ in range(50))
-    assert (delivered, [each.count for each in journal.refused("slow")]) == (5, [5])
+    assert (delivered, [each.count for each in journal.rejected("slow")]) == (5, [5])
 
 
-def test_however_slow_the_server_is_a_backlog_of_which_some_is_refused_gets_shorter(journal: Journal) -> None:
+def test_however_slow_the_server_is_a_backlog_of_which_some_is_rejected_gets_shorter(journal: Journal) -> None:
     way, sender, clock = slow(journal, "bad")
     journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
     sender.seconds = 20
@@ -215,11 +217,11 @@ def test_however_slow_the_server_is_a_backlog_of_which_some_is_refused_gets_shor
         way.deliver(Deadline(3600, clock), seconds=15)
         waiting.append(len(journal.waiting("slow", 100)))
     assert waiting == [5, 0, 0]
-    assert [each.count for each in journal.refused("slow")] == [5]
+    assert [each.count for each in journal.rejected("slow")] == [5]
 
 
-def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: StandIn) -> None:
-    server.refuse = lambda value: value.key == item_key("attic")
+def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: value.key == item_key("attic")
     journal.add([reading(1, "attic")])
     way = delivery(journal, server)
     way.deliver(soon())
@@ -232,7 +234,7 @@ def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: Stand
     server._take = hangs_up  # type: ignore[method-assign]
     result = way.deliver(soon(), retry=True)
     assert (result.delivered, type(result.error)) == (1, ZabbixUnreachable)
-    assert fates(journal, server) == [State.REFUSED, State.DELIVERED]
+    assert fates(journal, server) == [State.REJECTED, State.DELIVERED]
 
 
 def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Journal) -> None:
@@ -247,14 +249,14 @@ def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Jo
     assert sum(len(request) for request in sender.sent) == 2 * AHEAD
 
 
-def test_a_server_that_counts_nothing_has_not_taken_it(journal: Journal, server: StandIn) -> None:
+def test_a_server_that_counts_nothing_has_not_taken_it(journal: Journal, server: FakeServer) -> None:
     journal.add(readings(1))
     server._answers.append({"response": "success", "info": "processed: 0; failed: 0; total: 0; seconds spent: 0.0"})
-    assert delivery(journal, server).deliver(soon()).refused == 1
-    assert fates(journal, server) == [State.REFUSED]
+    assert delivery(journal, server).deliver(soon()).rejected == 1
+    assert fates(journal, server) == [State.REJECTED]
 
 
-def test_what_was_delivered_before_the_break_is_marked(journal: Journal, server: StandIn) -> None:
+def test_what_was_delivered_before_the_break_is_marked(journal: Journal, server: FakeServer) -> None:
     journal.add(readings(3 * BATCH))
     server._answers[:] = []
     way = delivery(journal, server)
@@ -274,13 +276,13 @@ def test_what_was_delivered_before_the_break_is_marked(journal: Journal, server:
     assert len(server.values) == 3 * BATCH
 
 
-def test_a_passed_deadline_leaves_the_rest(journal: Journal, server: StandIn) -> None:
+def test_a_passed_deadline_leaves_the_rest(journal: Journal, server: FakeServer) -> None:
     journal.add(readings(3))
     result = delivery(journal, server).deliver(Deadline(0))
     assert (result.out_of_time, result.delivered, server.requests) == (True, 0, [])
 
 
-def test_virtual_readings_are_held_back(journal: Journal, server: StandIn) -> None:
+def test_virtual_readings_are_held_back(journal: Journal, server: FakeServer) -> None:
     journal.add([reading(1), reading(2, simulated=True), reading(3)])
     result = delivery(journal, server).deliver(soon(), retry=True)
     assert (result.delivered, result.held_back) == (2, True)
@@ -290,7 +292,7 @@ def test_virtual_readings_are_held_back(journal: Journal, server: StandIn) -> No
 
 
 def test_warns_before_zabbix_drops_what_is_too_old(
-    journal: Journal, server: StandIn, caplog: pytest.LogCaptureFixture
+    journal: Journal, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal.add(readings(1))
     delivery(journal, server, now=START + 20 * 86400 * NS).deliver(soon())
@@ -302,17 +304,17 @@ def test_warns_before_zabbix_drops_what_is_too_old(
     )
 
 
-def test_without_a_journal(journal: Journal, server: StandIn) -> None:
-    server.refuse = lambda value: value.ns == 2
+def test_without_a_journal(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: value.ns == 2
     result = delivery(journal, server).send_directly([*readings(3), reading(4, simulated=True)], soon())
-    assert (result.delivered, result.refused, result.error) == (2, 1, None)
+    assert (result.delivered, result.rejected, result.error) == (2, 1, None)
     assert list(journal.export()) == []
     server.__exit__(None, None, None)
     assert isinstance(delivery(journal, server).send_directly(readings(1), soon()).error, ZabbixUnreachable)
 
 
 def test_a_journal_that_breaks_is_an_error_of_the_delivery(
-    journal: Journal, server: StandIn, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal.add(readings(1))
     journal.close()
@@ -322,14 +324,14 @@ def test_a_journal_that_breaks_is_an_error_of_the_delivery(
     assert isinstance(result.error, JournalError)
 
 
-def test_a_state_is_of_now_and_a_refused_one_is_a_warning(
-    journal: Journal, server: StandIn, caplog: pytest.LogCaptureFixture
+def test_a_state_is_of_now_and_a_rejected_one_is_a_warning(
+    journal: Journal, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     way = delivery(journal, server, now=START + 5)
     way.send_state("usbrh.bridge", "{}", soon())
     assert server.values == [Value(HOST, "usbrh.bridge", "{}", START // NS, 5)]
     assert caplog.text == ""
-    server.refuse = lambda value: True
+    server.reject = lambda value: True
     way.send_state("usbrh.bridge", "{}", soon())
     assert 'does not take usbrh.bridge: the host "living-room-pc" has no such item' in caplog.text

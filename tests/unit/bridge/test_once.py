@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.journal.test_store import readings
+from tests.support.journal import readings
 from usbrh.bridge.delivery import BATCH
 from usbrh.bridge.once import send_once
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal.store import Journal
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 
 def test_a_backlog_too_long_for_one_send_leaves_time_for_the_state(
@@ -20,7 +20,7 @@ def test_a_backlog_too_long_for_one_send_leaves_time_for_the_state(
     monkeypatch.setenv("USBRH_SIMULATE", "1")
     monkeypatch.setattr("usbrh.bridge.once.SEND_SECONDS", 3.0)
     monkeypatch.setattr("usbrh.bridge.once.BACKLOG_SHARE", 0.5)
-    with StandIn() as server:
+    with FakeServer() as server:
         take = server._take
 
         def slowly(request: dict[str, Any], packet: bytes) -> Any:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from usbrh.bridge.parallel import together
+from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import Deadline
 
 
@@ -39,8 +39,8 @@ def test_results_come_in_order() -> None:
         time.sleep(seconds)
         return seconds
 
-    assert together(work, [0.1, 0.0, 0.05], Deadline(10)) == [0.1, 0.0, 0.05]
-    assert together(work, [], Deadline(10)) == []
+    assert run_parallel(work, [0.1, 0.0, 0.05], Deadline(10)) == [0.1, 0.0, 0.05]
+    assert run_parallel(work, [], Deadline(10)) == []
 
 
 def test_a_failure_comes_after_all_are_done() -> None:
@@ -53,7 +53,7 @@ def test_a_failure_comes_after_all_are_done() -> None:
         done.append(number)
 
     with pytest.raises(ZeroDivisionError):
-        together(work, [0, 1], Deadline(10))
+        run_parallel(work, [0, 1], Deadline(10))
     assert done == [1]
 
 
@@ -69,13 +69,13 @@ def test_an_interruption_shortens_the_deadline_and_lets_the_work_be_noted() -> N
 
     began = time.monotonic()
     with interruption(0.2), pytest.raises(Interrupted):
-        together(work, [1, 2], deadline)
+        run_parallel(work, [1, 2], deadline)
     assert time.monotonic() - began < 5
     assert noted == [1, 2]
 
 
 def test_work_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usbrh.bridge.parallel.LAST_WORD", 0.1)
+    monkeypatch.setattr("usbrh.bridge.parallel.GRACE_SECONDS", 0.1)
     release = threading.Event()
     threads = []
 
@@ -85,7 +85,7 @@ def test_work_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) 
 
     began = time.monotonic()
     with interruption(0.2), pytest.raises(Interrupted):
-        together(work, [1, 2], Deadline(60))
+        run_parallel(work, [1, 2], Deadline(60))
     assert time.monotonic() - began < 5
     assert all(thread.daemon for thread in threads), "Python waits for others at its end"
     release.set()

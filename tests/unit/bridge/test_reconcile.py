@@ -17,7 +17,7 @@ from usbrh.config import Config, ZabbixConfig
 from usbrh.journal.store import NS, Journal
 from usbrh.reading import Reading, format_time
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 MINUTE = 60 * NS
 
@@ -25,7 +25,7 @@ MINUTE = 60 * NS
 class Zabbix(FrontEnd):
     """One with these items; what is in ``rows`` is in their history, and what ``trapper`` took."""
 
-    def __init__(self, *keys: str, trapper: StandIn | None = None, kept: str = "90d") -> None:
+    def __init__(self, *keys: str, trapper: FakeServer | None = None, kept: str = "90d") -> None:
         self.rows: set[tuple[str, int]] = set()
         """Key of an item and ns since 1970."""
 
@@ -64,13 +64,13 @@ def lines(journal: Journal, zabbix: Zabbix, *servers: str, options: Sequence[str
     )  # fmt: skip
 
 
-def test_what_waits_or_is_refused_at_a_destination_is_not_missing(journal: Journal) -> None:
+def test_what_waits_or_is_rejected_at_a_destination_is_not_missing(journal: Journal) -> None:
     """Nobody knows which of the destinations the front end belongs to."""
     now = time.time_ns()
     journal.sync_destinations(["a", "b"])
     ids = journal.add(readings("attic", *(now - n * MINUTE for n in (4, 3, 2))))
     journal.mark("b", ids)
-    journal.mark("a", ids[:1], {ids[1]: "refused"})
+    journal.mark("a", ids[:1], {ids[1]: "rejected"})
     zabbix = ZabbixConfig(servers=("a", "b"), host="pc", origin=MappingProxyType({"servers": "a test"}))
     with Zabbix("usbrh.get[attic]") as front_end, Api(front_end.url, token="secret") as api:
         (each,) = compare(Config(zabbix=zabbix), api, journal, 0)
@@ -79,7 +79,7 @@ def test_what_waits_or_is_refused_at_a_destination_is_not_missing(journal: Journ
         done = lines(journal, front_end, "a", "b")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "attic: left out, waiting or refused: 2 readings; see: usbrh journal status",
+        "attic: left out, waiting or rejected: 2 readings; see: usbrh journal status",
         "attic: nothing is missing in usbrh.get[attic]: 1 reading",
     ]
 
@@ -133,13 +133,13 @@ def test_a_long_time_is_asked_for_in_parts(journal: Journal) -> None:
     assert all(each["time_till"] - each["time_from"] < 6 * 3600 for each in asked)
 
 
-def test_sent_again_beside_a_sensor_that_is_refused(journal: Journal) -> None:
-    """What was refused before is tried with it, refused again, and is no reason to fail."""
+def test_sent_again_beside_a_sensor_that_is_rejected(journal: Journal) -> None:
+    """What was rejected before is tried with it, rejected again, and is no reason to fail."""
     now = time.time_ns()
-    with StandIn(refuse=lambda value: value.key == "usbrh.get[cellar]") as server:
+    with FakeServer(reject=lambda value: value.key == "usbrh.get[cellar]") as server:
         journal.sync_destinations([server.address])
         attic, cellar = journal.add(readings("attic", now - MINUTE) + readings("cellar", now - MINUTE))
-        journal.mark(server.address, [attic], {cellar: "refused"})
+        journal.mark(server.address, [attic], {cellar: "rejected"})
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, server.address)
     assert (done.returncode, done.stderr) == (0, "")
@@ -148,7 +148,7 @@ def test_sent_again_beside_a_sensor_that_is_refused(journal: Journal) -> None:
 
 def test_compared_and_sent_again_for_programs(journal: Journal) -> None:
     now = time.time_ns()
-    with StandIn() as server:
+    with FakeServer() as server:
         journal.sync_destinations([server.address])
         journal.mark(server.address, journal.add(readings("attic", now - 2 * MINUTE, now - MINUTE)))
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
@@ -169,7 +169,7 @@ def test_compared_and_sent_again_for_programs(journal: Journal) -> None:
 
 def test_sent_again_while_another_destination_is_away(journal: Journal) -> None:
     now = time.time_ns()
-    with StandIn() as server:
+    with FakeServer() as server:
         servers = [server.address, "127.0.0.1:1"]
         journal.sync_destinations(servers)
         ids = journal.add(readings("attic", now - MINUTE))
@@ -182,14 +182,14 @@ def test_sent_again_while_another_destination_is_away(journal: Journal) -> None:
     assert done.stderr.startswith("another destination: 127.0.0.1:1: no connection")
 
 
-def test_sent_again_and_refused(journal: Journal) -> None:
+def test_sent_again_and_rejected(journal: Journal) -> None:
     now = time.time_ns()
-    with StandIn(refuse=lambda value: True) as server:
+    with FakeServer(reject=lambda value: True) as server:
         journal.sync_destinations([server.address])
         journal.mark(server.address, journal.add(readings("attic", now - MINUTE)))
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, server.address)
-    assert (done.returncode, "refused 1 of them; see: usbrh journal status" in done.stderr) == (7, True), done
+    assert (done.returncode, "rejected 1 of them; see: usbrh journal status" in done.stderr) == (7, True), done
 
 
 def test_sent_again_and_nobody_there(journal: Journal) -> None:

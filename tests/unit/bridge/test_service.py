@@ -17,18 +17,18 @@ from typing import Any
 
 import pytest
 
-from tests.simulated.bridge.test_send import closed_port
 from tests.support.daemon import wait_for
-from tests.unit.journal.test_store import readings
+from tests.support.journal import readings
+from tests.support.network import closed_port
 from usbrh.bridge.once import routes, send_once
 from usbrh.bridge.service import Bridge
-from usbrh.bridge.wakeup import Bell
+from usbrh.bridge.wakeup import WakeupPipe
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.errors import ConfigError
 from usbrh.journal.file import JournalFile
 from usbrh.journal.store import Journal
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 @pytest.fixture
-def bell() -> Iterator[Bell]:
-    with Bell() as bell:
+def bell() -> Iterator[WakeupPipe]:
+    with WakeupPipe() as bell:
         yield bell
 
 
@@ -69,7 +69,7 @@ def interrupted(work: Callable[[], Any], handler: Callable[[], Any], line: int) 
 
 
 @pytest.mark.parametrize("what", ["the wait for the next round", "another signal"])
-def test_a_signal_at_any_moment_ends_the_service(config: Config, bell: Bell, what: str) -> None:
+def test_a_signal_at_any_moment_ends_the_service(config: Config, bell: WakeupPipe, what: str) -> None:
     for line in range(1, 1000):
         bridge = Bridge(config, routes(config), bell, allow_simulated=True)
 
@@ -104,7 +104,7 @@ def journalled(path: Path) -> int:
         return len(list(journal.export()))
 
 
-def test_at_its_end_it_journals_what_it_has_in_memory(config: Config, bell: Bell) -> None:
+def test_at_its_end_it_journals_what_it_has_in_memory(config: Config, bell: WakeupPipe) -> None:
     config.journal.path.mkdir()
     bridge = Bridge(config, routes(config), bell, allow_simulated=True)
     with running(bridge):
@@ -115,7 +115,7 @@ def test_at_its_end_it_journals_what_it_has_in_memory(config: Config, bell: Bell
 
 
 def test_what_is_in_memory_outlives_a_reload(
-    config: Config, bell: Bell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    config: Config, bell: WakeupPipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
     config.journal.path.mkdir()
@@ -132,7 +132,7 @@ def test_what_is_in_memory_outlives_a_reload(
     assert journalled(other.journal.path) == 2
 
 
-def test_what_is_lost_is_said(config: Config, bell: Bell, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_lost_is_said(config: Config, bell: WakeupPipe, caplog: pytest.LogCaptureFixture) -> None:
     config.journal.path.mkdir()
     bridge = Bridge(config, routes(config), bell, allow_simulated=True)
     with running(bridge):
@@ -140,8 +140,8 @@ def test_what_is_lost_is_said(config: Config, bell: Bell, caplog: pytest.LogCapt
     assert "1 reading in memory only, lost where not delivered" in caplog.text
 
 
-def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bell: Bell) -> None:
-    with StandIn() as server:
+def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bell: WakeupPipe) -> None:
+    with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         config.journal.path.mkdir()
         bridge = Bridge(config, routes(config), bell, allow_simulated=True, unsaved=readings(3))
@@ -154,13 +154,13 @@ def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bel
 
 
 def test_too_little_memory_for_the_journal_does_not_keep_readings_from_being_delivered(
-    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_little(*arguments: object, **more: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("usbrh.journal.file.JournalFile.transaction", too_little)
-    with StandIn() as server:
+    with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         sent = send_once(config, allow_simulated=True)
         assert "there is too little memory; see: free -h" in str(sent.journal_error)
@@ -175,7 +175,7 @@ def test_too_little_memory_for_the_journal_does_not_keep_readings_from_being_del
 
 
 def test_too_little_memory_for_a_delivery_does_not_end_the_service(
-    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transaction = JournalFile.transaction
 
@@ -185,17 +185,17 @@ def test_too_little_memory_for_a_delivery_does_not_end_the_service(
         return transaction(*arguments, **more)
 
     monkeypatch.setattr(JournalFile, "transaction", too_little_for_couriers)
-    with StandIn() as server:
+    with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         bridge = Bridge(config, routes(config), bell, allow_simulated=True)
         with running(bridge):
             wait_for("the state", lambda: "usbrh.bridge" in [each.key for each in server.values])
         assert "there is too little memory" in next(each.value for each in server.values if "bridge" in each.key)
-        assert [courier.broken for courier in bridge._couriers] == [None]
+        assert [worker.broken for worker in bridge._workers] == [None]
 
 
-def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bell) -> None:
-    with StandIn() as server:
+def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: WakeupPipe) -> None:
+    with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         config.journal.path.mkdir()
         bridge = Bridge(config, routes(config), bell, allow_simulated=True, unsaved=readings(3))
@@ -203,7 +203,7 @@ def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: Bel
             wait_for("them", lambda: [each.key for each in server.values].count("usbrh.get[living-room]") == 3)
 
 
-def test_a_reload_that_comes_to_nothing_journals_what_is_in_memory(config: Config, bell: Bell) -> None:
+def test_a_reload_that_comes_to_nothing_journals_what_is_in_memory(config: Config, bell: WakeupPipe) -> None:
     bridge = Bridge(config, routes(config), bell, allow_simulated=False, unsaved=readings(3))
     with pytest.raises(ConfigError, match="these sensors are virtual"):
         bridge.run()
@@ -211,7 +211,7 @@ def test_a_reload_that_comes_to_nothing_journals_what_is_in_memory(config: Confi
 
 
 def test_what_breaks_it_before_it_delivers_is_what_is_told(
-    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bridge = Bridge(config, routes(config), bell, allow_simulated=True)
     monkeypatch.setattr(bridge, "_save", lambda readings: 1 / 0)
@@ -220,7 +220,7 @@ def test_what_breaks_it_before_it_delivers_is_what_is_told(
 
 
 def test_many_destinations_that_hang_hold_up_the_end_no_longer_than_one(
-    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("usbrh.bridge.service.STOP_SECONDS", 0.1)
     with contextlib.ExitStack() as stack:
@@ -236,11 +236,11 @@ def test_many_destinations_that_hang_hold_up_the_end_no_longer_than_one(
 
 
 def test_a_journal_that_another_program_holds_holds_up_the_end_no_longer_than_for_one(
-    config: Config, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("usbrh.journal.file.BUSY_SECONDS", 0.5)
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(StandIn()) for _ in range(6)]
+        servers = [stack.enter_context(FakeServer()) for _ in range(6)]
         config = replace(config, zabbix=ZabbixConfig(servers=tuple(each.address for each in servers), host="pc"))
         bridge = Bridge(config, routes(config), bell, allow_simulated=True)
         directory = os.open(config.journal.path.parent, os.O_RDONLY)

@@ -13,17 +13,17 @@ import pytest
 from tests.support.daemon import wait_for
 from usbrh.cli import cli, run
 from usbrh.cli.context import Context
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
-    with StandIn() as server:
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
         yield server
 
 
 @pytest.fixture
-def toml(tmp_path: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def toml(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The configuration's file, and signals as they were."""
     (tmp_path / "agent.conf").write_text(f"ServerActive={server.address}\nHostname=pc\n")
     path = tmp_path / "usbrh.toml"
@@ -62,12 +62,12 @@ def reload() -> None:
     os.kill(os.getpid(), signal.SIGHUP)
 
 
-def count(server: StandIn, name: str) -> int:
+def count(server: FakeServer, name: str) -> int:
     return [each.key for each in server.values].count(f"usbrh.get[{name}]")
 
 
 def test_a_reload_that_is_asked_for_during_another_is_done(
-    toml: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch
+    toml: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load = run._reloaded
 
@@ -91,7 +91,7 @@ def test_a_reload_that_is_asked_for_during_another_is_done(
 
 
 def test_the_old_configuration_stays_though_its_own_files_are_gone(
-    toml: Path, server: StandIn, caplog: pytest.LogCaptureFixture
+    toml: Path, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def administrator() -> None:
         wait_for("one", lambda: count(server, "one"), 10)
@@ -107,7 +107,7 @@ def test_the_old_configuration_stays_though_its_own_files_are_gone(
 
 
 def test_what_waits_in_the_journal_before_is_said(
-    toml: Path, server: StandIn, caplog: pytest.LogCaptureFixture
+    toml: Path, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def administrator() -> None:
         wait_for("one", lambda: "readings wait in the journal" in caplog.text, 10)

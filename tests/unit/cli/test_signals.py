@@ -9,9 +9,9 @@ import pytest
 
 PROGRAM = """\
 import os, signal, time
-from usbrh.cli.signals import Ending
+from usbrh.cli.signals import SignalHandler
 {before}
-Ending().install()
+SignalHandler().install()
 try:
     print("heating", flush=True)
     time.sleep(10)
@@ -60,7 +60,7 @@ def test_what_is_ignored_stays_so() -> None:
 
 
 def test_one_that_comes_later_ends_what_still_hangs() -> None:
-    with start("import usbrh.cli.signals as ending; ending.TIDYING = 0.1", 10) as process:
+    with start("import usbrh.cli.signals as ending; ending.GRACE_SECONDS = 0.1", 10) as process:
         assert said(process) == "heating\n"
         process.send_signal(INT)
         assert said(process) == "tidying\n"

@@ -73,7 +73,7 @@ def test_the_command_warns_of_an_open_file(secret: Path, option: str) -> None:
     assert (done.returncode, "can't be reached" in last) == (6, True), done
 
 
-def test_the_command_refuses_an_open_key(secret: Path) -> None:
+def test_the_command_rejects_an_open_key(secret: Path) -> None:
     secret.write_text(KEY)
     secret.chmod(0o644)
     psk = {"USBRH_ZABBIX_TLS_CONNECT": "psk", "USBRH_ZABBIX_TLS_PSK_IDENTITY": "a", "USBRH_ZABBIX_TLS_PSK_FILE": ""}

@@ -24,7 +24,7 @@ from usbrh.errors import ConfigError
 from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.setup.machine import Machine
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 
 PORT = "1-1.4"
 
@@ -61,7 +61,7 @@ def other_group(machine: Machine) -> None:
 
 def test_a_node_that_the_rule_opened_is_fine(machine: Machine) -> None:
     found = usb.permission(machine, PORT)
-    assert (found.status, found.mend) == (Status.OK, None)
+    assert (found.status, found.remedy) == (Status.OK, None)
     assert found.message == "1-1.4: /dev/bus/usb/001/007 (0660 me:usbrh), by /etc/udev/rules.d/70-usbrh.rules"
 
 
@@ -71,7 +71,7 @@ def test_no_permission_and_no_rule(machine: Machine) -> None:
     machine.path("/etc/udev/rules.d/70-usbrh.rules").unlink()
     machine.path("/dev/bus/usb/001/007").chmod(0o000)
     found = usb.permission(machine, PORT)
-    assert (found.status, found.mend, found.exit_status) == (Status.FAULT, "sudo usbrh setup", 4)
+    assert (found.status, found.remedy, found.exit_status) == (Status.FAULT, "sudo usbrh setup", 4)
     assert found.message.endswith(", and no udev rule gives it")
 
 
@@ -82,8 +82,8 @@ def test_no_permission_though_there_is_a_rule(machine: Machine) -> None:
     found = usb.permission(machine, PORT)
     assert found.status is Status.FAULT
     assert found.message.endswith(", in spite of /etc/udev/rules.d/70-usbrh.rules")
-    assert found.mend is not None
-    assert "udevadm trigger" in found.mend
+    assert found.remedy is not None
+    assert "udevadm trigger" in found.remedy
 
 
 def test_a_rule_of_somebody_else_that_does_not_give_it_to_the_group(machine: Machine) -> None:
@@ -91,7 +91,7 @@ def test_a_rule_of_somebody_else_that_does_not_give_it_to_the_group(machine: Mac
     ours = machine.path("/etc/udev/rules.d/70-usbrh.rules")
     ours.rename(ours.with_name("60-other.rules"))
     found = usb.permission(machine, PORT)
-    assert (found.status, found.mend) == (Status.WARNING, "sudo usbrh setup")
+    assert (found.status, found.remedy) == (Status.WARNING, "sudo usbrh setup")
     assert found.message.endswith(", in spite of /etc/udev/rules.d/60-other.rules")
 
 
@@ -99,12 +99,12 @@ def test_a_rule_of_somebody_else_that_does_not_give_it_to_the_group(machine: Mac
 def test_no_permission_for_who_is_not_in_the_group(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     found = usb.permission(machine, PORT)
-    assert (found.status, found.mend) == (Status.FAULT, "sudo usermod -aG usbrh me, then log in again")
+    assert (found.status, found.remedy) == (Status.FAULT, "sudo usermod -aG usbrh me, then log in again")
     assert found.message.endswith(": me is not in the group usbrh")
     machine.path("/etc/group").write_text(f"usbrh:x:{os.getgid()}:me\n")
     monkeypatch.setattr(os, "getgroups", list)
     found = usb.permission(machine, PORT)
-    assert (found.status, found.mend) == (Status.FAULT, "log out and in again")
+    assert (found.status, found.remedy) == (Status.FAULT, "log out and in again")
 
 
 def test_permission_that_only_this_user_has(machine: Machine) -> None:
@@ -126,7 +126,7 @@ def test_a_usbrh2_is_a_serial_port(machine: Machine) -> None:
     machine.path("/etc/udev/rules.d/70-usbrh.rules").write_text('ENV{ID_SERIAL}=="Strawberry_Linux_USBRH2_*"\n')
     assert usb.permission(machine, PORT).message.endswith("by /etc/udev/rules.d/70-usbrh.rules")
     other_group(machine)
-    mend = usb.permission(machine, PORT).mend
+    mend = usb.permission(machine, PORT).remedy
     assert mend is not None
     assert "ID_MODEL=USBRH2" in mend
     assert usb.kernel_driver(machine, PORT).status is Status.OK
@@ -184,7 +184,7 @@ def test_another_program_that_holds_the_sensor_is_named(machine: Machine, comman
         found = usb.in_use(machine, PORT)
     assert found.status is Status.WARNING
     assert f"(PID {pid}) has it open" in found.message
-    assert found.mend == f"end it if it is in the way: kill {pid}"
+    assert found.remedy == f"end it if it is in the way: kill {pid}"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_one_of_ours_is_known_also_by_what_its_python_runs(machine: Machine, com
 
 def test_a_sensor_whose_name_has_a_blank(machine: Machine) -> None:
     heated = replace(reading(0), sensor="living room", heater=True)
-    assert usb.reading_of(heated).mend == "usbrh heater off 'living room'"
+    assert usb.reading_of(heated).remedy == "usbrh heater off 'living room'"
 
 
 def test_a_free_sensor(machine: Machine) -> None:
@@ -221,7 +221,7 @@ def test_kernel_driver(machine: Machine, driver: str | None, status: Status) -> 
         (interface / "driver").symlink_to(f"../../../../bus/usb/drivers/{driver}")
     found = usb.kernel_driver(machine, PORT)
     assert found.status is status
-    assert found.mend == ("sudo modprobe -r usbrh, if it won't read" if driver == "usbrh" else None)
+    assert found.remedy == ("sudo modprobe -r usbrh, if it won't read" if driver == "usbrh" else None)
 
 
 # ---------------------------------------------------------------- libusb
@@ -236,12 +236,12 @@ def test_no_libusb_is_a_fault_or_a_warning_if_there_is_a_usbrh2(
     discovery._default_backend.cache_clear()
     monkeypatch.setattr(usbrh2, "ports", list)
     first, second = islice(doctor.examine(Config(), machine), 2)
-    assert (first.check, first.status, first.mend) == ("libusb", Status.FAULT, "sudo apt install libusb-1.0-0")
+    assert (first.check, first.status, first.remedy) == ("libusb", Status.FAULT, "sudo apt install libusb-1.0-0")
     assert (second.check, second.status) == ("USB bus", Status.NOT_CHECKED)
     monkeypatch.setattr(usbrh2, "ports", lambda: [("E02A", "1-1.4", Path("/dev/ttyACM7"))])
     first, second, third = islice(doctor.examine(Config(), machine), 3)
     assert (first.check, first.status) == ("libusb", Status.WARNING)
-    assert first.mend == "for a USB-RH: sudo apt install libusb-1.0-0"
+    assert first.remedy == "for a USB-RH: sudo apt install libusb-1.0-0"
     assert (second.status, third.check, third.status) == (Status.NOT_CHECKED, "sensor", Status.OK)
 
 
@@ -255,7 +255,7 @@ def test_a_wrong_configuration_is_a_fault_and_the_rest_is_still_looked_at(
     error = ConfigError('/etc/usbrh/usbrh.toml, line 3: there is no key "hots" in [zabbix]; did you mean host?')
     findings = list(doctor.examine(error, machine))
     [found] = [each for each in findings if each.check == "configuration"]
-    assert (found.status, found.exit_status, found.mend) == (Status.FAULT, 2, "did you mean host?")
+    assert (found.status, found.exit_status, found.remedy) == (Status.FAULT, 2, "did you mean host?")
     assert [each.status for each in findings if each.check == "reading"] == [Status.OK]
 
 
@@ -265,7 +265,7 @@ def test_a_configuration_that_anybody_may_change(machine: Machine, tmp_path: Pat
     config = Config(path=file)
     file.chmod(0o666)
     [found] = service.configuration(config, config)
-    assert (found.status, found.mend) == (Status.WARNING, f"sudo chmod o-w {file}")
+    assert (found.status, found.remedy) == (Status.WARNING, f"sudo chmod o-w {file}")
     file.chmod(0o640)
     [found] = service.configuration(config, config)
     assert found.status is Status.OK
@@ -320,7 +320,7 @@ def test_units(machine: Machine, programs: Path, shown: str, expected: tuple[Sta
     [found] = service.units(machine)
     assert found.status is status
     assert says in found.message
-    assert (mend in (found.mend or "")) if mend else found.mend is None
+    assert (mend in (found.remedy or "")) if mend else found.remedy is None
 
 
 def restarted(active: str, sub: str, times: int) -> str:
@@ -333,7 +333,7 @@ def restarted(active: str, sub: str, times: int) -> str:
 def test_a_service_that_ends_again_and_again(machine: Machine, programs: Path, sub: str, times: int) -> None:
     program(programs, "systemctl", restarted("activating", sub, times))
     [found] = service.units(machine)
-    assert (found.status, found.mend) == (Status.FAULT, "see why: sudo journalctl -u usbrh.service -n 20")
+    assert (found.status, found.remedy) == (Status.FAULT, "see why: sudo journalctl -u usbrh.service -n 20")
     assert found.message == f"usbrh.service ends and is started again (restarts: {times})"
 
 
@@ -348,7 +348,7 @@ def test_a_service_that_runs_after_it_had_failed(machine: Machine, programs: Pat
     first, second = service.units(machine)
     assert (first.status, second.status) == (Status.WARNING, Status.OK)
     assert first.message == "usbrh.service failed and was started again (restarts: 2)"
-    assert "sudo systemctl reset-failed usbrh.service" in (first.mend or "")
+    assert "sudo systemctl reset-failed usbrh.service" in (first.remedy or "")
 
 
 def test_a_service_that_had_failed_and_was_stopped_since(machine: Machine, programs: Path) -> None:
@@ -400,14 +400,14 @@ def test_no_agent(machine: Machine) -> None:
 def test_an_agent_without_the_file(agent_machine: Machine) -> None:
     agent_machine.path("/etc/zabbix/zabbix_agentd.d/usbrh.conf").unlink()
     [found] = agent.agents(agent_machine)
-    assert (found.status, found.mend) == (Status.WARNING, "for readings through it: sudo usbrh setup")
+    assert (found.status, found.remedy) == (Status.WARNING, "for readings through it: sudo usbrh setup")
 
 
 def test_an_agent_that_is_not_in_the_group(agent_machine: Machine) -> None:
     agent_machine.path("/etc/group").write_text("root:x:0:\nusbrh:x:54321:\n")
     [found] = agent.agents(agent_machine)
     assert (found.status, found.exit_status) == (Status.FAULT, 4)
-    assert found.mend == "sudo usermod -aG usbrh zabbix && sudo systemctl restart zabbix-agent"
+    assert found.remedy == "sudo usermod -aG usbrh zabbix && sudo systemctl restart zabbix-agent"
 
 
 @pytest.mark.parametrize("user", ["zabbix", "somebody"])
@@ -416,13 +416,13 @@ def test_an_agent_on_a_machine_without_the_group(agent_machine: Machine, user: s
     agent_machine.path("/etc/group").write_text("root:x:0:\n")
     [found] = agent.agents(agent_machine)
     assert (found.status, found.exit_status) == (Status.FAULT, 4)
-    assert found.mend == "sudo usbrh setup && sudo systemctl restart zabbix-agent"
+    assert found.remedy == "sudo usbrh setup && sudo systemctl restart zabbix-agent"
 
 
 def test_an_agent_that_was_not_restarted_since_it_is_in_the_group(agent_machine: Machine) -> None:
     process(agent_machine, "105")
     [found] = agent.agents(agent_machine)
-    assert (found.status, found.mend) == (Status.FAULT, "sudo systemctl restart zabbix-agent")
+    assert (found.status, found.remedy) == (Status.FAULT, "sudo systemctl restart zabbix-agent")
 
 
 @pytest.mark.parametrize(
@@ -471,8 +471,8 @@ def test_json_is_an_object_a_line() -> None:
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line["check"] for line in lines][:4] == ["libusb", "USB bus", "sensor", "sensor"]
     assert {line["status"] for line in lines} <= {status.value for status in Status}
-    assert all(line.keys() == {"check", "status", "message", "mend"} for line in lines)
-    assert all(line["mend"] for line in lines if line["status"] in ("warning", "fault"))
+    assert all(line.keys() == {"check", "status", "message", "fix"} for line in lines)
+    assert all(line["fix"] for line in lines if line["status"] in ("warning", "fault"))
     assert result.stderr == ""
 
 
@@ -522,7 +522,7 @@ def test_no_journal_yet_and_none_is_made(tmp_path: Path) -> None:
     assert not config.journal.path.exists()
 
 
-def test_a_journal_in_which_readings_wait_or_were_refused(tmp_path: Path) -> None:
+def test_a_journal_in_which_readings_wait_or_were_rejected(tmp_path: Path) -> None:
     config = with_journal(tmp_path)
     with Journal(config.journal.path) as journal:
         journal.sync_destinations(["zabbix.example:10051"])
@@ -531,11 +531,11 @@ def test_a_journal_in_which_readings_wait_or_were_refused(tmp_path: Path) -> Non
     with Journal(config.journal.path) as journal:
         journal.mark("zabbix.example:10051", [fresh])
         [late] = journal.add([reading(3600)])
-    assert [found.mend for found in service.journal(config)] == [None, "usbrh journal flush"]
+    assert [found.remedy for found in service.journal(config)] == [None, "usbrh journal flush"]
     with Journal(config.journal.path) as journal:
         journal.mark("zabbix.example:10051", [], {late: "there is no such host"})
     found = list(service.journal(config))[1]
-    assert (found.status, found.mend) == (Status.WARNING, "see: usbrh journal status")
+    assert (found.status, found.remedy) == (Status.WARNING, "see: usbrh journal status")
     assert "there is no such host" in found.message
 
 
@@ -566,7 +566,7 @@ def ways(*servers: str, **settings: Any) -> dict[str, list[Finding]]:
 
 
 def test_a_server_that_answers_gets_no_value() -> None:
-    with StandIn() as server:
+    with FakeServer() as server:
         found = ways(server.address)
         assert server.values == []
         assert len(server.requests) == 1
@@ -574,18 +574,18 @@ def test_a_server_that_answers_gets_no_value() -> None:
 
 
 def test_a_name_that_does_not_exist_and_a_port_that_is_closed() -> None:
-    with StandIn() as server:
+    with FakeServer() as server:
         closed = server.address
     for address in ("no-such-host.invalid", closed):
         found = ways(address)
         assert found["server"][0].status is Status.FAULT
         assert found["server"][0].exit_status == 6
-        assert "getent hosts" in (found["server"][0].mend or "")
+        assert "getent hosts" in (found["server"][0].remedy or "")
         assert found["TLS"][0].status is found["round trip"][0].status is Status.NOT_CHECKED
 
 
 def test_something_else_that_listens_there() -> None:
-    with StandIn(answers=[b"220 mail.example ESMTP\r\n"]) as server:
+    with FakeServer(answers=[b"220 mail.example ESMTP\r\n"]) as server:
         found = ways(server.address)
     assert found["server"][0].status is Status.OK
     assert found["round trip"][0].status is Status.FAULT
@@ -599,9 +599,9 @@ def test_tls_with_a_server_that_speaks_none(tmp_path: Path) -> None:
 
 
 def test_one_node_of_a_cluster_that_is_down_is_a_warning() -> None:
-    with StandIn() as gone:
+    with FakeServer() as gone:
         down = gone.address
-    with StandIn() as server:
+    with FakeServer() as server:
         found = ways(f"{down};{server.address}")
     assert [each.status for each in found["server"]] == [Status.WARNING, Status.OK]
 

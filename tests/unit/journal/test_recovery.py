@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.journal.test_store import NS, START, A, B, C, FixedClock, reading, readings, schema_1, waiting
+from tests.support.clocks import FixedClock
+from tests.support.journal import NS, START, A, B, C, flip, reading, readings, schema_1, waiting
 from usbrh.journal import file as journal_file
 from usbrh.journal.file import companions, replacement
 from usbrh.journal.recovery import STEP, rebuild
@@ -78,7 +79,7 @@ def check(path: Path) -> set[str]:
     for destination, numbers in OPEN.items():
         wait = {entry.body for entry in journal.waiting(destination, 1000)}
         wait |= {
-            entry.body for each in journal.refused(destination) for entry in journal.entries([each.first, each.last])
+            entry.body for each in journal.rejected(destination) for entry in journal.entries([each.first, each.last])
         }
         assert {reading(number).to_json() for number in numbers} & there <= wait
         for _ in range(2):  # if the damage is only found by marking, all is sent once more
@@ -185,14 +186,6 @@ def test_is_set_aside_under_a_name_that_says_so(
     assert "saved from it: " in caplog.text
 
 
-def flip(path: Path, number: int) -> None:
-    """Flip a bit of a reading in the file."""
-    content = path.read_bytes()
-    body = reading(number).to_json().encode()
-    assert content.count(body) == 1
-    path.write_bytes(content.replace(body, bytes([body[0] ^ 1]) + body[1:]))
-
-
 def test_a_link_to_the_journal_stays_one(tmp_path: Path) -> None:
     path, link = tmp_path / "disk" / "journal.db", tmp_path / "etc" / "journal.db"
     for each in (path, link):
@@ -236,7 +229,7 @@ def test_what_is_being_delivered_while_another_process_replaces_the_file_settles
     # Sent once more, with the same clock and ns; counted as delivered when it is known which they are.
     assert [entry.reading for entry in service.waiting(A, 1000)] == readings(30, first=31)
     assert [entry.reading for entry in service.waiting(B, 1000)] == readings(10, first=51)
-    assert [(each.waiting, each.delivered, each.refused_count) for each in service.standings()] == [
+    assert [(each.waiting, each.delivered, each.rejected_count) for each in service.standings()] == [
         (30, 30, 0),
         (10, 50, 0),
     ]
@@ -269,7 +262,7 @@ def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest
     journal = Journal(path, max_waiting=20)
     journal.sync_destinations([A])
     journal.add([reading(21)])
-    assert (journal.standings()[0].waiting, journal.standings()[0].given_up) == (20, 0)
+    assert (journal.standings()[0].waiting, journal.standings()[0].expired) == (20, 0)
     assert "saved from it: 19 readings, all to be sent again" in caplog.text
 
 

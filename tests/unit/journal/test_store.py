@@ -9,43 +9,22 @@ import sys
 import tempfile
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from usbrh.bridge.parallel import together
-from usbrh.clock import Deadline, SystemClock
+from tests.support.clocks import FixedClock
+from tests.support.journal import NS, START, A, B, C, reading, readings, schema_1, waiting
+from usbrh.bridge.parallel import run_parallel
+from usbrh.clock import Deadline
 from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
 from usbrh.journal.queries import PRUNE
-from usbrh.journal.rows import Entry, places, write_place
+from usbrh.journal.rows import places, write_place
 from usbrh.journal.store import Journal, State
 from usbrh.reading import Reading
-
-NS = 1_000_000_000
-START = 1_790_000_000 * NS
-A, B, C = "a.example:10051", "b.example", "c1;c2"
-
-
-def reading(number: int, sensor: str = "living-room", *, simulated: bool = False) -> Reading:
-    return Reading(
-        sensor, "1-1", "USB-RH", START + number * 60 * NS + number, 20.0 + number / 100, 50.0, simulated=simulated
-    )
-
-
-def readings(count: int, first: int = 1) -> list[Reading]:
-    return [reading(number) for number in range(first, first + count)]
-
-
-class FixedClock(SystemClock):
-    def __init__(self, time_ns: int) -> None:
-        self.now = time_ns
-
-    def time_ns(self) -> int:
-        return self.now
 
 
 @pytest.fixture
@@ -58,10 +37,6 @@ def journal(path: Path) -> Journal:
     journal = Journal(path, clock=FixedClock(START))
     journal.sync_destinations([A, B])
     return journal
-
-
-def waiting(journal: Journal, destination: str) -> list[int]:
-    return [entry.id for entry in journal.waiting(destination, 1000)]
 
 
 def fates(journal: Journal, destination: str) -> list[State]:
@@ -97,20 +72,20 @@ def test_destinations_are_independent(journal: Journal) -> None:
     assert fates(journal, A) == [State.DELIVERED] * 3 + [State.WAITING] * 2
 
 
-def test_refused_readings_stand_apart_and_come_back(journal: Journal) -> None:
+def test_rejected_readings_stand_apart_and_come_back(journal: Journal) -> None:
     journal.add([*readings(4), reading(9, "attic")])
     journal.mark(A, [1, 4], {2: "no item", 3: "no item", 5: "no such key"})
     assert waiting(journal, A) == []
-    by_sensor = {refusal.sensor: refusal for refusal in journal.refused(A)}
+    by_sensor = {rejection.sensor: rejection for rejection in journal.rejected(A)}
     living = by_sensor["living-room"]
     assert (living.count, living.first, living.last, living.reason) == (2, 2, 3, "no item")
     assert by_sensor["attic"].reason == "no such key"
-    assert journal.retry_refused(A, "living-room") == 2
+    assert journal.retry_rejected(A, "living-room") == 2
     assert waiting(journal, A) == [2, 3]
     journal.add([reading(10)])
     assert waiting(journal, A) == [2, 3, 6]
     journal.mark(A, [2, 3, 6])
-    assert fates(journal, A) == [State.DELIVERED] * 4 + [State.REFUSED, State.DELIVERED]
+    assert fates(journal, A) == [State.DELIVERED] * 4 + [State.REJECTED, State.DELIVERED]
 
 
 def test_what_is_skipped_still_waits(journal: Journal) -> None:
@@ -122,7 +97,7 @@ def test_what_is_skipped_still_waits(journal: Journal) -> None:
 def test_a_delivery_by_another_process_stands(journal: Journal) -> None:
     journal.add(readings(2))
     journal.mark(A, [1, 2])
-    journal.mark(A, [], {1: "refused there"})
+    journal.mark(A, [], {1: "rejected there"})
     assert fates(journal, A) == [State.DELIVERED] * 2
     journal.mark(A, [1, 2])
     assert journal.status().destinations[0].delivered == 2
@@ -192,7 +167,7 @@ def test_what_was_never_for_a_destination_is_not_called_delivered(journal: Journ
     assert fates(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4 + [State.DELIVERED]
 
 
-def test_what_was_refused_when_a_destination_left_is_dropped_when_it_comes_back(journal: Journal) -> None:
+def test_what_was_rejected_when_a_destination_left_is_dropped_when_it_comes_back(journal: Journal) -> None:
     journal.add(readings(3))
     journal.mark(A, [1, 2, 3])
     journal.mark(B, [1, 3], {2: "no item"})
@@ -202,7 +177,7 @@ def test_what_was_refused_when_a_destination_left_is_dropped_when_it_comes_back(
         journal.sync_destinations([A, B])
         assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
     assert waiting(journal, B) == []
-    assert journal.refused(B) == []
+    assert journal.rejected(B) == []
 
 
 def test_the_first_destination_gets_what_was_measured_before(path: Path) -> None:
@@ -240,8 +215,8 @@ def test_the_oldest_are_given_up_counted_and_logged(path: Path, caplog: pytest.L
     assert waiting(journal, A) == [4, 5, 6, 7, 8]
     assert fates(journal, A)[:4] == [State.GIVEN_UP, State.DELIVERED, State.GIVEN_UP, State.WAITING]
     standing = {each.destination: each for each in journal.status().destinations}
-    assert (standing[A].given_up, standing[A].waiting, standing[A].refused_count) == (2, 5, 0)
-    assert standing[B].given_up == 0
+    assert (standing[A].expired, standing[A].waiting, standing[A].rejected_count) == (2, 5, 0)
+    assert standing[B].expired == 0
 
 
 def test_delivered_readings_are_kept_for_a_time(path: Path) -> None:
@@ -340,7 +315,7 @@ def test_is_there_after_closing(journal: Journal, path: Path) -> None:
 def test_two_processes_add_and_deliver_at_once(journal: Journal, path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from usbrh.journal.store import Journal\n"
-        "from tests.unit.test_journal import A, reading\n"
+        "from tests.support.journal import A, reading\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "for number in range(100):\n"
         "    journal.add([reading(number, sys.argv[2])])\n"
@@ -402,30 +377,12 @@ def test_migration(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
     db.close()
 
 
-def schema_1(path: Path) -> None:
-    """A file as the first schema had it: A took 1 and 2, 3 was refused, 4 waits; B left after 1."""
-    db = sqlite3.connect(path)
-    db.executescript(f"{journal_file.MIGRATIONS[0]}; PRAGMA application_id = {journal_file.APPLICATION_ID};")
-    db.execute("PRAGMA user_version = 1")
-    for number, each in enumerate(readings(4), 1):
-        db.execute(
-            "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)",
-            Entry(number, each.time_ns, each.sensor, False, each.to_json()).row,
-        )
-    db.execute("INSERT INTO held VALUES (3, 1, 'refused', 'no item')")
-    for row in ((1, A, 3, 2, 3, 0, 2, 0, 2, 7), (2, B, 1, 1, 0, 1, 1, 0, 2, 8)):
-        checksum = zlib.crc32("\0".join(map(str, row)).encode())
-        db.execute(f"INSERT INTO destination VALUES ({', '.join('?' * 11)})", (*row, checksum))
-    db.commit()
-    db.close()
-
-
 def test_a_file_of_the_first_schema(path: Path) -> None:
     schema_1(path)
     journal = Journal(path)
-    assert fates(journal, A) == [State.DELIVERED] * 2 + [State.REFUSED, State.WAITING]
+    assert fates(journal, A) == [State.DELIVERED] * 2 + [State.REJECTED, State.WAITING]
     assert fates(journal, B) == [State.DELIVERED] + [State.DROPPED] * 3
-    assert (journal.refused(A)[0].reason, journal.standings()[0].delivered) == ("no item", 2)
+    assert (journal.rejected(A)[0].reason, journal.standings()[0].delivered) == ("no item", 2)
     journal.sync_destinations([A, B, C])
     assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.WAITING, State.WAITING]
     assert fates(journal, C) == [State.DROPPED] * 2 + [State.WAITING] * 2
@@ -473,13 +430,13 @@ def test_threads_wait_for_another_program_side_by_side(
     directory = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_EX)
     try:
-        assert max(together(work, range(8), Deadline(20))) < 1
+        assert max(run_parallel(work, range(8), Deadline(20))) < 1
     finally:
         os.close(directory)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        assert max(together(work, range(8), Deadline(20))) < 1
+        assert max(run_parallel(work, range(8), Deadline(20))) < 1
     finally:
         other.close()
 
@@ -518,8 +475,9 @@ def test_a_path_that_can_not_be_looked_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize("made_before", [True, False])
 def test_no_permission(made_before: bool) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from usbrh.journal.store import Journal; from usbrh.errors import *\n"
-        "from tests.unit.test_journal import readings\n"
+        "import os, sys; from pathlib import Path\n"
+        "from usbrh.errors import *; from usbrh.journal.store import Journal\n"
+        "from tests.support.journal import readings\n"
         "os.geteuid() or os.setuid(65534)\n"
         "try: Journal(Path(sys.argv[1])).add(readings(1))\n"
         "except JournalError as error: print(error)\n"
@@ -541,8 +499,9 @@ def test_no_permission(made_before: bool) -> None:
 def test_a_permission_that_comes_later() -> None:
     """SQLite opens what it may not write for reading, and would stay with that."""
     code = (
-        "import os, tempfile; from pathlib import Path; from usbrh.journal.store import Journal; from usbrh.errors import *\n"
-        "from tests.unit.test_journal import reading\n"
+        "import os, tempfile; from pathlib import Path\n"
+        "from usbrh.errors import *; from usbrh.journal.store import Journal\n"
+        "from tests.support.journal import reading\n"
         "os.geteuid() or os.setuid(65534)\n"
         "with tempfile.TemporaryDirectory() as directory:\n"
         "    path = Path(directory, 'journal.db')\n"
@@ -560,7 +519,7 @@ def test_a_permission_that_comes_later() -> None:
 
 
 @pytest.mark.parametrize("left", [False, True])
-def test_what_one_destination_refused_costs_the_others_nothing(journal: Journal, path: Path, left: bool) -> None:
+def test_what_one_destination_rejected_costs_the_others_nothing(journal: Journal, path: Path, left: bool) -> None:
     def steps(work: Callable[[], object]) -> int:
         """How much SQLite has to do for it: thousands of its instructions."""
         count = []

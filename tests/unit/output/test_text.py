@@ -45,6 +45,7 @@ def test_json_is_the_contract() -> None:
         "simulated": False,
         "state": "ok",
         "error": None,
+        "remedy": None,
     }
 
 

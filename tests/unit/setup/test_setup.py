@@ -515,6 +515,6 @@ def test_dry_run_needs_no_root_and_root_is_asked_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("usbrh.cli.setup.os.geteuid", lambda: 1000)
     runner = CliRunner()
     assert runner.invoke(setup_command, ["--dry-run"]).exit_code == 0
-    refused = runner.invoke(setup_command, [])
-    assert isinstance(refused.exception, AccessDenied)
-    assert "needs root" in str(refused.exception)
+    rejected = runner.invoke(setup_command, [])
+    assert isinstance(rejected.exception, AccessDenied)
+    assert "needs root" in str(rejected.exception)

@@ -141,7 +141,7 @@ class TestInclude:
         ("Hostname=a/b", "line 1: Hostname must be the name of a Zabbix host"),
         ("SourceIP=here", "line 1: SourceIP must be an IPv4 or IPv6 address"),
         ("TLSConnect=psk,cert", "line 1: TLSConnect must be"),
-        # zabbix_sender refuses this too: 'parameter "TLSPSKFile" is defined, but neither "TLSConnect" ...'
+        # zabbix_sender rejects this too: 'parameter "TLSPSKFile" is defined, but neither "TLSConnect" ...'
         ("TLSAccept=psk\nTLSPSKFile=/x", r"line 2: tls_psk_file is given, but not tls_connect \(TLSConnect\)"),
     ],
 )

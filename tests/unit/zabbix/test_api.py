@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.frontend import FrontEnd, Refusal
+from tests.support.frontend import FrontEnd, Rejection
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixUnreachable
 from usbrh.zabbix import api as api_module
 from usbrh.zabbix import websession
@@ -15,10 +15,10 @@ from usbrh.zabbix.api import Api
 
 
 def no(text: str) -> Any:
-    def refuse(params: dict[str, Any]) -> Any:
-        raise Refusal(text)
+    def reject(params: dict[str, Any]) -> Any:
+        raise Rejection(text)
 
-    return refuse
+    return reject
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_end_is_told_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("token", ["topsecret\r", "topsécret", "top\nsecret"])
-def test_what_can_be_no_token_is_refused_without_being_shown(token: str) -> None:
+def test_what_can_be_no_token_is_rejected_without_being_shown(token: str) -> None:
     with FrontEnd() as front_end, pytest.raises(ConfigError) as caught:
         Api(front_end.url, token=token)
     assert "secret" not in str(caught.value)

@@ -17,7 +17,7 @@ from zabbix_utils.common import ZabbixProtocol
 
 from usbrh.config.addresses import Address
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.protocol import (
     MAX_ANSWER,
     Redirect,
@@ -97,7 +97,7 @@ def test_the_same_bytes_as_zabbix_utils(compress: bool) -> None:
 
 def test_zabbix_utils_reads_the_stand_in() -> None:
     for compress in (False, True):
-        with StandIn(refuse=lambda value: value.key.endswith("[居間]")) as server:
+        with FakeServer(reject=lambda value: value.key.endswith("[居間]")) as server:
             sender = Sender("127.0.0.1", server.port, compression=compress)
             taken = sender.send([ItemValue(v.host, v.key, v.value, v.clock, v.ns) for v in VALUES])
         assert (taken.processed, taken.failed, taken.total) == (1, 1, 2)
@@ -154,8 +154,8 @@ def test_redirects_as_captured_from_a_proxy_of_7_0() -> None:
         (answer({"response": "success", "info": "processed: 1"}), "has no counts"),
         (answer(SUCCESS | {"info": "processed: -1; failed: 2; total: 1; seconds spent: 0.1"}), "has no counts"),
         (answer(SUCCESS | {"info": "processed: 1; failed: 2; total: 4; seconds spent: 0.1"}), "do not add up"),
-        (answer({"response": "failed", "info": "no\nway"}), r"refused the whole request: .*no\\nway"),
-        (answer({}), "refused the whole request"),
+        (answer({"response": "failed", "info": "no\nway"}), r"rejected the whole request: .*no\\nway"),
+        (answer({}), "rejected the whole request"),
         *[
             (answer({"response": "failed", "redirect": redirect}), "redirect that can't be followed")
             for redirect in WRONG_REDIRECTS

@@ -14,10 +14,10 @@ from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Address, Destination
 from usbrh.errors import ZabbixUnreachable
 from usbrh.zabbix import sender as module
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.protocol import Value, encode_request, pack
 from usbrh.zabbix.sender import MAX_BYTES, MAX_VALUES, Sender, batches
-from usbrh.zabbix.sockets import GLANCE
+from usbrh.zabbix.sockets import POLL_SECONDS
 
 VALUE = Value("living-room-pc", "usbrh.get[1-1.4]", '{"v": 1}', 1795334400, 123456789)
 PLAIN = ZabbixConfig()
@@ -44,7 +44,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def refusing() -> Iterator[str]:
+def rejecting() -> Iterator[str]:
     """An address where nobody listens."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -53,7 +53,7 @@ def refusing() -> Iterator[str]:
 
 @pytest.mark.parametrize("compression", [False, True])
 def test_accepted(compression: bool) -> None:
-    with StandIn() as server:
+    with FakeServer() as server:
         outcome = sender_to(server.address, ZabbixConfig(compression=compression)).send([VALUE], Deadline(5))
     assert server.values == [VALUE]
     assert (outcome.accepted, outcome.failed, outcome.warnings) == (1, 0, ())
@@ -61,24 +61,24 @@ def test_accepted(compression: bool) -> None:
     assert server.packets[0][4] == (3 if compression else 1)
 
 
-def test_refused_values_are_counted() -> None:
+def test_rejected_values_are_counted() -> None:
     values = [Value("pc", f"key{n}", "1", n, 0) for n in range(5)]
-    with StandIn(refuse=lambda value: value.key == "key3") as server:
+    with FakeServer(reject=lambda value: value.key == "key3") as server:
         outcome = sender_to(server.address).send(values, Deadline(5))
     assert (outcome.accepted, outcome.failed) == (4, 1)
 
 
-def test_values_that_the_server_does_not_even_count_are_refused() -> None:
+def test_values_that_the_server_does_not_even_count_are_rejected() -> None:
     # A real server says this when the clock of every value is wrong.
     info = "processed: 0; failed: 0; total: 0; seconds spent: 0.000100"
-    with StandIn(answers=[{"response": "success", "info": info}]) as server:
+    with FakeServer(answers=[{"response": "success", "info": info}]) as server:
         outcome = sender_to(server.address).send([VALUE], Deadline(5))
     assert (outcome.accepted, outcome.failed) == (0, 1)
 
 
 def test_a_request_never_mixes_hosts_and_is_bounded() -> None:
     values = [Value(f"host{n % 3}", "k", str(n), n, 0) for n in range(3 * MAX_VALUES + 3)]
-    with StandIn() as server:
+    with FakeServer() as server:
         assert sender_to(server.address).send(values, Deadline(20)).accepted == len(values)
     assert [len(request["data"]) for request in server.requests] == [MAX_VALUES, 1] * 3
     for request in server.requests:
@@ -94,7 +94,7 @@ def test_large_values_go_in_requests_of_their_own() -> None:
 
 
 def test_ipv6_and_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    with StandIn(host="::1") as server:
+    with FakeServer(host="::1") as server:
         assert sender_to(f"[::1]:{server.port}").send([VALUE], Deadline(5)).accepted == 1
 
         def two(host: str, port: int, family: int, kind: int, flags: int = 0) -> list[Any]:
@@ -111,7 +111,7 @@ def test_ipv6_and_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_source_ip() -> None:
-    with StandIn() as server:
+    with FakeServer() as server:
         sources = []
         real = server._talk
 
@@ -130,7 +130,7 @@ def test_source_ip() -> None:
 
 def test_nobody_listens() -> None:
     with (
-        refusing() as address,
+        rejecting() as address,
         pytest.raises(ZabbixUnreachable, match=f"^{address}: no connection: connection refused$"),
     ):
         sender_to(address).send([VALUE], Deadline(5))
@@ -173,7 +173,7 @@ class TestCluster:
             Fault(garbage=b"HTTP/1.1 400 Bad Request\r\n"),
             Fault(cut_answer=5, silent=True),
         ]
-        with StandIn() as server, refusing() as nobody:
+        with FakeServer() as server, rejecting() as nobody:
             for fault in faults:
                 with FaultProxy(server.address, fault) as proxy:
                     sender = sender_to(f"{nobody};{proxy.address};{server.address}", ZabbixConfig(timeout=0.5))
@@ -183,7 +183,7 @@ class TestCluster:
                 assert [warning.partition(": ")[0] for warning in outcome.warnings] == [nobody, proxy.address]
 
     def test_the_node_that_worked_is_asked_first(self) -> None:
-        with StandIn() as server, FaultProxy(server.address, Fault(cut_request=0)) as proxy:
+        with FakeServer() as server, FaultProxy(server.address, Fault(cut_request=0)) as proxy:
             sender = sender_to(f"{proxy.address};{server.address}")
             for _ in range(3):
                 assert sender.send([VALUE], Deadline(5)).accepted == 1
@@ -191,7 +191,7 @@ class TestCluster:
             proxy.fault = Fault()
 
     def test_it_is_left_when_it_stops_working(self) -> None:
-        with StandIn() as server, FaultProxy(server.address) as one, FaultProxy(server.address) as two:
+        with FakeServer() as server, FaultProxy(server.address) as one, FaultProxy(server.address) as two:
             sender = sender_to(f"{one.address};{two.address}")
             assert str(sender.send([VALUE], Deadline(5)).node) == one.address
             one.fault = Fault(cut_request=0)
@@ -200,14 +200,14 @@ class TestCluster:
             assert str(sender.send([VALUE], Deadline(5)).node) == one.address
 
     def test_a_silent_node_leaves_time_for_the_others(self) -> None:
-        with StandIn() as server, FaultProxy(server.address, Fault(cut_request=9, silent=True)) as mute, at_most(2):
+        with FakeServer() as server, FaultProxy(server.address, Fault(cut_request=9, silent=True)) as mute, at_most(2):
             sender = sender_to(f"{mute.address};{server.address}")
             outcome = sender.send([VALUE], Deadline(2))
         assert outcome.accepted == 1
         assert outcome.warnings == (f"{mute.address}: no whole answer within 1.0 s",)
 
     def test_all_failures_are_told(self) -> None:
-        with refusing() as one, refusing() as two, pytest.raises(ZabbixUnreachable) as caught:
+        with rejecting() as one, rejecting() as two, pytest.raises(ZabbixUnreachable) as caught:
             sender_to(f"{one};{two}").send([VALUE], Deadline(5))
         assert str(caught.value) == (
             f"{one}: no connection: connection refused; {two}: no connection: connection refused"
@@ -216,7 +216,7 @@ class TestCluster:
 
 class TestRedirect:
     def test_is_followed_and_remembered(self) -> None:
-        with StandIn() as second, StandIn(answers=[redirect(second.address, 28)]) as first:
+        with FakeServer() as second, FakeServer(answers=[redirect(second.address, 28)]) as first:
             sender = sender_to(first.address)
             for _ in range(3):
                 outcome = sender.send([VALUE], Deadline(5))
@@ -225,15 +225,15 @@ class TestRedirect:
 
     def test_is_remembered_for_that_host_only(self) -> None:
         other = Value("other-pc", "k", "1", 1, 0)
-        with StandIn() as second, StandIn(answers=[redirect(second.address)]) as first:
+        with FakeServer() as second, FakeServer(answers=[redirect(second.address)]) as first:
             sender = sender_to(first.address)
             sender.send([VALUE], Deadline(5))
             sender.send([other, VALUE], Deadline(5))
         assert (first.values, second.values) == ([other], [VALUE, VALUE])
 
     def test_a_second_one_in_a_row_is_an_error(self) -> None:
-        with StandIn() as third, StandIn(answers=[redirect(third.address)]) as second:  # noqa: SIM117
-            with StandIn(answers=[redirect(second.address)] * 2) as first:
+        with FakeServer() as third, FakeServer(answers=[redirect(third.address)]) as second:  # noqa: SIM117
+            with FakeServer(answers=[redirect(second.address)] * 2) as first:
                 sender = sender_to(first.address)
                 with pytest.raises(ZabbixUnreachable, match=f"^{second.address}: redirected a second time in a row$"):
                     sender.send([VALUE], Deadline(5))
@@ -242,15 +242,15 @@ class TestRedirect:
                 assert len(first.requests) == 2, "the redirect that led astray is forgotten"
 
     def test_in_circles(self) -> None:
-        with StandIn() as first:
+        with FakeServer() as first:
             first._answers[:] = [redirect(first.address)] * 10
             with pytest.raises(ZabbixUnreachable, match="second time"):
                 sender_to(first.address).send([VALUE], Deadline(5))
             assert len(first.requests) == 2
 
     def test_an_older_one_is_ignored(self) -> None:
-        with StandIn() as third, StandIn(answers=[redirect(third.address, 27)]) as second:  # noqa: SIM117
-            with StandIn(answers=[redirect(second.address, 28)]) as first:
+        with FakeServer() as third, FakeServer(answers=[redirect(third.address, 27)]) as second:  # noqa: SIM117
+            with FakeServer(answers=[redirect(second.address, 28)]) as first:
                 second._answers.insert(0, {"response": "success", "info": _INFO})
                 sender = sender_to(first.address)
                 assert sender.send([VALUE], Deadline(5)).accepted == 1
@@ -259,8 +259,8 @@ class TestRedirect:
         assert (len(first.values), len(third.values)) == (1, 0)
 
     def test_a_newer_one_replaces_it(self) -> None:
-        with StandIn() as third, StandIn(answers=[{"response": "success", "info": _INFO}]) as second:  # noqa: SIM117
-            with StandIn(answers=[redirect(second.address, 28)]) as first:
+        with FakeServer() as third, FakeServer(answers=[{"response": "success", "info": _INFO}]) as second:  # noqa: SIM117
+            with FakeServer(answers=[redirect(second.address, 28)]) as first:
                 second._answers.append(redirect(third.address, 29))
                 sender = sender_to(first.address)
                 for _ in range(3):
@@ -268,13 +268,13 @@ class TestRedirect:
         assert (len(first.requests), len(second.requests), len(third.values)) == (1, 2, 2)
 
     def test_reset_at_the_original_address_asks_it_again(self) -> None:
-        with StandIn(answers=[RESET]) as first:
+        with FakeServer(answers=[RESET]) as first:
             assert sender_to(first.address).send([VALUE], Deadline(5)).accepted == 1
         assert len(first.requests) == 2
 
     def test_reset_at_a_redirected_address_leads_back(self) -> None:
-        with StandIn(answers=[{"response": "success", "info": _INFO}, RESET]) as second:  # noqa: SIM117
-            with StandIn(answers=[redirect(second.address)]) as first:
+        with FakeServer(answers=[{"response": "success", "info": _INFO}, RESET]) as second:  # noqa: SIM117
+            with FakeServer(answers=[redirect(second.address)]) as first:
                 sender = sender_to(first.address)
                 assert sender.send([VALUE], Deadline(5)).node.port == second.port
                 assert sender.send([VALUE], Deadline(5)).node.port == first.port
@@ -282,7 +282,7 @@ class TestRedirect:
         assert (len(first.requests), len(second.requests)) == (3, 2)
 
     def test_a_dead_target_is_forgotten(self) -> None:
-        with refusing() as dead, StandIn(answers=[redirect(dead)]) as first:
+        with rejecting() as dead, FakeServer(answers=[redirect(dead)]) as first:
             sender = sender_to(first.address)
             with pytest.raises(ZabbixUnreachable, match=f"^{dead}: no connection"):
                 sender.send([VALUE], Deadline(5))
@@ -306,7 +306,7 @@ ANSWER_SIZE = len(pack(json.dumps({"response": "success", "info": _INFO}).encode
 @pytest.mark.parametrize("reset", [False, True])
 def test_cut_at_each_byte(reset: bool) -> None:
     """An error at once wherever the connection ends, and never a value that is thought to be delivered and is not."""
-    with StandIn() as server, FaultProxy(server.address) as proxy:
+    with FakeServer() as server, FaultProxy(server.address) as proxy:
         sender = sender_to(proxy.address)
         faults = [Fault(cut_request=n, reset=reset) for n in range(REQUEST_SIZE)]
         faults += [Fault(cut_answer=n, reset=reset) for n in range(ANSWER_SIZE)]
@@ -331,7 +331,7 @@ def test_cut_at_each_byte(reset: bool) -> None:
     ids=str,
 )
 def test_never_past_the_deadline(fault: Fault) -> None:
-    with StandIn() as server, FaultProxy(server.address, fault) as proxy:
+    with FakeServer() as server, FaultProxy(server.address, fault) as proxy:
         with at_most(0.4), pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.4 s"):
             sender_to(proxy.address).send([VALUE], Deadline(0.4, Noon()))
         with at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.3 s"):
@@ -347,12 +347,12 @@ def test_a_server_that_does_not_read() -> None:
 
 
 def test_a_slow_answer_within_the_deadline_is_an_answer() -> None:
-    with StandIn() as server, FaultProxy(server.address, Fault(delay=3 * GLANCE, pace=0.001)) as proxy:
+    with FakeServer() as server, FaultProxy(server.address, Fault(delay=3 * POLL_SECONDS, pace=0.001)) as proxy:
         assert sender_to(proxy.address).send([VALUE], Deadline(10)).accepted == 1
 
 
 def test_who_shortens_the_deadline_ends_the_exchange() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, at_most(0.3 + GLANCE):
+    with socket.create_server(("127.0.0.1", 0)) as silent, at_most(0.3 + POLL_SECONDS):
         deadline = Deadline(300)
         threading.Timer(0.3, deadline.shorten, (0,)).start()
         with pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.3 s"):
@@ -360,7 +360,7 @@ def test_who_shortens_the_deadline_ends_the_exchange() -> None:
 
 
 def test_a_deadline_that_has_passed() -> None:
-    with StandIn() as server, pytest.raises(ZabbixUnreachable):
+    with FakeServer() as server, pytest.raises(ZabbixUnreachable):
         sender_to(server.address).send([VALUE], Deadline(0))
 
 
@@ -369,7 +369,7 @@ def test_a_deadline_that_has_passed() -> None:
     [
         (b"ZBXD\x01\xff\xff\xff\x7f\0\0\0\0", "said to be of 2147483647 bytes"),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "is the port right"),
-        ({"response": "failed", "info": "no"}, "refused the whole request"),
+        ({"response": "failed", "info": "no"}, "rejected the whole request"),
         (
             {"response": "success", "info": _INFO.replace("1", "2", 1).replace("total: 1", "total: 2")},
             "it took 2 values of",
@@ -378,7 +378,7 @@ def test_a_deadline_that_has_passed() -> None:
     ],
 )
 def test_answers_that_are_none(answer: Any, words: str) -> None:
-    with StandIn(answers=[answer]) as server, pytest.raises(ZabbixUnreachable, match=words):
+    with FakeServer(answers=[answer]) as server, pytest.raises(ZabbixUnreachable, match=words):
         sender_to(server.address).send([VALUE], Deadline(5))
 
 
@@ -389,7 +389,7 @@ def test_nothing_to_send() -> None:
 def test_no_connection_is_left_open(recwarn: pytest.WarningsRecorder) -> None:
     import gc
 
-    with StandIn() as server, FaultProxy(server.address, Fault(cut_answer=3)) as proxy, refusing() as nobody:
+    with FakeServer() as server, FaultProxy(server.address, Fault(cut_answer=3)) as proxy, rejecting() as nobody:
         for address in (server.address, proxy.address, nobody):
             with suppress(ZabbixUnreachable):
                 sender_to(address).send([VALUE], Deadline(5))

@@ -1,4 +1,3 @@
-import importlib.util
 import socket
 import ssl
 import struct
@@ -10,23 +9,21 @@ from typing import Any
 
 import pytest
 
-from tests.support.certificates import Authority, Certificate, openssl
+from tests.support.certificates import Authority, Certificate, openssl, server_context
 from tests.support.faultproxy import Fault, FaultProxy
+from tests.support.psk import IDENTITY, KEY, needs_psk, psk_server, write_psk
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
 from usbrh.errors import ConfigError, ZabbixUnreachable
 from usbrh.zabbix import tls
-from usbrh.zabbix.fake_server import StandIn
+from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Sender
-from usbrh.zabbix.sockets import GLANCE
+from usbrh.zabbix.sockets import POLL_SECONDS
 from usbrh.zabbix.tls import Tls, distinguished_name
 
 VALUE = Value("living-room-pc", "usbrh.get[1-1.4]", '{"v": 1}', 1795334400, 123456789)
-IDENTITY, KEY = "PSK 001", "0123456789abcdef" * 4
-HAS_PSK = sys.version_info >= (3, 13) or importlib.util.find_spec("sslpsk3") is not None
-needs_psk = pytest.mark.skipif(not HAS_PSK, reason='sslpsk3 is not installed: .venv/bin/pip install -e ".[psk]"')
 
 
 def send(address: str, settings: ZabbixConfig, seconds: float = 5.0) -> int:
@@ -51,26 +48,18 @@ def client(authority: Authority) -> ZabbixConfig:
     )
 
 
-def server_context(authority: Authority, certificate: Certificate) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.certificate, certificate.key)
-    context.load_verify_locations(authority.ca)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
 class TestCertificates:
     @pytest.fixture
     def server(self, authority: Authority, server_certificate: Certificate) -> Any:
-        with StandIn(tls=server_context(authority, server_certificate)) as server:
+        with FakeServer(tls=server_context(authority, server_certificate)) as server:
             yield server
 
-    def test_accepted(self, server: StandIn, client: ZabbixConfig) -> None:
+    def test_accepted(self, server: FakeServer, client: ZabbixConfig) -> None:
         assert send(server.address, client) == 1
         assert send(server.address, replace(client, compression=True)) == 1
         assert server.values == [VALUE, VALUE]
 
-    def test_issuer_and_subject(self, server: StandIn, client: ZabbixConfig) -> None:
+    def test_issuer_and_subject(self, server: FakeServer, client: ZabbixConfig) -> None:
         subject = r"CN=zabbix server,OU=居間+OU=second,O=Example\, Inc.,C=JP"
         right = replace(client, tls_server_cert_issuer="CN=Example CA,O=Example", tls_server_cert_subject=subject)
         assert send(server.address, right) == 1
@@ -80,30 +69,30 @@ class TestCertificates:
             send(server.address, replace(right, tls_server_cert_subject="CN=zabbix server"))
         assert server.values == [VALUE]
 
-    def test_another_authority(self, server: StandIn, client: ZabbixConfig, tmp_path: Path) -> None:
+    def test_another_authority(self, server: FakeServer, client: ZabbixConfig, tmp_path: Path) -> None:
         stranger = Authority(tmp_path / "stranger")
         with pytest.raises(ZabbixUnreachable, match="certificate is not accepted: self-signed certificate in"):
             send(server.address, replace(client, tls_ca_file=stranger.ca))
         assert server.values == []
 
-    def test_revoked(self, server: StandIn, client: ZabbixConfig, authority: Authority) -> None:
+    def test_revoked(self, server: FakeServer, client: ZabbixConfig, authority: Authority) -> None:
         crl = authority.revoke()
         assert send(server.address, replace(client, tls_crl_file=crl)) == 1
         revoked = authority.issue("revoked", "/CN=revoked")
         crl = authority.revoke(revoked)
         assert send(server.address, replace(client, tls_crl_file=crl)) == 1
-        with StandIn(tls=server_context(authority, revoked)) as other:
+        with FakeServer(tls=server_context(authority, revoked)) as other:
             with pytest.raises(ZabbixUnreachable, match="not accepted: certificate revoked"):
                 send(other.address, replace(client, tls_crl_file=crl))
             assert send(other.address, client) == 1, "without the list nobody knows"
 
     def test_expired(self, client: ZabbixConfig, authority: Authority) -> None:
-        with StandIn(tls=server_context(authority, authority.issue("old", "/CN=old", expired=True))) as server:
+        with FakeServer(tls=server_context(authority, authority.issue("old", "/CN=old", expired=True))) as server:
             with pytest.raises(ZabbixUnreachable, match="not accepted: certificate has expired"):
                 send(server.address, client)
             assert server.values == []
 
-    def test_our_own_is_refused(self, server: StandIn, client: ZabbixConfig, tmp_path: Path) -> None:
+    def test_our_own_is_rejected(self, server: FakeServer, client: ZabbixConfig, tmp_path: Path) -> None:
         issued = Authority(tmp_path / "stranger").issue("client", "/CN=usbrh")
         mine = replace(client, tls_cert_file=issued.certificate, tls_key_file=issued.key)
         with pytest.raises(ZabbixUnreachable):
@@ -111,31 +100,31 @@ class TestCertificates:
         assert server.values == []
 
     def test_never_plain_text(self, client: ZabbixConfig) -> None:
-        with StandIn() as plain:
+        with FakeServer() as plain:
             with pytest.raises(ZabbixUnreachable, match="no TLS handshake"):
                 send(plain.address, client)
             assert plain.requests == []
 
-    def test_plain_text_to_a_tls_server(self, server: StandIn) -> None:
+    def test_plain_text_to_a_tls_server(self, server: FakeServer) -> None:
         with pytest.raises(ZabbixUnreachable):
             send(server.address, ZabbixConfig())
         assert server.values == []
 
     @pytest.mark.parametrize("fault", [Fault(pace=0.01), Fault(cut_answer=0, silent=True), Fault(delay=5)], ids=str)
-    def test_a_handshake_ends_by_the_deadline(self, server: StandIn, client: ZabbixConfig, fault: Fault) -> None:
+    def test_a_handshake_ends_by_the_deadline(self, server: FakeServer, client: ZabbixConfig, fault: Fault) -> None:
         with FaultProxy(server.address, fault) as proxy:
             start = time.monotonic()
             with pytest.raises(ZabbixUnreachable, match=r"no TLS handshake within 0\.\d s"):
                 send(proxy.address, client, seconds=0.5)
             assert time.monotonic() - start < 0.85
 
-    def test_a_slow_handshake_is_one(self, server: StandIn, client: ZabbixConfig) -> None:
-        with FaultProxy(server.address, Fault(delay=3 * GLANCE)) as proxy:
+    def test_a_slow_handshake_is_one(self, server: FakeServer, client: ZabbixConfig) -> None:
+        with FaultProxy(server.address, Fault(delay=3 * POLL_SECONDS)) as proxy:
             assert send(proxy.address, client) == 1
 
     # A reset in the moment before the handshake: Python's wrap_socket drops its half-made socket, which closes it.
     @pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
-    def test_cut_at_some_bytes(self, server: StandIn, client: ZabbixConfig) -> None:
+    def test_cut_at_some_bytes(self, server: FakeServer, client: ZabbixConfig) -> None:
         with FaultProxy(server.address) as proxy:
             for size in (0, 1, 5, 50, 500, 1000):
                 for fault in (Fault(cut_request=size), Fault(cut_answer=size), Fault(cut_answer=size, reset=True)):
@@ -164,26 +153,6 @@ def test_names_are_written_as_zabbix_does(authority: Authority, tmp_path: Path, 
     assert distinguished_name(decoded["subject"]) == shown.removeprefix("subject=").removesuffix("\n")
 
 
-def write_psk(path: Path, text: str = KEY, mode: int = 0o640) -> Path:
-    path.write_text(text)
-    path.chmod(mode)
-    return path
-
-
-def psk_server(identity: str = IDENTITY, key: str = KEY, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> Any:
-    if sys.version_info >= (3, 13):
-        context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    else:
-        from sslpsk3 import SSLPSKContext
-
-        context = SSLPSKContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = minimum
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("PSK")
-    context.set_psk_server_callback(lambda given: bytes.fromhex(key) if given == identity else b"", "zabbix")
-    return context
-
-
 class TestPreSharedKey:
     @pytest.fixture
     def client(self, tmp_path: Path) -> ZabbixConfig:
@@ -192,7 +161,7 @@ class TestPreSharedKey:
 
     @needs_psk
     def test_accepted(self, client: ZabbixConfig) -> None:
-        with StandIn(tls=psk_server()) as server:
+        with FakeServer(tls=psk_server()) as server:
             for _ in range(3):
                 assert send(server.address, client) == 1
         assert server.values == [VALUE] * 3
@@ -200,7 +169,7 @@ class TestPreSharedKey:
     @needs_psk
     def test_wrong_key_or_identity(self, client: ZabbixConfig) -> None:
         for context in (psk_server(key="ff" * 32), psk_server(identity="other")):
-            with StandIn(tls=context) as server:
+            with FakeServer(tls=context) as server:
                 with pytest.raises(ZabbixUnreachable, match="no TLS handshake"):
                     send(server.address, client)
                 assert server.values == []
@@ -211,7 +180,7 @@ class TestPreSharedKey:
     ) -> None:
         context = server_context(authority, server_certificate)
         context.verify_mode = ssl.CERT_NONE
-        with StandIn(tls=context) as server:
+        with FakeServer(tls=context) as server:
             with pytest.raises(ZabbixUnreachable, match="no TLS handshake"):
                 send(server.address, client)
             assert server.values == []
@@ -230,7 +199,7 @@ class TestPreSharedKey:
 
     @needs_psk
     def test_a_slow_handshake_is_one(self, client: ZabbixConfig) -> None:
-        with StandIn(tls=psk_server()) as server, FaultProxy(server.address, Fault(delay=3 * GLANCE)) as proxy:
+        with FakeServer(tls=psk_server()) as server, FaultProxy(server.address, Fault(delay=3 * POLL_SECONDS)) as proxy:
             assert send(proxy.address, client) == 1
 
     @needs_psk
@@ -247,7 +216,7 @@ class TestPreSharedKey:
 
     @needs_psk
     def test_never_plain_text(self, client: ZabbixConfig) -> None:
-        with StandIn() as plain:
+        with FakeServer() as plain:
             with pytest.raises(ZabbixUnreachable, match="no TLS handshake"):
                 send(plain.address, client)
             assert plain.requests == []
@@ -313,10 +282,10 @@ class TestFiles:
     def test_unreadable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = write_psk(tmp_path / "psk", mode=0o200)
 
-        def refuse(*arguments: Any) -> None:
+        def reject(*arguments: Any) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+        monkeypatch.setattr(Path, "open", reject)  # root may read everything
         with pytest.raises(ConfigError, match=f"can't be read by this user; sudo chgrp usbrh {path} && sudo chmod 640"):
             Tls(replace(self.PSK, tls_psk_file=path))
 

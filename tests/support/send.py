@@ -1,0 +1,49 @@
+"""``usbrh`` as a process with virtual sensors, and what it sends to the stand-in for the server."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from usbrh.zabbix.fake_server import FakeServer
+
+USBRH = [sys.executable, "-m", "usbrh"]
+
+
+class House:
+    """An environment with virtual sensors, a server and a journal."""
+
+    def __init__(self, directory: Path, servers: str, sensors: str = "2") -> None:
+        self.journal = directory / "journal.db"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("USBRH")},
+            "USBRH_SIMULATE": sensors,
+            "USBRH_ZABBIX_SERVERS": servers,
+            "USBRH_ZABBIX_HOST": "pc",
+            "USBRH_JOURNAL_PATH": str(self.journal),
+            "USBRH_ALLOW_SIMULATED": "1",
+        }
+
+    def usbrh(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*USBRH, *arguments],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*USBRH, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def exported(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
+
+
+def keys(server: FakeServer) -> list[str]:
+    """The keys of all values that ``server`` took, in their order."""
+    return [value.key for value in server.values]
