@@ -3,7 +3,7 @@
     python -m tools.config_reference           write them
     python -m tools.config_reference --check   change nothing; exit status 1 if one is stale
 
-Keys, kinds, bounds, defaults and environment variables come from the program; only what a key is for is said here.
+Keys, kinds, bounds, defaults and environment variables come from the program. This module adds what each key means.
 """
 
 import argparse
@@ -28,86 +28,91 @@ LANGUAGES = {"en": TOP / "docs" / "configuration.md", "ja": TOP / "docs" / "conf
 
 MEANINGS: dict[str, tuple[str, str]] = {
     "zabbix.agent_config": (
-        "An agent's configuration, from which comes what is not given here: `ServerActive`, `Hostname`, `SourceIP`, "
-        "`TLS…`, as `zabbix_sender -c` takes them.",
-        "エージェントの設定ファイル。`[zabbix]` で指定しなかった項目は、`zabbix_sender -c` と同じように、"
-        "このファイルの `ServerActive`、`Hostname`、`SourceIP`、`TLS…` から取ります。",
+        "Configuration file of a Zabbix agent. Settings that are missing in `[zabbix]` come from it: `ServerActive`, "
+        "`Hostname`, `SourceIP`, `TLS…`, as with `zabbix_sender -c`.",
+        "Zabbix エージェントの設定ファイル。`[zabbix]` にない設定は、`zabbix_sender -c` と同様にこのファイルの "
+        "`ServerActive`、`Hostname`、`SourceIP`、`TLS…` を使用。",
     ),
     "zabbix.servers": (
-        "Zabbix servers or proxies, port 10051 unless given. Every entry gets every reading; `;` in one separates the "
-        "nodes of a cluster, of which one gets them. An empty list sends nothing: readings stay in the journal, where "
-        "a Zabbix agent on this machine finds them.",
-        "Zabbix サーバーまたはプロキシ。ポートを省くと 10051。すべての送信先にすべての測定値を送ります。"
-        "ひとつの送信先の中の `;` は同じクラスターのノードの区切りで、そのうちのひとつに送ります。"
-        "空のリストなら何も送らず、測定値はジャーナルに残り、このマシンの Zabbix エージェントがそこから答えます。",
+        "Zabbix servers or proxies; the default port is 10051. Every entry gets every reading. Within an entry, `;` "
+        "separates the nodes of a cluster; one of them gets the readings. With an empty list, usbrh sends nothing: "
+        "readings stay in the journal, where a Zabbix agent on this machine finds them.",
+        "Zabbix サーバーまたはプロキシ。ポートの既定値は 10051。すべての送信先にすべての測定値を送信。"
+        "1 つの送信先の中の `;` はクラスターのノードの区切りで、送信するのはそのうちの 1 ノード。"
+        "空のリストでは送信せず、測定値はジャーナルに残り、このマシンの Zabbix エージェントから取得可能。",
     ),
     "zabbix.host": (
-        "The technical name of the Zabbix host that the items belong to; without it, this machine's name.",
-        "アイテムが属する Zabbix ホストの名前（表示名ではないほう）。省くと、このコンピューターの名前。",
+        'The "Host name" (not the "Visible name") of the Zabbix host that the items belong to. Without it, the name of '
+        "this machine.",
+        "アイテムが属する Zabbix ホストの「ホスト名」（「表示名」ではない）。省略時はこのマシンの名前。",
     ),
-    "zabbix.source_ip": ("The address of this machine to send from.", "送信元にする、このコンピューターのアドレス。"),
-    "zabbix.timeout": ("For one whole exchange with a server.", "サーバーとの一回のやりとり全体にかけてよい時間。"),
-    "zabbix.compression": ("Compress what is sent.", "送信データを圧縮します。"),
-    "zabbix.tls_connect": ("Encryption.", "暗号化の方式。"),
-    "zabbix.tls_psk_identity": ("With `psk`: the name of the key.", "`psk` のとき：鍵の名前。"),
+    "zabbix.source_ip": ("The address of this machine to send from.", "送信元として使用する、このマシンのアドレス。"),
+    "zabbix.timeout": (
+        "Time limit for one whole exchange with a server.",
+        "サーバーとの 1 回の通信全体の制限時間。",
+    ),
+    "zabbix.compression": ("Compress the data before sending.", "送信データの圧縮。"),
+    "zabbix.tls_connect": ("Encryption of the connection.", "接続の暗号化方式。"),
+    "zabbix.tls_psk_identity": ("With `psk`: the PSK identity.", "`psk` の場合：PSK アイデンティティ。"),
     "zabbix.tls_psk_file": (
-        "With `psk`: the file with the key, a line of 32 to 512 hexadecimal digits.",
-        "`psk` のとき：鍵のファイル（32～512 桁の十六進数が一行）。",
+        "With `psk`: the file with the key, one line of 32 to 512 hexadecimal digits.",
+        "`psk` の場合：鍵のファイル（32〜512 桁の 16 進数を 1 行）。",
     ),
     "zabbix.tls_ca_file": (
-        "With `cert`: whose certificates are believed.",
-        "`cert` のとき：信頼する認証局の証明書。",
+        "With `cert`: certificates of the trusted certificate authorities.",
+        "`cert` の場合：信頼する認証局の証明書。",
     ),
-    "zabbix.tls_crl_file": ("With `cert`: certificates that were revoked.", "`cert` のとき：失効リスト。"),
+    "zabbix.tls_crl_file": ("With `cert`: revoked certificates (CRL).", "`cert` の場合：証明書失効リスト（CRL）。"),
     "zabbix.tls_server_cert_issuer": (
         "With `cert`: the issuer that the server's certificate must have.",
-        "`cert` のとき：サーバー証明書に求める発行者。",
+        "`cert` の場合：サーバー証明書に必要な発行者。",
     ),
     "zabbix.tls_server_cert_subject": (
         "With `cert`: the subject that the server's certificate must have.",
-        "`cert` のとき：サーバー証明書に求めるサブジェクト。",
+        "`cert` の場合：サーバー証明書に必要なサブジェクト。",
     ),
-    "zabbix.tls_cert_file": ("With `cert`: our own certificate.", "`cert` のとき：こちらの証明書。"),
-    "zabbix.tls_key_file": ("With `cert`: its private key.", "`cert` のとき：その秘密鍵。"),
-    "bridge.interval": ("From one reading to the next.", "測定の間隔。"),
+    "zabbix.tls_cert_file": ("With `cert`: the certificate of usbrh.", "`cert` の場合：usbrh の証明書。"),
+    "zabbix.tls_key_file": ("With `cert`: the private key of this certificate.", "`cert` の場合：その秘密鍵。"),
+    "bridge.interval": ("Time from one reading to the next.", "測定の間隔。"),
     "bridge.align": (
         "Measure at whole multiples of the interval on the wall clock.",
-        "時刻が間隔のちょうど倍数になるとき（毎分 0 秒など）に測ります。",
+        "間隔の倍数にあたる時刻（毎分 0 秒など）に測定。",
     ),
     "bridge.jitter": (
-        "A random delay up to this much, chosen once at start, so that many machines do not send at once.",
-        "起動時に一度だけ、この範囲で無作為に決める遅れ。多数のコンピューターが一斉に送るのを避けます。",
+        "Random delay up to this time, chosen once at start, so that many machines do not send at the same moment.",
+        "この時間を上限として、起動時に 1 回だけ決めるランダムな遅延。多数のマシンの同時送信を避けるための設定。",
     ),
-    "journal.path": ("The journal's file.", "ジャーナルのファイル。"),
+    "journal.path": ("The file of the journal.", "ジャーナルのファイル。"),
     "journal.keep": (
-        "How long delivered readings are kept as local history.",
-        "送信の済んだ測定値を手元の履歴として残す期間。",
+        "How long delivered readings stay as local history.",
+        "送信済みの測定値をローカルの履歴として保存する期間。",
     ),
     "journal.max_waiting": (
-        "Readings that may wait for one destination; beyond that the oldest are given up, counted and logged.",
-        "ひとつの送信先に対して送信待ちにできる測定値の数。超えると古いものから送信を諦め、件数を数えてログに残します。",
+        "How many readings may wait for one destination. If there are more, the oldest expire: usbrh does not send "
+        "them any more, counts them and logs them.",
+        "1 つの送信先に対する送信待ちの最大件数。超過時は古いものから送信を打ち切り、件数をログに記録。",
     ),
     "sensor.name": (
-        "What the sensor is called everywhere, in item keys too.",
-        "センサーの名前。アイテムのキーを含め、どこでもこの名前になります。",
+        "The name of the sensor in all output, item keys included.",
+        "センサーの名前。アイテムのキーを含むすべての出力で使用。",
     ),
     "sensor.coefficients": (
-        "The data sheet's conversion: `v3` as the maker's own software does, or `v4`, the newer sheet "
+        "Coefficients for the conversion: `v3`, as in the vendor's software, or `v4`, from the newer data sheet "
         "([accuracy](accuracy.md)).",
-        "データシートのどの係数で換算するか。`v3` はメーカーのソフトウェアと同じもの、`v4` は新しいデータシートのもの"
+        "換算に使用する係数。`v3` はメーカーのソフトウェアと同じ係数、`v4` は新しいデータシートの係数"
         "（[精度](accuracy.ja.md)）。",
     ),
-    "sensor.supply": ("Volt at the sensor chip.", "センサーチップの電源電圧（V）。"),
+    "sensor.supply": ("Supply voltage of the sensor chip in volts.", "センサーチップの電源電圧（V）。"),
     "sensor.temperature_offset": (
         "°C, added after conversion and scale.",
-        "換算して倍率を掛けたあとに足す値（°C）。",
+        "換算して倍率を掛けた後に加える値（°C）。",
     ),
-    "sensor.temperature_scale": ("Factor, applied after conversion.", "換算のあとに掛ける倍率。"),
-    "sensor.humidity_offset": ("%RH, added after conversion and scale.", "換算して倍率を掛けたあとに足す値（%RH）。"),
-    "sensor.humidity_scale": ("Factor, applied after conversion.", "換算のあとに掛ける倍率。"),
+    "sensor.temperature_scale": ("Factor, applied after conversion.", "換算後の値に掛ける倍率。"),
+    "sensor.humidity_offset": ("%RH, added after conversion and scale.", "換算して倍率を掛けた後に加える値（%RH）。"),
+    "sensor.humidity_scale": ("Factor, applied after conversion.", "換算後の値に掛ける倍率。"),
     "sensor.led": (
-        "Words of your own for LED 1 and 2, whose colours differ between makes.",
-        "LED 1 と 2 につける名前（色は製品によって異なります）。",
+        "Your own names for LED 1 and 2. Their colours may differ between boards.",
+        "LED 1 と 2 の名前。色は基板によって異なる場合あり。",
     ),
 }
 
@@ -119,27 +124,27 @@ _KINDS: dict[type[Kind], Callable[[Any], _Words]] = {
     settings.IpAddress: lambda kind: ("IPv4 or IPv6 address", "IPv4 または IPv6 アドレス"),
     settings.Choice: lambda kind: (
         " or ".join(f'`"{word}"`' for word in kind.words),
-        "、".join(f'`"{word}"`' for word in kind.words) + " のどれか",
+        "、".join(f'`"{word}"`' for word in kind.words) + " のいずれか",
     ),
     settings.Switch: lambda kind: ("`true` or `false`", "`true` または `false`"),
     settings.Number: lambda kind: (
         f"number, {kind.at_least:g} to {kind.at_most:g}",
-        f"数、{kind.at_least:g}～{kind.at_most:g}",
+        f"数、{kind.at_least:g}〜{kind.at_most:g}",
     ),
     settings.Whole: lambda kind: (
         f"whole number, {kind.at_least} to {kind.at_most}",
-        f"整数、{kind.at_least}～{kind.at_most}",
+        f"整数、{kind.at_least}〜{kind.at_most}",
     ),
     settings.Duration: lambda kind: (
         f"time, {format_duration(kind.at_least)} to {format_duration(kind.at_most)}",
-        f"時間、{format_duration(kind.at_least)}～{format_duration(kind.at_most)}",
+        f"時間、{format_duration(kind.at_least)}〜{format_duration(kind.at_most)}",
     ),
     settings.FilePath: lambda kind: ("file", "ファイル"),
     settings.Servers: lambda kind: ("list of addresses", "アドレスのリスト"),
-    settings.Leds: lambda kind: ("table of words and 1 or 2", "テーブル（名前 = 1 または 2）"),
+    settings.Leds: lambda kind: ("table of names, each with 1 or 2", "テーブル（名前 = 1 または 2）"),
 }
 _HEADS = {
-    "en": "| key | value | default | environment | what for |",
+    "en": "| key | value | default | environment | meaning |",
     "ja": "| キー | 値 | 既定値 | 環境変数 | 意味 |",
 }
 
