@@ -37,7 +37,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Zabbix servers or proxies; the default port is 10051. Every entry gets every reading. Within an entry, `;` "
         "separates the nodes of a cluster; one of them gets the readings. With an empty list, usbrh sends nothing: "
         "readings stay in the journal, where a Zabbix agent on this machine finds them.",
-        "Zabbix サーバーまたはプロキシ。ポートの既定値は 10051。すべての送信先にすべての測定値を送信。"
+        "Zabbix サーバーまたはプロキシ。ポートのデフォルトは 10051。すべての送信先にすべての測定値を送信。"
         "1 つの送信先の中の `;` はクラスターのノードの区切りで、送信するのはそのうちの 1 ノード。"
         "空のリストでは送信せず、測定値はジャーナルに残り、このマシンの Zabbix エージェントから取得可能。",
     ),
@@ -90,7 +90,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "journal.max_waiting": (
         "How many readings may wait for one destination. If there are more, the oldest expire: usbrh does not send "
         "them any more, counts them and logs them.",
-        "1 つの送信先に対する送信待ちの最大件数。超過時は古いものから送信を打ち切り、件数をログに記録。",
+        "1 つの送信先に対する送信待ちの最大件数。超過時は古いものから期限切れ（expired）とし、"
+        "以後は送信せず、件数をログに記録。",
     ),
     "sensor.name": (
         "The name of the sensor in all output, item keys included.",
@@ -145,7 +146,7 @@ _KINDS: dict[type[Kind], Callable[[Any], _Words]] = {
 }
 _HEADS = {
     "en": "| key | value | default | environment | meaning |",
-    "ja": "| キー | 値 | 既定値 | 環境変数 | 意味 |",
+    "ja": "| キー | 値 | デフォルト | 環境変数 | 意味 |",
 }
 
 
