@@ -1,4 +1,4 @@
-"""The tables of docs/accuracy.md and docs/accuracy.ja.md: our arithmetic beside that of the other programs, and more.
+"""The tables of docs/accuracy.md, docs/background.md and their Japanese twins.
 
 python -m benchmarks.accuracy           write the tables
 python -m benchmarks.accuracy --check   exit status 1 if a table is not what this would write
@@ -195,15 +195,18 @@ def _place(text: str, name: str, path: Path) -> tuple[str, str, str]:
 def stale_documents(measured: Sequence[tuple[Peer, Errors]]) -> dict[Path, str]:
     """The documents that are not as they should be, and how they should be."""
     texts = {}
-    for path in (DOCS / "accuracy.md", DOCS / "accuracy.ja.md"):
-        japanese = path.name == "accuracy.ja.md"
-        tables = {
-            "programs": programs(measured, japanese=japanese),
-            "sets": sets(),
-            "supplies": supplies(),
-            "uncertainties": uncertainties(japanese=japanese),
-            "below_zero": below_zero(japanese=japanese),
-        }
+    pages = ("accuracy.md", "accuracy.ja.md", "background.md", "background.ja.md")
+    for path in (DOCS / name for name in pages):
+        japanese = path.name.endswith(".ja.md")
+        if path.name.startswith("background"):
+            tables = {"programs": programs(measured, japanese=japanese)}
+        else:
+            tables = {
+                "sets": sets(),
+                "supplies": supplies(),
+                "uncertainties": uncertainties(japanese=japanese),
+                "below_zero": below_zero(japanese=japanese),
+            }
         text = old = path.read_text(encoding="utf-8")
         for name, rows in tables.items():
             begin, table, end = _place(text, name, path)

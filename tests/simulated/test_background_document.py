@@ -1,4 +1,4 @@
-"""What docs/device.md says of our own behaviour when a sensor fails is what happens."""
+"""What docs/background.md says of our own behaviour when a sensor fails is what happens."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from usbrh.simulator.backend import SimulatorBackend
 from usbrh.simulator.clock import VirtualClock
 from usbrh.simulator.model import VirtualUsbRh
 
-DOCUMENTS = [Path(__file__).parents[2] / "docs" / name for name in ("device.md", "device.ja.md")]
+DOCUMENTS = [Path(__file__).parents[2] / "docs" / name for name in ("background.md", "background.ja.md")]
 FAULTS = ("no_answer", "request_stalls", "short", "all_ff", "unplug_while_measuring")
 """In the order of the table's columns."""
 
