@@ -10,7 +10,18 @@ from pathlib import Path
 DOCUMENT = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- packages: make documents -->\n", "<!-- end of packages -->\n"
 
-GROUND = ("errors", "clock", "reading", "sht1x", "psychrometry", "paths", "resources", "installation")
+GROUND = (
+    "errors",
+    "clock",
+    "reading",
+    "sht1x",
+    "psychrometry",
+    "paths",
+    "resources",
+    "installation",
+    "findings",
+    "steps",
+)
 """Modules at the top of ``usbrh/`` that every package may use."""
 
 
@@ -69,7 +80,7 @@ PACKAGES = (
         "from the sensors to Zabbix: once (`send`), as a service (`run`), for the agent; the check of the route",
         _BELOW_BRIDGE,
     ),
-    Package("doctor", "what is wrong with this machine, and the command that fixes it", _BELOW_DOCTOR),
+    Package("doctor", "finds what is wrong on this machine, and shows the command that fixes it", _BELOW_DOCTOR),
     Package("cli", "click commands: parse, call, print", (*_BELOW_DOCTOR, "doctor"), ("click",)),
 )
 

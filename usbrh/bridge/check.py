@@ -1,65 +1,63 @@
-"""Is the way to Zabbix whole? One value is sent to each destination, and read back through the API."""
+"""``usbrh zabbix check``: send one value to each destination, and read it back through the API."""
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from usbrh import __version__
-from usbrh.bridge.once import Route, routes
+from usbrh.bridge.diagnosis import SERVER, TLS, findings, probe_nodes
+from usbrh.bridge.once import Route, reject_simulated, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.config.addresses import Address
-from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected, ZabbixUnreachable
+from usbrh.errors import ConfigError, ZabbixApiError, ZabbixRejected, ZabbixUnreachable
+from usbrh.findings import Finding, fault, of_error, ok, waiting, warning
+from usbrh.poller import Rounds
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.rejection import Reasons, why_rejected
-from usbrh.zabbix.sender import Sender
 
-PROBE = "usbrh.bridge"
+VALUE, HISTORY = "value", "history"
+"""The names of the checks that follow those of the nodes."""
+KEY = "usbrh.bridge"
+"""The item that gets the value."""
 SEND_SECONDS = 15.0
 ACCEPT_SECONDS = 75.0
-"""A server may read its configuration only once a minute."""
+"""s to wait until a server accepts the value: some servers read their configuration only once a minute."""
 STORE_SECONDS = 15.0
-REACH_SECONDS = 10.0
-"""For one node, from its name to an answer."""
+"""s to wait until an accepted value is in the history."""
 PAUSE = 2.0
 """s between two tries."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One link of the chain."""
-
-    text: str
-    sign: Literal["ok", "note", "...", "FAIL"] = "ok"
-    """``note``: not as it should be, and the value arrives all the same; ``...``: not known yet."""
-    error: UsbrhError | None = None
-    """Why it is broken, with FAIL."""
-
-    @classmethod
-    def broken(cls, text: str, error: UsbrhError) -> "Finding":
-        return cls(text, "FAIL", error)
-
-    def to_dict(self) -> dict[str, str | None]:
-        """Its JSON object; ``status`` is "ok", "note", "waiting" or "fault"."""
-        status = {"...": "waiting", "FAIL": "fault"}.get(self.sign, self.sign)
-        return {"status": status, "message": self.text, "error": str(self.error) if self.error else None}
-
-
-def somewhere(config: Config) -> list[Route]:
-    """Where readings go.
+def required_routes(config: Config) -> list[Route]:
+    """The routes of readings to the servers; at least one.
 
     Raises:
-        ConfigError: nowhere.
+        ConfigError: no server is configured, or ``servers`` is an empty list.
     """
-    ways = routes(config)
-    if not ways:
+    found = routes(config)
+    if not found:
         raise ConfigError(
-            "servers is empty, nothing is sent from here; ask the agent: zabbix_get -s 127.0.0.1 -k usbrh.bridge"
+            "servers is empty, so nothing is sent from here",
+            remedy="ask the Zabbix agent: zabbix_get -s 127.0.0.1 -k usbrh.bridge",
         )
-    return ways
+    return found
+
+
+def count_sensors(config: Config, *, allow_simulated: bool) -> int:
+    """The number of sensors that are plugged in.
+
+    Raises:
+        ConfigError: the sensors are virtual, and ``allow_simulated`` is not set.
+        UsbrhError: the sensors can't be listed; 0 would raise an alarm in Zabbix.
+    """
+    rounds = Rounds(config)
+    rounds.refresh()
+    if rounds.problem:
+        raise rounds.problem
+    reject_simulated(rounds.simulated, allow_simulated)
+    return len(rounds.sensors)
 
 
 def round_trip(
@@ -67,180 +65,154 @@ def round_trip(
 ) -> Iterator[Finding]:
     """Send the number of ``sensors`` to each destination, and with an ``api`` read it back.
 
-    ``patience``: s to wait for a server that does not take the value yet.
+    ``patience``: s to wait for a server that does not accept the value yet.
 
     Raises:
-        ConfigError: there is nowhere to send to.
+        ConfigError: no server is configured.
         ZabbixApiError, ZabbixUnreachable: the API fails.
     """
-    ways = somewhere(config)
     tls_connect = effective(config.zabbix).tls_connect
-    taken: list[tuple[Route, int]] = []
-    for way in ways:
-        moment = yield from _Trip(way, tls_connect, api, Deadline(patience, clock)).send(sensors)
-        if moment is not None:
-            taken.append((way, moment))
-    if api and taken:
-        yield from _read_back(api, taken, clock)
+    accepted: list[tuple[Route, int]] = []
+    for route in required_routes(config):
+        time_ns = yield from _RouteCheck(route, tls_connect, api, Deadline(patience, clock)).run(sensors)
+        if time_ns is not None:
+            accepted.append((route, time_ns))
+    if api and accepted:
+        yield from _read_back(api, accepted, clock)
 
 
-@dataclass(frozen=True)
-class _Walk:
-    """How far it goes to one node of a destination, without a value."""
+class _RouteCheck:
+    """The check of one destination: its nodes, then one value."""
 
-    node: Address
-    done: Sequence[str]
-    """Steps of ``Sender.probe``."""
-    problem: ZabbixUnreachable | None
-
-
-class _Trip:
-    """The way of one value to one destination."""
-
-    def __init__(self, way: Route, tls_connect: str, api: Api | None, deadline: Deadline) -> None:
-        """``deadline``: for a server that has yet to read its configuration."""
-        self.way = way
+    def __init__(self, route: Route, tls_connect: str, api: Api | None, deadline: Deadline) -> None:
+        """``deadline``: for a server that has not read its configuration yet."""
+        self.route = route
         self.tls_connect = tls_connect
         self.api = api
         self.deadline = deadline
         self.clock = deadline.clock
         self._waited = False
 
-    def send(self, sensors: int) -> Generator[Finding, None, int | None]:
-        """The time of the value in ns since 1970, once it is taken; None if it is not."""
+    def run(self, sensors: int) -> Generator[Finding, None, int | None]:
+        """Yield the findings; returns the time of the accepted value in ns since 1970, None without one."""
         if not (yield from self._reach()):
             return None
-        way = self.way
-        moment = self.clock.time_ns()
-        value = Value.at(moment, way.host, PROBE, f'{{"v": 1, "version": "{__version__}", "sensors": {sensors}}}')
+        route = self.route
+        subject = f"{route.destination}: {KEY} of host {route.host}"
+        time_ns = self.clock.time_ns()
+        value = Value.at(time_ns, route.host, KEY, f'{{"v": 1, "version": "{__version__}", "sensors": {sensors}}}')
         while True:
             try:
-                outcome = way.senders[0].send([value], Deadline(SEND_SECONDS, self.clock))
+                outcome = route.senders[0].send([value], Deadline(SEND_SECONDS, self.clock))
             except ZabbixUnreachable as error:
-                yield Finding.broken(f"{way.destination}: sending", error)
+                yield of_error(VALUE, error, f"sending to {route.destination}")
                 return None
             if outcome.accepted:
-                yield Finding(f"{way.destination}: takes {PROBE} of host {way.host}")
-                return moment
+                yield ok(VALUE, f"{subject} is accepted")
+                return time_ns
             reasons = self._reasons()
             if reasons.certain or self.deadline.passed:
-                words = reasons.certain or "; or ".join(reasons.possible) or _unknown(self.api)
-                yield Finding.broken(f"{way.destination}: {PROBE} of host {way.host}", ZabbixRejected(words))
+                yield of_error(VALUE, reasons.certain or _joined(reasons.possible) or _unknown(self.api), subject)
                 return None
-            yield from self._wait(f"does not take {PROBE} of host {way.host} yet", reasons.possible)
+            possible = _joined(reasons.possible)
+            yield from self._wait(VALUE, f"{subject} is not accepted yet" + (f": {possible}" if possible else ""))
 
     def _reach(self) -> Generator[Finding, None, bool]:
-        """Whether a node answers. Standby nodes of a cluster do not even listen: one is enough."""
-        sender = self.way.senders[0]
+        """Whether a node answers: one is enough, since the standby nodes of a cluster do not listen."""
+        sender = self.route.senders[0]
         while True:
-            walks = [_walk(sender, node, self.clock) for node in sender.destination.nodes]
-            if any(walk.problem is None for walk in walks):
-                yield from (self._on_the_way(walk) for walk in walks)
-                return True
-            # A server hangs up on an identity that is not in its configuration, or not yet.
-            unknown_key = self.tls_connect == "psk" and any(list(walk.done) == ["server"] for walk in walks)
-            certain = self._reasons().certain if unknown_key else None
-            if not unknown_key or certain or self.deadline.passed:
-                yield from (_dead_end(walk, self.tls_connect, certain) for walk in walks)
-                return False
-            yield from self._wait("does not know the PSK yet", ())
-
-    def _on_the_way(self, walk: _Walk) -> Finding:
-        if walk.problem:
-            return Finding(f"{walk.node}: {walk.problem}; another node of the cluster works", "note")
-        encrypted = "" if self.tls_connect == "unencrypted" else f", encrypted ({self.tls_connect})"
-        return Finding(f"{walk.node}: connected{encrypted}, Zabbix answers")
+            probes = probe_nodes(sender, self.clock)
+            works = any(probe.error is None for probe in probes)
+            # A server closes the connection if it does not know the PSK identity, or does not know it yet.
+            unknown_key = self.tls_connect == "psk" and any(list(probe.passed) == [SERVER] for probe in probes)
+            cause = self._reasons().certain if unknown_key and not works else None
+            if works or not unknown_key or cause or self.deadline.passed:
+                yield from findings(probes, self.tls_connect, cause)
+                return works
+            yield from self._wait(TLS, f"{self.route.destination}: the server does not know the PSK yet")
 
     def _reasons(self) -> Reasons:
-        return why_rejected(self.api, self.way.host, PROBE, self.tls_connect) if self.api else Reasons()
+        return why_rejected(self.api, self.route.host, KEY, self.tls_connect) if self.api else Reasons()
 
-    def _wait(self, words: str, possible: Sequence[str]) -> Iterator[Finding]:
+    def _wait(self, check: str, message: str) -> Iterator[Finding]:
         if not self._waited:
             self._waited = True
-            hints = "".join(f"; {hint}" for hint in possible)
-            yield Finding(
-                f"{self.way.destination}: {words}{hints}; some servers read their configuration only once a minute: "
-                f"trying for {self.deadline.seconds:.0f} s",
-                "...",
+            yield waiting(
+                check,
+                f"{message} (retrying for {self.deadline.seconds:.0f} s: some servers read their configuration only "
+                "once a minute)",
             )
         self.clock.sleep(min(PAUSE, self.deadline.remaining()))
 
 
-def _walk(sender: Sender, node: Address, clock: Clock) -> _Walk:
-    done: list[str] = []
-    try:
-        done.extend(sender.probe(node, Deadline(REACH_SECONDS, clock)))  # what was done before a failure stays
-    except ZabbixUnreachable as error:
-        return _Walk(node, done, error)
-    return _Walk(node, done, None)
+def _joined(possible: Sequence[ZabbixRejected]) -> ZabbixRejected | None:
+    """One error for all possible reasons; None without any."""
+    if not possible:
+        return None
+    remedies = [reason.remedy for reason in possible if reason.remedy]
+    return ZabbixRejected("; or ".join(reason.message for reason in possible), remedy="; or ".join(remedies))
 
 
-def _dead_end(walk: _Walk, tls_connect: str, certain: str | None) -> Finding:
-    node = walk.node
-    if "server" not in walk.done:
-        mend = f"a firewall, or another name or port? see: getent hosts {node.host}; nc -vz {node.host} {node.port}"
-    elif "TLS" not in walk.done and tls_connect != "unencrypted":
-        mend = certain or "compare tls_... in [zabbix] with the encryption of the host in Zabbix"
-    else:
-        mend = f"is {node} a Zabbix server or proxy?"
-    return Finding.broken(f"{node}", ZabbixUnreachable(f"{walk.problem}; {mend}"))
-
-
-def _unknown(api: Api | None) -> str:
+def _unknown(api: Api | None) -> ZabbixRejected:
     if api is None:
-        return "rejected, and the server never says why; with --url and a login this command looks for the reason"
-    return (
-        "rejected, although the API shows nothing wrong: another server or proxy listens there, or it has not read its "
-        "configuration yet; try again in a minute"
+        return ZabbixRejected(
+            "rejected, and the server gives no reason", remedy="give --url and a login, to look for the reason"
+        )
+    return ZabbixRejected(
+        "rejected, although the API shows nothing wrong: another server or proxy answers there, or it has not read its "
+        "configuration yet",
+        remedy="try again in a minute, then compare servers with the front end's Zabbix",
     )
 
 
-def _read_back(api: Api, taken: Sequence[tuple[Route, int]], clock: Clock) -> Iterator[Finding]:
-    """Which of the values are in the history; each has its own time."""
-    host = taken[0][0].host
+def _read_back(api: Api, accepted: Sequence[tuple[Route, int]], clock: Clock) -> Iterator[Finding]:
+    """Look for the accepted values in the history; each has its own time."""
+    host = accepted[0][0].host
     hostid = find_host(api, host)
     if hostid is None:
-        yield Finding.broken(
-            "reading back", ZabbixApiError(f'this front end has no host "{host}": is it another Zabbix?')
-        )
+        message, remedy = f'this front end has no host "{host}"', "give --url of the Zabbix that servers names"
+        yield fault(HISTORY, message, remedy, ZabbixApiError.exit_status)
         return
-    item = find_kept(api, hostid, f"{PROBE}.sensors", PROBE)
+    item = find_kept(api, hostid, f"{KEY}.sensors", KEY)
     if item is None:
-        yield Finding.broken(
-            "reading back",
-            ZabbixApiError(f"the host keeps no history of {PROBE}; usbrh zabbix provision links the template"),
-        )
+        message, remedy = f"the host keeps no history of {KEY}", "usbrh zabbix provision links the template"
+        yield fault(HISTORY, message, remedy, ZabbixApiError.exit_status)
         return
     key = item["key_"]
     deadline = Deadline(STORE_SECONDS, clock)
-    left = list(taken)
+    missing = list(accepted)
     while True:
-        found = stored(api, item, [moment for _, moment in left])
-        for way, moment in left:
-            if moment in found:
-                took = (clock.time_ns() - moment) / NS
-                yield Finding(f"{way.destination}: the value is in the history of {key} after {took:.1f} s")
-        left = [each for each in left if each[1] not in found]
-        if not left or deadline.passed:
+        found = stored(api, item, [time_ns for _, time_ns in missing])
+        for route, time_ns in missing:
+            if time_ns in found:
+                seconds = (clock.time_ns() - time_ns) / NS
+                yield ok(HISTORY, f"{route.destination}: the value is in the history of {key} after {seconds:.1f} s")
+        missing = [each for each in missing if each[1] not in found]
+        if not missing or deadline.passed:
             break
         clock.sleep(0.5)
     item = find_item(api, hostid, key) or item
-    for way, _ in left:
-        if len(left) < len(taken):
-            yield Finding(
-                f"{way.destination}: the value is not in this front end's Zabbix; if it belongs to another one, "
-                "give --url of that",
-                "note",
+    for route, _ in missing:
+        if len(missing) < len(accepted):
+            yield warning(
+                HISTORY,
+                f"{route.destination}: the value is not in this front end's Zabbix",
+                "if the destination belongs to another Zabbix, give --url of its front end",
             )
-        elif int(item["state"]):
-            yield _not_stored(way, f"the item {key} is not supported: {item['error']}")
         else:
-            yield _not_stored(
-                way,
-                f"no row in the history of {key}; the server may know an older host of this name "
-                "(try again in a minute), or be another one than the front end's",
-            )
+            yield _not_stored(route, item)
 
 
-def _not_stored(way: Route, words: str) -> Finding:
-    return Finding.broken(f"{way.destination}: reading back", ZabbixRejected(f"taken, and not stored: {words}"))
+def _not_stored(route: Route, item: dict[str, Any]) -> Finding:
+    """The fault of a value that the server accepted and did not store."""
+    if int(item["state"]):
+        reason = f"the item {item['key_']} is not supported: {item['error']}"
+        remedy = "usbrh zabbix provision --dry-run shows what differs from the template"
+    else:
+        reason = (
+            f"no value in the history of {item['key_']}: the server knows an older host of this name, or is not the "
+            "front end's"
+        )
+        remedy = "try again in a minute, then compare --url with servers"
+    message = f"{route.destination}: accepted but not stored: {reason}"
+    return fault(HISTORY, message, remedy, ZabbixRejected.exit_status)

@@ -1,12 +1,12 @@
-"""The journal against Zabbix's own history: what was delivered and is not there, and sending it again."""
+"""Compare the journal with Zabbix's history, and send again the readings that are missing there."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from usbrh.bridge.check import somewhere
+from usbrh.bridge.check import STORE_SECONDS, required_routes
 from usbrh.bridge.once import flush
-from usbrh.clock import SYSTEM_CLOCK, Clock
+from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
 from usbrh.journal.store import Journal, State
@@ -15,32 +15,37 @@ from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
 
 SETTLED_SECONDS = 30.0
-"""A server writes its history once a second, a proxy sends it on once a second: what is younger may be on its way."""
+"""s. Younger readings may not be stored yet: a server writes its history, and a proxy sends, once a second."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The readings of one sensor."""
+    """The delivered readings of one sensor, compared with Zabbix."""
 
     sensor: str
     times: dict[int, int]
-    """Those that were delivered: in ns since 1970, with their ids."""
+    """The id of each delivered reading, by its time in ns since 1970."""
     unsettled: int
-    """Those that wait for a destination or are rejected by one, and are left out: it may be the one that was asked."""
+    """Readings not compared because they wait for a destination or were rejected by one, which may be this Zabbix."""
     item: dict[str, Any] | None
-    """The item whose history was looked at; None if there is none that keeps one."""
+    """The item whose history was read; None if no item keeps a history."""
     missing: Sequence[int]
-    """Those of ``times`` that are not there, in their order."""
+    """The times without a value in Zabbix, ascending."""
     left_out: bool = False
-    """There is an item that takes the readings and keeps none: the template's macros leave the sensor out."""
+    """An item accepts the readings and keeps no history: the template's macros exclude the sensor."""
 
     @property
     def ids(self) -> list[int]:
-        """Of those that are missing."""
-        return [self.times[moment] for moment in self.missing]
+        """The ids of the missing readings."""
+        return [self.times[time_ns] for time_ns in self.missing]
+
+    @property
+    def without_item(self) -> bool:
+        """Whether the readings could not be compared, because no item is meant for them."""
+        return bool(self.times) and self.item is None and not self.left_out
 
     def to_dict(self) -> dict[str, str | int | bool | None]:
-        """Its JSON object, of before anything is sent again."""
+        """The JSON object, as compared before anything was sent again."""
         return {
             "sensor": self.sensor,
             "item": self.item["key_"] if self.item else None,
@@ -56,76 +61,108 @@ class Compared:
 def compare(
     config: Config, api: Api, journal: Journal, since_ns: int, *, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[Compared]:
-    """For each sensor, what the journal counts as delivered since then and Zabbix does not have.
+    """Compare each sensor's readings since ``since_ns`` that were delivered with Zabbix's history.
 
     Raises:
-        ConfigError: there is nowhere to send to.
-        ZabbixApiError: the host is not there.
+        ConfigError: no server is configured.
+        ZabbixApiError: the host does not exist.
         JournalError: the journal can't be used.
     """
-    ways = somewhere(config)
-    host = ways[0].host
+    found = required_routes(config)
+    host = found[0].host
     hostid = find_host(api, host)
     if hostid is None:
-        raise ZabbixApiError(f'there is no host "{host}", or this user may not see it; usbrh zabbix provision makes it')
+        raise ZabbixApiError(
+            f'there is no host "{host}", or this user has no permission for it',
+            remedy="usbrh zabbix provision creates it",
+        )
     delivered, unsettled = _delivered(
-        journal, since_ns, clock.time_ns() - int(SETTLED_SECONDS * NS), [way.destination for way in ways]
+        journal, since_ns, clock.time_ns() - int(SETTLED_SECONDS * NS), [route.destination for route in found]
     )
     for sensor in sorted({*delivered, *unsettled}):
         times = delivered.get(sensor, {})
-        # An item that has a row for each reading: the JSON itself if it is kept, else the template's state.
+        # The items with a row per reading: the JSON if its history is kept, else the template's state.
         keys = f"usbrh.get[{sensor}]", f"usbrh.state[{sensor}]"
         item = find_kept(api, hostid, *keys) if times else None
         left_out = bool(times) and item is None and find_item(api, hostid, keys[0]) is not None
-        yield Compared(sensor, times, unsettled.get(sensor, 0), item, _lacking(api, item, times), left_out)
+        yield Compared(sensor, times, unsettled.get(sensor, 0), item, _missing(api, item, times), left_out)
 
 
 def _delivered(
     journal: Journal, since_ns: int, until_ns: int, destinations: Collection[str]
 ) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
-    """By sensor: times and ids of what is settled and was delivered, and how many are not settled."""
+    """By sensor: the ids of delivered readings by time, and the number of readings that are not settled."""
     delivered: dict[str, dict[int, int]] = {}
     unsettled: dict[str, int] = {}
-    for entry, fates in journal.export():
+    for entry, states in journal.export():
         if not since_ns <= entry.time_ns <= until_ns:
             continue
-        here = {fates[text].state for text in destinations if text in fates}
+        here = {states[text].state for text in destinations if text in states}
         if here & {State.WAITING, State.REJECTED}:
             unsettled[entry.sensor] = unsettled.get(entry.sensor, 0) + 1
-        elif any(fate.state is State.DELIVERED for fate in fates.values()):
+        elif any(each.state is State.DELIVERED for each in states.values()):
             delivered.setdefault(entry.sensor, {})[entry.time_ns] = entry.id
     return delivered, unsettled
 
 
-def still_missing(api: Api, compared: Compared) -> list[int]:
-    """Those of ``compared.missing`` that are not there now."""
-    return _lacking(api, compared.item, compared.missing)
-
-
-def _lacking(api: Api, item: dict[str, Any] | None, moments: Collection[int]) -> list[int]:
-    return sorted(set(moments) - stored(api, item, moments)) if item else []
+def _missing(api: Api, item: dict[str, Any] | None, times: Collection[int]) -> list[int]:
+    return sorted(set(times) - stored(api, item, times)) if item else []
 
 
 def send_again(
-    config: Config, journal: Journal, ids: Collection[int], *, allow_simulated: bool, clock: Clock = SYSTEM_CLOCK
-) -> dict[str, UsbrhError | None]:
-    """Send these readings again to every destination, and say by destination what went wrong with them.
+    config: Config,
+    journal: Journal,
+    compared: Iterable[Compared],
+    *,
+    allow_simulated: bool,
+    clock: Clock = SYSTEM_CLOCK,
+) -> list[UsbrhError]:
+    """Send the missing readings again to every destination; returns the errors of those that failed.
 
-    One that has them keeps one row of each.
+    A destination that already has them keeps one value of each.
 
     Raises:
         ConfigError, JournalError: nothing was sent.
+        UsbrhError: every destination failed.
     """
-    destinations = [way.destination for way in somewhere(config)]
+    ids = {number for each in compared for number in each.ids}
+    destinations = [route.destination for route in required_routes(config)]
     journal.sync_destinations(destinations)
     for destination in destinations:
         journal.send_again(destination, ids)
-    problems: dict[str, UsbrhError | None] = {}
-    for destination, result in flush(config, journal, allow_simulated=allow_simulated, clock=clock).items():
-        rejected = len(set(ids).intersection(result.rejected_ids))  # older ones were tried with them
-        problems[destination] = result.error or (
-            ZabbixRejected(f"{destination} rejected {rejected} of them; see: usbrh journal status")
-            if rejected
-            else None
-        )
-    return problems
+    results = flush(config, journal, allow_simulated=allow_simulated, clock=clock)
+    errors: list[UsbrhError] = []
+    for destination, result in results.items():
+        rejected = len(ids.intersection(result.rejected_ids))  # older readings were sent with them
+        if result.error:
+            errors.append(result.error)
+        elif rejected:
+            errors.append(
+                ZabbixRejected(f"{destination} rejected {rejected} of them", remedy="see: usbrh journal status")
+            )
+    if len(errors) == len(results):
+        raise errors[0]
+    return errors
+
+
+def wait_until_stored(
+    api: Api, compared: Collection[Compared], errors: Sequence[UsbrhError], *, clock: Clock = SYSTEM_CLOCK
+) -> None:
+    """Wait up to ``STORE_SECONDS`` until Zabbix has what was missing; ``errors`` as ``send_again`` returned them.
+
+    Raises:
+        UsbrhError: a reading is still missing: the first of ``errors``, which may be this Zabbix's.
+        ZabbixRejected: the same, without ``errors``.
+    """
+    deadline = Deadline(STORE_SECONDS, clock)
+    while any(_missing(api, each.item, each.missing) for each in compared):
+        if deadline.passed:
+            raise (
+                errors[0]
+                if errors
+                else ZabbixRejected(
+                    "the readings were accepted again and are still missing",
+                    remedy="check whether the item's history period is shorter than --since",
+                )
+            )
+        clock.sleep(1.0)

@@ -11,7 +11,7 @@ from usbrh.errors import BadReport, ConfigError, SensorBusy
 from usbrh.reading import Reading
 from usbrh.rounds import each
 from usbrh.sensors import Sensor, find, select
-from usbrh.setup.install import CONFIG
+from usbrh.setup.machine import CONFIG
 
 _INTERVAL = 5.0
 """s between readings, so that the sensor does not measure its own warmth."""

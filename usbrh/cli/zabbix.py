@@ -1,4 +1,4 @@
-"""``usbrh zabbix``: the templates, and what a Zabbix needs for them, through its API."""
+"""``usbrh zabbix``: the templates, and the hosts that use them, through the API of a Zabbix."""
 
 import os
 import time
@@ -9,33 +9,30 @@ from typing import Any
 import click
 
 from usbrh.bridge import check as checking
-from usbrh.bridge import reconcile as comparing
-from usbrh.bridge.once import open_journal, reject_simulated
+from usbrh.bridge import reconcile
+from usbrh.bridge.once import open_journal
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.findings import exit_status, show
 from usbrh.cli.parameters import DurationType
-from usbrh.clock import SYSTEM_CLOCK, Deadline
-from usbrh.config import ZabbixConfig
+from usbrh.cli.steps import run
 from usbrh.config.kinds import DAY
 from usbrh.config.secret_file import read_secret
-from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected
+from usbrh.errors import ConfigError, ZabbixApiError
 from usbrh.journal.errors import is_there
-from usbrh.journal.store import Journal
 from usbrh.output import text as output
-from usbrh.poller import Rounds
 from usbrh.reading import counted, format_time
 from usbrh.zabbix import provisioning
-from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.templates import METHODS, RELEASES, Method, template_text
 
 
 @click.group()
 def zabbix() -> None:
-    """Set up and check what is in Zabbix."""
+    """Set up Zabbix for the sensors, and check it."""
 
 
 def api_options(command: Any) -> Any:
-    """How to reach the API; secrets by file or environment only."""
+    """Add the options for the API; secrets come from files or the environment only."""
     for option in (
         click.option("--token-file", type=click.Path(path_type=Path), help="File with an API token."),
         click.option("--password-file", type=click.Path(path_type=Path), help="File with the user's password."),
@@ -47,19 +44,26 @@ def api_options(command: Any) -> Any:
 
 
 def connect(url: str | None, user: str | None, password_file: Path | None, token_file: Path | None) -> Api:
-    """A session by what is given, and by USBRH_ZABBIX_PASSWORD and USBRH_ZABBIX_TOKEN."""
+    """Log in with the given options, or with USBRH_ZABBIX_PASSWORD or USBRH_ZABBIX_TOKEN.
+
+    Raises:
+        ConfigError: the address or the login is missing, or a file can't be read.
+        ZabbixUnreachable, ZabbixApiError: the login fails.
+    """
     if not url:
-        raise ConfigError("where is the Zabbix front end? give --url URL, or set USBRH_ZABBIX_URL")
+        raise ConfigError(
+            "the address of the Zabbix front end is missing", remedy="give --url URL, or set USBRH_ZABBIX_URL"
+        )
     token = (read_secret(token_file) if token_file else os.environ.get("USBRH_ZABBIX_TOKEN", "")).strip()
     password = read_secret(password_file) if password_file else os.environ.get("USBRH_ZABBIX_PASSWORD")
-    # What is named on the command line wins: a password file over a token of the environment.
+    # The command line wins: a password file over a token from the environment.
     return Api(url, user=user, password=password, token=None if password_file and not token_file else token)
 
 
 @zabbix.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def template(folder: Path) -> None:
-    """Write the template files into FOLDER, for an import by hand.
+    """Write the template files into FOLDER, to import them by hand.
 
     6.0 is for Zabbix 6.0 to 6.4, 7.0 for 7.0 and newer.
     """
@@ -84,12 +88,12 @@ def template(folder: Path) -> None:
     type=click.Choice(METHODS),
     default="trapper",
     show_default=True,
-    help="How values reach Zabbix: sent by usbrh, asked for by the server, or sent by an agent.",
+    help="How values reach Zabbix: usbrh sends them, the server polls an agent, or an agent sends them.",
 )
-@click.option("--interface", metavar="ADDRESS[:PORT]", help="Where the server finds the agent.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done.")
+@click.option("--interface", metavar="ADDRESS[:PORT]", help="Address of the agent, for the server.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--force", is_flag=True, help="Overwrite what was changed by hand.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a step and line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per step and line.")
 @pass_context
 def provision(
     context: Context,
@@ -106,58 +110,13 @@ def provision(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Import the template and make the host, as far as they are missing.
+    """Import the template and create the host, if they are missing.
 
-    May be run again: what is there is left, and what somebody changed by hand is kept.
+    It can be run again: it keeps what exists, and also what somebody changed by hand.
     """
-    settings = effective(context.config.zabbix)
-    address, port = _interface(interface)
-    identity, key = _psk(settings)
-    wanted = provisioning.Wanted(
-        host=host or settings.host or "",
-        group=group,
-        method=method,
-        address=address,
-        port=port,
-        psk_identity=identity,
-        psk=key,
-        interval=context.config.bridge.interval,
-    )
+    wanted = provisioning.Wanted.of(context.config, host=host, group=group, method=method, interface=interface)
     with connect(url, user, password_file, token_file) as api:
-        steps = provisioning.plan(api, wanted, force=force)
-        for step in steps if dry_run else provisioning.carry_out(steps):
-            if as_json:
-                done = "planned" if dry_run else "done"
-                status = done if step.do else "kept" if step.kept else "ok"
-                click.echo(output.json_line({"status": status, "step": step.text}))
-                continue
-            sign = "+" if step.do else "!" if step.kept else "="
-            click.echo(f"{sign} {step.text}")
-    if dry_run and any(step.do for step in steps):
-        click.echo("Nothing was changed: a dry run.", err=True)
-
-
-def _interface(text: str | None) -> tuple[str | None, int]:
-    """Address and port of ``ADDRESS[:PORT]``, ``[v6]:PORT`` or a bare v6 address."""
-    if not text:
-        return None, provisioning.AGENT_PORT
-    address, _, port = text.rpartition(":")
-    if text.startswith("[") and text.endswith("]"):
-        return text[1:-1], provisioning.AGENT_PORT
-    if not address or (":" in address and not address.startswith("[")):
-        return text, provisioning.AGENT_PORT
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise click.BadParameter(f"{port!r} is no port", param_hint="--interface")
-    return address.strip("[]"), int(port)
-
-
-def _psk(settings: ZabbixConfig) -> tuple[str | None, str | None]:
-    if settings.tls_connect != "psk":
-        return None, None
-    from usbrh.zabbix.tls import pre_shared_key  # noqa: PLC0415 - ssl is slow to import
-
-    identity, key = pre_shared_key(settings)
-    return identity, key.hex()
+        run(provisioning.plan(api, wanted, force=force), dry_run=dry_run, as_json=as_json)
 
 
 @zabbix.command()
@@ -168,7 +127,9 @@ def _psk(settings: ZabbixConfig) -> tuple[str | None, str | None]:
     metavar="TIME",
     help="Compare the journal of the last TIME (24h, 7d) with Zabbix, and send again what is missing there.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: a finding, with --since a sensor.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per finding and line, with --since per sensor."
+)
 @pass_context
 def check(
     context: Context,
@@ -182,33 +143,25 @@ def check(
 ) -> None:
     """Send a value to each destination, and read it back through the API.
 
-    Says where the chain is broken: name, port, TLS, host, item, history. Without --url it ends with the sending.
+    Shows where the route is broken: name, port, TLS, host, item, history. Without --url it only sends the value. The
+    exit status is 0 without a fault, and otherwise that of the first fault.
     """
     with ExitStack() as stack:
         api = stack.enter_context(connect(url, user, password_file, token_file)) if url else None
         if since is None:
             _round_trip(context, api, as_json)
         elif api is None:
-            raise click.UsageError("--since asks Zabbix for its history: give --url and a login.")
+            raise click.UsageError("--since reads the history of Zabbix: give --url and a login.")
         else:
             _compare(context, api, since, as_json)
 
 
 def _round_trip(context: Context, api: Api | None, as_json: bool) -> None:
-    rounds = Rounds(context.config)
-    rounds.refresh()
-    if rounds.problem:  # sent as "0 sensors" it would be an alarm
-        raise rounds.problem
-    reject_simulated(rounds.simulated, context.allow_simulated)
-    broken: UsbrhError | None = None
-    for finding in checking.round_trip(context.config, api, len(rounds.sensors)):
-        words = f"{finding.sign:4} {finding.text}" + (f": {finding.error}" if finding.error else "")
-        click.echo(output.json_line(finding.to_dict()) if as_json else words)
-        broken = broken or finding.error
-    if broken:
-        raise SystemExit(broken.exit_status)
+    sensors = checking.count_sensors(context.config, allow_simulated=context.allow_simulated)
+    if status := exit_status(show(checking.round_trip(context.config, api, sensors), as_json=as_json)):
+        raise SystemExit(status)
     if api is None:
-        click.echo("Not read back: give --url and a login for that.", err=True)
+        click.echo("The value was not read back; give --url and a login for that.", err=True)
 
 
 def _compare(context: Context, api: Api, since: float, as_json: bool) -> None:
@@ -216,60 +169,38 @@ def _compare(context: Context, api: Api, since: float, as_json: bool) -> None:
     config = context.config
     if not is_there(config.journal.path):
         raise ConfigError(f"there is no journal {config.journal.path} to compare with")
+    compared = []
     with open_journal(config) as journal:
-        found = []
-        for each in comparing.compare(config, api, journal, since_ns):
-            if as_json:
-                click.echo(output.json_line(each.to_dict()))
-            else:
-                _tell(each)
-            found.append(each)
-        lacking = [each for each in found if each.missing]
-        if lacking:
-            _send_again(context, api, journal, lacking, as_json)
-    unknown = [each.sensor for each in found if each.times and not each.item and not each.left_out]
-    if unknown:
-        raise ZabbixApiError(f"not compared: {', '.join(unknown)}; usbrh zabbix provision links the template")
-
-
-def _tell(each: comparing.Compared) -> None:
-    if each.unsettled:
-        click.echo(
-            f"{each.sensor}: left out, waiting or rejected: {counted(each.unsettled)}; see: usbrh journal status"
+        for each in reconcile.compare(config, api, journal, since_ns):
+            for line in [output.json_line(each.to_dict())] if as_json else _lines(each):
+                click.echo(line)
+            compared.append(each)
+        incomplete = [each for each in compared if each.missing]
+        if incomplete:
+            errors = reconcile.send_again(config, journal, incomplete, allow_simulated=context.allow_simulated)
+            click.echo(f"sent again: {counted(sum(len(each.missing) for each in incomplete))}", err=as_json)
+            reconcile.wait_until_stored(api, incomplete, errors)
+            click.echo("all of them are in Zabbix now", err=as_json)
+            for error in errors:
+                click.echo(f"another destination: {error}", err=True)
+    if without_item := [each.sensor for each in compared if each.without_item]:
+        raise ZabbixApiError(
+            f"not compared: {', '.join(without_item)}", remedy="usbrh zabbix provision links the template"
         )
-    if not each.times:
-        return
-    count = len(each.times)
+
+
+def _lines(each: reconcile.Compared) -> list[str]:
+    lines = []
+    if each.unsettled:
+        lines.append(f"waiting or rejected, not compared: {counted(each.unsettled)} (see: usbrh journal status)")
     if each.left_out:
-        click.echo(f"{each.sensor}: Zabbix takes its readings and keeps none, the template's macros leave it out")
-    elif each.item is None:
-        keys = f"neither usbrh.get[{each.sensor}] nor usbrh.state[{each.sensor}]"
-        click.echo(f"{each.sensor}: the host keeps no history of it, {keys}")
-    elif each.missing:
+        lines.append("Zabbix accepts the readings and keeps no history: the template's macros exclude this sensor")
+    elif each.without_item:
+        lines.append(f"the host keeps no history of usbrh.get[{each.sensor}] or usbrh.state[{each.sensor}]")
+    elif each.item and each.missing:
         span = f"from {format_time(each.missing[0])} to {format_time(each.missing[-1])}"
-        click.echo(f"{each.sensor}: missing in {each.item['key_']}: {len(each.missing)} of {counted(count)}, {span}")
-    else:
-        click.echo(f"{each.sensor}: nothing is missing in {each.item['key_']}: {counted(count)}")
-
-
-def _send_again(context: Context, api: Api, journal: Journal, lacking: list[comparing.Compared], as_json: bool) -> None:
-    ids = [number for each in lacking for number in each.ids]
-    results = comparing.send_again(context.config, journal, ids, allow_simulated=context.allow_simulated)
-    problems = [problem for problem in results.values() if problem]
-    if len(problems) == len(results):
-        raise problems[0]
-    click.echo(f"sent again: {counted(len(ids))}", err=as_json)
-    deadline = Deadline(checking.STORE_SECONDS)
-    while any(comparing.still_missing(api, each) for each in lacking):
-        if deadline.passed:
-            raise (
-                problems[0]
-                if problems
-                else ZabbixRejected(
-                    "they were taken again and are still not there; is the item's history period shorter than --since?"
-                )
-            )
-        SYSTEM_CLOCK.sleep(1.0)
-    click.echo("now they are there", err=as_json)
-    for problem in problems:
-        click.echo(f"another destination: {problem}", err=True)
+        total = counted(len(each.times))
+        lines.append(f"missing in {each.item['key_']}: {len(each.missing)} of {total}, {span}")
+    elif each.item:
+        lines.append(f"nothing is missing in {each.item['key_']}: {counted(len(each.times))}")
+    return [f"{each.sensor}: {line}" for line in lines]

@@ -26,7 +26,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, default_port: int = DEFAULT_PORT) -> Self:
         """``host``, ``host:port``, ``[v6]:port``, ``[v6]``, or a bare IPv6 address without a port.
 
         Raises:
@@ -34,11 +34,11 @@ class Address:
         """
         text = text.strip()
         if text.count(":") > 1 and not text.startswith("["):
-            return cls(_ipv6(text))
+            return cls(_ipv6(text), default_port)
         match = _ADDRESS.fullmatch(text)
         if not match:
             raise ConfigError(f'"{text}" is not an address; write host, host:port or [IPv6]:port')
-        port = int(match["port"] or DEFAULT_PORT)
+        port = int(match["port"] or default_port)
         if not 1 <= port <= 65535:
             raise ConfigError(f'"{text}": a port is 1 to 65535')
         if match["v6"] is not None:

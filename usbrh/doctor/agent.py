@@ -1,31 +1,31 @@
-"""The checks of a Zabbix agent on this machine: its file, its group, its answer."""
+"""The checks of the Zabbix agents on this machine: usbrh's file, the group, the answer."""
 
 import re
 from collections.abc import Iterator
 
-from usbrh.doctor.findings import Finding, fault, not_checked, ok, warning
 from usbrh.doctor.service import output
 from usbrh.errors import AccessDenied
+from usbrh.findings import Finding, fault, not_checked, ok, warning
 from usbrh.setup.actions import read
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory
 from usbrh.setup.agents import agents as installed_agents
-from usbrh.setup.install import GROUP
-from usbrh.setup.machine import Machine
+from usbrh.setup.machine import GROUP, Machine
 
+CHECK = "Zabbix agent"
 _TIMEOUT = 10.0
 _PROGRAMS = {"zabbix-agent": "zabbix_agentd", "zabbix-agent2": "zabbix_agent2"}
 
 
 def agents(machine: Machine) -> Iterator[Finding]:
-    """Each agent that has a configuration here."""
+    """Check each agent that has a configuration on this machine."""
     try:
-        there = installed_agents(machine)
+        found = installed_agents(machine)
     except PermissionError as error:
         yield _closed(error)
         return
-    if not there:
-        yield not_checked("Zabbix agent", "none is installed; it is needed only for readings through the agent")
-    for service, config in there.items():
+    if not found:
+        yield not_checked(CHECK, "none is installed (only readings through an agent need one)")
+    for service, config in found.items():
         try:
             yield _agent(machine, service, config)
         except PermissionError as error:
@@ -33,56 +33,42 @@ def agents(machine: Machine) -> Iterator[Finding]:
 
 
 def _closed(error: PermissionError) -> Finding:
-    return not_checked("Zabbix agent", f"{error.filename} is closed to this user; sudo usbrh doctor looks at it")
+    return not_checked(CHECK, f"this user can't read {error.filename}; sudo usbrh doctor can")
 
 
 def _agent(machine: Machine, service: str, config: str) -> Finding:
     directory = agent_directory(machine, config)
     if directory is None or read(machine, f"{directory}/{AGENT_FILE}") is None:
-        return warning("Zabbix agent", f"{service} does not know usbrh", "for readings through it: sudo usbrh setup")
+        return warning(CHECK, f"{service} has no file for usbrh", "for readings through it: sudo usbrh setup")
     restart = f"sudo systemctl restart {service}"
-    if not machine.has_group(GROUP):  # the file was put there by other hands than setup's
-        return fault(
-            "Zabbix agent",
-            f"{service}: there is no group {GROUP} that could give it the sensor",
-            f"sudo usbrh setup && {restart}",
-            AccessDenied.exit_status,
-        )
+    if not machine.has_group(GROUP):  # somebody copied the file instead of running setup
+        message = f"{service}: the group {GROUP}, which gives access to the sensor, does not exist"
+        return fault(CHECK, message, f"sudo usbrh setup && {restart}", AccessDenied.exit_status)
     if machine.has_user(AGENT_USER) and not machine.is_member(AGENT_USER, GROUP):
-        return fault(
-            "Zabbix agent",
-            f"{service}: its user {AGENT_USER} is not in the group {GROUP}",
-            f"sudo usermod -aG {GROUP} {AGENT_USER} && {restart}",
-            AccessDenied.exit_status,
-        )
+        message = f"{service}: its user {AGENT_USER} is not in the group {GROUP}"
+        return fault(CHECK, message, f"sudo usermod -aG {GROUP} {AGENT_USER} && {restart}", AccessDenied.exit_status)
     if _started_before_group(machine, _PROGRAMS[service]):
-        return fault(
-            "Zabbix agent",
-            f"{service} runs since before it was in the group {GROUP}",
-            restart,
-            AccessDenied.exit_status,
-        )
+        message = f"{service} was started before its user was added to the group {GROUP}"
+        return fault(CHECK, message, restart, AccessDenied.exit_status)
     answer = output((_PROGRAMS[service], "-c", str(machine.path(config)), "-t", "usbrh.discovery"), _TIMEOUT)
     if answer is None:
-        return not_checked("Zabbix agent", f"{service} has {directory}/{AGENT_FILE}; its program does not answer")
+        return not_checked(CHECK, f"{service}: {_PROGRAMS[service]} -t is missing or does not answer")
     value = re.search(r"\[[a-z]\|(.*)\]\s*$", answer, re.DOTALL)
     if value is None or not value[1].lstrip().startswith("["):
-        said = (value[1] if value else answer).strip().splitlines() or ["nothing"]
-        return fault(
-            "Zabbix agent", f"{service} answers to usbrh.discovery: {said[-1]}", f"sudo usbrh setup && {restart}"
-        )
-    return ok("Zabbix agent", f"{service} answers to usbrh.discovery")
+        lines = (value[1] if value else answer).strip().splitlines() or ["nothing"]
+        return fault(CHECK, f"{service} answers usbrh.discovery with: {lines[-1]}", f"sudo usbrh setup && {restart}")
+    return ok(CHECK, f"{service} answers usbrh.discovery")
 
 
 def _started_before_group(machine: Machine, program: str) -> bool:
-    """A process of the agent's user runs that does not have the group, which it gets only when it starts."""
+    """Whether an agent's process lacks the group: a process gets its groups only when it starts."""
     _, gid = machine.ids("root", GROUP)
     for process in machine.path("/proc").glob("[0-9]*"):
         try:
             if (process / "comm").read_text().strip() != program:
                 continue
             status = (process / "status").read_text()
-        except OSError:  # it ended while we looked
+        except OSError:  # the process ended meanwhile
             continue
         numbers = re.findall(r"^(?:Groups|Gid|Uid):(.*)$", status, re.MULTILINE)
         uid = re.search(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The checks of the configuration and of the units."""
+"""The checks of the configuration, the journal and the systemd units."""
 
 import os
 import stat
@@ -8,23 +8,23 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 from usbrh.config import Config
-from usbrh.doctor.findings import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.errors import ConfigError, JournalError
+from usbrh.findings import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.journal.store import Journal
 from usbrh.paths import stat_or_none
 from usbrh.reading import counted
-from usbrh.setup.install import CONFIG, UNITS
-from usbrh.setup.machine import Machine
+from usbrh.setup.init_systems import UNITS
+from usbrh.setup.machine import CONFIG, Machine
 
 _TIMEOUT = 5.0
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts"
 _LATE = 600
-"""s after which a reading that waits is not just the newest."""
+"""s after which a waiting reading is not just the newest one."""
 _SERVICE, _SEND, _TIMER = UNITS
 
 
 def output(command: Sequence[str], timeout: float = _TIMEOUT) -> str | None:
-    """What a command prints, on both channels; None if it is missing or does not end in time."""
+    """What a command prints on stdout and stderr; None if it is missing or does not end within ``timeout`` seconds."""
     try:
         result = subprocess.run(  # noqa: S603 - the commands are those of this package
             command,
@@ -45,33 +45,33 @@ def output(command: Sequence[str], timeout: float = _TIMEOUT) -> str | None:
 def configuration(
     config: Config | ConfigError, settings: Config, plugged: Collection[str] | None = None
 ) -> Iterator[Finding]:
-    """Whether the configuration can be read, who may change it, and whether its sensors are ``plugged`` in."""
+    """Check whether the configuration can be read, who may change it, and whether its sensors are ``plugged`` in."""
     if isinstance(config, ConfigError):
         yield of_error("configuration", config)
         return
     if settings.path is None:
-        yield ok("configuration", f"none, everything has its default ({CONFIG} would be it)")
+        yield ok("configuration", f"none; every key has its default ({CONFIG} does not exist)")
         return
     mode = settings.path.stat().st_mode
     if mode & stat.S_IWOTH:
-        yield warning("configuration", f"{settings.path} can be changed by anybody", f"sudo chmod o-w {settings.path}")
+        yield warning("configuration", f"every user can change {settings.path}", f"sudo chmod o-w {settings.path}")
         return
     yield ok("configuration", f"{settings.path}")
     for port, sensor in settings.sensor.items():
         if plugged is not None and port not in plugged:
             name = f"{sensor.name} ({port})" if sensor.name else port
-            yield warning("configuration", f"{name} is not plugged in there", "usbrh list shows where it is")
+            yield warning("configuration", f"{name} is not plugged in", "usbrh list shows the port of each sensor")
 
 
 def journal(settings: Config) -> Iterator[Finding]:
-    """What waits, and what was rejected."""
+    """Check the journal: which readings wait, and which were rejected."""
     path = settings.journal.path
-    with suppress(OSError):  # it may be there: the folder is closed to us
+    with suppress(OSError):  # the folder is closed to this user, so the journal may exist
         if not stat_or_none(path):
-            yield ok("journal", f"none yet; usbrh send or usbrh run makes {path}")
+            yield ok("journal", f"none yet (usbrh send and usbrh run create {path})")
             return
     if not os.access(path, os.W_OK):
-        yield not_checked("journal", f"{path} is the service's; sudo usbrh doctor looks at it")
+        yield not_checked("journal", f"{path} belongs to the service; sudo usbrh doctor can check it")
         return
     try:
         with Journal(path) as opened:
@@ -83,14 +83,14 @@ def journal(settings: Config) -> Iterator[Finding]:
     for each in status.destinations:
         if each.rejected_count:
             reason = each.rejected[0].reason
-            rejected = f"{each.destination} rejected {counted(each.rejected_count)}, most likely: {reason}"
+            rejected = f"{each.destination} rejected {counted(each.rejected_count)}, most likely because: {reason}"
             yield warning("journal", rejected, "see: usbrh journal status")
         if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * 10**9:
             yield warning("journal", f"{counted(each.waiting)} waiting for {each.destination}", "usbrh journal flush")
 
 
 def units(machine: Machine) -> Iterator[Finding]:
-    """Whether the service or the timer is on."""
+    """Check whether the service or the timer runs, and keeps running."""
     if not machine.systemd_runs:
         yield not_checked("units", "systemd does not run here")
         return
@@ -112,20 +112,21 @@ def units(machine: Machine) -> Iterator[Finding]:
             reason = state[unit].get("Result", "unknown")
             yield fault("units", f"{unit} failed ({reason})", f"see why: sudo journalctl -u {unit} -n 20")
             return
-    # Restart= with RestartSec= never comes to "failed": between two tries, and while it starts, it is "activating".
+    # With Restart= and RestartSec= a unit never becomes "failed": between two tries, and while it starts, it is
+    # "activating".
     restarts = int(state.get(_SERVICE, {}).get("NRestarts") or 0)
     why = f"sudo journalctl -u {_SERVICE} -n 20"
     if holds(_SERVICE, "ActiveState", "activating") and (
         restarts or holds(_SERVICE, "SubState", "auto-restart", "auto-restart-queued")
     ):
-        yield fault("units", f"{_SERVICE} ends and is started again (restarts: {restarts})", f"see why: {why}")
+        yield fault("units", f"{_SERVICE} keeps failing (restarts: {restarts})", f"see why: {why}")
         return
     service, timer = (holds(unit, "ActiveState", "active", "activating", "reloading") for unit in (_SERVICE, _TIMER))
     if service and restarts:
         yield warning(
             "units",
-            f"{_SERVICE} failed and was started again (restarts: {restarts})",
-            f"see why: {why}; the count begins anew after: sudo systemctl reset-failed {_SERVICE}",
+            f"{_SERVICE} runs, but failed before (restarts: {restarts})",
+            f"see why: {why}; to reset the count: sudo systemctl reset-failed {_SERVICE}",
         )
     if service and timer:
         yield warning(
@@ -144,4 +145,4 @@ def units(machine: Machine) -> Iterator[Finding]:
             "units", "neither service nor timer runs: nothing is sent", f"sudo systemctl enable --now {_SERVICE}"
         )
     else:
-        yield warning("units", "no units: nothing is sent by itself", "sudo usbrh setup")
+        yield warning("units", "no units are installed: nothing is sent automatically", "sudo usbrh setup")

@@ -1,4 +1,4 @@
-"""The checks of a sensor's device node: who may use it, by which rule, who does, and whether it answers."""
+"""The checks of a sensor: permission for its device node, programs that use it, its kernel driver, a reading."""
 
 import os
 import re
@@ -7,27 +7,26 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from usbrh.doctor.findings import Finding, fault, not_checked, ok, warning
 from usbrh.drivers.holders import holders
 from usbrh.errors import AccessDenied, exit_status
+from usbrh.findings import Finding, fault, not_checked, ok, warning
 from usbrh.reading import Reading
 from usbrh.sensors import Sensor, measure_all
-from usbrh.setup.install import GROUP, RULE
-from usbrh.setup.machine import Machine
+from usbrh.setup.machine import GROUP, RULE, Machine
 
 _RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
 _TRIGGER = "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774"
 _RULE_USB, _RULE_TTY = r'^[^#\n]*"1774".*"1001"', r"^[^#\n]*USBRH2"
 _TRIGGER_TTY = "sudo udevadm control --reload && sudo udevadm trigger --property-match=ID_MODEL=USBRH2"
 _OUR_DRIVERS = {
-    "cdc_acm": "cdc_acm, which the USBRH2 is read through",
-    "usbhid": "usbhid, which the first reading takes it from",
-    "usbfs": "usbfs: a program reads it now",
+    "cdc_acm": "cdc_acm, the right one for a USBRH2",
+    "usbhid": "usbhid, which the first reading detaches",
+    "usbfs": "usbfs: a program uses it now",
 }
 
 
 def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
-    """Permission, holders, kernel driver and a reading of each sensor."""
+    """Check permission, programs that use it, kernel driver and a reading of each sensor."""
     real = [sensor.info.port for sensor in sensors if not sensor.info.simulated]
     rejected = set()
     if not real:
@@ -49,7 +48,7 @@ def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
 
 
 def node_of(machine: Machine, port: str) -> Path | None:
-    """The name of the device node of the sensor at ``port``; None if it has gone."""
+    """The path of the device node of the sensor at ``port``; None if it was unplugged."""
     terminal = tty_of(machine, port)
     if terminal:
         return terminal
@@ -68,14 +67,14 @@ def tty_of(machine: Machine, port: str) -> Path | None:
 
 
 def permission(machine: Machine, port: str) -> Finding:
-    """Whether this user may use the node, and the service's group too."""
+    """Check whether this user and the service's group may use the device node."""
     node = node_of(machine, port)
     try:
         found = machine.path(node).stat() if node else None
     except FileNotFoundError:
         found = None
     if node is None or found is None:
-        return fault("permission", f"{port}: it has no device node", "unplug it and plug it in again", 3)
+        return fault("permission", f"{port}: the sensor has no device node", "unplug it and plug it in again", 3)
     group = machine.group_name(found.st_gid)
     what = f"{node} ({stat.S_IMODE(found.st_mode):04o} {machine.user_name(found.st_uid)}:{group})"
     terminal = tty_of(machine, port)
@@ -86,74 +85,70 @@ def permission(machine: Machine, port: str) -> Finding:
     if allowed and (for_group or found.st_mode & 0o006 == 0o006):
         return ok("permission", f"{port}: {what}{by}")
     if for_group:
-        who, mend = _not_in_group(machine, found.st_gid)
-        return fault("permission", f"{port}: no permission for {what}: {who}", mend, AccessDenied.exit_status)
+        why, remedy = _not_in_group(machine, found.st_gid)
+        return fault("permission", f"{port}: no permission for {what}: {why}", remedy, AccessDenied.exit_status)
     ours = bool(named) and named[0].endswith(RULE)
-    mend = (_TRIGGER_TTY if terminal else _TRIGGER) if ours else "sudo usbrh setup"
-    why = f"in spite of {named[0]}" if named else "and no udev rule gives it"
+    remedy = (_TRIGGER_TTY if terminal else _TRIGGER) if ours else "sudo usbrh setup"
+    why = f"despite {named[0]}" if named else "and no udev rule grants it"
     if allowed:
-        return warning("permission", f"{port}: you may use {what}, the group {GROUP} may not, {why}", mend)
-    return fault("permission", f"{port}: no permission for {what}, {why}", mend, AccessDenied.exit_status)
+        return warning("permission", f"{port}: you may use {what}, but the group {GROUP} may not, {why}", remedy)
+    return fault("permission", f"{port}: no permission for {what}, {why}", remedy, AccessDenied.exit_status)
 
 
 def _not_in_group(machine: Machine, gid: int) -> tuple[str, str]:
-    """Why this user can't use what belongs to the group, and what mends it."""
+    """Why this user may not use what belongs to the group, and the command that fixes it."""
     name = machine.user_name(os.geteuid())
     if machine.is_member(name, GROUP) and gid not in os.getgroups():
-        return f"{name} is in the group {GROUP} only since the last login", "log out and in again"
+        return f"{name} was added to the group {GROUP} after logging in", "log out and log in again"
     return f"{name} is not in the group {GROUP}", f"sudo usermod -aG {GROUP} {name}, then log in again"
 
 
 def rules(machine: Machine, pattern: str = _RULE_USB) -> list[str]:
-    """The udev rule files that speak of such a sensor; a file in an earlier folder hides its namesakes."""
+    """The udev rule files for such a sensor, ours first; a file hides those of the same name in later folders."""
     found: dict[str, str] = {}
     for folder in _RULE_FOLDERS:
         for path in sorted(machine.path(folder).glob("*.rules")):
             if path.name not in found:
                 try:
                     text = path.read_text(encoding="utf-8", errors="replace")
-                except OSError:  # a folder, a link to nowhere, or closed to this user: root's doctor reads it
+                except OSError:  # a folder, a broken link, or closed to this user (root can read it)
                     text = ""
-                speaks = re.search(pattern, text, re.MULTILINE)
-                found[path.name] = f"{folder}/{path.name}" if speaks else ""
-    # Ours first, so that it is the one that is named when there are several.
+                matches = re.search(pattern, text, re.MULTILINE)
+                found[path.name] = f"{folder}/{path.name}" if matches else ""
     return sorted(filter(None, found.values()), key=lambda name: not name.endswith(RULE))
 
 
 def in_use(machine: Machine, port: str) -> Finding:
-    """Which other programs have the sensor open."""
+    """Check which other programs have the sensor open."""
     node = node_of(machine, port)
     hidraw = [
         Path("/dev") / entry.name for entry in machine.path("/sys/bus/usb/devices").glob(f"{port}:1.0/*/hidraw/hidraw*")
     ]
-    who = holders([machine.path(each) for each in (node, *hidraw) if each])
-    strangers = [holder for holder in who if not holder.startswith("usbrh ")]
-    if strangers:
-        numbers = " ".join(re.findall(r"\(PID (\d+)\)", " ".join(strangers)))
-        return warning(
-            "in use", f"{port}: {', '.join(strangers)} has it open", f"end it if it is in the way: kill {numbers}"
-        )
-    if who:
-        return ok("in use", f"{port}: by {', '.join(who)}, which shares it")
-    unseen = "" if os.geteuid() == 0 else " that you may see; sudo usbrh doctor sees all"
+    found = holders([machine.path(each) for each in (node, *hidraw) if each])
+    others = [holder for holder in found if not holder.startswith("usbrh ")]
+    if others:
+        numbers = " ".join(re.findall(r"\(PID (\d+)\)", " ".join(others)))
+        return warning("in use", f"{port}: {', '.join(others)} has it open", f"if it blocks usbrh: kill {numbers}")
+    if found:
+        return ok("in use", f"{port}: by {', '.join(found)}, which shares it")
+    unseen = "" if os.geteuid() == 0 else " that this user can see (sudo usbrh doctor sees all)"
     return ok("in use", f"{port}: by no program{unseen}")
 
 
 def kernel_driver(machine: Machine, port: str) -> Finding:
-    """Which driver of the kernel has the sensor's interface."""
+    """Check which kernel driver is bound to the sensor's interface."""
     try:
         driver = machine.path(f"/sys/bus/usb/devices/{port}:1.0/driver").readlink().name
     except OSError:
-        return ok("kernel driver", f"{port}: none has it")
+        return ok("kernel driver", f"{port}: none")
     if driver in _OUR_DRIVERS:
         return ok("kernel driver", f"{port}: {_OUR_DRIVERS[driver]}")
-    return warning(
-        "kernel driver", f"{port}: {driver}, which is another program's", f"sudo modprobe -r {driver}, if it won't read"
-    )
+    message = f"{port}: {driver}, the driver of another program"
+    return warning("kernel driver", message, f"if the sensor can't be read: sudo modprobe -r {driver}")
 
 
 def reading_of(reading: Reading) -> Finding:
-    """A reading, or why there is none."""
+    """Report a reading, or why there is none."""
     if reading.error:
         return fault("reading", reading.error, reading.remedy or "usbrh --debug read", exit_status(reading.state))
     words = f"{reading.sensor}: {reading.temperature:.2f} °C, {reading.humidity:.2f} %RH"

@@ -1,4 +1,4 @@
-"""The Zabbix agents of a machine: where each looks for its UserParameters, and the file for it."""
+"""The Zabbix agents of a machine: where each reads its UserParameters, and the file with those of usbrh."""
 
 import re
 import shlex
@@ -11,28 +11,28 @@ from usbrh.resources import resource
 from usbrh.setup.machine import Machine
 
 AGENTS = {"zabbix-agent": "/etc/zabbix/zabbix_agentd.conf", "zabbix-agent2": "/etc/zabbix/zabbix_agent2.conf"}
-"""The service of each Zabbix agent, and its configuration."""
+"""The configuration of each Zabbix agent, by its service."""
 AGENT_USER = "zabbix"
 AGENT_FILE = "usbrh.conf"
 
 
 def agents(machine: Machine) -> dict[str, str]:
-    """The service of each agent that has a configuration here, and that file.
+    """The configuration, by service, of each agent that has one on this machine.
 
     Raises:
-        PermissionError: this user may not look for it.
+        PermissionError: this user may not look into its directory.
     """
     return {service: config for service, config in AGENTS.items() if stat_or_none(machine.path(config))}
 
 
 def agent_directory(machine: Machine, config: str) -> str | None:
-    """The directory in which a file usbrh.conf is read by the agent of ``config``; None if it includes none.
+    """The directory where the agent of ``config`` reads a file usbrh.conf; None if it includes no such directory.
 
     Raises:
-        PermissionError: this user may not read that file, or not look for the directory.
+        PermissionError: this user may not read that file or that directory.
     """
     text = machine.path(config).read_text(encoding="utf-8", errors="replace")
-    # An agent takes blanks at both ends of a line and around "=".
+    # Agents ignore blanks at both ends of a line and around "=".
     for pattern in re.findall(r"^[ \t]*Include[ \t]*=[ \t]*(/.*?)[ \t\r]*$", text, re.MULTILINE):
         parent, _, last = pattern.rpartition("/")
         if fnmatch(AGENT_FILE, last):
@@ -44,7 +44,7 @@ def agent_directory(machine: Machine, config: str) -> str | None:
 
 
 def agent_text(usbrh: Path) -> str:
-    """The agent file with the path of the executable."""
+    """The text of the agent file, with the path of the executable."""
     return re.sub(
         r"^(UserParameter=[^,]+,)usbrh ",
         lambda match: f"{match[1]}{shlex.quote(str(usbrh))} ",

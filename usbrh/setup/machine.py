@@ -1,4 +1,4 @@
-"""The computer that ``usbrh setup`` and ``usbrh doctor`` deal with: its files, its accounts, its commands."""
+"""The computer that ``usbrh setup`` changes and ``usbrh doctor`` checks: its files, its accounts, its commands."""
 
 import os
 import shutil
@@ -9,84 +9,98 @@ from pathlib import Path
 
 from usbrh.errors import ConfigError
 
+USER = GROUP = "usbrh"
+"""The account of the service. Its group may use the sensors."""
+CONFIG = "/etc/usbrh/usbrh.toml"
+STATE = "/var/lib/usbrh"
+"""The directory of the journal."""
+RULE = "70-usbrh.rules"
+"""The udev rule that gives the sensors to the group."""
 COMMAND_TIMEOUT = 60.0
 """s for one command of the system."""
+VENDOR = ("/usr/lib", "/lib", "/usr/local/lib")
+"""Where packages install udev rules and systemd units."""
 
 
 def run(command: Sequence[str]) -> None:
     """Run a command of the system.
 
     Raises:
-        ConfigError: it is missing, failed or did not end in time; the message has its last line of words.
+        ConfigError: it is missing, failed (the message has the last line of its output), or took too long.
     """
     try:
-        subprocess.run(  # noqa: S603 - the commands are those of setup.py
+        subprocess.run(  # noqa: S603 - the commands are those of this package
             command, check=True, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, stdin=subprocess.DEVNULL
         )
     except FileNotFoundError:
-        raise ConfigError(f"{command[0]} is not installed; install it, and run usbrh setup again") from None
+        raise ConfigError(f"{command[0]} is not installed", remedy="install it, and run usbrh setup again") from None
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"{' '.join(command)} did not end within {COMMAND_TIMEOUT:g} s; try it by hand") from None
+        message = f"{' '.join(command)} did not end within {COMMAND_TIMEOUT:g} s"
+        raise ConfigError(message, remedy="run it by hand") from None
     except subprocess.CalledProcessError as error:
-        words = (error.stderr or error.stdout or f"exit status {error.returncode}").strip().splitlines()[-1]
-        raise ConfigError(f"{' '.join(command)} failed: {words}") from None
+        reason = (error.stderr or error.stdout or f"exit status {error.returncode}").strip().splitlines()[-1]
+        raise ConfigError(f"{' '.join(command)} failed: {reason}") from None
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The computer that is set up: its root directory, and what runs its commands."""
+    """A computer: its root directory, and the function that runs its commands."""
 
     root: Path = Path("/")
     run: Callable[[Sequence[str]], None] = run
 
     def path(self, name: str | Path) -> Path:
-        """Where the file that it calls ``name`` is for us."""
+        """The path for this process of the file that the computer calls ``name``."""
         return self.root / str(name).lstrip("/")
 
     @property
     def systemd_runs(self) -> bool:
-        """As sd_booted(3) tests it."""
+        """Whether systemd runs, as sd_booted(3) tests it."""
         return self.path("/run/systemd/system").is_dir()
 
+    def packaged(self, name: str) -> bool:
+        """Whether the distribution's own package of usbrh installed this file below /usr/lib."""
+        return any(self.path(f"{top}/{name}").exists() for top in VENDOR)
+
     def has_user(self, name: str) -> bool:
-        """The account is in its passwd file."""
+        """Whether the account is in the passwd file."""
         return self._entry("passwd", name) is not None
 
     def has_group(self, name: str) -> bool:
-        """The group is in its group file."""
+        """Whether the group is in the group file."""
         return self._entry("group", name) is not None
 
     def home_and_shell(self, name: str) -> tuple[str, str] | None:
-        """Of the account with this name; None if there is none."""
+        """Home directory and shell of an account; None if there is no such account."""
         entry = self._entry("passwd", name)
         if entry is None:
             return None
-        home, shell = (*entry[5:7], "", "")[:2]  # a line that somebody cut short has neither
+        home, shell = (*entry[5:7], "", "")[:2]  # an incomplete line has neither
         return home, shell
 
     def user_name(self, uid: int) -> str:
-        """The account's name; its number if it has none."""
+        """The name of the account with this number; the number if it has no name."""
         return self._name("passwd", uid)
 
     def group_name(self, gid: int) -> str:
-        """The group's name; its number if it has none."""
+        """The name of the group with this number; the number if it has no name."""
         return self._name("group", gid)
 
     def is_member(self, user: str, group: str) -> bool:
-        """``user`` is listed as a member of ``group``."""
+        """Whether ``user`` is listed as a member of ``group``."""
         entry = self._entry("group", group)
         return entry is not None and user in entry[3].split(",")
 
     def ids(self, owner: str, group: str) -> tuple[int, int]:
-        """uid and gid.
+        """The numbers of user and group.
 
         Raises:
-            ConfigError: there is no such account.
+            ConfigError: there is no such user or group.
         """
         user_entry, group_entry = self._entry("passwd", owner), self._entry("group", group)
         if user_entry is None or group_entry is None:
             missing = f"user {owner}" if user_entry is None else f"group {group}"
-            raise ConfigError(f"there is no {missing}; usbrh setup makes it, look at /etc/passwd and /etc/group")
+            raise ConfigError(f"there is no {missing} on this machine", remedy="sudo usbrh setup creates it")
         return int(user_entry[2]), int(group_entry[2])
 
     def _name(self, table: str, number: int) -> str:
@@ -104,5 +118,5 @@ class Machine:
 
 
 def installed(command: str) -> bool:
-    """The machine has this command; root's folders count, whoever asks."""
+    """Whether the machine has this command, also in root's folders."""
     return shutil.which(command, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None

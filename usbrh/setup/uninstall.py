@@ -1,58 +1,59 @@
-"""What ``usbrh setup --remove`` takes away from a machine: what ``usbrh setup`` brought, but the journal."""
+"""The plan of ``usbrh setup --remove``: everything that ``usbrh setup`` installed, except the journal."""
 
 from collections.abc import Iterable
 
 from usbrh.paths import stat_or_none
-from usbrh.setup.actions import Command, RemoveAccount, RemoveDirectory, RemoveFile, StopUnit, remove_action
+from usbrh.setup.actions import command, remove_account, remove_directory, remove_file
 from usbrh.setup.agents import AGENT_FILE, agent_directory, agents
-from usbrh.setup.install import CONFIG, GROUP, RULE, STATE, UNITS, USER, Plan, looking, provided, reload_udev, stranger
-from usbrh.setup.machine import Machine
+from usbrh.setup.init_systems import UNITS
+from usbrh.setup.install import Plan, foreign_account, reload_udev
+from usbrh.setup.machine import CONFIG, GROUP, RULE, STATE, USER, Machine
+from usbrh.steps import Step
 
 
 def plan_removal(machine: Machine) -> Plan:
-    """What takes away everything that ``plan`` brought, but the journal."""
+    """The steps that remove everything that setup installed, except the journal."""
     result = Plan()
-    packaged = provided(machine, f"udev/rules.d/{RULE}")
-    # The timer comes before what it would start again.
-    units = _removals(machine, (f"/etc/systemd/system/{unit}" for unit in reversed(UNITS)), result)
-    result.actions += [StopUnit(unit) for unit in units] if machine.systemd_runs else units
-    names = [f"/etc/udev/rules.d/{RULE}", *_agent_files(machine, result), *([] if packaged else [CONFIG])]
-    files = _removals(machine, names, result)
-    result.actions += files
+    packaged = machine.packaged(f"udev/rules.d/{RULE}")
+    # The timer first: it would start the service again.
+    unit_files = (f"/etc/systemd/system/{unit}" for unit in reversed(UNITS))
+    units = _removals(machine, unit_files, result, units=machine.systemd_runs)
+    rule = _removals(machine, [f"/etc/udev/rules.d/{RULE}"], result)
+    _removals(machine, [*_agent_files(machine, result), *([] if packaged else [CONFIG])], result)
     if stat_or_none(machine.path("/etc/usbrh")) and not packaged:
-        result.actions.append(RemoveDirectory("/etc/usbrh"))
-    if any(RULE in file.name for file in files):
-        result.actions += reload_udev(machine)
+        result.steps.append(remove_directory(machine, "/etc/usbrh"))
+    if rule:
+        result.steps += reload_udev(machine)
     if units and machine.systemd_runs:
-        result.actions.append(Command(("systemctl", "daemon-reload")))
+        result.steps.append(command(machine, "systemctl", "daemon-reload"))
     if packaged:
         result.notes.append(
-            f"the user {USER}, /etc/usbrh and what is below /usr belong to the distribution's package: apt remove usbrh"
+            f"the user {USER}, /etc/usbrh and the files below /usr belong to the package: apt remove usbrh"
         )
     elif machine.has_user(USER) or machine.has_group(GROUP):
         stays = f"a unit that runs as the user {USER} may stay" if any(unit.question for unit in units) else None
-        result.actions.append(RemoveAccount(USER, GROUP, stranger(machine) or stays))
-    with looking(result):
+        result.steps.append(remove_account(machine, USER, GROUP, foreign_account(machine) or stays))
+    with result.noting_denied():
         _plan_state(machine, result)
     return result
 
 
-def _removals(machine: Machine, names: Iterable[str], result: Plan) -> list[RemoveFile]:
-    """What removes those of the files that are there."""
-    found = []
+def _removals(machine: Machine, names: Iterable[str], result: Plan, *, units: bool = False) -> list[Step]:
+    """Add the steps that remove these files, where they exist, to ``result``; returns them."""
+    steps: list[Step] = []
     for name in names:
-        with looking(result):
-            if action := remove_action(machine, name):
-                found.append(action)
-    return found
+        with result.noting_denied():
+            steps += remove_file(machine, name, unit=units)
+    result.steps += steps
+    return steps
 
 
 def _agent_files(machine: Machine, result: Plan) -> list[str]:
-    """Where an agent's file may be; one folder may be that of both agents."""
+    """Where an agent's file may be; both agents may share a directory."""
     directories = set()
-    with looking(result):
+    with result.noting_denied():
         for config in agents(machine).values():
-            with looking(result):
+            with result.noting_denied():
                 directories.add(agent_directory(machine, config))
     return [f"{directory}/{AGENT_FILE}" for directory in sorted(filter(None, directories))]
 
@@ -62,6 +63,6 @@ def _plan_state(machine: Machine, result: Plan) -> None:
     if not stat_or_none(state):
         return
     if any(state.iterdir()):
-        result.notes.append(f"the journal stays in {STATE}; it is yours to remove: rm -r {STATE}")
+        result.notes.append(f"the journal stays in {STATE}; to remove it: rm -r {STATE}")
     else:
-        result.actions.append(RemoveDirectory(STATE))
+        result.steps.append(remove_directory(machine, STATE))

@@ -1,77 +1,88 @@
-"""Host group, template, host, macros and encryption in a Zabbix, through its API.
+"""Host group, template, host, macros and encryption in a Zabbix, created through its API.
 
-First everything is looked at and a plan is made, then the plan is carried out: what is missing is made, what is as it
-should be is left, and what somebody changed by hand is kept, and said so, unless it is to be overwritten.
+The plan reads everything first. Then what is missing is created, and what somebody changed by hand is kept and
+reported, unless ``force`` overwrites it.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
+from usbrh.config import Config
+from usbrh.config.addresses import Address
 from usbrh.config.kinds import Duration, Unfit, format_duration
 from usbrh.errors import ConfigError
+from usbrh.steps import Step
+from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.templates import TEMPLATES, Method, Template
 
 AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
 ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}
+"""The bits of ``tls_accept`` and ``tls_connect`` of a host."""
 INTERVAL = "{$USBRH.INTERVAL}"
 SPANS = {
     "{$USBRH.BRIDGE.SILENT}": (300, 3),
-    "{$USBRH.RISE.WINDOW}": (900, 6),  # its trigger compares the last three with what was before
+    "{$USBRH.RISE.WINDOW}": (900, 6),  # its trigger compares the last three readings with those before
     "{$USBRH.SILENT}": (600, 4),  # longer than the bridge's, on which it depends
-    "{$USBRH.STUCK.WINDOW}": (21600, 36),  # its trigger wants thirty
+    "{$USBRH.STUCK.WINDOW}": (21600, 36),  # its trigger needs thirty readings
     "{$USBRH.WINDOW}": (300, 3),
 }
-"""Macros that are a time: the template's own in s, and how many readings it has to span for its triggers to mean what
-they say."""
-DIFFERENCES = 20
+"""Macros with a time: the template's default in s, and the number of readings that their triggers need."""
+MAX_DIFFERENCES = 20
+"""Differences of a template that a step lists."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the Zabbix should have."""
+    """What Zabbix should have."""
 
     host: str
-    group: str = "USB hygrometers"
-    method: Method = "trapper"
-    address: str | None = None
-    """Where the server finds the agent: an address or a DNS name."""
-    port: int = AGENT_PORT
+    group: str
+    method: Method
+    interface: Address | None = None
+    """Where the server finds the agent."""
     psk_identity: str | None = None
     psk: str | None = field(default=None, repr=False)
-    """The key, in hexadecimal digits."""
+    """The key in hexadecimal digits."""
     interval: float = 60.0
     """s between two readings."""
 
+    @classmethod
+    def of(cls, config: Config, *, host: str | None, group: str, method: Method, interface: str | None) -> Self:
+        """What ``config`` asks for, with the ``host`` and the agent's ``interface`` (ADDRESS[:PORT]) if they are given.
 
-@dataclass(frozen=True)
-class Step:
-    """One thing: as it should be, to be done, or kept as somebody changed it."""
+        Raises:
+            ConfigError: the interface is not an address, or the pre-shared key can't be read.
+        """
+        settings = effective(config.zabbix)
+        identity, key = None, None
+        if settings.tls_connect == "psk":
+            from usbrh.zabbix.tls import pre_shared_key  # noqa: PLC0415 - ssl is slow to import
 
-    text: str
-    do: Callable[[], None] | None = None
-    kept: bool = False
+            identity, secret = pre_shared_key(settings)
+            key = secret.hex()
+        return cls(
+            host=host or settings.host or "",
+            group=group,
+            method=method,
+            interface=Address.parse(interface, AGENT_PORT) if interface else None,
+            psk_identity=identity,
+            psk=key,
+            interval=config.bridge.interval,
+        )
 
 
 def plan(api: Api, wanted: Wanted, *, force: bool = False) -> list[Step]:
-    """The steps to what is wanted; those without ``do`` need nothing.
+    """The steps to what is wanted, in the order in which they have to be carried out.
 
     Raises:
-        ConfigError: something is not given that is needed.
-        ZabbixApiError, ZabbixUnreachable: the API says no, or nothing.
+        ConfigError: the agent's interface is needed and not given.
+        ZabbixApiError, ZabbixUnreachable: the API reports an error, or does not answer.
     """
     return list(_Planner(api, wanted, force).steps())
-
-
-def carry_out(steps: Sequence[Step]) -> Iterator[Step]:
-    """Do each step, and give it when it is done. Raises as ``plan``."""
-    for step in steps:
-        if step.do:
-            step.do()
-        yield step
 
 
 class _Planner:
@@ -98,19 +109,23 @@ class _Planner:
         different = template.differences()
         if not different:
             return Step(f"{name} is up to date")
-        what = "; ".join(different[:DIFFERENCES]) + (
-            f"; and {len(different) - DIFFERENCES} more" if different[DIFFERENCES:] else ""
-        )
+        rest = different[MAX_DIFFERENCES:]
+        what = "; ".join([*different[:MAX_DIFFERENCES], *([f"and {len(rest)} more"] if rest else [])])
+        now = f"{name} differs from this version of usbrh: {what}"
+        return self._overwrite(now, f"import {name} again", template.load)
+
+    def _overwrite(self, now: str, change: str, do: Callable[[], object]) -> Step:
+        """The step for what somebody changed by hand: kept, or overwritten by ``force``."""
         if self.force:
-            return Step(f"import {name} again: {what}", template.load)
-        return Step(f"{name} is not as in this version of usbrh: {what}; kept, --force imports it again", kept=True)
+            return Step(f"{change} ({now})", do)
+        return Step(f"{now}; kept (with --force: {change})", kept=True)
 
     # -- group and host ------------------------------------------------------------------------------------------
 
     def _group(self) -> Step:
         name = f'host group "{self.wanted.group}"'
         if self._group_id():
-            return Step(f"{name} is there")
+            return Step(f"{name} exists")
         return Step(f"create {name}", lambda: self.api.call("hostgroup.create", name=self.wanted.group))
 
     def _group_id(self) -> str | None:
@@ -130,15 +145,17 @@ class _Planner:
 
     def _new_host(self) -> Step:
         wanted = self.wanted
-        if wanted.method == "agent" and not wanted.address:
+        if wanted.method == "agent" and not wanted.interface:
             raise ConfigError(
-                "the server has to know where the agent is; give --interface ADDRESS[:PORT], or --method agent-active"
+                "the server needs the address of the agent",
+                remedy="give --interface ADDRESS[:PORT], or --method agent-active",
             )
-        how = f' with template "{self.template.name}"'
+        parts = [f'create host "{wanted.host}" with template "{self.template.name}"']
         if wanted.method == "agent":
-            how += f", agent at {wanted.address}:{wanted.port}"
+            parts.append(f"agent at {wanted.interface}")
         if wanted.psk:
-            how += ", PSK"
+            parts.append("PSK")
+        parts += [f"{macro}={value}" for macro, value in self._macros().items()]
 
         def create() -> None:
             self.api.call(
@@ -151,15 +168,14 @@ class _Planner:
                 **self._encryption(),
             )
 
-        macros = "".join(f", {macro}={value}" for macro, value in self._macros().items())
-        return Step(f'create host "{wanted.host}"{how}{macros}', create)
+        return Step(", ".join(parts), create)
 
     def _old_host(self, host: dict[str, Any]) -> Iterator[Step]:
         name = f'host "{self.wanted.host}"'
         off = str(host["status"]) != "0"
-        yield Step(f"{name} is there" + (", and is disabled" if off else ""), kept=off)
+        yield Step(f"{name} exists" + (", and is disabled" if off else ""), kept=off)
         if self.wanted.method == "agent":
-            yield self._old_interface(host)  # first: items that are polled need it
+            yield self._old_interface(host)  # first: polled items need it
         yield self._link(host)
         for macro, value in self._macros([each["macro"] for each in host["macros"]]).items():
             yield self._old_macro(host, macro, value)
@@ -175,51 +191,54 @@ class _Planner:
         keep = [{"templateid": number} for each, number in linked.items() if each not in others]
 
         def link() -> None:
-            # Unlinked without clearing, and linked again by the same keys: history stays.
+            # Not cleared: the new template takes over the items by their keys, and history stays.
             self.api.call("host.update", hostid=host["hostid"], templates=[*keep, {"templateid": self.template.id()}])
 
         if not others:
             return Step(f"link {name}", link)
-        change = f'change over from template "{others[0]}" to "{self.template.name}"'
-        if self.force:
-            return Step(f"{change}; items and their history stay", link)
-        return Step(f'template "{others[0]}" is linked; kept, --force changes over to {self.template.name}', kept=True)
+        change = f"link {name} instead, and keep the items' history"
+        return self._overwrite(f'template "{others[0]}" is linked', change, link)
 
     def _interface(self) -> dict[str, Any]:
-        address = self.wanted.address or ""
-        is_ip = _is_ip(address)
-        place = {"ip": address if is_ip else "", "dns": "" if is_ip else address, "port": str(self.wanted.port)}
-        return {"type": 1, "main": 1, "useip": int(is_ip), **place}
+        """The agent's interface, as the API wants it."""
+        host, port = (self.wanted.interface.host, self.wanted.interface.port) if self.wanted.interface else ("", 0)
+        is_ip = ":" in host or host.replace(".", "").isdigit()
+        where = {"ip": host if is_ip else "", "dns": "" if is_ip else host, "port": str(port)}
+        return {"type": 1, "main": 1, "useip": int(is_ip), **where}
 
     def _old_interface(self, host: dict[str, Any]) -> Step:
         agents = [each for each in host["interfaces"] if str(each["type"]) == "1" and str(each["main"]) == "1"]
-        if not self.wanted.address:
+        wanted = self.wanted.interface
+        if not wanted:
             if agents:
-                return Step("agent interface is there")
-            raise ConfigError(f'host "{self.wanted.host}" has no agent interface; give --interface ADDRESS[:PORT]')
-        there = f"agent interface {self.wanted.address}:{self.wanted.port}"
+                return Step("agent interface exists")
+            raise ConfigError(
+                f'host "{self.wanted.host}" has no agent interface', remedy="give --interface ADDRESS[:PORT]"
+            )
         new = self._interface()
         if not agents:
-            return Step(f"create {there}", lambda: self.api.call("hostinterface.create", hostid=host["hostid"], **new))
+            return Step(
+                f"create agent interface {wanted}",
+                lambda: self.api.call("hostinterface.create", hostid=host["hostid"], **new),
+            )
         old = agents[0]
         if all(str(old[key]) == str(value) for key, value in new.items()):
-            return Step(f"{there} is there")
+            return Step(f"agent interface {wanted} exists")
         now = f"{old['ip'] if str(old['useip']) == '1' else old['dns']}:{old['port']}"
-        if self.force:
-            return Step(
-                f"change the agent interface from {now} to {self.wanted.address}:{self.wanted.port}",
-                lambda: self.api.call("hostinterface.update", interfaceid=old["interfaceid"], **new),
-            )
-        return Step(f"agent interface is {now}; kept, --force changes it", kept=True)
+        return self._overwrite(
+            f"agent interface is {now}",
+            f"change it to {wanted}",
+            lambda: self.api.call("hostinterface.update", interfaceid=old["interfaceid"], **new),
+        )
 
     # -- macros and encryption -----------------------------------------------------------------------------------
 
-    def _macros(self, there: Collection[str] = ()) -> dict[str, str]:
-        """What the interval of the readings asks for, where the template's own values, or what is there, do not fit."""
+    def _macros(self, existing: Collection[str] = ()) -> dict[str, str]:
+        """The macros to set, because the defaults or the ``existing`` ones do not fit the interval of the readings."""
         interval = self.wanted.interval
-        polled = self.wanted.method != "trapper" and (interval != 60 or INTERVAL in there)
+        polled = self.wanted.method != "trapper" and (interval != 60 or INTERVAL in existing)
         times = {INTERVAL: interval} if polled else {}
-        times |= {name: interval * count for name, (own, count) in SPANS.items() if interval * count > own}
+        times |= {name: interval * count for name, (default, count) in SPANS.items() if interval * count > default}
         return {name: format_duration(round(seconds)) for name, seconds in times.items()}
 
     def _old_macro(self, host: dict[str, Any], macro: str, value: str) -> Step:
@@ -232,15 +251,14 @@ class _Planner:
         now = found[0].get("value", "")
         if now == value or (macro in SPANS and _seconds(now) >= _seconds(value)):
             return Step(f"{macro}={now} is set")
-        if self.force:
-            return Step(
-                f"change {macro} from {now} to {value}",
-                lambda: self.api.call("usermacro.update", hostmacroid=found[0]["hostmacroid"], value=value),
-            )
-        return Step(f"{macro} is {now}; kept, --force changes it to {value}", kept=True)
+        return self._overwrite(
+            f"{macro} is {now}",
+            f"change it to {value}",
+            lambda: self.api.call("usermacro.update", hostmacroid=found[0]["hostmacroid"], value=value),
+        )
 
     def _encryption(self, accepts: int = 0) -> dict[str, Any]:
-        """PSK for what comes from the host, beside what it ``accepts``; for an agent that is asked, to it as well."""
+        """PSK for connections from the host, besides what it ``accepts``; also to an agent that is polled."""
         if not self.wanted.psk:
             return {}
         connect = {"tls_connect": PSK} if self.wanted.method == "agent" else {}
@@ -248,21 +266,26 @@ class _Planner:
         return {"tls_accept": accepts | PSK, **connect, **secret}
 
     def _old_encryption(self, host: dict[str, Any]) -> Step:
-        """A host has one key for both directions, and may have an agent that knows it, or none."""
+        """A host has one key for both directions, and its agent may use another one, or none."""
         accepts, connects = int(host["tls_accept"]), int(host["tls_connect"])
         polled = self.wanted.method == "agent"
         new = self._encryption(accepts)
-        change = f"take PSK beside {_kinds(accepts)}" if not accepts & PSK else "set PSK"
+        change = f"accept PSK besides {_kinds(accepts)}" if not accepts & PSK else "set PSK"
         if polled and connects != PSK:
-            change += f", and ask the agent by PSK instead of {_kinds(connects)}"
-        if self.force or (accepts == UNENCRYPTED and connects != PSK and not polled):
-            return Step(change, lambda: self.api.call("host.update", hostid=host["hostid"], **new))
-        if accepts & PSK and (connects == PSK or not polled):
-            return Step("PSK is set; Zabbix does not show which, --force sets it again")
-        return Step(f"the host's encryption is kept; --force: {change}", kept=True)
+            change += f", and poll the agent with PSK instead of {_kinds(connects)}"
+
+        def update() -> None:
+            self.api.call("host.update", hostid=host["hostid"], **new)
+
+        if accepts == UNENCRYPTED and connects != PSK and not polled:
+            return Step(change, update)
+        if not self.force and accepts & PSK and (connects == PSK or not polled):
+            return Step("PSK is set (Zabbix does not show the key; --force sets it again)")
+        return self._overwrite("the host has an encryption", change, update)
 
 
 def _seconds(time: str) -> float:
+    """The s of a macro's value; 0 if it is not a time."""
     try:
         return Duration(0, math.inf).from_toml(time)
     except Unfit:
@@ -271,7 +294,3 @@ def _seconds(time: str) -> float:
 
 def _kinds(bits: int) -> str:
     return ", ".join(name for bit, name in ENCRYPTION.items() if bits & bit)
-
-
-def _is_ip(address: str) -> bool:
-    return ":" in address or address.replace(".", "").isdigit()

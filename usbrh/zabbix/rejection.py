@@ -1,35 +1,35 @@
-"""Why a server may not take a value: it never says so, but the API shows what it should know."""
+"""Why a server rejects a value: the server gives no reason, but the API shows its configuration."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from usbrh.errors import ZabbixApiError
+from usbrh.errors import ZabbixApiError, ZabbixRejected
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import find_item
 
 ACTIVE, TRAPPER = 0, 2
 TLS = MappingProxyType({"unencrypted": (1, "unencrypted"), "psk": (2, "with PSK"), "cert": (4, "with a certificate")})
-"""``tls_connect``: its bit in a host's ``tls_accept``, and words."""
+"""By ``tls_connect``: the bit in a host's ``tls_accept``, and the text for a message."""
 BY_PROXY, BY_GROUP = 1, 2
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """What the API knows, a server learns within a minute, and a proxy of 6.0 within an hour."""
+    """The reasons that the API shows. A server reads its configuration once a minute, a proxy of 6.0 once an hour."""
 
-    certain: str | None = None
-    """Waiting would not mend it."""
-    possible: Sequence[str] = ()
-    """It may be so, or the server has yet to read its configuration."""
+    certain: ZabbixRejected | None = None
+    """The reason; waiting does not help."""
+    possible: Sequence[ZabbixRejected] = ()
+    """Possible reasons, unless the server has not read its configuration yet."""
 
 
 def why_rejected(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
-    """Why a value for ``key`` of ``host`` that comes by ``tls_connect`` is not taken.
+    """Why a value for ``key`` of ``host``, sent with the encryption ``tls_connect``, is rejected.
 
     Raises:
-        ZabbixApiError, ZabbixUnreachable: the API says no, or nothing.
+        ZabbixApiError, ZabbixUnreachable: the API reports an error, or does not answer.
     """
     own = ["proxy_hostid"] if api.version < (7, 0) else ["monitored_by", "proxyid", "proxy_groupid", "assigned_proxyid"]
     wanted = ["hostid", "name", "status", "tls_accept", "tls_issuer", "tls_subject", *own]
@@ -44,51 +44,70 @@ def why_rejected(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
     return Reasons(None, list(_possible(api, found, item, host, tls_connect)))
 
 
-def _no_host(api: Api, host: str) -> str:
+def _no_host(api: Api, host: str) -> ZabbixRejected:
     similar = api.call("host.get", filter={"name": [host]}, output=["host"])
     if similar:
-        return f'"{host}" is a visible name; the technical name, which counts, is "{similar[0]["host"]}"'
-    return f'there is no host "{host}", or this user may not see it; usbrh zabbix provision makes it'
+        return ZabbixRejected(
+            f'"{host}" is a visible name, not a technical host name', remedy=f'use "{similar[0]["host"]}" as host'
+        )
+    return ZabbixRejected(
+        f'there is no host "{host}", or this user has no permission for it', remedy="usbrh zabbix provision creates it"
+    )
 
 
 def _certain(
     found: dict[str, Any], item: dict[str, Any] | None, host: str, key: str, tls_connect: str
-) -> Iterator[str]:
+) -> Iterator[ZabbixRejected]:
     if str(found["status"]) != "0":
-        yield f'the host "{host}" is disabled; enable it in the front end'
+        yield ZabbixRejected(f'the host "{host}" is disabled', remedy="enable it in the front end")
     if item is None:
-        yield f'the host "{host}" has no item {key}; usbrh zabbix provision links the template'
+        yield ZabbixRejected(f'the host "{host}" has no item {key}', remedy="usbrh zabbix provision links the template")
     elif int(item["status"]) != ACTIVE:
-        yield f"the item {key} is disabled; enable it in the front end"
+        yield ZabbixRejected(f"the item {key} is disabled", remedy="enable it in the front end")
     elif int(item["type"]) != TRAPPER:
-        yield f"the item {key} is not of the type Zabbix trapper; usbrh zabbix provision --method trapper --force"
+        yield ZabbixRejected(
+            f"the item {key} is not of the type Zabbix trapper",
+            remedy="usbrh zabbix provision --method trapper --force",
+        )
     accepted = int(found["tls_accept"])
     if not accepted & TLS[tls_connect][0]:
-        kinds = " or ".join(words for bit, words in TLS.values() if accepted & bit)
-        yield (
-            f'the host "{host}" takes connections {kinds} only, and tls_connect is "{tls_connect}"; '
-            'set tls_connect in [zabbix], or "Connections from host" in the front end'
+        kinds = " or ".join(text for bit, text in TLS.values() if accepted & bit)
+        yield ZabbixRejected(
+            f'the host "{host}" accepts only connections {kinds}, but tls_connect is "{tls_connect}"',
+            remedy='set tls_connect in [zabbix], or "Connections from host" in the front end',
         )
 
 
-def _possible(api: Api, found: dict[str, Any], item: dict[str, Any], host: str, tls_connect: str) -> Iterator[str]:
+def _possible(
+    api: Api, found: dict[str, Any], item: dict[str, Any], host: str, tls_connect: str
+) -> Iterator[ZabbixRejected]:
     if item.get("trapper_hosts"):
-        yield f"the item {item['key_']} takes values from {item['trapper_hosts']} only (allowed hosts)"
+        yield ZabbixRejected(
+            f"the item {item['key_']} accepts values only from {item['trapper_hosts']}",
+            remedy='add this computer\'s address to "Allowed hosts" of the item',
+        )
     proxy = _proxy(api, found)
     if proxy:
-        yield (
-            f'the host "{host}" is monitored by {proxy}: servers has to name it, and it reads its configuration at '
-            "times of its own, in Zabbix 6.0 once an hour; there: zabbix_proxy -R config_cache_reload"
+        yield ZabbixRejected(
+            f'the host "{host}" is monitored by {proxy}, which reads its configuration periodically (Zabbix 6.0: once '
+            "an hour)",
+            remedy="name the proxy in servers, and run there: zabbix_proxy -R config_cache_reload",
         )
     if tls_connect == "psk":
-        yield f'the host "{host}" may have another PSK identity than tls_psk_identity, which the API does not show'
+        yield ZabbixRejected(
+            f'the host "{host}" may have another PSK identity than tls_psk_identity (the API does not show it)',
+            remedy="usbrh zabbix provision --force sets identity and key",
+        )
     for field in ("issuer", "subject") if tls_connect == "cert" else ():
         if found.get(f"tls_{field}"):
-            yield f'the host "{host}" takes a certificate with the {field} "{found[f"tls_{field}"]}" only'
+            yield ZabbixRejected(
+                f'the host "{host}" accepts only a certificate with the {field} "{found[f"tls_{field}"]}"',
+                remedy="compare it with the certificate in tls_cert_file",
+            )
 
 
 def _proxy(api: Api, found: dict[str, Any]) -> str | None:
-    """What stands between the host and the server."""
+    """The proxy or proxy group that monitors the host; None if the server does."""
     if api.version < (7, 0):
         return _named(api, "proxy", found["proxy_hostid"])
     monitored_by = int(found["monitored_by"])
@@ -97,16 +116,16 @@ def _proxy(api: Api, found: dict[str, Any]) -> str | None:
     if monitored_by != BY_GROUP:
         return None
     group, member = _named(api, "proxygroup", found["proxy_groupid"]), _named(api, "proxy", found["assigned_proxyid"])
-    return f"{group}, at present by {member}" if member else group
+    return f"{group}, currently by {member}" if member else group
 
 
 def _named(api: Api, kind: Literal["proxy", "proxygroup"], number: Any) -> str | None:
     if str(number) == "0":
         return None
-    words, parameter = ("the proxy", "proxyids") if kind == "proxy" else ("the proxy group", "proxy_groupids")
+    kind_text, parameter = ("the proxy", "proxyids") if kind == "proxy" else ("the proxy group", "proxy_groupids")
     field = "host" if api.version < (7, 0) else "name"
     try:
         rows = api.call(f"{kind}.get", **{parameter: [number]}, output=[field])
-    except ZabbixApiError:  # a role may be kept from asking
+    except ZabbixApiError:  # the user's role may not include this method
         rows = []
-    return f'{words} "{rows[0][field]}"' if rows else f"{words} of id {number}"
+    return f'{kind_text} "{rows[0][field]}"' if rows else f"{kind_text} with id {number}"

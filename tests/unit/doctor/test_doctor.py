@@ -17,10 +17,12 @@ import pytest
 from tests.support.closed import closed, reachable
 from usbrh import doctor
 from usbrh import sensors as discovery
+from usbrh.bridge.diagnosis import CHECKS
 from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
-from usbrh.doctor import Finding, Status, agent, network, service, usb
+from usbrh.doctor import agent, network, service, usb
 from usbrh.drivers import usbrh2
 from usbrh.errors import ConfigError
+from usbrh.findings import Finding, Status
 from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.setup.machine import Machine
@@ -72,7 +74,7 @@ def test_no_permission_and_no_rule(machine: Machine) -> None:
     machine.path("/dev/bus/usb/001/007").chmod(0o000)
     found = usb.permission(machine, PORT)
     assert (found.status, found.remedy, found.exit_status) == (Status.FAULT, "sudo usbrh setup", 4)
-    assert found.message.endswith(", and no udev rule gives it")
+    assert found.message.endswith(", and no udev rule grants it")
 
 
 @pytest.mark.usefixtures("unprivileged")
@@ -81,7 +83,7 @@ def test_no_permission_though_there_is_a_rule(machine: Machine) -> None:
     machine.path("/dev/bus/usb/001/007").chmod(0o000)
     found = usb.permission(machine, PORT)
     assert found.status is Status.FAULT
-    assert found.message.endswith(", in spite of /etc/udev/rules.d/70-usbrh.rules")
+    assert found.message.endswith(", despite /etc/udev/rules.d/70-usbrh.rules")
     assert found.remedy is not None
     assert "udevadm trigger" in found.remedy
 
@@ -92,7 +94,7 @@ def test_a_rule_of_somebody_else_that_does_not_give_it_to_the_group(machine: Mac
     ours.rename(ours.with_name("60-other.rules"))
     found = usb.permission(machine, PORT)
     assert (found.status, found.remedy) == (Status.WARNING, "sudo usbrh setup")
-    assert found.message.endswith(", in spite of /etc/udev/rules.d/60-other.rules")
+    assert found.message.endswith(", despite /etc/udev/rules.d/60-other.rules")
 
 
 @pytest.mark.usefixtures("unprivileged")
@@ -104,7 +106,7 @@ def test_no_permission_for_who_is_not_in_the_group(machine: Machine, monkeypatch
     machine.path("/etc/group").write_text(f"usbrh:x:{os.getgid()}:me\n")
     monkeypatch.setattr(os, "getgroups", list)
     found = usb.permission(machine, PORT)
-    assert (found.status, found.remedy) == (Status.FAULT, "log out and in again")
+    assert (found.status, found.remedy) == (Status.FAULT, "log out and log in again")
 
 
 def test_permission_that_only_this_user_has(machine: Machine) -> None:
@@ -126,9 +128,9 @@ def test_a_usbrh2_is_a_serial_port(machine: Machine) -> None:
     machine.path("/etc/udev/rules.d/70-usbrh.rules").write_text('ENV{ID_SERIAL}=="Strawberry_Linux_USBRH2_*"\n')
     assert usb.permission(machine, PORT).message.endswith("by /etc/udev/rules.d/70-usbrh.rules")
     other_group(machine)
-    mend = usb.permission(machine, PORT).remedy
-    assert mend is not None
-    assert "ID_MODEL=USBRH2" in mend
+    remedy = usb.permission(machine, PORT).remedy
+    assert remedy is not None
+    assert "ID_MODEL=USBRH2" in remedy
     assert usb.kernel_driver(machine, PORT).status is Status.OK
     assert "cdc_acm" in usb.kernel_driver(machine, PORT).message
 
@@ -184,7 +186,7 @@ def test_another_program_that_holds_the_sensor_is_named(machine: Machine, comman
         found = usb.in_use(machine, PORT)
     assert found.status is Status.WARNING
     assert f"(PID {pid}) has it open" in found.message
-    assert found.remedy == f"end it if it is in the way: kill {pid}"
+    assert found.remedy == f"if it blocks usbrh: kill {pid}"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_kernel_driver(machine: Machine, driver: str | None, status: Status) -> 
         (interface / "driver").symlink_to(f"../../../../bus/usb/drivers/{driver}")
     found = usb.kernel_driver(machine, PORT)
     assert found.status is status
-    assert found.remedy == ("sudo modprobe -r usbrh, if it won't read" if driver == "usbrh" else None)
+    assert found.remedy == ("if the sensor can't be read: sudo modprobe -r usbrh" if driver == "usbrh" else None)
 
 
 # ---------------------------------------------------------------- libusb
@@ -252,7 +254,9 @@ def test_a_wrong_configuration_is_a_fault_and_the_rest_is_still_looked_at(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("USBRH_SIMULATE", "1")
-    error = ConfigError('/etc/usbrh/usbrh.toml, line 3: there is no key "hots" in [zabbix]; did you mean host?')
+    error = ConfigError(
+        '/etc/usbrh/usbrh.toml, line 3: there is no key "hots" in [zabbix]', remedy="did you mean host?"
+    )
     findings = list(doctor.examine(error, machine))
     [found] = [each for each in findings if each.check == "configuration"]
     assert (found.status, found.exit_status, found.remedy) == (Status.FAULT, 2, "did you mean host?")
@@ -315,12 +319,12 @@ def show(service_state: str, timer_state: str, enabled: str = "enabled", load: s
     ],
 )
 def test_units(machine: Machine, programs: Path, shown: str, expected: tuple[Status, str, str | None]) -> None:
-    status, says, mend = expected
+    status, says, remedy = expected
     program(programs, "systemctl", shown)
     [found] = service.units(machine)
     assert found.status is status
     assert says in found.message
-    assert (mend in (found.remedy or "")) if mend else found.remedy is None
+    assert (remedy in (found.remedy or "")) if remedy else found.remedy is None
 
 
 def restarted(active: str, sub: str, times: int) -> str:
@@ -334,7 +338,7 @@ def test_a_service_that_ends_again_and_again(machine: Machine, programs: Path, s
     program(programs, "systemctl", restarted("activating", sub, times))
     [found] = service.units(machine)
     assert (found.status, found.remedy) == (Status.FAULT, "see why: sudo journalctl -u usbrh.service -n 20")
-    assert found.message == f"usbrh.service ends and is started again (restarts: {times})"
+    assert found.message == f"usbrh.service keeps failing (restarts: {times})"
 
 
 def test_a_service_that_starts_for_the_first_time(machine: Machine, programs: Path) -> None:
@@ -347,7 +351,7 @@ def test_a_service_that_runs_after_it_had_failed(machine: Machine, programs: Pat
     program(programs, "systemctl", restarted("active", "running", 2))
     first, second = service.units(machine)
     assert (first.status, second.status) == (Status.WARNING, Status.OK)
-    assert first.message == "usbrh.service failed and was started again (restarts: 2)"
+    assert first.message == "usbrh.service runs, but failed before (restarts: 2)"
     assert "sudo systemctl reset-failed usbrh.service" in (first.remedy or "")
 
 
@@ -448,8 +452,8 @@ def test_an_agent_that_is_closed_to_who_asks(place: str) -> None:
         with closed(machine.path(place)):
             [found] = agent.agents(machine)
         assert found.status is Status.NOT_CHECKED
-        assert found.message.startswith(str(machine.path(place)))
-        assert found.message.endswith("is closed to this user; sudo usbrh doctor looks at it")
+        assert found.message.startswith(f"this user can't read {machine.path(place)}")
+        assert found.message.endswith("; sudo usbrh doctor can")
 
 
 # ---------------------------------------------------------------- the command
@@ -501,7 +505,7 @@ def test_a_sensor_that_is_named_and_not_plugged_in(tmp_path: Path) -> None:
     file.touch(0o600)
     config = Config(path=file, sensor={"1-2": SensorConfig(name="attic"), "1-1": SensorConfig()})
     _, found = service.configuration(config, config, {"1-1"})
-    assert (found.status, found.message) == (Status.WARNING, "attic (1-2) is not plugged in there")
+    assert (found.status, found.message) == (Status.WARNING, "attic (1-2) is not plugged in")
 
 
 # ---------------------------------------------------------------- journal
@@ -570,7 +574,7 @@ def test_a_server_that_answers_gets_no_value() -> None:
         found = ways(server.address)
         assert server.values == []
         assert len(server.requests) == 1
-    assert [each.status for check in network.CHECKS for each in found[check]] == [Status.OK] * 3
+    assert [each.status for check in CHECKS for each in found[check]] == [Status.OK] * 3
 
 
 def test_a_name_that_does_not_exist_and_a_port_that_is_closed() -> None:

@@ -21,8 +21,8 @@ from usbrh.errors import AccessDenied, ConfigError
 from usbrh.resources import resource
 from usbrh.setup import actions as setup_actions
 from usbrh.setup import agents as setup_agents
+from usbrh.setup import init_systems, machine
 from usbrh.setup import install as setup
-from usbrh.setup import machine
 from usbrh.setup.machine import Machine
 from usbrh.setup.uninstall import plan_removal
 
@@ -65,8 +65,9 @@ class Computer:
                 group.write_text(re.sub(rf"^{name}:.*\n", "", group.read_text(), flags=re.MULTILINE))
 
     def carry_out(self, planned: setup.Plan) -> None:
-        for action in planned.actions:
-            action.apply(self.machine)
+        for step in planned.steps:
+            if step.do:
+                step.do()
 
     def install_agent(self, config: str, include: str) -> None:
         file = self.machine.path(config)
@@ -98,7 +99,7 @@ def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
 
 
 def words(planned: setup.Plan) -> list[str]:
-    return [action.words for action in planned.actions]
+    return [step.text for step in planned.steps]
 
 
 def test_a_bare_machine_gets_all_of_it(computer: Computer) -> None:
@@ -153,7 +154,7 @@ def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> N
     if journal:
         (computer.root / "var/lib/usbrh/journal.db").write_bytes(b"readings")
     planned = plan_removal(computer.machine)
-    assert [action.question for action in planned.actions if action.question] == []
+    assert [step.question for step in planned.steps if step.question] == []
     computer.carry_out(planned)
     left = computer.tree()
     if journal:
@@ -164,18 +165,18 @@ def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> N
     steps = [f"systemctl disable --now usbrh{unit}" for unit in ("-send.timer", "-send.service", ".service")]
     steps.append("userdel usbrh")
     assert [line for line in computer.commands if line in steps] == steps
-    assert plan_removal(computer.machine).actions == []
+    assert plan_removal(computer.machine).steps == []
 
 
 def test_a_file_that_somebody_changed_is_asked_about(computer: Computer) -> None:
     computer.carry_out(setup.plan(computer.machine, USBRH))
     unit = computer.root / "etc/systemd/system/usbrh.service"
     unit.write_text(unit.read_text() + "Nice=5\n")
-    [replace, *_] = setup.plan(computer.machine, USBRH).actions
-    assert replace.words == "replace /etc/systemd/system/usbrh.service"
+    [replace, *_] = setup.plan(computer.machine, USBRH).steps
+    assert replace.text == "replace /etc/systemd/system/usbrh.service"
     assert replace.question is not None
-    assert "-Nice=5" in getattr(replace, "difference", "")
-    assert any(action.question and "usbrh.service" in action.words for action in plan_removal(computer.machine).actions)
+    assert "-Nice=5" in replace.difference
+    assert any(step.question and "usbrh.service" in step.text for step in plan_removal(computer.machine).steps)
 
 
 def test_a_unit_whose_file_stays_goes_on_and_keeps_its_user(computer: Computer) -> None:
@@ -183,19 +184,19 @@ def test_a_unit_whose_file_stays_goes_on_and_keeps_its_user(computer: Computer) 
     unit = computer.root / "etc/systemd/system/usbrh.service"
     unit.write_text(unit.read_text() + "Nice=5\n")
     planned = plan_removal(computer.machine)
-    asked = [action for action in planned.actions if action.question]
-    assert [action.words for action in asked] == [
+    asked = [step for step in planned.steps if step.question]
+    assert [step.text for step in asked] == [
         "stop and remove /etc/systemd/system/usbrh.service",
         "remove user and group usbrh",
     ]
     # Each is answered with no.
-    computer.carry_out(setup.Plan([action for action in planned.actions if action not in asked]))
+    computer.carry_out(setup.Plan([step for step in planned.steps if step not in asked]))
     assert "systemctl disable --now usbrh-send.timer" in computer.commands
     assert not any("disable" in line and "usbrh.service" in line for line in computer.commands)
     assert unit.exists()
 
 
-@pytest.mark.parametrize("unit", setup.UNITS)
+@pytest.mark.parametrize("unit", init_systems.UNITS)
 def test_where_systemd_does_not_run_a_units_file_is_removed_without_it(computer: Computer, unit: str) -> None:
     computer.carry_out(setup.plan(computer.machine, USBRH))
     (computer.root / "run/systemd/system").rmdir()
@@ -210,7 +211,7 @@ def test_a_masked_unit_is_asked_about_and_its_target_never_written(computer: Com
     target.write_text("precious")
     (computer.root / "etc/systemd/system/usbrh.service").symlink_to(target)
     planned = setup.plan(computer.machine, USBRH)
-    assert next(action.question for action in planned.actions if "usbrh.service" in action.words)
+    assert next(step.question for step in planned.steps if "usbrh.service" in step.text)
     computer.carry_out(planned)
     assert target.read_text() == "precious"
 
@@ -219,8 +220,8 @@ def test_what_an_earlier_version_wrote_is_renewed_unasked(computer: Computer) ->
     computer.carry_out(setup.plan(computer.machine, USBRH))
     rule = computer.root / "etc/udev/rules.d/70-usbrh.rules"
     rule.write_text(setup_actions.stamped("# an older rule\n"))
-    [renew, *_] = setup.plan(computer.machine, USBRH).actions
-    assert (renew.words, renew.question) == ("renew /etc/udev/rules.d/70-usbrh.rules", None)
+    [renew, *_] = setup.plan(computer.machine, USBRH).steps
+    assert (renew.text, renew.question) == ("renew /etc/udev/rules.d/70-usbrh.rules", None)
 
 
 def test_the_configuration_belongs_to_whoever_edits_it(computer: Computer) -> None:
@@ -228,7 +229,7 @@ def test_the_configuration_belongs_to_whoever_edits_it(computer: Computer) -> No
     file = computer.root / "etc/usbrh/usbrh.toml"
     file.write_text(file.read_text().replace("#host", "host"))
     assert words(setup.plan(computer.machine, USBRH)) == []
-    assert any(a.question for a in plan_removal(computer.machine).actions if a.words.endswith("usbrh.toml"))
+    assert any(a.question for a in plan_removal(computer.machine).steps if a.text.endswith("usbrh.toml"))
 
 
 @pytest.mark.parametrize(
@@ -274,7 +275,7 @@ def open_computer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Computer]:
             shutil.copytree(TOP / each, shipped / each)
         for path in shipped.rglob("*"):
             path.chmod(0o755)
-        for module in (setup, setup_agents):
+        for module in (setup, setup_agents, init_systems):
             monkeypatch.setattr(module, "resource", shipped.joinpath)
         yield Computer(folder)
 
@@ -302,7 +303,9 @@ def test_what_is_closed_to_who_asks_is_a_note_and_the_rest_is_planned(
     with closed(machine.path(place)):
         setup.plan(machine, USBRH)
         removal = plan_removal(machine)
-    assert [note for note in removal.notes if note.startswith(f"not looked at: {machine.path(place)}")]
+    assert [
+        note for note in removal.notes if note.startswith(f"not checked: this user can't read {machine.path(place)}")
+    ]
     missing = [line for line in seen if line not in words(removal) and "udevadm" not in line]
     assert missing == [step]
 
@@ -314,7 +317,7 @@ def test_a_dry_run_names_what_it_could_not_look_at(open_computer: Computer) -> N
     config = machine.path("/etc/zabbix/zabbix_agentd.conf")
     with closed(config):
         planned = setup.plan(machine, USBRH)
-    assert planned.notes == [f"not looked at: {config} is closed to this user; with sudo it is"]
+    assert planned.notes == [f"not checked: this user can't read {config}; root can"]
     assert "write /etc/zabbix/zabbix_agent2.d/usbrh.conf" in words(planned)
     assert "run usermod --append --groups usbrh zabbix" in words(planned)
 
@@ -358,7 +361,7 @@ def test_a_closed_folder_on_the_way_is_seen(computer: Computer) -> None:
 
 
 def test_what_the_distributions_package_brought_is_not_doubled(computer: Computer) -> None:
-    for name in ("udev/rules.d/70-usbrh.rules", *(f"systemd/system/{unit}" for unit in setup.UNITS)):
+    for name in ("udev/rules.d/70-usbrh.rules", *(f"systemd/system/{unit}" for unit in init_systems.UNITS)):
         file = computer.root / "usr/lib" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -398,7 +401,7 @@ def test_the_executable_of_what_runs(
 
 def test_a_path_with_a_blank_and_a_percent_sign_is_quoted(computer: Computer) -> None:
     odd = Path("/opt/my 100%/usbrh")
-    assert 'ExecStart="/opt/my 100%%/usbrh" run' in setup.unit_text("usbrh.service", odd)
+    assert 'ExecStart="/opt/my 100%%/usbrh" run' in init_systems.unit_text("usbrh.service", odd)
     assert "usbrh.discovery,'/opt/my 100%/usbrh' agent" in setup_agents.agent_text(odd)
 
 
@@ -440,16 +443,16 @@ def test_an_account_made_anew_gets_its_journal_back(
         ("usbrh:x:1000:1000:Usbrh:/home/usbrh:/bin/bash\n", "its home is /home/usbrh, its shell /bin/bash"),
         ("usbrh:x:999:999::/var/lib/usbrh:/bin/bash\n", "its home is /var/lib/usbrh, its shell /bin/bash"),
         ("usbrh:x:999:999\n", "its home is , its shell "),
-        ("", "there is a group usbrh without the user that setup makes"),
+        ("", "there is a group usbrh without the user that setup creates"),
     ],
 )
 def test_an_account_of_somebody_else_is_asked_about(computer: Computer, passwd: str, says: str) -> None:
     for name, entry in (("passwd", passwd), ("group", "usbrh:x:1000:\n")):
         file = computer.root / "etc" / name
         file.write_text(file.read_text() + entry)
-    [action] = plan_removal(computer.machine).actions
-    assert action.words == "remove user and group usbrh"
-    assert says in (action.question or "")
+    [step] = plan_removal(computer.machine).steps
+    assert step.text == "remove user and group usbrh"
+    assert says in (step.question or "")
     notes = [note for note in setup.plan(computer.machine, USBRH).notes if says in note]
     assert len(notes) == bool(passwd), "where there is none it is made"
 
@@ -459,7 +462,7 @@ def test_an_account_as_setup_or_the_package_makes_it_is_removed_unasked(computer
     computer.carry_out(setup.plan(computer.machine, USBRH))
     passwd = computer.root / "etc/passwd"
     passwd.write_text(passwd.read_text().replace("/usr/sbin/nologin", nologin))
-    assert [action.question for action in plan_removal(computer.machine).actions if action.question] == []
+    assert [step.question for step in plan_removal(computer.machine).steps if step.question] == []
     assert setup.plan(computer.machine, USBRH).notes == []
 
 
