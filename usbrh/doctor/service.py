@@ -47,7 +47,8 @@ def configuration(
 ) -> Iterator[Finding]:
     """Check whether the configuration can be read, who may change it, and whether its sensors are ``plugged`` in."""
     if isinstance(config, ConfigError):
-        yield of_error("configuration", config)
+        remedy = config.remedy or "correct it, then check again: usbrh doctor"
+        yield fault("configuration", config.message, remedy, config.exit_status)
         return
     if settings.path is None:
         yield ok("configuration", f"none; every key has its default ({CONFIG} does not exist)")

@@ -1,4 +1,4 @@
-"""The round trip, with the stand-in for a trapper and a front end that answers as told; tests/zabbix has real ones."""
+"""The round trip, with the fake server as trapper and a front end that answers as told; tests/zabbix has real ones."""
 
 import json
 import socket
@@ -17,9 +17,9 @@ from tests.support.frontend import FrontEnd
 from tests.support.network import closed_port
 from tests.support.psk import IDENTITY, needs_psk, psk_server, write_psk
 from usbrh.bridge import check as checking
-from usbrh.bridge.check import Finding, round_trip
+from usbrh.bridge.check import round_trip
 from usbrh.config import Config, ZabbixConfig
-from usbrh.errors import ZabbixRejected, ZabbixUnreachable
+from usbrh.findings import Finding
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.rejection import why_rejected
@@ -72,68 +72,80 @@ def walk(config: Config, front_end: FrontEnd | None = None, patience: float = 0.
         return list(round_trip(config, api, 1, patience=patience))
 
 
-def signs(findings: list[Finding]) -> list[str]:
-    return [finding.sign for finding in findings]
+REACHED = ["server: ok", "TLS: ok", "round trip: ok"]
+"""The findings of a node that answers."""
+
+
+def results(findings: list[Finding]) -> list[str]:
+    return [f"{finding.check}: {finding.status.value}" for finding in findings]
 
 
 def test_a_standby_node_does_not_listen() -> None:
     with FakeServer() as active:
         standby = closed_port()
         findings = walk(config(f"{standby};{active.address}"))
-    assert signs(findings) == ["note", "ok", "ok"]
-    assert findings[0].text == f"{standby}: no connection: connection refused; another node of the cluster works"
+    assert results(findings) == [
+        "server: warning", "TLS: not checked", "round trip: not checked", *REACHED, "value: ok",
+    ]  # fmt: skip
+    assert findings[0].message.startswith(f"{standby}: no connection: connection refused")
+    assert findings[0].message.endswith("(another node of the cluster works)")
+    assert str(findings[0].remedy).startswith("none needed for a standby node; otherwise check its name, port")
 
 
 def test_no_node_listens() -> None:
     findings = walk(config(f"{closed_port()};{closed_port()}"))
-    assert signs(findings) == ["FAIL", "FAIL"]
-    assert all(isinstance(finding.error, ZabbixUnreachable) for finding in findings)
+    assert results(findings) == ["server: fault", "TLS: not checked", "round trip: not checked"] * 2
+    assert [finding.exit_status for finding in findings] == [6, 0, 0] * 2
+    assert "getent hosts 127.0.0.1; nc -vz 127.0.0.1 " in str(findings[0].remedy)
 
 
 @pytest.mark.parametrize("name", ["zabbix..example", f"{'a' * 64}.example"])
 def test_a_name_that_can_be_none(name: str) -> None:
-    (finding,) = walk(config(name))
-    assert f"no address found for {name}: " in str(finding.error)
+    finding, *_ = walk(config(name))
+    assert f"no address found for {name}: " in finding.message
 
 
 def test_from_another_address_than_this_computers() -> None:
     with FakeServer() as server:
-        (finding,) = walk(config(server.address, source_ip="192.0.2.7"))
-    assert "can't send from source_ip 192.0.2.7" in str(finding.error)
+        finding, *_ = walk(config(server.address, source_ip="192.0.2.7"))
+    assert "can't send from source_ip 192.0.2.7" in finding.message
     assert server.values == []
 
 
 def test_two_zabbixes_and_the_front_end_of_one() -> None:
     with FakeServer() as a, FakeServer() as b:
         findings = walk(config(a.address, b.address), zabbix(stores=[a]))
-    assert signs(findings) == ["ok", "ok", "ok", "ok", "ok", "note"]
-    assert findings[4].text.startswith(f"{a.address}: the value is in the history of usbrh.bridge.sensors after ")
-    assert findings[5].text.startswith(f"{b.address}: the value is not in this front end's Zabbix")
+    assert results(findings) == [*[*REACHED, "value: ok"] * 2, "history: ok", "history: warning"]
+    assert findings[-2].message.startswith(f"{a.address}: the value is in the history of usbrh.bridge.sensors after ")
+    assert findings[-1].message == f"{b.address}: the value is not in this front end's Zabbix"
+    assert "give --url" in str(findings[-1].remedy)
 
 
 def test_two_destinations_of_another_zabbix() -> None:
     with FakeServer() as a, FakeServer() as b:
         findings = walk(config(a.address, b.address), zabbix(item={"state": "1", "error": "no number"}))
-    assert signs(findings) == ["ok", "ok", "ok", "ok", "FAIL", "FAIL"]
-    for finding in findings[4:]:
-        assert isinstance(finding.error, ZabbixRejected)
-        assert "taken, and not stored: the item usbrh.bridge.sensors is not supported: no number" in str(finding.error)
+    assert results(findings) == [*[*REACHED, "value: ok"] * 2, "history: fault", "history: fault"]
+    for finding in findings[-2:]:
+        assert finding.exit_status == 7
+        assert "accepted but not stored: the item usbrh.bridge.sensors is not supported: no number" in finding.message
 
 
 def test_one_destination_rejects_and_the_other_is_read_back() -> None:
     with FakeServer(reject=lambda value: True) as a, FakeServer() as b:
         findings = walk(config(a.address, b.address), zabbix(stores=[b]))
-    assert signs(findings) == ["ok", "...", "FAIL", "ok", "ok", "ok"]
-    assert "although the API shows nothing wrong" in str(findings[2].error)
+    assert results(findings) == [
+        *REACHED, "value: waiting", "value: fault", *REACHED, "value: ok", "history: ok",
+    ]  # fmt: skip
+    assert "although the API shows nothing wrong" in findings[4].message
 
 
 @pytest.mark.parametrize(
     ("how", "accept", "words"),
     [
-        ("unencrypted", 2, 'takes connections with PSK only, and tls_connect is "unencrypted"'),
-        ("unencrypted", 6, "takes connections with PSK or with a certificate only"),
-        ("psk", 1, 'takes connections unencrypted only, and tls_connect is "psk"; set tls_connect'),
-        ("cert", 3, "takes connections unencrypted or with PSK only"),
+        ("unencrypted", 2, 'accepts only connections with PSK, but tls_connect is "unencrypted"'),
+        ("unencrypted", 6, "accepts only connections with PSK or with a certificate"),
+        ("psk", 1, 'accepts only connections unencrypted, but tls_connect is "psk"; set tls_connect'),
+        ("cert", 3, "accepts only connections unencrypted or with PSK"),
         ("unencrypted", 1, None),
         ("psk", 2, None),
         ("psk", 7, None),
@@ -150,10 +162,10 @@ def test_encryption_that_does_not_fit_is_certain(how: str, accept: int, words: s
     ("how", "host", "item", "words"),
     [
         ("unencrypted", {}, {}, None),
-        ("unencrypted", {}, {"trapper_hosts": "192.0.2.7"}, "takes values from 192.0.2.7 only (allowed hosts)"),
+        ("unencrypted", {}, {"trapper_hosts": "192.0.2.7"}, "accepts values only from 192.0.2.7"),
         ("psk", {"tls_accept": "2"}, {}, "may have another PSK identity than tls_psk_identity"),
         ("cert", {"tls_accept": "4"}, {}, None),
-        ("cert", {"tls_accept": "4", "tls_subject": "CN=pc"}, {}, 'a certificate with the subject "CN=pc" only'),
+        ("cert", {"tls_accept": "4", "tls_subject": "CN=pc"}, {}, 'only a certificate with the subject "CN=pc"'),
     ],
 )
 def test_what_may_be_so(how: str, host: Any, item: Any, words: str | None) -> None:
@@ -161,19 +173,19 @@ def test_what_may_be_so(how: str, host: Any, item: Any, words: str | None) -> No
         reasons = why_rejected(api, "pc", "usbrh.bridge", how)
     assert reasons.certain is None
     assert len(reasons.possible) == (words is not None)
-    assert all(str(words) in each for each in reasons.possible)
+    assert all(str(words) in each.message and each.remedy for each in reasons.possible)
 
 
 @pytest.mark.parametrize(
     ("version", "host", "words"),
     [
-        ("6.0.14", {"proxy_hostid": "77"}, 'is monitored by the proxy "cellar": servers has to name it'),
-        ("7.0.22", {"monitored_by": "1", "proxyid": "77"}, 'is monitored by the proxy "cellar": '),
-        ("7.0.22", {"monitored_by": "2", "proxy_groupid": "3"}, 'is monitored by the proxy group "two": '),
+        ("6.0.14", {"proxy_hostid": "77"}, 'is monitored by the proxy "cellar", which reads its configuration'),
+        ("7.0.22", {"monitored_by": "1", "proxyid": "77"}, 'is monitored by the proxy "cellar", '),
+        ("7.0.22", {"monitored_by": "2", "proxy_groupid": "3"}, 'is monitored by the proxy group "two", '),
         (
             "7.0.22",
             {"monitored_by": "2", "proxy_groupid": "3", "assigned_proxyid": "77"},
-            'is monitored by the proxy group "two", at present by the proxy "cellar": ',
+            'is monitored by the proxy group "two", currently by the proxy "cellar", ',
         ),
     ],
 )
@@ -182,23 +194,25 @@ def test_a_proxy_is_named(version: str, host: Any, words: str) -> None:
         reasons = why_rejected(api, "pc", "usbrh.bridge", "unencrypted")
     assert reasons.certain is None
     (possible,) = reasons.possible
-    assert words in possible
+    assert words in possible.message
+    assert "name the proxy in servers" in str(possible.remedy)
 
 
 def test_a_proxy_that_has_yet_to_read_its_configuration() -> None:
-    """The proxy is told at once, and the wait goes on."""
+    """The proxy is named at once, and the check continues."""
     start = time.monotonic()
     with FakeServer(reject=lambda value: time.monotonic() < start + 1) as proxy:
         findings = walk(config(proxy.address), zabbix("6.0.14", stores=[proxy], proxy_hostid="77"), patience=10)
-    assert signs(findings) == ["ok", "...", "ok", "ok"]
-    assert 'monitored by the proxy "cellar"' in findings[1].text
+    assert results(findings) == [*REACHED, "value: waiting", "value: ok", "history: ok"]
+    assert 'monitored by the proxy "cellar"' in findings[3].message
 
 
 def test_the_reason_that_may_be_so_is_the_one_at_the_end() -> None:
     with FakeServer(reject=lambda value: True) as server:
         findings = walk(config(server.address), zabbix(item={"trapper_hosts": "192.0.2.7"}))
-    assert signs(findings) == ["ok", "...", "FAIL"]
-    assert "takes values from 192.0.2.7 only (allowed hosts)" in str(findings[2].error)
+    assert results(findings) == [*REACHED, "value: waiting", "value: fault"]
+    assert "accepts values only from 192.0.2.7" in findings[4].message
+    assert "Allowed hosts" in str(findings[4].remedy)
 
 
 class TestPsk:
@@ -220,24 +234,25 @@ class TestPsk:
 
         with Server() as server:
             findings = walk(config(server.address, **psk), zabbix(stores=[server], tls_accept="2"), patience=10)
-        assert signs(findings) == ["...", "ok", "ok", "ok"]
-        assert "does not know the PSK yet" in findings[0].text
-        assert "encrypted (psk)" in findings[1].text
+        assert results(findings) == ["TLS: waiting", *REACHED, "value: ok", "history: ok"]
+        assert "does not know the PSK yet" in findings[0].message
+        assert "encrypted (psk)" in findings[2].message
 
     @needs_psk
     def test_it_never_learns_it(self, psk: dict[str, Any]) -> None:
         with FakeServer(tls=psk_server(identity="another")) as server:
             findings = walk(config(server.address, **psk), zabbix(tls_accept="2"))
-        assert signs(findings) == ["...", "FAIL"]
-        assert isinstance(findings[1].error, ZabbixUnreachable)
-        assert "no TLS handshake: " in str(findings[1].error)
+        assert results(findings) == ["TLS: waiting", "server: ok", "TLS: fault", "round trip: not checked"]
+        assert findings[2].exit_status == 6
+        assert "TLS handshake" in findings[2].message
 
     @needs_psk
     def test_there_is_none_for_the_host(self, psk: dict[str, Any]) -> None:
         with FakeServer(tls=psk_server(identity="another")) as server:
             findings = walk(config(server.address, **psk), zabbix(tls_accept="1"), patience=60)
-        assert signs(findings) == ["FAIL"]
-        assert 'takes connections unencrypted only, and tls_connect is "psk"' in str(findings[0].error)
+        assert results(findings) == ["server: ok", "TLS: fault", "round trip: not checked"]
+        assert 'accepts only connections unencrypted, but tls_connect is "psk"' in findings[1].message
+        assert findings[1].exit_status == 6
 
     def test_a_certificate_is_not_waited_for(self, tmp_path: Path) -> None:
         authority, stranger = Authority(tmp_path / "ca"), Authority(tmp_path / "stranger")
@@ -249,8 +264,8 @@ class TestPsk:
         context = server_context(authority, authority.issue("server", "/CN=server"))
         with FakeServer(tls=context) as server:
             findings = walk(Config(zabbix=replace(own, servers=(server.address,))), patience=60)
-        assert signs(findings) == ["FAIL"]
-        assert "the server's certificate is not accepted" in str(findings[0].error)
+        assert results(findings) == ["server: ok", "TLS: fault", "round trip: not checked"]
+        assert "the server's certificate is not accepted" in findings[1].message
 
 
 def test_findings_for_programs() -> None:
@@ -261,14 +276,17 @@ def test_findings_for_programs() -> None:
             USBRH_ZABBIX_SERVERS=server.address, USBRH_ZABBIX_URL=front_end.url, USBRH_ZABBIX_TOKEN="secret",
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (7, "")
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [
-        {"status": "ok", "message": f"{server.address}: connected, Zabbix answers", "error": None},
-        {
-            "status": "fault",
-            "message": f"{server.address}: usbrh.bridge of host pc",
-            "error": 'there is no host "pc", or this user may not see it; usbrh zabbix provision makes it',
-        },
-    ]
+    *nodes, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["check"], each["status"], each["fix"]) for each in nodes] == [
+        ("server", "ok", None), ("TLS", "ok", None), ("round trip", "ok", None),
+    ]  # fmt: skip
+    reason = 'there is no host "pc", or this user has no permission for it'
+    assert last == {
+        "check": "value",
+        "status": "fault",
+        "message": f"{server.address}: usbrh.bridge of host pc: {reason}",
+        "fix": "usbrh zabbix provision creates it",
+    }
 
 
 def test_sensors_that_cannot_be_counted_are_not_none(tmp_path: Path) -> None:

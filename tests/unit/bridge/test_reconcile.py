@@ -79,7 +79,7 @@ def test_what_waits_or_is_rejected_at_a_destination_is_not_missing(journal: Jour
         done = lines(journal, front_end, "a", "b")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "attic: left out, waiting or rejected: 2 readings; see: usbrh journal status",
+        "attic: waiting or rejected, not compared: 2 readings (see: usbrh journal status)",
         "attic: nothing is missing in usbrh.get[attic]: 1 reading",
     ]
 
@@ -102,7 +102,7 @@ def test_a_sensor_without_an_item_does_not_keep_the_others_from_being_compared(j
         front_end.rows = {("usbrh.get[attic]", now - MINUTE)}
         done = lines(journal, front_end, "a")
     assert done.stdout.splitlines() == [
-        "1-1.4: the host keeps no history of it, neither usbrh.get[1-1.4] nor usbrh.state[1-1.4]",
+        "1-1.4: the host keeps no history of usbrh.get[1-1.4] or usbrh.state[1-1.4]",
         "attic: nothing is missing in usbrh.get[attic]: 1 reading",
     ]
     assert done.stderr == "usbrh: not compared: 1-1.4; usbrh zabbix provision links the template\n"
@@ -115,7 +115,10 @@ def test_a_sensor_that_the_template_leaves_out_is_no_failure(journal: Journal) -
     journal.mark("a", journal.add(readings("spare", now - MINUTE)))
     with Zabbix("usbrh.get[spare]", kept="0") as front_end:
         done = lines(journal, front_end, "a")
-    assert done.stdout == "spare: Zabbix takes its readings and keeps none, the template's macros leave it out\n"
+    assert (
+        done.stdout
+        == "spare: Zabbix accepts the readings and keeps no history: the template's macros exclude this sensor\n"
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -143,7 +146,7 @@ def test_sent_again_beside_a_sensor_that_is_rejected(journal: Journal) -> None:
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, server.address)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-2:] == ["sent again: 1 reading", "now they are there"]
+    assert done.stdout.splitlines()[-2:] == ["sent again: 1 reading", "all of them are in Zabbix now"]
 
 
 def test_compared_and_sent_again_for_programs(journal: Journal) -> None:
@@ -154,7 +157,10 @@ def test_compared_and_sent_again_for_programs(journal: Journal) -> None:
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             front_end.rows = {("usbrh.get[attic]", now - 2 * MINUTE)}
             done = lines(journal, front_end, server.address, options=["--json"])
-    assert (done.returncode, done.stderr.splitlines()) == (0, ["sent again: 1 reading", "now they are there"])
+    assert (done.returncode, done.stderr.splitlines()) == (
+        0,
+        ["sent again: 1 reading", "all of them are in Zabbix now"],
+    )
     assert json.loads(done.stdout) == {
         "sensor": "attic",
         "item": "usbrh.get[attic]",
@@ -178,7 +184,7 @@ def test_sent_again_while_another_destination_is_away(journal: Journal) -> None:
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, *servers)
     assert done.returncode == 0, done
-    assert done.stdout.splitlines()[-1] == "now they are there"
+    assert done.stdout.splitlines()[-1] == "all of them are in Zabbix now"
     assert done.stderr.startswith("another destination: 127.0.0.1:1: no connection")
 
 

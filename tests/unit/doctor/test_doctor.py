@@ -497,6 +497,20 @@ def test_a_wrong_configuration_is_exit_status_2(tmp_path: Path) -> None:
     assert JournalConfig().path.name not in result.stderr
 
 
+def test_a_semicolon_in_a_message_does_not_start_its_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "usbrh.toml"
+    file.write_text('[zabbix]\nhost = "a;b"\n')
+    lines = run("--json", "--config", str(file), USBRH_SIMULATE="1").stdout.splitlines()
+    [found] = [each for each in map(json.loads, lines) if each["check"] == "configuration"]
+    assert found["message"].startswith(f"{file}, line 2: ")
+    assert '"a;b"' in found["message"]
+    assert found["fix"]
+    assert 'b"' not in found["fix"]
+    text = run("--config", str(file), USBRH_SIMULATE="1").stdout.splitlines()
+    line = text.index(f"fault        configuration  {found['message']}")
+    assert text[line + 1] == f"{'':28}fix: {found['fix']}"
+
+
 # ---------------------------------------------------------------- what is configured and not there
 
 
