@@ -1,4 +1,4 @@
-"""`usbrh doctor` in front of the real kernel and udev: what can be wrong, mended by the very command that it names."""
+"""`usbrh doctor` in front of the real kernel and udev: what can be wrong, fixed by the command that it shows."""
 
 import json
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ class Doctor:
         self.found = {each["check"]: each for each in self.all if each["message"].startswith(f"{sensor.port}")}
 
     def __getitem__(self, check: str) -> tuple[str, str, str]:
-        """Status, message and mend."""
+        """Status, message and fix."""
         found = self.found[check]
-        return found["status"], found["message"], found["mend"] or ""
+        return found["status"], found["message"], found["fix"] or ""
 
 
 def may_use(vm: Machine, sensor: Plugged, user: str = "alice") -> bool:
@@ -46,8 +46,8 @@ def test_nothing_is_wrong_with_a_new_sensor(vm: Machine, new_sensor: Plugged) ->
     assert [(each["check"], each["status"]) for each in doctor.all[:2]] == [("libusb", "ok"), ("USB bus", "ok")]
     assert {each["status"] for each in doctor.all if each["check"] == "sensor"} == {"ok"}
     assert doctor["permission"] == ("ok", f"{port}: {node} (0660 root:usbrh), by {RULE}", "")
-    assert doctor["in use"][:2] == ("ok", f"{port}: by no program that you may see; sudo usbrh doctor sees all")
-    assert doctor["kernel driver"][:2] == ("ok", f"{port}: usbhid, which the first reading takes it from")
+    assert doctor["in use"][:2] == ("ok", f"{port}: by no program that this user can see (sudo usbrh doctor sees all)")
+    assert doctor["kernel driver"][:2] == ("ok", f"{port}: usbhid, which the first reading detaches")
     assert doctor["reading"][0] == "ok"
 
 
@@ -56,11 +56,11 @@ def test_a_node_that_the_rule_was_not_applied_to(vm: Machine, sensor: Plugged) -
     vm.run(f"chown root:root {sensor.node} && chmod 600 {sensor.node}").check()
     assert not may_use(vm, sensor)
     doctor = Doctor(vm, sensor)
-    status, message, mend = doctor["permission"]
+    status, message, fix = doctor["permission"]
     assert (doctor.exit_status, status) == (4, "fault")
-    assert message == f"{sensor.port}: no permission for {sensor.node} (0600 root:root), in spite of {RULE}"
+    assert message == f"{sensor.port}: no permission for {sensor.node} (0600 root:root), despite {RULE}"
     assert doctor["reading"][0] == "not checked"
-    vm.run(mend).check()
+    vm.run(fix).check()
     assert may_use(vm, sensor)
 
 
@@ -71,11 +71,11 @@ def test_no_rule(vm: Machine, sensor: Plugged) -> None:
     vm.run(without).check()
     try:
         doctor = Doctor(vm, sensor)
-        status, message, mend = doctor["permission"]
+        status, message, fix = doctor["permission"]
         assert (doctor.exit_status, status) == (4, "fault")
-        assert message == f"{sensor.port}: no permission for {sensor.node} (0664 root:root), and no udev rule gives it"
-        assert mend == "sudo usbrh setup"
-        vm.run(mend, timeout=90).check()
+        assert message == f"{sensor.port}: no permission for {sensor.node} (0664 root:root), and no udev rule grants it"
+        assert fix == "sudo usbrh setup"
+        vm.run(fix, timeout=90).check()
         assert may_use(vm, sensor)
     finally:
         vm.run("find /etc -name '*usbrh*' -type f -newer /run/before -delete").check()
@@ -86,11 +86,11 @@ def test_no_rule(vm: Machine, sensor: Plugged) -> None:
 @pytest.mark.usefixtures("sudo")
 def test_a_user_who_is_not_in_the_group(vm: Machine, sensor: Plugged) -> None:
     doctor = Doctor(vm, sensor, user="mallory")
-    status, message, mend = doctor["permission"]
+    status, message, fix = doctor["permission"]
     assert (doctor.exit_status, status) == (4, "fault")
     what = f"{sensor.node} (0660 root:usbrh)"
     assert message == f"{sensor.port}: no permission for {what}: mallory is not in the group usbrh"
-    command, _, then = mend.partition(", ")
+    command, _, then = fix.partition(", ")
     assert then == "then log in again"
     try:
         vm.run(command).check()
@@ -104,13 +104,13 @@ def test_another_program_has_it(vm: Machine, new_sensor: Plugged) -> None:
     vm.run("until [ -s /tmp/held ]; do sleep 0.05; done").check()
     holder = vm.run("pgrep -x hidraw_reader").check().strip()
     doctor = Doctor(vm, new_sensor)
-    status, message, mend = doctor["in use"]
+    status, message, fix = doctor["in use"]
     assert (doctor.exit_status, status) == (5, "warning")
     assert message == f"{new_sensor.port}: hidraw_reader (PID {holder}) has it open"
     assert doctor["permission"][0] == "ok"
     assert doctor["reading"][0] == "fault"
     assert f"held by hidraw_reader (PID {holder})" in doctor["reading"][1]
-    vm.run(mend.partition(": ")[2], user="alice").check()
+    vm.run(fix.partition(": ")[2], user="alice").check()
     vm.run("while pgrep -x hidraw_reader; do sleep 0.05; done").check()
 
 
@@ -121,6 +121,6 @@ def test_unplugged(vm: Machine, sensor: Plugged) -> None:
     doctor = Doctor(vm, sensor, options="--config /run/cellar.toml")
     assert doctor.exit_status == (0 if others else 3)
     assert not doctor.found
-    assert f"cellar ({sensor.port}) is not plugged in there" in [each["message"] for each in doctor.all]
+    assert f"cellar ({sensor.port}) is not plugged in" in [each["message"] for each in doctor.all]
     if not others:
         assert {each["status"] for each in doctor.all if each["check"] in ("permission", "reading")} == {"not checked"}

@@ -15,8 +15,9 @@ from tests.support.psk import needs_psk
 from tests.support.zabbix.command import usbrh
 from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import FLOAT, PASSWORD, TEXT, TRAPPER, UNSIGNED, USER, ZabbixServer
-from usbrh.bridge.check import Finding, round_trip
+from usbrh.bridge.check import round_trip
 from usbrh.config import Config, ZabbixConfig
+from usbrh.findings import Finding, Status
 from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.zabbix.api import Api
@@ -86,15 +87,14 @@ def test_no_such_name(check_70: Checker) -> None:
 
 def test_nobody_listens(check_70: Checker) -> None:
     port = free_port()
-    check_70.says("no connection: connection refused; a firewall, or another name or port?", 6,
-                  USBRH_ZABBIX_SERVERS=f"127.0.0.1:{port}")  # fmt: skip
+    check_70.says("no connection: connection refused", 6, USBRH_ZABBIX_SERVERS=f"127.0.0.1:{port}")
 
 
 def test_not_the_trapper_port(check_70: Checker) -> None:
     """The front end's port: something answers, and it is no Zabbix server."""
     address = check_70.server.url.removeprefix("http://")
     done = check_70(USBRH_ZABBIX_SERVERS=address)
-    assert (done.returncode, "FAIL" in done.stdout) == (6, True), done
+    assert (done.returncode, "fault        round trip" in done.stdout) == (6, True), done
 
 
 def test_unknown_host(check_70: Checker) -> None:
@@ -104,7 +104,7 @@ def test_unknown_host(check_70: Checker) -> None:
 def test_visible_name_instead_of_the_technical_one(check_70: Checker) -> None:
     check_70.make(name=f"Visible {check_70.host}")
     check_70.says(
-        f'"Visible {check_70.host}" is a visible name; the technical name, which counts, is "{check_70.host}"',
+        f'is a visible name, not a technical host name\n{"":28}fix: use "{check_70.host}" as host',
         7,
         USBRH_ZABBIX_HOST=f"Visible {check_70.host}",
     )
@@ -118,7 +118,8 @@ def test_disabled_host(check_70: Checker) -> None:
 def test_no_such_item(check_70: Checker) -> None:
     check_70.server.make_host(check_70.host, {"something": FLOAT})
     check_70.server.sync()
-    check_70.says("has no item usbrh.bridge; usbrh zabbix provision links the template", 7)
+    check_70.says("has no item usbrh.bridge\n", 7)
+    check_70.says("fix: usbrh zabbix provision links the template\n", 7)
 
 
 def test_another_type_of_item(check_70: Checker) -> None:
@@ -134,14 +135,15 @@ def test_allowed_hosts(check_70: Checker) -> None:
                                     trapper_hosts="192.0.2.7")  # fmt: skip
     check_70.server.sync()
     *_, waiting, last = check_70.findings(patience=3)
-    assert (waiting.sign, last.sign) == ("...", "FAIL")
-    assert "takes values from 192.0.2.7 only (allowed hosts)" in waiting.text
-    assert "takes values from 192.0.2.7 only (allowed hosts)" in str(last.error)
+    assert (waiting.status, last.status) == (Status.WAITING, Status.FAULT)
+    assert "accepts values only from 192.0.2.7" in waiting.message
+    assert "accepts values only from 192.0.2.7" in last.message
+    assert "Allowed hosts" in str(last.remedy)
 
 
 def test_encryption_wanted(check_70: Checker) -> None:
     check_70.make(tls_accept=2, tls_psk_identity=check_70.host, tls_psk="8c6d1f2ab7e04935" * 4)
-    check_70.says('takes connections with PSK only, and tls_connect is "unencrypted"', 7)
+    check_70.says('accepts only connections with PSK, but tls_connect is "unencrypted"', 7)
 
 
 @needs_psk
@@ -152,9 +154,11 @@ def test_a_key_that_the_server_has_yet_to_learn(check: Checker, tmp_path: Path) 
     host = check.make(tls_accept=2, tls_psk_identity=f"old {check.host}", tls_psk=key.read_text())
     findings = check.findings(tls_connect="psk", tls_psk_identity=check.host, tls_psk_file=key)
     waiting = next(findings)
-    assert (waiting.sign, "does not know the PSK yet" in waiting.text) == ("...", True), waiting
+    assert (waiting.status, "does not know the PSK yet" in waiting.message) == (Status.WAITING, True), waiting
     check.server.api.host.update(hostid=host, tls_psk_identity=check.host, tls_psk=key.read_text())
-    assert [finding.sign for finding in findings] == ["ok", "ok", "ok"]
+    assert [(finding.check, finding.status) for finding in findings] == [
+        (check, Status.OK) for check in ("server", "TLS", "round trip", "value", "history")
+    ]
 
 
 @needs_psk
@@ -163,8 +167,9 @@ def test_a_key_for_a_host_that_takes_none(check_70: Checker, tmp_path: Path) -> 
     key.write_text("8c6d1f2ab7e04935" * 4)
     key.chmod(0o600)
     check_70.make()
-    (finding,) = check_70.findings(tls_connect="psk", tls_psk_identity=check_70.host, tls_psk_file=key)
-    assert 'takes connections unencrypted only, and tls_connect is "psk"' in str(finding.error)
+    _, finding, _ = check_70.findings(tls_connect="psk", tls_psk_identity=check_70.host, tls_psk_file=key)
+    assert (finding.check, finding.status) == ("TLS", Status.FAULT)
+    assert 'accepts only connections unencrypted, but tls_connect is "psk"' in finding.message
 
 
 def test_a_host_of_a_proxy(check: Checker) -> None:
@@ -176,8 +181,9 @@ def test_a_host_of_a_proxy(check: Checker) -> None:
         proxy = api.proxy.create(name=name, operating_mode=0)["proxyids"][0]
         check.make(monitored_by=1, proxyid=proxy)
     *_, waiting, last = check.findings(patience=3)
-    assert (waiting.sign, last.sign) == ("...", "FAIL")
-    assert f'is monitored by the proxy "{name}": servers has to name it' in str(last.error)
+    assert (waiting.status, last.status) == (Status.WAITING, Status.FAULT)
+    assert f'is monitored by the proxy "{name}"' in last.message
+    assert "name the proxy in servers" in str(last.remedy)
 
 
 def test_a_standby_node(check_70: Checker) -> None:
@@ -185,7 +191,7 @@ def test_a_standby_node(check_70: Checker) -> None:
     check_70.make()
     done = check_70(USBRH_ZABBIX_SERVERS=f"127.0.0.1:{free_port()};{check_70.server.trapper}")
     assert done.returncode == 0, done
-    assert "connection refused; another node of the cluster works" in done.stdout
+    assert "connection refused (another node of the cluster works)" in done.stdout
 
 
 def test_two_zabbixes(check_70: Checker, zabbix_60: ZabbixServer) -> None:
@@ -196,7 +202,9 @@ def test_two_zabbixes(check_70: Checker, zabbix_60: ZabbixServer) -> None:
     done = check_70(USBRH_ZABBIX_SERVERS=f"{zabbix_60.trapper},{check_70.server.trapper}")
     assert done.returncode == 0, done
     assert f"{check_70.server.trapper}: the value is in the history of usbrh.bridge after" in done.stdout
-    assert f"note {zabbix_60.trapper}: the value is not in this front end's Zabbix" in done.stdout
+    assert (
+        f"warning      history        {zabbix_60.trapper}: the value is not in this front end's Zabbix" in done.stdout
+    )
 
 
 def test_no_session_stays_open(check: Checker) -> None:
@@ -215,7 +223,7 @@ def test_no_session_stays_open(check: Checker) -> None:
 def test_a_value_type_that_does_not_fit(check: Checker) -> None:
     check.server.make_host(check.host, {"usbrh.bridge": UNSIGNED})
     check.server.sync()
-    check.says("taken, and not stored: the item usbrh.bridge is not supported", 7)
+    check.says("accepted but not stored: the item usbrh.bridge is not supported", 7)
 
 
 def test_a_server_that_has_yet_to_read_its_configuration(check: Checker) -> None:
@@ -227,8 +235,8 @@ def test_a_server_that_has_yet_to_read_its_configuration(check: Checker) -> None
 def test_without_the_api(check_70: Checker) -> None:
     check_70.make()
     done = check_70(USBRH_ZABBIX_URL="")
-    assert (done.returncode, done.stdout.count("ok ")) == (0, 2), done
-    assert "Not read back" in done.stderr
+    assert (done.returncode, done.stdout.count("ok  ")) == (0, 4), done
+    assert "was not read back" in done.stderr
 
 
 def test_holes_in_the_history_are_found_and_filled(check: Checker) -> None:
@@ -260,7 +268,7 @@ def test_holes_in_the_history_are_found_and_filled(check: Checker) -> None:
     assert done.returncode == 0, done
     assert "attic: " in done.stdout
     assert "missing in usbrh.get[attic]: " in done.stdout
-    assert "now they are there" in done.stdout
+    assert "all of them are in Zabbix now" in done.stdout
     for sensor in ("attic", "cellar"):
         stored = server.history(check.host, f"usbrh.get[{sensor}]")
         assert [value.clock * 10**9 + value.ns for value in stored] == [

@@ -29,9 +29,9 @@ def test_from_nothing_and_again(provision: Provisioner) -> None:
         f'+ create host "{provision.host}" with template "{TRAPPER}"',
     ]
     assert not provision.get()
-    told = [json.loads(line) for line in provision("--group", group, "--dry-run", "--json")]
+    objects = [json.loads(line) for line in provision("--group", group, "--dry-run", "--json")]
     signs = {"planned": "+", "ok": "="}
-    assert [f"{signs[each['status']]} {each['step']}" for each in told] == planned
+    assert [f"{signs[each['status']]} {each['step']}" for each in objects] == planned
     assert provision("--group", group) == planned
     host = provision.get()
     assert [template["host"] for template in host["parentTemplates"]] == [TRAPPER]
@@ -84,12 +84,12 @@ def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
     }  # fmt: skip
     there = ("--method", "agent", "--interface", "127.0.0.1")
     lines = provision_70(*there, USBRH_BRIDGE_INTERVAL="5m")
-    assert "! agent interface is pi.example:10060; kept, --force changes it" in lines
+    assert "! agent interface is pi.example:10060; kept (with --force: change it to 127.0.0.1:10050)" in lines
     provision_70(*there, "--force", USBRH_BRIDGE_INTERVAL="5m")
     assert [(each["ip"], each["port"]) for each in provision_70.get()["interfaces"]] == [("127.0.0.1", "10050")]
     # Back to a minute: the agent has to be asked more often again; what a longer time is set to may be on purpose.
     assert [line for line in provision_70(*there) if line[0] != "="] == [
-        "! {$USBRH.INTERVAL} is 5m; kept, --force changes it to 1m"
+        "! {$USBRH.INTERVAL} is 5m; kept (with --force: change it to 1m)"
     ]
 
 
@@ -97,7 +97,7 @@ def test_changing_over_to_an_agent_that_is_asked(provision: Provisioner) -> None
     """The host has no interface yet, and items that are polled need one."""
     provision()
     lines = provision("--method", "agent", "--interface", "127.0.0.1:10060", "--force")
-    assert [line[0] for line in lines if "interface" in line or "change over" in line] == ["+", "+"]
+    assert [line[0] for line in lines if "interface" in line or "instead" in line] == ["+", "+"]
     host = provision.get()
     assert [each["host"] for each in host["parentTemplates"]] == [AGENT]
     assert [each["port"] for each in host["interfaces"]] == ["10060"]
@@ -164,7 +164,7 @@ def test_psk(provision_70: Provisioner, psk: dict[str, str]) -> None:
     assert lines[-1].endswith(", PSK")
     assert KEY not in "".join(lines)
     assert provision_70.get(output=["tls_accept"])["tls_accept"] == "2"
-    assert "= PSK is set; Zabbix does not show which, --force sets it again" in provision_70(**psk)
+    assert "= PSK is set (Zabbix does not show the key; --force sets it again)" in provision_70(**psk)
 
 
 def test_psk_beside_what_an_agent_already_has(provision_70: Provisioner, psk: dict[str, str]) -> None:
@@ -175,7 +175,7 @@ def test_psk_beside_what_an_agent_already_has(provision_70: Provisioner, psk: di
         return host["tls_accept"], host["tls_connect"]
 
     provision_70()
-    assert "+ take PSK beside no encryption" in provision_70(**psk)
+    assert "+ accept PSK besides no encryption" in provision_70(**psk)
     assert encryption() == ("3", "1")
     provision_70.server.api.host.update(hostid=provision_70.get()["hostid"], tls_connect=2)
     provision_70("--force", **psk)
@@ -184,8 +184,8 @@ def test_psk_beside_what_an_agent_already_has(provision_70: Provisioner, psk: di
     provision_70.server.api.host.update(hostid=provision_70.get()["hostid"], tls_connect=1, tls_accept=1)
     provision_70(*asked, "--force")
     kept = [line for line in provision_70(*asked, **psk) if line.startswith("! ")]
-    assert kept == ["! the host's encryption is kept; --force: take PSK beside no encryption, and ask the agent by PSK "
-                    "instead of no encryption"]  # fmt: skip
+    assert kept == ["! the host has an encryption; kept (with --force: accept PSK besides no encryption, and poll the "
+                    "agent with PSK instead of no encryption)"]  # fmt: skip
     provision_70(*asked, "--force", **psk)
     assert encryption() == ("3", "2")
 

@@ -39,7 +39,7 @@ def _closed(error: PermissionError) -> Finding:
 def _agent(machine: Machine, service: str, config: str) -> Finding:
     directory = agent_directory(machine, config)
     if directory is None or read(machine, f"{directory}/{AGENT_FILE}") is None:
-        return warning(CHECK, f"{service} has no file for usbrh", "for readings through it: sudo usbrh setup")
+        return warning(CHECK, f"{service} has no file for usbrh", "to read the sensors through it: sudo usbrh setup")
     restart = f"sudo systemctl restart {service}"
     if not machine.has_group(GROUP):  # somebody copied the file instead of running setup
         message = f"{service}: the group {GROUP}, which gives access to the sensor, does not exist"

@@ -404,7 +404,7 @@ def test_no_agent(machine: Machine) -> None:
 def test_an_agent_without_the_file(agent_machine: Machine) -> None:
     agent_machine.path("/etc/zabbix/zabbix_agentd.d/usbrh.conf").unlink()
     [found] = agent.agents(agent_machine)
-    assert (found.status, found.remedy) == (Status.WARNING, "for readings through it: sudo usbrh setup")
+    assert (found.status, found.remedy) == (Status.WARNING, "to read the sensors through it: sudo usbrh setup")
 
 
 def test_an_agent_that_is_not_in_the_group(agent_machine: Machine) -> None:
