@@ -55,11 +55,6 @@ def fault(check: str, message: str, remedy: str | None, exit_status: int = 1) ->
     return Finding(check, Status.FAULT, message, remedy, exit_status)
 
 
-def waiting(check: str, message: str) -> Finding:
-    """The result is not known yet."""
-    return Finding(check, Status.WAITING, message)
-
-
 def not_checked(check: str, reason: str) -> Finding:
     """It could not be checked, or there is nothing to check."""
     return Finding(check, Status.NOT_CHECKED, reason)

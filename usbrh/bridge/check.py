@@ -9,7 +9,7 @@ from usbrh.bridge.once import Route, reject_simulated, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixRejected, ZabbixUnreachable
-from usbrh.findings import Finding, fault, of_error, ok, waiting, warning
+from usbrh.findings import Finding, Status, fault, of_error, ok, warning
 from usbrh.poller import Rounds
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
@@ -38,10 +38,8 @@ def required_routes(config: Config) -> list[Route]:
     """
     found = routes(config)
     if not found:
-        raise ConfigError(
-            "servers is empty, so nothing is sent from here",
-            remedy="ask the Zabbix agent: zabbix_get -s 127.0.0.1 -k usbrh.bridge",
-        )
+        remedy = f"ask the Zabbix agent: zabbix_get -s 127.0.0.1 -k {KEY}"
+        raise ConfigError("servers is empty, so nothing is sent from here", remedy=remedy)
     return found
 
 
@@ -137,11 +135,9 @@ class _RouteCheck:
     def _wait(self, check: str, message: str) -> Iterator[Finding]:
         if not self._waited:
             self._waited = True
-            yield waiting(
-                check,
-                f"{message} (retrying for {self.deadline.seconds:.0f} s: some servers read their configuration only "
-                "once a minute)",
-            )
+            seconds = f"{self.deadline.seconds:.0f} s"
+            reason = f"retrying for {seconds}: some servers read their configuration only once a minute"
+            yield Finding(check, Status.WAITING, f"{message} ({reason})")
         self.clock.sleep(min(PAUSE, self.deadline.remaining()))
 
 

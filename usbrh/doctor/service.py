@@ -99,51 +99,43 @@ def units(machine: Machine) -> Iterator[Finding]:
     if shown is None:
         yield not_checked("units", "systemctl does not answer")
         return
-    state = {
-        fields["Id"]: fields
-        for block in shown.strip().split("\n\n")
-        if "Id" in (fields := dict(line.partition("=")[::2] for line in block.splitlines()))
-    }
-
-    def holds(unit: str, key: str, *values: str) -> bool:
-        return state.get(unit, {}).get(key) in values
-
+    state: dict[str, dict[str, str]] = {unit: {} for unit in UNITS}
+    for block in shown.strip().split("\n\n"):
+        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        state[fields.get("Id", "")] = fields
     for unit in (_SERVICE, _SEND):
-        if holds(unit, "ActiveState", "failed"):
+        if state[unit].get("ActiveState") == "failed":
             reason = state[unit].get("Result", "unknown")
             yield fault("units", f"{unit} failed ({reason})", f"see why: sudo journalctl -u {unit} -n 20")
             return
+    yield from _service_and_timer(state[_SERVICE], state[_TIMER])
+
+
+def _service_and_timer(service: dict[str, str], timer: dict[str, str]) -> Iterator[Finding]:
+    """The findings for the properties of two units that have not failed."""
+    restarts = int(service.get("NRestarts") or 0)
+    see_why = f"see why: sudo journalctl -u {_SERVICE} -n 20"
     # With Restart= and RestartSec= a unit never becomes "failed": between two tries, and while it starts, it is
     # "activating".
-    restarts = int(state.get(_SERVICE, {}).get("NRestarts") or 0)
-    why = f"sudo journalctl -u {_SERVICE} -n 20"
-    if holds(_SERVICE, "ActiveState", "activating") and (
-        restarts or holds(_SERVICE, "SubState", "auto-restart", "auto-restart-queued")
-    ):
-        yield fault("units", f"{_SERVICE} keeps failing (restarts: {restarts})", f"see why: {why}")
+    restarting = restarts or service.get("SubState") in ("auto-restart", "auto-restart-queued")
+    if service.get("ActiveState") == "activating" and restarting:
+        yield fault("units", f"{_SERVICE} keeps failing (restarts: {restarts})", see_why)
         return
-    service, timer = (holds(unit, "ActiveState", "active", "activating", "reloading") for unit in (_SERVICE, _TIMER))
-    if service and restarts:
-        yield warning(
-            "units",
-            f"{_SERVICE} runs, but failed before (restarts: {restarts})",
-            f"see why: {why}; to reset the count: sudo systemctl reset-failed {_SERVICE}",
-        )
-    if service and timer:
-        yield warning(
-            "units",
-            f"{_SERVICE} and {_TIMER} both run: everything is sent twice",
-            f"sudo systemctl disable --now {_TIMER}",
-        )
-    elif service or timer:
-        running = _SERVICE if service else _TIMER
-        if holds(running, "UnitFileState", "enabled"):
-            yield ok("units", f"{running} runs")
+    running = [each for each in (service, timer) if each.get("ActiveState") in ("active", "activating", "reloading")]
+    if service in running and restarts:
+        message = f"{_SERVICE} runs, but failed before (restarts: {restarts})"
+        yield warning("units", message, f"{see_why}; to reset the count: sudo systemctl reset-failed {_SERVICE}")
+    if len(running) == 2:
+        message = f"{_SERVICE} and {_TIMER} both run: everything is sent twice"
+        yield warning("units", message, f"sudo systemctl disable --now {_TIMER}")
+    elif running:
+        unit = running[0]["Id"]
+        if running[0].get("UnitFileState") == "enabled":
+            yield ok("units", f"{unit} runs")
         else:
-            yield warning("units", f"{running} runs, but not after the next boot", f"sudo systemctl enable {running}")
-    elif holds(_SERVICE, "LoadState", "loaded"):
-        yield warning(
-            "units", "neither service nor timer runs: nothing is sent", f"sudo systemctl enable --now {_SERVICE}"
-        )
+            yield warning("units", f"{unit} runs, but not after the next boot", f"sudo systemctl enable {unit}")
+    elif service.get("LoadState") == "loaded":
+        message = "neither service nor timer runs: nothing is sent"
+        yield warning("units", message, f"sudo systemctl enable --now {_SERVICE}")
     else:
         yield warning("units", "no units are installed: nothing is sent automatically", "sudo usbrh setup")

@@ -146,10 +146,7 @@ class _Planner:
     def _new_host(self) -> Step:
         wanted = self.wanted
         if wanted.method == "agent" and not wanted.interface:
-            raise ConfigError(
-                "the server needs the address of the agent",
-                remedy="give --interface ADDRESS[:PORT], or --method agent-active",
-            )
+            raise self._without_interface()
         parts = [f'create host "{wanted.host}" with template "{self.template.name}"']
         if wanted.method == "agent":
             parts.append(f"agent at {wanted.interface}")
@@ -206,15 +203,17 @@ class _Planner:
         where = {"ip": host if is_ip else "", "dns": "" if is_ip else host, "port": str(port)}
         return {"type": 1, "main": 1, "useip": int(is_ip), **where}
 
+    def _without_interface(self) -> ConfigError:
+        message = f'host "{self.wanted.host}" has no agent interface, so the server can\'t poll its agent'
+        return ConfigError(message, remedy="give --interface ADDRESS[:PORT], or --method agent-active")
+
     def _old_interface(self, host: dict[str, Any]) -> Step:
         agents = [each for each in host["interfaces"] if str(each["type"]) == "1" and str(each["main"]) == "1"]
         wanted = self.wanted.interface
         if not wanted:
             if agents:
                 return Step("agent interface exists")
-            raise ConfigError(
-                f'host "{self.wanted.host}" has no agent interface', remedy="give --interface ADDRESS[:PORT]"
-            )
+            raise self._without_interface()
         new = self._interface()
         if not agents:
             return Step(

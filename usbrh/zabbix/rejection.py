@@ -40,70 +40,60 @@ def why_rejected(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
     item = find_item(api, found["hostid"], key)
     certain = next(_certain(found, item, host, key, tls_connect), None)
     if certain or item is None:
-        return Reasons(certain)
-    return Reasons(None, list(_possible(api, found, item, host, tls_connect)))
+        return Reasons(certain and _rejected(*certain))
+    return Reasons(None, [_rejected(*reason) for reason in _possible(api, found, item, host, tls_connect)])
+
+
+def _rejected(message: str, remedy: str) -> ZabbixRejected:
+    return ZabbixRejected(message, remedy=remedy)
 
 
 def _no_host(api: Api, host: str) -> ZabbixRejected:
     similar = api.call("host.get", filter={"name": [host]}, output=["host"])
     if similar:
-        return ZabbixRejected(
-            f'"{host}" is a visible name, not a technical host name', remedy=f'use "{similar[0]["host"]}" as host'
-        )
-    return ZabbixRejected(
-        f'there is no host "{host}", or this user has no permission for it', remedy="usbrh zabbix provision creates it"
-    )
+        message = f'"{host}" is a visible name, not a technical host name'
+        return _rejected(message, f'use "{similar[0]["host"]}" as host')
+    message = f'there is no host "{host}", or this user has no permission for it'
+    return _rejected(message, "usbrh zabbix provision creates it")
 
 
 def _certain(
     found: dict[str, Any], item: dict[str, Any] | None, host: str, key: str, tls_connect: str
-) -> Iterator[ZabbixRejected]:
+) -> Iterator[tuple[str, str]]:
+    """Message and remedy of each reason."""
     if str(found["status"]) != "0":
-        yield ZabbixRejected(f'the host "{host}" is disabled', remedy="enable it in the front end")
+        yield f'the host "{host}" is disabled', "enable it in the front end"
     if item is None:
-        yield ZabbixRejected(f'the host "{host}" has no item {key}', remedy="usbrh zabbix provision links the template")
+        yield f'the host "{host}" has no item {key}', "usbrh zabbix provision links the template"
     elif int(item["status"]) != ACTIVE:
-        yield ZabbixRejected(f"the item {key} is disabled", remedy="enable it in the front end")
+        yield f"the item {key} is disabled", "enable it in the front end"
     elif int(item["type"]) != TRAPPER:
-        yield ZabbixRejected(
-            f"the item {key} is not of the type Zabbix trapper",
-            remedy="usbrh zabbix provision --method trapper --force",
-        )
+        message = f"the item {key} is not of the type Zabbix trapper"
+        yield message, "usbrh zabbix provision --method trapper --force"
     accepted = int(found["tls_accept"])
     if not accepted & TLS[tls_connect][0]:
         kinds = " or ".join(text for bit, text in TLS.values() if accepted & bit)
-        yield ZabbixRejected(
-            f'the host "{host}" accepts only connections {kinds}, but tls_connect is "{tls_connect}"',
-            remedy='set tls_connect in [zabbix], or "Connections from host" in the front end',
-        )
+        message = f'the host "{host}" accepts only connections {kinds}, but tls_connect is "{tls_connect}"'
+        yield message, 'set tls_connect in [zabbix], or "Connections from host" in the front end'
 
 
 def _possible(
     api: Api, found: dict[str, Any], item: dict[str, Any], host: str, tls_connect: str
-) -> Iterator[ZabbixRejected]:
+) -> Iterator[tuple[str, str]]:
+    """Message and remedy of each reason."""
     if item.get("trapper_hosts"):
-        yield ZabbixRejected(
-            f"the item {item['key_']} accepts values only from {item['trapper_hosts']}",
-            remedy='add this computer\'s address to "Allowed hosts" of the item',
-        )
-    proxy = _proxy(api, found)
-    if proxy:
-        yield ZabbixRejected(
-            f'the host "{host}" is monitored by {proxy}, which reads its configuration periodically (Zabbix 6.0: once '
-            "an hour)",
-            remedy="name the proxy in servers, and run there: zabbix_proxy -R config_cache_reload",
-        )
+        message = f"the item {item['key_']} accepts values only from {item['trapper_hosts']}"
+        yield message, 'add this computer\'s address to "Allowed hosts" of the item'
+    if proxy := _proxy(api, found):
+        message = f'the host "{host}" is monitored by {proxy}, which reads its configuration at longer intervals'
+        yield message, "name the proxy in servers, and run there: zabbix_proxy -R config_cache_reload"
     if tls_connect == "psk":
-        yield ZabbixRejected(
-            f'the host "{host}" may have another PSK identity than tls_psk_identity (the API does not show it)',
-            remedy="usbrh zabbix provision --force sets identity and key",
-        )
+        message = f'the host "{host}" may have another PSK identity than tls_psk_identity (the API does not show it)'
+        yield message, "usbrh zabbix provision --force sets identity and key"
     for field in ("issuer", "subject") if tls_connect == "cert" else ():
         if found.get(f"tls_{field}"):
-            yield ZabbixRejected(
-                f'the host "{host}" accepts only a certificate with the {field} "{found[f"tls_{field}"]}"',
-                remedy="compare it with the certificate in tls_cert_file",
-            )
+            message = f'the host "{host}" accepts only a certificate with the {field} "{found[f"tls_{field}"]}"'
+            yield message, "compare it with the certificate in tls_cert_file"
 
 
 def _proxy(api: Api, found: dict[str, Any]) -> str | None:
