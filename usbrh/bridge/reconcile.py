@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from usbrh.bridge.check import STORE_SECONDS, required_routes
-from usbrh.bridge.once import flush
+from usbrh.bridge.once import flush, open_journal
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
+from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected
+from usbrh.journal.errors import is_there
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
 from usbrh.zabbix.api import Api
@@ -56,6 +57,18 @@ class Compared:
             "unsettled": self.unsettled,
             "left_out": self.left_out,
         }
+
+
+def open_existing(config: Config) -> Journal:
+    """The journal of the configuration.
+
+    Raises:
+        ConfigError: there is none. It is not created.
+        JournalError: this user may not see it.
+    """
+    if not is_there(config.journal.path):
+        raise ConfigError(f"there is no journal {config.journal.path} to compare with")
+    return open_journal(config)
 
 
 def compare(

@@ -10,7 +10,6 @@ import click
 
 from usbrh.bridge import check as checking
 from usbrh.bridge import reconcile
-from usbrh.bridge.once import open_journal
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
 from usbrh.cli.parameters import DurationType
@@ -18,7 +17,6 @@ from usbrh.cli.steps import run
 from usbrh.config.kinds import DAY
 from usbrh.config.secret_file import read_secret
 from usbrh.errors import ConfigError, ZabbixApiError
-from usbrh.journal.errors import is_there
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
 from usbrh.zabbix import provisioning
@@ -167,10 +165,8 @@ def _round_trip(context: Context, api: Api | None, as_json: bool) -> None:
 def _compare(context: Context, api: Api, since: float, as_json: bool) -> None:
     since_ns = time.time_ns() - int(since * 1e9)
     config = context.config
-    if not is_there(config.journal.path):
-        raise ConfigError(f"there is no journal {config.journal.path} to compare with")
     compared = []
-    with open_journal(config) as journal:
+    with reconcile.open_existing(config) as journal:
         for each in reconcile.compare(config, api, journal, since_ns):
             for line in [output.json_line(each.to_dict())] if as_json else _lines(each):
                 click.echo(line)

@@ -26,7 +26,7 @@ _OUR_DRIVERS = {
 
 
 def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
-    """Check permission, programs that use it, kernel driver and a reading of each sensor."""
+    """Check permission, other programs, kernel driver and a reading of each sensor."""
     real = [sensor.info.port for sensor in sensors if not sensor.info.simulated]
     rejected = set()
     if not real:
@@ -151,7 +151,7 @@ def reading_of(reading: Reading) -> Finding:
     """Report a reading, or why there is none."""
     if reading.error:
         return fault("reading", reading.error, reading.remedy or "usbrh --debug read", exit_status(reading.state))
-    words = f"{reading.sensor}: {reading.temperature:.2f} °C, {reading.humidity:.2f} %RH"
+    values = f"{reading.sensor}: {reading.temperature:.2f} °C, {reading.humidity:.2f} %RH"
     if reading.heater:
-        return warning("reading", f"{words}, with the heater on", f"usbrh heater off {shlex.quote(reading.sensor)}")
-    return ok("reading", words)
+        return warning("reading", f"{values}, with the heater on", f"usbrh heater off {shlex.quote(reading.sensor)}")
+    return ok("reading", values)

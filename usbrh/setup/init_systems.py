@@ -37,11 +37,6 @@ def unit_text(unit: str, usbrh: Path) -> str:
     return text.replace(f"={PACKAGED_EXECUTABLE} ", f"={quoted} ")
 
 
-def has_systemd(machine: Machine) -> bool:
-    """Whether systemd runs, or is installed."""
-    return machine.systemd_runs or machine.path("/usr/lib/systemd/systemd").exists()
-
-
 def without_systemd(machine: Machine, usbrh: Path) -> str:
     """How to run ``usbrh`` without systemd: an OpenRC service or a line for cron."""
     if machine.path("/sbin/openrc-run").exists():

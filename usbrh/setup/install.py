@@ -16,7 +16,7 @@ from usbrh.paths import stat_or_none
 from usbrh.resources import resource
 from usbrh.setup.actions import command, make_directory, write_file
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agent_text, agents
-from usbrh.setup.init_systems import PACKAGED_EXECUTABLE, UNITS, has_systemd, unit_steps, without_systemd
+from usbrh.setup.init_systems import PACKAGED_EXECUTABLE, UNITS, unit_steps, without_systemd
 from usbrh.setup.machine import CONFIG, GROUP, RULE, STATE, USER, VENDOR, Machine, installed
 from usbrh.steps import Step
 
@@ -67,7 +67,7 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
         )
         return result
     with result.noting_denied():
-        if has_systemd(machine):
+        if machine.systemd_runs or machine.path("/usr/lib/systemd/systemd").exists():
             result.steps += unit_steps(machine, usbrh)
         else:
             result.notes.append(without_systemd(machine, usbrh))
