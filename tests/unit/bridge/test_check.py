@@ -289,6 +289,18 @@ def test_findings_for_programs() -> None:
     }
 
 
+def test_findings_in_text_are_those_of_the_doctor() -> None:
+    server = closed_port()
+    simulated = {"USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "1", "USBRH_ZABBIX_SERVERS": server}
+    done = usbrh("zabbix", "check", **simulated)
+    assert done.returncode == 6
+    *findings, empty, summary = done.stdout.splitlines()
+    assert findings[0] == f"fault        server         {server}: no connection: connection refused"
+    assert findings[1].startswith(f"{'':28}fix: ")
+    assert (empty, summary) == ("", "1 fault, no warnings")
+    assert "\n".join(findings) in usbrh("doctor", **simulated).stdout
+
+
 def test_sensors_that_cannot_be_counted_are_not_none(tmp_path: Path) -> None:
     """0 sensors would be an alarm in Zabbix."""
     with FakeServer() as server:
