@@ -84,12 +84,12 @@ def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
     }  # fmt: skip
     there = ("--method", "agent", "--interface", "127.0.0.1")
     lines = provision_70(*there, USBRH_BRIDGE_INTERVAL="5m")
-    assert "! agent interface is pi.example:10060; kept (with --force: change it to 127.0.0.1:10050)" in lines
+    assert "! agent interface is pi.example:10060; kept (with --force: set agent interface 127.0.0.1:10050)" in lines
     provision_70(*there, "--force", USBRH_BRIDGE_INTERVAL="5m")
     assert [(each["ip"], each["port"]) for each in provision_70.get()["interfaces"]] == [("127.0.0.1", "10050")]
     # Back to a minute: the agent has to be asked more often again; what a longer time is set to may be on purpose.
     assert [line for line in provision_70(*there) if line[0] != "="] == [
-        "! {$USBRH.INTERVAL} is 5m; kept (with --force: change it to 1m)"
+        "! {$USBRH.INTERVAL} is 5m; kept (with --force: set {$USBRH.INTERVAL}=1m)"
     ]
 
 

@@ -7,6 +7,7 @@ reported, unless ``force`` overwrites it.
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from usbrh.config import Config
@@ -122,11 +123,14 @@ class _Planner:
 
     # -- group and host ------------------------------------------------------------------------------------------
 
+    def _call(self, method: str, **params: Any) -> Callable[[], object]:
+        return partial(self.api.call, method, **params)
+
     def _group(self) -> Step:
         name = f'host group "{self.wanted.group}"'
         if self._group_id():
             return Step(f"{name} exists")
-        return Step(f"create {name}", lambda: self.api.call("hostgroup.create", name=self.wanted.group))
+        return Step(f"create {name}", self._call("hostgroup.create", name=self.wanted.group))
 
     def _group_id(self) -> str | None:
         found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"])
@@ -216,19 +220,14 @@ class _Planner:
             raise self._without_interface()
         new = self._interface()
         if not agents:
-            return Step(
-                f"create agent interface {wanted}",
-                lambda: self.api.call("hostinterface.create", hostid=host["hostid"], **new),
-            )
+            create = self._call("hostinterface.create", hostid=host["hostid"], **new)
+            return Step(f"create agent interface {wanted}", create)
         old = agents[0]
         if all(str(old[key]) == str(value) for key, value in new.items()):
             return Step(f"agent interface {wanted} exists")
         now = f"{old['ip'] if str(old['useip']) == '1' else old['dns']}:{old['port']}"
-        return self._overwrite(
-            f"agent interface is {now}",
-            f"change it to {wanted}",
-            lambda: self.api.call("hostinterface.update", interfaceid=old["interfaceid"], **new),
-        )
+        update = self._call("hostinterface.update", interfaceid=old["interfaceid"], **new)
+        return self._overwrite(f"agent interface is {now}", f"set agent interface {wanted}", update)
 
     # -- macros and encryption -----------------------------------------------------------------------------------
 
@@ -243,18 +242,13 @@ class _Planner:
     def _old_macro(self, host: dict[str, Any], macro: str, value: str) -> Step:
         found = [each for each in host["macros"] if each["macro"] == macro]
         if not found:
-            return Step(
-                f"set {macro}={value}",
-                lambda: self.api.call("usermacro.create", hostid=host["hostid"], macro=macro, value=value),
-            )
+            create = self._call("usermacro.create", hostid=host["hostid"], macro=macro, value=value)
+            return Step(f"set {macro}={value}", create)
         now = found[0].get("value", "")
         if now == value or (macro in SPANS and _seconds(now) >= _seconds(value)):
             return Step(f"{macro}={now} is set")
-        return self._overwrite(
-            f"{macro} is {now}",
-            f"change it to {value}",
-            lambda: self.api.call("usermacro.update", hostmacroid=found[0]["hostmacroid"], value=value),
-        )
+        update = self._call("usermacro.update", hostmacroid=found[0]["hostmacroid"], value=value)
+        return self._overwrite(f"{macro} is {now}", f"set {macro}={value}", update)
 
     def _encryption(self, accepts: int = 0) -> dict[str, Any]:
         """PSK for connections from the host, besides what it ``accepts``; also to an agent that is polled."""
@@ -268,14 +262,10 @@ class _Planner:
         """A host has one key for both directions, and its agent may use another one, or none."""
         accepts, connects = int(host["tls_accept"]), int(host["tls_connect"])
         polled = self.wanted.method == "agent"
-        new = self._encryption(accepts)
+        update = self._call("host.update", hostid=host["hostid"], **self._encryption(accepts))
         change = f"accept PSK besides {_kinds(accepts)}" if not accepts & PSK else "set PSK"
         if polled and connects != PSK:
             change += f", and poll the agent with PSK instead of {_kinds(connects)}"
-
-        def update() -> None:
-            self.api.call("host.update", hostid=host["hostid"], **new)
-
         if accepts == UNENCRYPTED and connects != PSK and not polled:
             return Step(change, update)
         if not self.force and accepts & PSK and (connects == PSK or not polled):

@@ -291,7 +291,7 @@ def test_findings_for_programs() -> None:
 
 def test_findings_in_text_are_those_of_the_doctor() -> None:
     server = closed_port()
-    simulated = {"USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "1", "USBRH_ZABBIX_SERVERS": server}
+    simulated: dict[str, Any] = {"USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "1", "USBRH_ZABBIX_SERVERS": server}
     done = usbrh("zabbix", "check", **simulated)
     assert done.returncode == 6
     *findings, empty, summary = done.stdout.splitlines()
