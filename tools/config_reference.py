@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import TOP
-from usbrh.config import kinds as settings
-from usbrh.config.kinds import Kind, format_duration
-from usbrh.config.model import BridgeConfig, JournalConfig, SensorConfig, ZabbixConfig, kinds_of
+from usbrh.config import BridgeConfig, JournalConfig, SensorConfig, ZabbixConfig
+from usbrh.config import value_types as types
+from usbrh.config.model import value_types
+from usbrh.config.value_types import ValueType, format_duration
 
 SECTIONS: dict[str, type] = {
     "zabbix": ZabbixConfig,
@@ -118,31 +119,34 @@ MEANINGS: dict[str, tuple[str, str]] = {
 }
 
 _Words = tuple[str, str]
-_KINDS: dict[type[Kind], Callable[[Any], _Words]] = {
-    settings.Text: lambda kind: (f"text, up to {kind.at_most} bytes", f"文字列、{kind.at_most} バイトまで"),
-    settings.HostName: lambda kind: ("host name", "ホスト名"),
-    settings.SensorName: lambda kind: ("text, up to 64 characters", "文字列、64 文字まで"),
-    settings.IpAddress: lambda kind: ("IPv4 or IPv6 address", "IPv4 または IPv6 アドレス"),
-    settings.Choice: lambda kind: (
+_TYPES: dict[type[ValueType], Callable[[Any], _Words]] = {
+    types.Text: lambda kind: (
+        f"text, up to {kind.at_most} bytes",
+        f"文字列、{kind.at_most} バイトまで",
+    ),
+    types.HostName: lambda kind: ("host name", "ホスト名"),
+    types.SensorName: lambda kind: ("text, up to 64 characters", "文字列、64 文字まで"),
+    types.IpAddress: lambda kind: ("IPv4 or IPv6 address", "IPv4 または IPv6 アドレス"),
+    types.Choice: lambda kind: (
         " or ".join(f'`"{word}"`' for word in kind.words),
         "、".join(f'`"{word}"`' for word in kind.words) + " のいずれか",
     ),
-    settings.Switch: lambda kind: ("`true` or `false`", "`true` または `false`"),
-    settings.Number: lambda kind: (
+    types.Boolean: lambda kind: ("`true` or `false`", "`true` または `false`"),
+    types.Number: lambda kind: (
         f"number, {kind.at_least:g} to {kind.at_most:g}",
         f"数、{kind.at_least:g}〜{kind.at_most:g}",
     ),
-    settings.Whole: lambda kind: (
+    types.Integer: lambda kind: (
         f"whole number, {kind.at_least} to {kind.at_most}",
         f"整数、{kind.at_least}〜{kind.at_most}",
     ),
-    settings.Duration: lambda kind: (
+    types.Duration: lambda kind: (
         f"time, {format_duration(kind.at_least)} to {format_duration(kind.at_most)}",
         f"時間、{format_duration(kind.at_least)}〜{format_duration(kind.at_most)}",
     ),
-    settings.FilePath: lambda kind: ("file", "ファイル"),
-    settings.Servers: lambda kind: ("list of addresses", "アドレスのリスト"),
-    settings.Leds: lambda kind: ("table of names, each with 1 or 2", "テーブル（名前 = 1 または 2）"),
+    types.FilePath: lambda kind: ("file", "ファイル"),
+    types.ServerList: lambda kind: ("list of addresses", "アドレスのリスト"),
+    types.LedNames: lambda kind: ("table of names, each with 1 or 2", "テーブル（名前 = 1 または 2）"),
 }
 _HEADS = {
     "en": "| key | value | default | environment | meaning |",
@@ -153,20 +157,20 @@ _HEADS = {
 def table(section: str, language: str) -> str:
     """The Markdown table of one section."""
     which = list(LANGUAGES).index(language)
-    kinds = kinds_of(SECTIONS[section])
+    keys = value_types(SECTIONS[section])
     environment = section != "sensor"
     head = (
         _HEADS[language] if environment else "|".join(_HEADS[language].split("|")[:4] + _HEADS[language].split("|")[5:])
     )
     rows = [head, "| --- " * (head.count("|") - 1) + "|"]
     for item in fields(SECTIONS[section]):
-        if item.name not in kinds:
+        if item.name not in keys:
             continue
-        kind = kinds[item.name]
+        value_type = keys[item.name]
         cells = [
             f"`{item.name}`",
-            _KINDS[type(kind)](kind)[which],
-            _default(kind, item.default),
+            _TYPES[type(value_type)](value_type)[which],
+            _default(value_type, item.default),
             *([f"`USBRH_{section.upper()}_{item.name.upper()}`"] if environment else []),
             MEANINGS[f"{section}.{item.name}"][which],
         ]
@@ -174,11 +178,11 @@ def table(section: str, language: str) -> str:
     return "\n".join(rows)
 
 
-def _default(kind: Kind, value: Any) -> str:
+def _default(value_type: ValueType, value: Any) -> str:
     """The default as one would write it in the file; a dash if there is none."""
     if value in (None, MISSING, ()):
         return "–"
-    if isinstance(kind, settings.Duration):
+    if isinstance(value_type, types.Duration):
         return f'`"{format_duration(value)}"`'
     if isinstance(value, bool):
         return f"`{value}`".lower()

@@ -1,12 +1,12 @@
-"""usbrh: reads Strawberry Linux USB hygrometers and brings every reading to Zabbix.
+"""Read Strawberry Linux USB hygrometers and deliver every reading to Zabbix.
 
     import usbrh
 
     for sensor in usbrh.find():
         print(sensor.read().temperature)
 
-The names below are the public API; all else may change. They are imported when first used, so that programs
-which need only a few of them (the command line's --help, the agent's answers) start fast.
+``__all__`` lists the public API; all other names can change. Each name is imported when it is first used, so that
+programs that use few of them (``usbrh --help``, ``usbrh agent get``) start fast.
 """
 
 import importlib
@@ -63,7 +63,7 @@ __all__ = [
     "select",
 ]
 
-_HOME = {
+_MODULE_OF = {
     "Config": "config",
     "load": "config",
     "Sensor": "sensors",
@@ -79,4 +79,4 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'usbrh' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"usbrh.{_HOME.get(name, 'errors')}"), name)
+    return getattr(importlib.import_module(f"usbrh.{_MODULE_OF.get(name, 'errors')}"), name)

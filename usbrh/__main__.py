@@ -1,8 +1,8 @@
-"""``python -m usbrh`` and the console script ``usbrh``."""
+"""The entry point of ``python -m usbrh`` and of the console script ``usbrh``."""
 
 import gc
 
-# What a start makes by the ten thousand stays to the end: to look through it for garbage would be a tenth of the start.
+# Imports create tens of thousands of objects that live until exit. Scanning them for garbage costs a tenth of start-up.
 gc.set_threshold(100_000)
 
 from usbrh.cli import main  # noqa: E402

@@ -1,33 +1,33 @@
-"""Everything that can go wrong, as one tree.
+"""The exceptions of usbrh, as one tree.
 
     UsbrhError
     ├── ConfigError             the configuration, the environment or an argument is wrong
-    ├── SensorError             about one sensor; ``port`` says which
+    ├── SensorError             concerns one sensor; ``port`` names it
     │   ├── SensorNotFound      not plugged in, or unplugged while in use
     │   ├── AccessDenied        no permission for its device node
-    │   ├── SensorBusy          another program holds it
+    │   ├── SensorBusy          another program uses it
     │   ├── SensorTimeout       it did not answer by the deadline
-    │   ├── BadReport           it sent something that can't be a measurement
-    │   └── TransferFailed      USB itself failed: stall, I/O error
+    │   ├── BadReport           its report can't be a measurement
+    │   └── TransferFailed      a USB transfer failed: stall, I/O error
     ├── LibusbMissing           libusb or the USB bus can't be used at all
     ├── JournalError            the journal can't be read or written
     └── ZabbixError
-        ├── ZabbixUnreachable   no connection, no TLS, no answer, or not the answer of a Zabbix
-        ├── ZabbixRejected      the server accepted the request and rejected a value
+        ├── ZabbixUnreachable   no connection, no TLS session, no answer, or not a Zabbix server
+        ├── ZabbixRejected      the server rejected a value
         └── ZabbixApiError      the API of the front end reported an error
 
-``message`` is one line that says what is wrong. ``remedy`` is the command or the step that fixes it, if one is known.
-Text output joins the two with "; "; JSON and ``usbrh doctor`` keep them apart. ``kind`` is the stable word for programs
-(the ``state`` of a reading in JSON, the counters of the bridge). ``exit_status`` is what the command line ends with.
+``message`` is one line that describes the problem. ``remedy`` is the command or step that fixes it, if one is known.
+Text output joins the two with "; ". JSON and ``usbrh doctor`` keep them apart. ``kind`` is a stable word for programs:
+the ``state`` of a reading in JSON, and the counters of the bridge. ``exit_status`` is the exit status of the command.
 """
 
 from typing import ClassVar
 
 
 class UsbrhError(Exception):
-    """Base of all errors of this package; never raised itself.
+    """Base class of all exceptions of usbrh; never raised itself.
 
-    Characters that can't be printed, such as a control character from a file or from the network, appear as escapes.
+    Characters that can't be printed, such as control characters from a file or the network, appear as escapes.
     """
 
     kind: ClassVar[str] = "failed"
@@ -47,7 +47,7 @@ class ConfigError(UsbrhError):
 
 
 class SensorError(UsbrhError):
-    """About one sensor; ``port`` is its USB port path, such as ``1-1.4``."""
+    """Concerns one sensor; ``port`` is its USB port path, such as ``1-1.4``."""
 
     def __init__(self, message: str, port: str = "", *, remedy: str | None = None) -> None:
         super().__init__(message, remedy=remedy)
@@ -55,21 +55,21 @@ class SensorError(UsbrhError):
 
 
 class SensorNotFound(SensorError):
-    """Not plugged in, or unplugged while in use."""
+    """The sensor is not plugged in, or was unplugged while in use."""
 
     kind = "not_found"
     exit_status = 3
 
 
 class AccessDenied(SensorError):
-    """No permission for the sensor's device node."""
+    """This user has no permission for the sensor's device node."""
 
     kind = "access_denied"
     exit_status = 4
 
 
 class SensorBusy(SensorError):
-    """Another program still had the sensor open at the deadline."""
+    """Another program still used the sensor at the deadline."""
 
     kind = "busy"
     exit_status = 5
@@ -83,19 +83,19 @@ class SensorTimeout(SensorError):
 
 
 class BadReport(SensorError):
-    """The sensor sent something that can't be a measurement."""
+    """The sensor sent a report that can't be a measurement."""
 
     kind = "bad_report"
 
 
 class TransferFailed(SensorError):
-    """USB itself failed: a stalled endpoint, an I/O error, a rejected detach."""
+    """A USB transfer failed: a stalled endpoint, an I/O error, a rejected detach."""
 
     kind = "transfer_failed"
 
 
 class LibusbMissing(UsbrhError):
-    """libusb is not installed, or can't be initialised."""
+    """libusb is not installed, or could not be initialised."""
 
     kind = "no_libusb"
 
@@ -107,31 +107,31 @@ class JournalError(UsbrhError):
 
 
 class ZabbixError(UsbrhError):
-    """Base of what concerns Zabbix."""
+    """Base class of the exceptions that concern Zabbix."""
 
 
 class ZabbixUnreachable(ZabbixError):
-    """No connection, no TLS session, no answer in time, or not the answer of a Zabbix."""
+    """No connection, no TLS session, no answer in time, or an answer that is not from Zabbix."""
 
     kind = "unreachable"
     exit_status = 6
 
 
 class ZabbixRejected(ZabbixError):
-    """The server accepted the request and rejected at least one value."""
+    """The server accepted the request but rejected at least one value."""
 
     kind = "rejected"
     exit_status = 7
 
 
 class ZabbixApiError(ZabbixError):
-    """The API of the Zabbix front end reported an error, or the address is not such an API."""
+    """The API of the Zabbix front end reported an error."""
 
     kind = "api"
 
 
 def exit_status(kind: str) -> int:
-    """What the command line ends with for a reading whose ``state`` is ``kind``; 0 for ``ok``."""
+    """Return the exit status for a reading whose ``state`` is ``kind``; 0 for ``ok``."""
     if kind == "ok":
         return 0
     remaining: list[type[UsbrhError]] = [UsbrhError]
@@ -144,17 +144,17 @@ def exit_status(kind: str) -> int:
 
 
 def joined(message: str, remedy: str | None) -> str:
-    """Message and remedy as one line of text."""
+    """Join message and remedy to one line of text."""
     return f"{message}; {remedy}" if remedy else message
 
 
 def of_destination(destination: str, error: Exception) -> str:
-    """``error`` with whose it is; that a node was not reached begins with the node, which mostly says so already."""
+    """Return the text of ``error`` with the destination in front, unless the text already starts with it."""
     return str(error) if str(error).startswith(destination) else f"{destination}: {error}"
 
 
 def printable(text: str) -> str:
-    """``text`` as one line without anything that could move a terminal's cursor or forge a line in a log."""
+    """Escape all characters that could move a terminal's cursor or forge a line in a log."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -1,4 +1,4 @@
-"""How this usbrh was installed, and so which command adds a library to it."""
+"""How usbrh was installed, and the command that adds a library to this installation."""
 
 import os
 import shlex
@@ -8,19 +8,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 DEBIAN = Path("/usr/lib/python3/dist-packages")
-"""Where Debian's packages have their modules. Its Python is not pip's to change (PEP 668)."""
+"""The module folder of Debian packages. pip must not change Debian's Python (PEP 668)."""
 
 
 def by_debian() -> bool:
-    """Whether the Python that runs is Debian's own, and no venv made with it."""
+    """Return whether Debian's own Python runs usbrh, rather than a virtual environment."""
     return sys.prefix == "/usr" and DEBIAN.is_dir()
 
 
 def install_command(library: str) -> str:
-    """What to type so that this ``usbrh`` finds ``library``, by the name it has at PyPI.
+    """Return the command that installs ``library``, a name on PyPI, for this usbrh.
 
-    It names the library and not an extra of usbrh: pipx and uv would look for usbrh itself again, and not find it
-    where it came from. pipx and uv are known by the file that each keeps at the top of its venv.
+    The command names the library and not an extra of usbrh, because pipx and uv would then look for usbrh on PyPI.
+    pipx and uv are recognised by a file that they keep at the top of their virtual environments.
     """
     if by_debian():
         return f"sudo apt install python3-{library}"

@@ -1,7 +1,7 @@
-"""Whether a file is there, where a folder may be closed to who asks.
+"""Checking whether a file exists, even below a folder that this user may not search.
 
-``Path.exists`` and its like don't say: over a closed folder they raise up to Python 3.13, and answer False from 3.14,
-which would turn into wrong advice: "there is none yet".
+``Path.exists`` can't be used for that: below such a folder it raises PermissionError up to Python 3.13, and returns
+False from 3.14 on. Messages would then claim that the file does not exist.
 """
 
 import os
@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 def stat_or_none(path: Path, *, follow_symlinks: bool = True) -> os.stat_result | None:
-    """What is at ``path``; None if nothing is.
+    """Return the status of ``path``, or None if it does not exist.
 
     Raises:
-        PermissionError: a folder on the way is closed to this user, so nobody knows.
-        OSError: it can't be looked at for another reason, such as links in a circle.
+        PermissionError: This user may not search one of the folders in the path.
+        OSError: Another error, such as a loop of symbolic links.
     """
     with suppress(FileNotFoundError, NotADirectoryError):
         return path.stat(follow_symlinks=follow_symlinks)

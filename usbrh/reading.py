@@ -1,4 +1,4 @@
-"""What travels through the house: which sensor, and one reading of it. Immutable, and JSON at both ends."""
+"""The data that all parts of usbrh exchange: a sensor and one reading of it, immutable and convertible to JSON."""
 
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -7,43 +7,43 @@ from typing import Any
 from usbrh.errors import UsbrhError, joined
 
 SCHEMA_VERSION = 1
-"""``v`` of a reading's JSON. Keys may be added without a new version; none is removed or changes its meaning."""
+"""Value of ``v`` in a reading's JSON. New keys keep the version; no key is removed or changes its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class SensorInfo:
-    """One instrument that is plugged in."""
+    """One sensor that is plugged in."""
 
     port: str
-    """USB port path, ``1-1.4``: bus, then the ports on the way. Stays the same over unplugging and reboots."""
+    """USB port path, such as ``1-1.4``: the bus, then the port of each hub. Survives unplugging and reboots."""
     model: str
     name: str
-    """The name given to it in the configuration; its identity without one."""
+    """The name from the configuration, or the ``identity`` if there is none."""
     serial: str | None = None
-    """Serial number; the USB-RH has none."""
+    """Serial number; None for a USB-RH, which has none."""
     simulated: bool = False
 
     @property
     def identity(self) -> str:
-        """What tells it from all others: the serial number, without one the port."""
+        """The serial number, or the port of a sensor without one. Unique on this machine."""
         return self.serial or self.port
 
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """The raw words of one USB-RH report."""
+    """The raw values of one USB-RH report."""
 
     temperature: int
-    """SO_T of the SHT1x data sheet: 14 bit."""
+    """SO_T in the SHT1x data sheet, 14 bits."""
     humidity: int
-    """SO_RH of the SHT1x data sheet: 12 bit."""
+    """SO_RH in the SHT1x data sheet, 12 bits."""
     reserved: bytes
-    """The report's last three bytes, whose meaning nobody has published."""
+    """The last three bytes of the report. Their meaning is not published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was done to the converted values: times the scale, plus the offset."""
+    """The correction of the converted values: value × scale + offset."""
 
     temperature_offset: float = 0.0
     """°C."""
@@ -55,48 +55,48 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One measurement, or the error that came instead of one: then there is an ``error`` and no value."""
+    """One measurement, or one failed attempt, which has an ``error`` and no values."""
 
     sensor: str
-    """The sensor's name."""
+    """The name of the sensor."""
     port: str
     model: str
     time_ns: int
-    """When it was measured: nanoseconds since 1970-01-01 UTC."""
+    """Time of the measurement in nanoseconds since 1970-01-01 UTC."""
     temperature: float | None = None
     """°C, calibrated."""
     humidity: float | None = None
     """%RH, 0 to 100, calibrated."""
     dew_point: float | None = None
-    """°C; None where it is not defined (0 %RH)."""
+    """°C; None at 0 %RH, where it is not defined."""
     absolute_humidity: float | None = None
     """g/m³."""
     raw: Ticks | None = None
     conversion: str | None = None
-    """How the values came from the ticks, such as ``sht1x-v3@5V``; ``device`` when the instrument converts."""
+    """The conversion from ticks, such as ``sht1x-v3@5V``; ``device`` if the device converts."""
     calibration: Calibration | None = None
-    """None where the configuration has none."""
+    """None if the configuration has no correction."""
     serial: str | None = None
     heater: bool = False
-    """Measured with the sensor's heater on: not the temperature of the room."""
+    """The sensor's heater was on, so the values are not those of the room."""
     status: str | None = None
-    """The status word of the sensor chip, ``0x8010``; the USB-RH tells none."""
+    """The status word of the sensor chip, such as ``0x8010``; None for a USB-RH, which reports none."""
     simulated: bool = False
     state: str = "ok"
     """``ok``, or the ``kind`` of the error."""
     error: str | None = None
-    """What is wrong."""
+    """The problem."""
     remedy: str | None = None
-    """The command or the step that fixes it."""
+    """The command or step that fixes the problem."""
 
     @property
     def problem(self) -> str | None:
-        """The error and its remedy as one line of text; None for a good reading."""
+        """The error and its remedy as one line of text; None without an error."""
         return None if self.error is None else joined(self.error, self.remedy)
 
     @classmethod
     def failed(cls, sensor: SensorInfo, time_ns: int, error: UsbrhError) -> "Reading":
-        """The reading that says why there is none."""
+        """Return the reading that stands for a failed attempt."""
         return cls(
             sensor=sensor.name,
             port=sensor.port,
@@ -110,7 +110,7 @@ class Reading:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object of this reading; numbers with two decimals, which is the sensor's resolution."""
+        """Return the JSON object of this reading. Numbers have two decimals, the resolution of the sensor."""
         raw = self.raw and {
             "temperature": self.raw.temperature,
             "humidity": self.raw.humidity,
@@ -139,17 +139,17 @@ class Reading:
         }
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        import json  # noqa: PLC0415  # not for who wants no JSON
+        """Return the JSON object as one line."""
+        import json  # noqa: PLC0415 - not needed to start
 
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Reading":
-        """The reading that ``to_dict`` wrote; ignores keys it does not know.
+        """Return the reading whose ``to_dict`` is ``data``. Unknown keys are ignored.
 
         Raises:
-            KeyError, ValueError, TypeError: it is not such an object.
+            KeyError, ValueError, TypeError: ``data`` is not the JSON object of a reading.
         """
         raw = data.get("raw")
         calibration = data.get("calibration")
@@ -179,25 +179,25 @@ _CALIBRATION = tuple(field.name for field in fields(Calibration))
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2) + 0.0  # + 0.0: never "-0.0"
+    return None if value is None else round(value, 2) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
 def counted(readings: int) -> str:
-    """``1 reading``, ``2 readings``: for messages, which are worded so that no verb has to agree with it."""
+    """Write a number of readings: ``1 reading``, ``2 readings``."""
     return f"{readings} reading{'' if readings == 1 else 's'}"
 
 
 def format_time(time_ns: int) -> str:
-    """``2026-11-22T08:00:00.123456789Z``: datetime alone would stop at microseconds."""
+    """Write nanoseconds since 1970 as ``2026-11-22T08:00:00.123456789Z``; datetime has only microseconds."""
     seconds, ns = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
 
 
 def parse_time(text: str) -> int:
-    """The nanoseconds of what ``format_time`` wrote.
+    """Return the nanoseconds since 1970 that ``format_time`` wrote.
 
     Raises:
-        ValueError: it is another format.
+        ValueError: ``text`` has another format.
     """
     whole, _, fraction = text.removesuffix("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())

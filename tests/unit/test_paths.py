@@ -104,11 +104,11 @@ def test_a_configuration_that_is_closed(what: str, monkeypatch: pytest.MonkeyPat
         path = top / "usbrh" / "usbrh.toml"
         path.parent.mkdir()
         path.touch()
-        monkeypatch.setattr("usbrh.config.model.DEFAULT_PATH", path)
+        monkeypatch.setattr("usbrh.config.loader.DEFAULT_PATH", path)
         with closed(path if what == "file" else path.parent), pytest.raises(ConfigError) as caught:
             load(None, {})
     assert str(caught.value) == (
-        f"{path}: can't be read by this user; run it with sudo, or see who may: sudo namei -l {path}"
+        f"{path}: can't be read by this user; use sudo, or check the permissions: sudo namei -l {path}"
     )
 
 

@@ -1,6 +1,6 @@
-"""The command line: one click group, one module a family of commands.
+"""The command line: one click group, and one module per family of commands.
 
-A command's module is imported when the command is asked for, so that ``usbrh --help`` stays instant.
+The module of a command is imported when the command is called, so that ``usbrh --help`` starts fast.
 """
 
 import errno
@@ -18,36 +18,38 @@ from usbrh.cli.context import Context, add_global_options
 from usbrh.cli.signals import SignalHandler
 from usbrh.errors import UsbrhError
 
-# command -> (module below usbrh.cli, attribute, what the group's --help says of it)
+# command -> (module in usbrh.cli, attribute, line in usbrh --help)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "list": ("sensors", "list_", "Show the sensors that are plugged in."),
+    "list": ("sensors", "list_", "List the sensors that are plugged in."),
     "read": ("sensors", "read", "Read each sensor once."),
     "led": ("controls", "led", "Switch an LED."),
     "heater": ("controls", "heater", "Switch the heater, or test the sensor with it."),
-    "release": ("controls", "release", "Give a sensor back to the kernel's HID driver."),
-    "watch": ("watch", "watch", "Show the sensors live, with a chart."),
-    "log": ("log", "log", "Write readings to a file, again and again."),
+    "release": ("controls", "release", "Return a sensor to the kernel's HID driver."),
+    "watch": ("watch", "watch", "Show live readings with a chart."),
+    "log": ("log", "log", "Append readings to a file continuously."),
     "plot": ("plot", "plot", "Draw the local history as a picture."),
-    "calibrate": ("calibrate", "calibrate", "Compare a sensor with a reference, for the configuration."),
-    "doctor": ("doctor", "doctor", "Find what is wrong and show the command that fixes it."),
-    "send": ("run", "send", "Read all sensors once, and deliver what waits in the journal."),
-    "run": ("run", "run", "Be the bridge: read and deliver again and again."),
-    "journal": ("journal", "journal", "What waits for Zabbix, what was rejected, all readings."),
-    "zabbix": ("zabbix", "zabbix", "Set up Zabbix for the sensors, and check it."),
-    "agent": ("agent", "agent", "Answer a Zabbix agent, in one line of JSON."),
-    "setup": ("setup", "setup", "Set this machine up: udev rule, user, units, agent file."),
-    "demo": ("demo", "demo", "Show the whole way with a virtual sensor and a stand-in for the server."),
-    "simulate": ("simulate", "simulate", "Serve virtual sensors to a real kernel."),
+    "calibrate": ("calibrate", "calibrate", "Compare a sensor with a reference and print its calibration."),
+    "doctor": ("doctor", "doctor", "Diagnose problems and show the commands that fix them."),
+    "send": ("run", "send", "Read all sensors once and deliver all waiting readings."),
+    "run": ("run", "run", "Run the bridge service: read and deliver continuously."),
+    "journal": ("journal", "journal", "Show, deliver and export the readings in the journal."),
+    "zabbix": ("zabbix", "zabbix", "Set up Zabbix and check the route to it."),
+    "agent": ("agent", "agent", "Answer a Zabbix agent with one line of JSON."),
+    "setup": ("setup", "setup", "Install udev rule, user, systemd units and agent file."),
+    "demo": ("demo", "demo", "Demonstrate the whole route with a virtual sensor and a fake server."),
+    "simulate": ("simulate", "simulate", "Provide virtual sensors to a real kernel."),
 }
 
 
 class Group(click.Group):
-    """Knows the commands by name, and imports only the one that is called."""
+    """A group that knows all commands by name and imports only the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of ``COMMANDS``."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command ``cmd_name``; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
@@ -58,6 +60,7 @@ class Group(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, _, short) in COMMANDS.items()])
 
@@ -84,27 +87,27 @@ def _one_line(error: click.ClickException) -> str:
 
 
 def _prepare_streams() -> None:
-    """A stream that the caller closed leads nowhere; what stdout's encoding does not have is printed as "?".
+    """Replace streams that the caller closed, and print characters that stdout's encoding lacks as "?".
 
-    In the order of their numbers, each of which is the lowest that is free: no file of ours must become stdout.
+    The order matters: a new file gets the lowest free descriptor. Otherwise a file of ours could become stdout.
     """
-    sys.stdin = sys.stdin or _nowhere("r")
-    sys.stdout = sys.stdout or _nowhere("w")
-    sys.stderr = sys.stderr or _nowhere("w")
+    sys.stdin = sys.stdin or _devnull("r")
+    sys.stdout = sys.stdout or _devnull("w")
+    sys.stderr = sys.stderr or _devnull("w")
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        # EUC-JP and Shift-JIS have no ³: a reading is worth more than its unit. stderr never fails anyway.
+        # EUC-JP and Shift-JIS have no ³. stderr never fails because of its encoding.
         sys.stdout.reconfigure(errors="replace")
 
 
-def _nowhere(mode: Literal["r", "w"]) -> TextIO:
-    return open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123 - pathlib is not imported by every start
+def _devnull(mode: Literal["r", "w"]) -> TextIO:
+    return open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123 - pathlib is not imported at start
 
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def _give_up_stdout() -> None:
-    """Python would try to write what is left at exit, and complain again."""
+def _discard_stdout() -> None:
+    """Discard buffered output, which Python would otherwise try to write again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -116,14 +119,16 @@ def _trace(context: Context) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; ends the process with the exit status of the contract."""
+    """Run the command line and exit with the status that ``usbrh --help`` documents."""
     SignalHandler().install()
     _prepare_streams()
     context = Context()
     try:
         status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)
         sys.stdout.flush()
-    except getattr(click.exceptions, "NoArgsIsHelpError", ()) as error:  # since click 8.2; 8.1 exits by itself
+    except getattr(
+        click.exceptions, "NoArgsIsHelpError", ()
+    ) as error:  # click 8.2 raises it, click 8.1 exits by itself
         error.show()
         status = error.exit_code
     except click.UsageError as error:
@@ -136,20 +141,20 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         status = 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read stdout has gone (`usbrh watch | head`).
-        _give_up_stdout()
+        # The reader of stdout has exited (`usbrh read | head -1`).
+        _discard_stdout()
         status = 1
     except UsbrhError as error:
         _trace(context)
         click.echo(f"usbrh: {error}", err=True)
         status = error.exit_status
-    except Exception as error:  # noqa: BLE001 - it is said in one line, or with --debug in many
+    except Exception as error:  # noqa: BLE001 - reported in one line, with --debug as a traceback
         _trace(context)
-        if isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM:
-            _give_up_stdout()
-            words = f"can't write to the standard output: {os.strerror(error.errno).lower()}; make room: df -h"
+        if isinstance(error, OSError) and error.filename is None and error.errno in _DISK_FULL:
+            _discard_stdout()
+            words = f"can't write to standard output: {os.strerror(error.errno).lower()}; free disk space, see: df -h"
         else:
-            words = f"{type(error).__name__}: {error}; run it again with --debug and report what it prints"
+            words = f"{type(error).__name__}: {error}; run the command again with --debug and report its output"
         click.echo(f"usbrh: {words}", err=True)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,6 +1,6 @@
-"""What every command shares: the global options, which stand before or after the command.
+"""The state that all commands share, and the global options, which can precede or follow the command.
 
-Imported by each start of ``usbrh``: what is heavy is imported where it is used.
+Every start of ``usbrh`` imports this module, so heavy imports are inside the functions.
 """
 
 import os
@@ -15,42 +15,41 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """``ctx.obj`` of all commands."""
+    """The object in ``ctx.obj`` of all commands."""
 
     def __init__(self) -> None:
         self.config_path: str | None = None
         self.debug = False
-        self.simulated_allowed_here = False
-        """By the option."""
+        self.allow_simulated_option = False
 
     @property
     def allow_simulated(self) -> bool:
-        """Readings of virtual sensors may leave: by the option, or by USBRH_ALLOW_SIMULATED.
+        """Whether --allow-simulated or USBRH_ALLOW_SIMULATED allows sending simulated readings to a real server.
 
         Raises:
-            ConfigError: the variable is neither true nor false.
+            ConfigError: The variable is neither true nor false.
         """
-        from usbrh.config.kinds import Switch, Unfit  # noqa: PLC0415
+        from usbrh.config.value_types import Boolean, InvalidValue  # noqa: PLC0415
         from usbrh.errors import ConfigError  # noqa: PLC0415
 
         given = os.environ.get("USBRH_ALLOW_SIMULATED")
-        if self.simulated_allowed_here or not given:
-            return self.simulated_allowed_here
+        if self.allow_simulated_option or not given:
+            return self.allow_simulated_option
         try:
-            return Switch().from_text(given)
-        except Unfit as error:
+            return Boolean().from_text(given)
+        except InvalidValue as error:
             raise ConfigError(f"USBRH_ALLOW_SIMULATED {error}") from None
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration, read when a command first needs it. Raises as ``load``."""
+        """The configuration, loaded on first use. Raises as ``load``."""
         return self.load()
 
     def load(self) -> "Config":
-        """The configuration as it is now.
+        """Load the configuration again.
 
         Raises:
-            ConfigError: it can't be read, or something in it is wrong.
+            ConfigError: The configuration can't be read or has an error.
         """
         from pathlib import Path  # noqa: PLC0415
 
@@ -77,11 +76,11 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 def _set_allow_simulated(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        ctx.ensure_object(Context).simulated_allowed_here = True
+        ctx.ensure_object(Context).allow_simulated_option = True
 
 
 def add_global_options(command: click.Command) -> None:
-    """Give ``command`` and its subcommands --config, --debug and --allow-simulated, unless they have them already."""
+    """Add --config, --debug and --allow-simulated to ``command`` and its subcommands, unless they have them already."""
     if isinstance(command, click.Group):
         for subcommand in command.commands.values():
             add_global_options(subcommand)
@@ -90,7 +89,7 @@ def add_global_options(command: click.Command) -> None:
     command.params += [
         click.Option(
             ["--config", "config_path"],
-            type=click.Path(readable=False),  # whether it can be read is said in one place, and to an agent as JSON
+            type=click.Path(readable=False),  # the loader reports that, to a Zabbix agent as JSON
             metavar="FILE",
             help="Configuration file.  [default: /etc/usbrh/usbrh.toml]",
             callback=_set_config,
@@ -99,14 +98,14 @@ def add_global_options(command: click.Command) -> None:
         click.Option(
             ["--debug"],
             is_flag=True,
-            help="Say on stderr what happens, with a traceback on errors.",
+            help="Write debug messages to stderr, with a traceback on errors.",
             callback=_set_debug,
             expose_value=False,
         ),
         click.Option(
             ["--allow-simulated"],
             is_flag=True,
-            help="Let readings of virtual sensors leave for a real server.",
+            help="Allow sending readings of virtual sensors to a real server.",
             callback=_set_allow_simulated,
             expose_value=False,
         ),

@@ -1,21 +1,22 @@
-"""Libraries that only some commands need, and that not everyone has installed."""
+"""Optional libraries, which only some commands need."""
 
 import importlib
 from typing import Any
 
 import click
 
+from usbrh.errors import joined
 from usbrh.installation import install_command
 
 
 def need(module: str, command: str) -> Any:
-    """The module, imported.
+    """Import and return ``module`` for ``usbrh command``.
 
     Raises:
-        ClickException: it is not installed; the message has the command that installs it.
+        ClickException: The library is not installed. The message contains the command that installs it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise click.ClickException(f"usbrh {command} needs {library}; {install_command(library)}") from error
+        raise click.ClickException(joined(f"usbrh {command} needs {library}", install_command(library))) from error

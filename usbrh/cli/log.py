@@ -7,7 +7,7 @@ import click
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.signals import Terminated
-from usbrh.config.kinds import DAY
+from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError
 from usbrh.output import text as output
 from usbrh.output.log_file import LogFile

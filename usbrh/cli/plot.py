@@ -9,7 +9,7 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK
-from usbrh.config.kinds import DAY, format_duration
+from usbrh.config.value_types import DAY, format_duration
 from usbrh.errors import ConfigError, JournalError, SensorNotFound
 from usbrh.journal.errors import is_there
 from usbrh.journal.store import Journal

@@ -1,39 +1,38 @@
-"""The signals that end a command, as exceptions: USB, the heater and the terminal are left as they should be."""
+"""Signals that end a command, raised as exceptions so that USB, heater and terminal are cleaned up."""
 
 import signal
 import time
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, kill, and a terminal or an ssh session that goes away."""
+"""Ctrl-C, kill, and the end of a terminal or ssh session."""
 GRACE_SECONDS = 5.0
-"""s that are left alone after the first: as long as an operation with a sensor may take, such as switching its heater
-off."""
+"""Seconds after the first signal during which further ones are ignored. Switching a heater off can take that long."""
 
 
 class Terminated(SystemExit):
-    """SIGTERM or SIGHUP, as an exception."""
+    """SIGTERM or SIGHUP arrived; ends the process with status 128 + signal number."""
 
 
 class SignalHandler:
-    """Raises for the first signal, and not again while what it interrupted is tidied up.
+    """Raises an exception for the first signal, and ignores further ones during the cleanup.
 
-    They rarely come alone: a shell and the kernel both send SIGHUP when a terminal closes, systemd sends SIGTERM and
-    SIGHUP at the end of a session, and Ctrl-C is pressed again by whoever has to wait.
+    Signals rarely come alone: a shell and the kernel both send SIGHUP when a terminal closes, systemd sends SIGTERM
+    and SIGHUP at the end of a session, and users press Ctrl-C twice.
     """
 
     def __init__(self) -> None:
-        self._alone_until = 0.0
+        self._ignore_until = 0.0
 
     def install(self) -> None:
-        """Catch the signals from now on, but those that whoever started us wants ignored (nohup, a script's ``&``)."""
+        """Handle the signals from now on, except those that the parent process ignores (nohup, ``&`` in a script)."""
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._caught)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now < self._alone_until:
+        if now < self._ignore_until:
             return
-        self._alone_until = now + GRACE_SECONDS
+        self._ignore_until = now + GRACE_SECONDS
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)

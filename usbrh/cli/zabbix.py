@@ -14,7 +14,7 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.steps import run
-from usbrh.config.kinds import DAY
+from usbrh.config.value_types import DAY
 from usbrh.config.secret_file import read_secret
 from usbrh.errors import ConfigError, ZabbixApiError
 from usbrh.output import text as output

@@ -1,5 +1,6 @@
-"""``usbrh.toml`` and the environment as one frozen, validated ``Config``."""
+"""The configuration: ``usbrh.toml`` and environment variables as one frozen, validated ``Config``."""
 
-from usbrh.config.model import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, load
+from usbrh.config.loader import load
+from usbrh.config.model import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig
 
 __all__ = ["BridgeConfig", "Config", "JournalConfig", "SensorConfig", "ZabbixConfig", "load"]

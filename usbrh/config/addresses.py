@@ -1,4 +1,4 @@
-"""Where a Zabbix server or proxy listens, in the notation of ServerActive."""
+"""Addresses of Zabbix servers and proxies, in the notation of ServerActive of a Zabbix agent."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[0-9A-Za-z_.-]{1,255}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One node: a name, an IPv4 or an IPv6 address, and a port."""
+    """One node: a host name, IPv4 address or IPv6 address, and a port."""
 
     host: str
     port: int = DEFAULT_PORT
@@ -27,25 +27,21 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, default_port: int = DEFAULT_PORT) -> Self:
-        """``host``, ``host:port``, ``[v6]:port``, ``[v6]``, or a bare IPv6 address without a port.
+        """Parse ``host``, ``host:port``, ``[IPv6]:port``, ``[IPv6]``, or an IPv6 address without a port.
 
         Raises:
-            ConfigError: it is none of these.
+            ConfigError: The text has none of these forms.
         """
         text = text.strip()
         if text.count(":") > 1 and not text.startswith("["):
             return cls(_ipv6(text), default_port)
         match = _ADDRESS.fullmatch(text)
-        if not match:
-            raise ConfigError(f'"{text}" is not an address; write host, host:port or [IPv6]:port')
+        if not match or (match["name"] is not None and not _NAME.fullmatch(match["name"])):
+            raise ConfigError(f'"{text}" is not an address', remedy="write host, host:port or [IPv6]:port")
         port = int(match["port"] or default_port)
         if not 1 <= port <= 65535:
-            raise ConfigError(f'"{text}": a port is 1 to 65535')
-        if match["v6"] is not None:
-            return cls(_ipv6(match["v6"]), port)
-        if not _NAME.fullmatch(match["name"]):
-            raise ConfigError(f'"{text}" is not an address; write host, host:port or [IPv6]:port')
-        return cls(match["name"], port)
+            raise ConfigError(f'"{text}": the port must be 1 to 65535')
+        return cls(match["name"] if match["v6"] is None else _ipv6(match["v6"]), port)
 
 
 def _ipv6(text: str) -> str:
@@ -58,37 +54,37 @@ def _ipv6(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What gets its own copy of every reading: one server or proxy, or the nodes of one cluster."""
+    """One receiver of all readings: a server, a proxy, or a cluster of nodes of which one receives them."""
 
     text: str
-    """As it is written in the configuration, without the blanks around it: the destination's identity."""
+    """The entry of the configuration without surrounding spaces. It identifies the destination."""
     nodes: tuple[Address, ...]
-    """To be tried in this order; never empty."""
+    """One or more nodes, in the order in which they are tried."""
 
     def __str__(self) -> str:
         return self.text
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """One entry of ServerActive: addresses with ``;`` between the nodes of one cluster.
+        """Parse one entry of ServerActive: an address, or the nodes of one cluster separated by ``;``.
 
         Raises:
-            ConfigError: an address is wrong, or missing.
+            ConfigError: An address is wrong or missing.
         """
         return cls(text.strip(), tuple(Address.parse(node) for node in text.split(";")))
 
 
 def parse_destinations(entries: Iterable[str]) -> tuple[Destination, ...]:
-    """The destinations of ``servers`` in the configuration.
+    """Parse the entries of ``servers`` in the configuration.
 
     Raises:
-        ConfigError: an address is wrong, or two entries are the same or share a node: it would get everything twice.
+        ConfigError: An address is wrong, or a node appears twice and would receive every reading twice.
     """
     destinations = tuple(Destination.parse(entry) for entry in entries)
-    seen: dict[Address, Destination] = {}
+    seen: set[Address] = set()
     for destination in destinations:
         for node in destination.nodes:
             if node in seen:
-                raise ConfigError(f'"{node}" is given twice; ";" stands between the nodes of one cluster')
-            seen[node] = destination
+                raise ConfigError(f'"{node}" is given twice', remedy='separate the nodes of one cluster with ";"')
+            seen.add(node)
     return destinations

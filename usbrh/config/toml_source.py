@@ -7,14 +7,14 @@ from typing import Any
 
 from usbrh.errors import ConfigError
 
-_LARGEST = 1 << 20  # bytes; a real one has a few hundred
+_MAX_BYTES = 1 << 20  # a real configuration has a few hundred bytes
 
 
 class TomlSource:
-    """One file's text: its tables, and the line that a key stands in.
+    """The text of one file, its tables, and the line of each key. Without a path it has no tables.
 
     Raises:
-        ConfigError: it can't be read, is larger than 1 MiB, or not UTF-8.
+        ConfigError: The file can't be read, is larger than 1 MiB, or is not UTF-8.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -22,14 +22,14 @@ class TomlSource:
         self.text = "" if path is None else _read(path)
 
     def tables(self) -> dict[str, Any]:
-        """What tomllib makes of it.
+        """Parse the text with tomllib.
 
         Raises:
-            ConfigError: it is not TOML.
+            ConfigError: The text is not valid TOML.
         """
         if not self.text:
             return {}
-        import tomllib  # noqa: PLC0415  # slow to import, and only wanted where there is a file
+        import tomllib  # noqa: PLC0415 - slow to import, and needed only if there is a file
 
         try:
             return tomllib.loads(self.text)
@@ -37,14 +37,14 @@ class TomlSource:
             where = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", str(error))
             line = where[1] if where and where[1] else str(self.text.count("\n") + 1)
             words = str(error)[: where.start()] if where else str(error)
-            raise ConfigError(f"{self.path}, line {line}: not TOML: {words[:1].lower()}{words[1:]}") from None
+            raise ConfigError(f"{self.path}, line {line}: invalid TOML: {words[:1].lower()}{words[1:]}") from None
         except RecursionError:
-            raise ConfigError(f"{self.path}: not TOML that can be read: nested too deeply") from None
-        except ValueError as error:  # a number of more digits than Python reads
-            raise ConfigError(f"{self.path}: not TOML that can be read: {error}") from None
+            raise ConfigError(f"{self.path}: invalid TOML: nested too deeply") from None
+        except ValueError as error:  # a number with more digits than Python converts
+            raise ConfigError(f"{self.path}: invalid TOML: {error}") from None
 
     def where(self, key: tuple[str, ...]) -> str:
-        """The file, and the line of ``key`` or of the nearest table around it."""
+        """Return the file and the line of ``key``, or of the nearest table that contains it."""
         lines = list(self._keys())
         for length in range(len(key), 0, -1):
             for found, line in lines:
@@ -52,12 +52,12 @@ class TomlSource:
                     return f"{self.path}, line {line}"
         return str(self.path)
 
-    def error(self, key: tuple[str, ...], words: str) -> ConfigError:
-        """The error that says where ``key`` stands."""
-        return ConfigError(f"{self.where(key)}: {words}")
+    def error(self, key: tuple[str, ...], message: str, *, remedy: str | None = None) -> ConfigError:
+        """Return an error whose message starts with the file and the line of ``key``."""
+        return ConfigError(f"{self.where(key)}: {message}", remedy=remedy)
 
     def _keys(self) -> Iterator[tuple[tuple[str, ...], int]]:
-        """Each key and header with its line. Only for messages: tomllib, which decides, keeps no lines."""
+        """Find each key and header with its line. tomllib keeps no line numbers, so messages need this second scan."""
         table: tuple[str, ...] = ()
         for number, line in enumerate(self.text.splitlines(), 1):
             header = re.match(r"\s*\[[^]\"]*(?:\"[^\"]*\"[^]\"]*)*\]+", line)
@@ -71,7 +71,7 @@ class TomlSource:
 
 def _path_of(line: str) -> tuple[str, ...]:
     path: tuple[str, ...] = ()
-    import tomllib  # noqa: PLC0415  # as above
+    import tomllib  # noqa: PLC0415 - as above
 
     try:
         value: Any = tomllib.loads(line)
@@ -86,17 +86,16 @@ def _path_of(line: str) -> tuple[str, ...]:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise ConfigError(f"{path}: too large for a configuration; it may have 1 MiB")
-        return content.decode("utf-8-sig")  # editors of Windows begin a file with a mark that TOML does not know
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise ConfigError(f"{path}: too large for a configuration file (limit: 1 MiB)")
+        return content.decode("utf-8-sig")  # Windows editors write a byte order mark, which TOML does not allow
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}, line {line}: not UTF-8; iconv -t UTF-8 converts a file") from None
+        raise ConfigError(f"{path}, line {line}: not UTF-8", remedy="convert the file with iconv -t UTF-8") from None
     except PermissionError:
-        raise ConfigError(
-            f"{path}: can't be read by this user; run it with sudo, or see who may: sudo namei -l {path}"
-        ) from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        remedy = f"use sudo, or check the permissions: sudo namei -l {path}"
+        raise ConfigError(f"{path}: can't be read by this user", remedy=remedy) from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: can't be read: {reason}; see ls -l {path}") from None
+        raise ConfigError(f"{path}: can't be read: {reason}", remedy=f"see: ls -l {path}") from None

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from usbrh.config.kinds import Unfit
-from usbrh.config.model import ZabbixConfig, kinds_of
+from usbrh.config.model import ZabbixConfig, value_types
+from usbrh.config.value_types import InvalidValue
 from usbrh.errors import ConfigError
 
 PARAMETERS: Mapping[str, str] = MappingProxyType(
@@ -63,7 +63,7 @@ def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
     values: dict[str, Any] = {}
     origin = dict(zabbix.origin)
     if zabbix.agent_config is not None:
-        kinds = kinds_of(ZabbixConfig)
+        kinds = value_types(ZabbixConfig)
         for name, line in read(zabbix.agent_config).items():
             key = PARAMETERS[name]
             if _given(zabbix, key):
@@ -71,7 +71,7 @@ def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
             text = line.value.partition(",")[0] if key == "host" else line.value
             try:
                 values[key] = kinds[key].from_text(text)
-            except Unfit as error:
+            except InvalidValue as error:
                 raise ConfigError(f"{line.where}: {name} {error}") from None
             origin[key] = line.where
     if zabbix.host is None and "host" not in values:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from usbrh.config import Config
 from usbrh.config.addresses import Address
-from usbrh.config.kinds import Duration, Unfit, format_duration
+from usbrh.config.value_types import Duration, InvalidValue, format_duration
 from usbrh.errors import ConfigError
 from usbrh.steps import Step
 from usbrh.zabbix.agent_config import effective
@@ -277,7 +277,7 @@ def _seconds(time: str) -> float:
     """The s of a macro's value; 0 if it is not a time."""
     try:
         return Duration(0, math.inf).from_toml(time)
-    except Unfit:
+    except InvalidValue:
         return 0.0
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.config.secret_file import LARGEST, exposure
+from usbrh.config.secret_file import MAX_BYTES, exposure
 from usbrh.errors import ConfigError, ZabbixUnreachable
 from usbrh.installation import by_debian, install_command
 from usbrh.zabbix.sockets import patiently
@@ -199,7 +199,7 @@ def pre_shared_key(settings: ZabbixConfig) -> tuple[str, bytes]:
     path = _secret(settings, "tls_psk_file")
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST + 1).strip()
+            text = file.read(MAX_BYTES + 1).strip()
     except OSError as error:
         raise _unreadable(settings, "tls_psk_file", path, error) from None
     if not re.fullmatch(rb"(?:[0-9A-Fa-f]{2}){16,256}", text):

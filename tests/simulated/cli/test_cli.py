@@ -271,4 +271,6 @@ def test_a_full_disk_behind_stdout_is_said() -> None:
         done = subprocess.run([USBRH, "read"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
                               env={"USBRH_SIMULATE": "1"}, timeout=30)  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "usbrh: can't write to the standard output: no space left on device; make room: df -h\n"
+    assert (
+        done.stderr == "usbrh: can't write to standard output: no space left on device; free disk space, see: df -h\n"
+    )

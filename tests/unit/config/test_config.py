@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from usbrh.config.model import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, kinds_of, load
+from usbrh.config import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, load
+from usbrh.config.model import value_types
 from usbrh.errors import ConfigError
 
 FULL = """\
@@ -111,10 +112,10 @@ def test_the_mark_that_editors_of_windows_put_first(tmp_path: Path) -> None:
 
 def test_defaults_are_right_values_themselves() -> None:
     for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig):
-        for name, kind in kinds_of(section).items():
+        for name, value_type in value_types(section).items():
             value = getattr(section(), name)
             if isinstance(value, int | float):
-                assert kind.from_toml(value) == value
+                assert value_type.from_toml(value) == value
 
 
 ENVIRONMENT = {
@@ -152,7 +153,7 @@ def test_the_environment_wins(write: Callable[[str], Path], text: str) -> None:
     variables = {
         f"USBRH_{name}_{key}".upper()
         for name, section in (("zabbix", ZabbixConfig), ("bridge", BridgeConfig), ("journal", JournalConfig))
-        for key in kinds_of(section)
+        for key in value_types(section)
     }
     assert variables == set(ENVIRONMENT)
 
@@ -162,11 +163,11 @@ def test_an_empty_variable_is_an_absent_one(write: Callable[[str], Path]) -> Non
 
 
 def test_which_file(write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usbrh.config.model.DEFAULT_PATH", tmp_path / "absent.toml")
+    monkeypatch.setattr("usbrh.config.loader.DEFAULT_PATH", tmp_path / "absent.toml")
     assert load(None, {}) == Config()
     usual = tmp_path / "usual.toml"
     usual.write_text('[zabbix]\nhost = "usual"')
-    monkeypatch.setattr("usbrh.config.model.DEFAULT_PATH", usual)
+    monkeypatch.setattr("usbrh.config.loader.DEFAULT_PATH", usual)
     assert load(None, {}).zabbix.host == "usual"
     path = write('[zabbix]\nhost = "by-variable"')
     environ = {"USBRH_CONFIG": str(path)}
@@ -178,7 +179,7 @@ WRONG = [
     ('[zabix]\nhost = "a"', 1, 'there is no section "zabix"; did you mean zabbix?'),
     ('[zabbix]\n\nhots = "a"', 3, 'there is no key "hots" in [zabbix]; did you mean host?'),
     ("[zabbix]\nqqqqqq = 1", 2, 'there is no key "qqqqqq" in [zabbix]'),
-    ("zabbix = 3", 1, '"zabbix" must be a section: write [zabbix] on a line of its own'),
+    ("zabbix = 3", 1, '"zabbix" must be a section; write [zabbix] on a line of its own'),
     ("sensor = 3", 1, '"sensor" must be sections'),
     ("[sensor]\nx = 3", 2, '"sensor" must be a section'),
     ("[zabbix]\nhost = 5", 2, "host must be text in quotes, not a number"),
@@ -205,24 +206,24 @@ WRONG = [
     ("[journal]\nmax_waiting = 1.5", 2, "max_waiting must be a whole number"),
     ("[journal]\nmax_waiting = 0", 2, "max_waiting must be 1 to 1000000000, not 0"),
     ('[sensor."1-1.4"]\nsupply = 12', 2, "supply must be 2.5 to 5, not 12"),
-    ('[sensor."1-1.4"]\nname = "a]b,c"', 2, "name must not contain , ] which Zabbix rejects"),
-    ("[sensor.'1-1.4']\nname = 'a\"b'", 2, 'name must not contain " which Zabbix rejects'),
+    ('[sensor."1-1.4"]\nname = "a]b,c"', 2, "name must not contain , ] because Zabbix rejects"),
+    ("[sensor.'1-1.4']\nname = 'a\"b'", 2, 'name must not contain " because Zabbix rejects'),
     ('[sensor."1-1.4"]\nname = "a\\u0007"', 2, "name must not contain control characters"),
-    ('[sensor."1-1.4"]\nname = " a"', 2, "name must not begin or end with a blank"),
+    ('[sensor."1-1.4"]\nname = " a"', 2, "name must not begin or end with a space"),
     (f'[sensor."1-1.4"]\nname = "{"a" * 65}"', 2, "name must be at most 64 characters"),
-    ('[sensor."1-1.4"]\nname = "all"', 2, 'name "all" would be taken for all sensors'),
-    ('[sensor."1-1.4"]\nname = "2"', 2, 'name "2" would be taken for all sensors or a number in their list'),
-    ('[sensor."1-1.4"]\nname = "1-1.5"', 2, 'name "1-1.5" would be taken for a port'),
-    ('[sensor."1-1.4"]\nname = "a"\n[sensor."1-1.5"]\nname = "a"', 4, 'name "a" is already that of sensor "1-1.4"'),
-    ('[sensor.x]\n[sensor."1-1.5"]\nname = "x"', 3, 'name "x" is already that of sensor "x"'),
-    ("[sensor.1-1.4]\nname = 'a'", 1, 'a port with a "." needs quotes: [sensor."1-1.4"]'),
+    ('[sensor."1-1.4"]\nname = "all"', 2, 'name "all" would select all sensors, or a sensor by its number; choose'),
+    ('[sensor."1-1.4"]\nname = "2"', 2, 'name "2" would select all sensors, or a sensor by its number'),
+    ('[sensor."1-1.4"]\nname = "1-1.5"', 2, 'name "1-1.5" looks like a port'),
+    ('[sensor."1-1.4"]\nname = "a"\n[sensor."1-1.5"]\nname = "a"', 4, 'name "a" is already the name of sensor "1-1.4"'),
+    ('[sensor.x]\n[sensor."1-1.5"]\nname = "x"', 3, 'name "x" is already the name of sensor "x"'),
+    ("[sensor.1-1.4]\nname = 'a'", 1, 'a port with a "." needs quotes; write [sensor."1-1.4"]'),
     ('[sensor."a,b"]', 1, "a sensor's port or serial number must not contain ,"),
     ('[sensor."1-1"]\nnmae = "a"', 2, 'there is no key "nmae" in [sensor."1-1"]; did you mean name?'),
     ('[sensor."1-1"]\nled = {red = 3}', 2, "led must be a table of words and LED numbers"),
     ('[sensor."1-1"]\nled = {"1" = 1}', 2, "led must be a table of words and LED numbers"),
-    ('[zabbix]\nhost = "a"\nhost = "b"', 3, "not TOML: cannot overwrite a value"),
-    ('[zabbix]\nhost = "a', 2, "not TOML"),
-    ("[zabbix]\nhost", 2, "not TOML"),
+    ('[zabbix]\nhost = "a"\nhost = "b"', 3, "invalid TOML: cannot overwrite a value"),
+    ('[zabbix]\nhost = "a', 2, "invalid TOML"),
+    ("[zabbix]\nhost", 2, "invalid TOML"),
     ('[zabbix]\n# \'\n"hots" = "a"', 3, 'there is no key "hots"'),
     ("zabbix.host = 3", 1, "host must be text"),
 ]
@@ -237,6 +238,22 @@ def test_errors_name_file_line_and_remedy(write: Callable[[str], Path], text: st
     assert words in message
     assert message.startswith(f"{path}, line {line}: ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "remedy"),
+    [
+        ('[zabbix]\nhost = "a;b"', 'up to 128), not "a;b"', None),
+        ('[zabix]\nhost = "a"', 'there is no section "zabix"', "did you mean zabbix?"),
+        ('[zabbix]\nservers = ["a:b"]', '"a:b" is not an address', "write host, host:port or [IPv6]:port"),
+        ('[sensor."1-1"]\nname = "all"', "by its number", "choose another name"),
+    ],
+)
+def test_the_remedy_is_apart(write: Callable[[str], Path], text: str, message: str, remedy: str | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(text), {})
+    assert caught.value.message.endswith(message)
+    assert caught.value.remedy == remedy
 
 
 @pytest.mark.parametrize(
@@ -261,14 +278,14 @@ def test_other_variables_are_left_alone(write: Callable[[str], Path]) -> None:
 
 
 def test_unreadable(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent.toml: can't be read: No such file or directory; see ls -l"):
+    with pytest.raises(ConfigError, match=r"absent.toml: can't be read: No such file or directory; see: ls -l"):
         load(tmp_path / "absent.toml", {})
     with pytest.raises(ConfigError, match="can't be read: Is a directory"):
         load(tmp_path, {})
     with pytest.raises(ConfigError, match="can't be read"):
         load(Path("a\0b"), {})
     (tmp_path / "latin1").write_bytes(b'[zabbix]\nhost = "caf\xe9"\n')
-    with pytest.raises(ConfigError, match=r"latin1, line 2: not UTF-8; iconv"):
+    with pytest.raises(ConfigError, match=r"latin1, line 2: not UTF-8; convert the file with iconv"):
         load(tmp_path / "latin1", {})
     with pytest.raises(ConfigError, match="too large"):
         load(Path("/dev/zero"), {})
@@ -283,7 +300,7 @@ def test_nothing_can_be_changed(write: Callable[[str], Path]) -> None:
 
 
 KEYS = sorted(
-    {key for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig) for key in kinds_of(section)}
+    {key for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig) for key in value_types(section)}
 )
 VALUES = st.one_of(
     st.sampled_from(["true", "1979-05-27", "nan", "-inf", '""', "[]", "{}", '"60s"', '["a"]', '"psk"', "{a = 1}"]),

@@ -33,7 +33,7 @@ def test_one_line_with_its_blanks(secret: Path, content: bytes, line: str) -> No
 @pytest.mark.parametrize("content", [b"", b"\n", b"a\nb\n", b"a" * 5000, b"\xff"])
 def test_no_secret(secret: Path, content: bytes) -> None:
     secret.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"should hold one line|it is no text"):
+    with pytest.raises(ConfigError, match=r"must contain one line|not UTF-8 text"):
         read_secret(secret)
 
 
@@ -41,7 +41,7 @@ def test_no_secret(secret: Path, content: bytes) -> None:
 def test_others_can_get_at_it(secret: Path, mode: int, words: str, caplog: pytest.LogCaptureFixture) -> None:
     secret.chmod(mode)
     assert read_secret(secret) == "secret"
-    assert caplog.messages == [f"{secret} is secret, and can {words} (mode {mode:o}); chmod 600 {secret}"]
+    assert caplog.messages == [f"{secret} is secret, but can {words} (mode {mode:o}); fix: chmod 600 {secret}"]
 
 
 def test_a_service_may_read_it_by_its_group(secret: Path, caplog: pytest.LogCaptureFixture) -> None:

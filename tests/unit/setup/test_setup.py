@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.closed import closed, reachable
-from usbrh import installation
+from usbrh import config, installation
 from usbrh.cli.setup import setup as setup_command
-from usbrh.config import model as config
+from usbrh.config.model import value_types
 from usbrh.errors import AccessDenied, ConfigError
 from usbrh.resources import resource
 from usbrh.setup import actions as setup_actions
@@ -498,16 +498,16 @@ def test_the_commented_configuration_is_valid_and_all_default(tmp_path: Path) ->
     )
 
 
-def test_the_commented_configuration_names_every_key_with_a_value_that_is_taken(tmp_path: Path) -> None:
+def test_the_commented_configuration_names_every_key_with_a_valid_value(tmp_path: Path) -> None:
     text = _uncommented(resource("etc/usbrh.toml").read_text(encoding="utf-8"))
     file = tmp_path / "usbrh.toml"
     file.write_text(text)
     loaded = config.load(file, {})
     given = tomllib.loads(text)
-    assert given["zabbix"].keys() == config.kinds_of(config.ZabbixConfig).keys()
-    assert given["bridge"].keys() == config.kinds_of(config.BridgeConfig).keys()
-    assert given["journal"].keys() == config.kinds_of(config.JournalConfig).keys()
-    assert given["sensor"]["1-1.4"].keys() == config.kinds_of(config.SensorConfig).keys()
+    assert given["zabbix"].keys() == value_types(config.ZabbixConfig).keys()
+    assert given["bridge"].keys() == value_types(config.BridgeConfig).keys()
+    assert given["journal"].keys() == value_types(config.JournalConfig).keys()
+    assert given["sensor"]["1-1.4"].keys() == value_types(config.SensorConfig).keys()
     # What stands behind a "#" is the default, wherever there is one.
     assert loaded.bridge == config.BridgeConfig()
     assert loaded.journal == config.JournalConfig()

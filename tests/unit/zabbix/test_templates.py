@@ -8,7 +8,7 @@ import yaml
 
 from tools import zabbix_templates
 from tools.zabbix_content import MACROS
-from usbrh.config.kinds import Duration
+from usbrh.config.value_types import Duration
 from usbrh.zabbix.provisioning import SPANS
 
 FILES = dict(zabbix_templates.files())
