@@ -1,1 +1,1 @@
-"""How readings are shown: text, terminal screen, chart, picture, log file."""
+"""Output of readings as text, terminal screen, chart, picture and log file."""

@@ -1,4 +1,4 @@
-"""Curves in a terminal: two by four dots in each character (Unicode braille patterns)."""
+"""Line charts in a terminal, with two by four dots per character (Unicode braille patterns)."""
 
 import math
 import time
@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""The bits of U+2800 by row and column of the dot."""
-_LEAST_SPAN = 0.4
-"""The sensor's noise is not to fill the picture."""
+"""Bits of U+2800 by row and column of the dot."""
+_MIN_SPAN = 0.4
+"""Smallest range of the vertical axis, so that the sensor's noise does not fill the chart."""
 _COLUMNS_PER_TIME = 12
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
-"""s between the labels of the time axis."""
+"""Seconds between the labels of the time axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One character; ``line`` says which curve it belongs to."""
+    """One character; ``line`` is the number of the curve that it belongs to."""
 
     character: str = " "
     line: int | None = None
 
 
 Line = Sequence[tuple[float, float | None]]
-"""Moments (s since 1970) and values; None, or no point for ``gap`` seconds, is a gap in the curve."""
+"""Times (seconds since 1970) and values. None, or no point for ``gap`` seconds, makes a gap in the curve."""
 
 
 def chart(lines: Sequence[Line], *, start: float, end: float, gap: float, width: int, height: int) -> list[list[Cell]]:
-    """The curves from ``start`` to ``end`` with their axes, in ``height`` rows of ``width`` characters.
+    """Draw the curves from ``start`` to ``end`` with their axes, in ``height`` rows of ``width`` characters.
 
-    The number of a curve stands at its right end when there are several, for those who see no colours.
+    Several curves have their number at the right end, for users who can't distinguish the colours.
     """
     rows = height - 1
     if rows < 2:
@@ -69,26 +69,26 @@ def chart(lines: Sequence[Line], *, start: float, end: float, gap: float, width:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A vertical axis: each row spans the same, and a label's value is that of the middle of its row."""
+    """A linear vertical axis. The value of a label is the middle of its row."""
 
     lowest: int
-    """The middle of the lowest row, in rows from 0."""
+    """The middle of the lowest row, counted in rows from the value 0."""
     every: int
-    """Rows from label to label."""
+    """Rows between two labels."""
     step: float
-    """From label to label: 1, 2 or 5 times a power of ten."""
+    """Difference between two labels: 1, 2 or 5 times a power of ten."""
 
     @property
     def row(self) -> float:
-        """What one row spans."""
+        """The range of one row."""
         return self.step / self.every
 
     def top(self, rows: int) -> float:
-        """The value at the upper edge of the highest of ``rows``."""
+        """Return the value at the upper edge of the highest of ``rows``."""
         return (self.lowest + rows - 0.5) * self.row
 
     def labels(self, rows: int) -> dict[int, str]:
-        """The labels by row, counted from above."""
+        """Return the labels by row, counted from the top."""
         digits = max(0, -math.floor(math.log10(self.step)))
         indices = ((row, self.lowest + rows - 1 - row) for row in range(rows))
         return {
@@ -97,11 +97,11 @@ class Scale:
 
 
 def scale(values: Sequence[float], rows: int) -> Scale:
-    """The finest axis on which the values fit into ``rows``, 2 or more; it has at least two labels."""
+    """Return the finest axis on which the values fit into ``rows`` (2 or more). It has at least two labels."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if high - low < _LEAST_SPAN:
+    if high - low < _MIN_SPAN:
         middle = (low + high) / 2
-        low, high = middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2
+        low, high = middle - _MIN_SPAN / 2, middle + _MIN_SPAN / 2
     power = math.floor(math.log10((high - low) / rows))
     most = min(4, rows // 2)
     fitting = []
@@ -115,7 +115,7 @@ def scale(values: Sequence[float], rows: int) -> Scale:
 
 
 def times(start: float, end: float, columns: int) -> str:
-    """The labels of the time axis: round times of day, each with a mark at its moment."""
+    """Return the labels of the time axis: round times of day, each after a mark at its position."""
     per_column = (end - start) / columns
     fitting = (step for step in _TIME_STEPS if step >= _COLUMNS_PER_TIME * per_column)
     step = next(fitting, _TIME_STEPS[-1])
@@ -135,7 +135,7 @@ def _cells(text: str) -> list[Cell]:
 
 
 def _spread(ends: dict[int, int], rows: int) -> dict[int, Cell]:
-    """A row for each curve's number: that of its end, or the nearest free one."""
+    """Assign a row to each curve's number: the row where the curve ends, or the nearest free one."""
     taken: dict[int, Cell] = {}
     for number, row in ends.items():
         free = [candidate for candidate in range(rows) if candidate not in taken]
@@ -145,7 +145,7 @@ def _spread(ends: dict[int, int], rows: int) -> dict[int, Cell]:
 
 
 class _Dots:
-    """A canvas of dots; where curves cross, the later one gives the character its colour."""
+    """A canvas of dots. Where curves cross, the character has the colour of the later one."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self._bits = [[0] * columns for _ in range(rows)]

@@ -1,4 +1,4 @@
-"""A file that readings are appended to, safe to be killed, rotated or shared at any time."""
+"""A log file for readings that survives kill, log rotation and several writers."""
 
 import errno
 import os
@@ -7,35 +7,35 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-_LONGEST_LINE = 65536
-"""Bytes of which the last line is part; a reading takes some hundred."""
+_MAX_LINE = 65536
+"""Bytes at the end of a file that contain its last line. A reading has a few hundred."""
 
 
 class LogFile:
-    """Lines in a file whose name may have the time in it, as strftime writes it: ``room-%Y-%m-%d.csv``.
+    """A text file whose name can contain the time in strftime notation: ``room-%Y-%m-%d.csv``.
 
-    The file is opened for each write, with O_APPEND and one write call: what is in it is always whole lines, the next
-    one finds a file that was rotated away, and two writers don't mix.
+    Each write opens the file with O_APPEND and makes one write call. The file therefore contains whole lines only, a
+    rotated file is noticed, and the lines of two writers do not mix.
     """
 
     def __init__(self, pattern: str, header: str | None = None) -> None:
-        """``header``: the first line of each new file."""
+        """``header`` is the first line of each new file."""
         self._pattern = pattern
         self._header = header
-        self._flowing = False
-        """It is a pipe or a terminal, which has no size, and its header has been written."""
+        self._header_in_stream = False
+        """The file is a pipe or a terminal, which has no size, and its header has been written."""
 
     def path(self, time_ns: int) -> Path:
-        """The file for this time, in this machine's time zone."""
+        """Return the file for a time in nanoseconds since 1970, named in local time."""
         if "%" not in self._pattern:
             return Path(self._pattern)
         return Path(time.strftime(self._pattern, time.localtime(time_ns // 1_000_000_000)))
 
     def append(self, lines: Sequence[str], time_ns: int) -> Path:
-        """Add ``lines`` to the file of this time; gives its path.
+        """Append ``lines`` to the file for ``time_ns`` and return its path.
 
         Raises:
-            OSError: it can't be written, or not whole.
+            OSError: The lines can't be written completely. The file then contains none of them.
         """
         path = self.path(time_ns)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ class LogFile:
     def _append(self, descriptor: int, text: str) -> None:
         status = os.fstat(descriptor)
         size, regular = status.st_size, stat.S_ISREG(status.st_mode)
-        begins = size == 0 if regular else not self._flowing
+        begins = size == 0 if regular else not self._header_in_stream
         if begins and self._header is not None:
             text = f"{self._header}\n{text}"
         elif size:
@@ -59,20 +59,20 @@ class LogFile:
         data = text.encode()
         written = os.write(descriptor, data)
         if written < len(data):
-            # Half a number would pass for a whole one. Whatever another writer has added since is not ours to cut off.
+            # Half a number looks like a number. Lines that another writer has added since then must stay.
             if regular and os.fstat(descriptor).st_size == size + written:
                 os.ftruncate(descriptor, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._flowing = not regular
+        self._header_in_stream = not regular
 
 
 def _end_of_line(descriptor: int, size: int) -> str:
-    """What ends the last line, where a power cut left it open.
+    """Return the characters that complete the last line, if a power cut left it incomplete.
 
-    Its quote too, or CSV would take all lines up to the next quote for one value (RFC 4180). A line of JSON is broken
-    with or without it.
+    An open quote is closed, too: otherwise CSV readers take all lines up to the next quote as one value (RFC 4180). A
+    line of JSON stays invalid either way.
     """
-    tail = os.pread(descriptor, _LONGEST_LINE, max(0, size - _LONGEST_LINE))
+    tail = os.pread(descriptor, _MAX_LINE, max(0, size - _MAX_LINE))
     if tail.endswith(b"\n"):
         return ""
     return '"\n' if tail.rpartition(b"\n")[2].count(b'"') % 2 else "\n"

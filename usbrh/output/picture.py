@@ -1,4 +1,4 @@
-"""A picture of the history: temperature and dew point above, humidity below, gaps left as gaps."""
+"""A picture of the history: temperature and dew point in the upper chart, humidity in the lower one."""
 
 import warnings
 from array import array
@@ -12,18 +12,18 @@ from typing import Any
 from usbrh.reading import Reading
 
 SUFFIXES = (".png", ".svg", ".pdf")
-_MOST_POINTS = 2000
-"""More in one curve than this become means, with the range they come from behind them: a picture has no more pixels."""
+_MAX_POINTS = 2000
+"""Longer curves are drawn as means with a band from minimum to maximum. A picture has no more pixels."""
 _GAP = 2.5
-"""Usual intervals without a reading that make a gap."""
+"""Median intervals without a reading that make a gap in the curve."""
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, which the colour-blind tell apart."""
+"""The palette of Okabe and Ito, which colour-blind people can distinguish."""
 _CJK_FONTS = ("Noto Sans CJK JP", "IPAexGothic", "IPAGothic", "TakaoPGothic", "VL PGothic")
 
 
 @dataclass
 class Curve:
-    """One sensor's values; NaN where a reading failed."""
+    """The values of one sensor; NaN for a failed reading."""
 
     seconds: "array[float]" = field(default_factory=lambda: array("d"))
     temperature: "array[float]" = field(default_factory=lambda: array("d"))
@@ -33,14 +33,14 @@ class Curve:
 
 @dataclass
 class History:
-    """What is to be drawn."""
+    """The curves to draw."""
 
     curves: dict[str, Curve] = field(default_factory=dict)
     simulated: bool = False
 
     @classmethod
     def of(cls, readings: Iterable[Reading]) -> "History":
-        """All sensors' curves; readings with the heater on, which are not of the room, count as failed."""
+        """Collect the curves of all sensors. A reading with the heater on counts as failed."""
         history = cls()
         for reading in readings:
             curve = history.curves.setdefault(reading.sensor, Curve())
@@ -58,18 +58,21 @@ class History:
 def draw(
     matplotlib: ModuleType, history: History, span: tuple[float, float], path: Path, fahrenheit: bool
 ) -> str | None:
-    """Draw ``span`` (seconds since 1970) into ``path``; gives a word of advice if letters could not be drawn.
+    """Draw ``span`` (start and end in seconds since 1970) into the file ``path``.
+
+    Returns:
+        A warning if the installed fonts lack characters of a sensor's name, else None.
 
     Raises:
-        OSError: the file can't be written.
+        OSError: The file can't be written.
     """
     import matplotlib.font_manager as fonts  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    there = {font.name for font in fonts.fontManager.ttflist}
+    installed = {font.name for font in fonts.fontManager.ttflist}
     style = {
-        "font.family": ["DejaVu Sans", *(name for name in _CJK_FONTS if name in there)],
-        "svg.fonttype": "none",  # text stays text, in the viewer's fonts
+        "font.family": ["DejaVu Sans", *(name for name in _CJK_FONTS if name in installed)],
+        "svg.fonttype": "none",  # text stays text, drawn with the viewer's fonts
         "svg.hashsalt": "usbrh",
         "axes.formatter.use_locale": False,
     }
@@ -90,60 +93,62 @@ def draw(
         for axes in (upper, lower):
             axes.grid(visible=True, color="0.9")
             axes.spines[["top", "right"]].set_visible(False)
-        # Above the curves, never on them; an axes' legend, since Debian 12's 3.6 makes no room for a figure's.
+        # An axes' legend above the curves: matplotlib 3.6 (Debian 12) reserves no space for a figure's legend.
         columns = min(6, len(history.curves) + 1)
         upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False)
         if history.simulated:
             lower.set_title("virtual sensors", loc="right", fontsize="small", color="0.4")
         figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
     if any("missing from" in str(warning.message) for warning in caught):
-        return "a sensor's name has letters that no font here has; sudo apt install fonts-noto-cjk"
+        return "no installed font has all characters of the sensor names; sudo apt install fonts-noto-cjk"
     return None
 
 
-def _curve(axes: Any, seconds: Any, values: Any, span: tuple[float, float], **look: Any) -> None:
+def _curve(axes: Any, seconds: Any, values: Any, span: tuple[float, float], **style: Any) -> None:
     import numpy as np  # noqa: PLC0415
 
-    moments, means, low, high = _thinned(np.asarray(seconds), np.asarray(values, dtype=float), span)
+    moments, means, low, high = _downsampled(np.asarray(seconds), np.asarray(values, dtype=float), span)
     if not len(moments):
         return
-    # A NaN between two points breaks the line there.
+    # A NaN between two points makes a gap in the line.
     usual = float(np.median(np.diff(moments))) if len(moments) > 1 else 0.0
     gaps = np.nonzero(np.diff(moments) > _GAP * usual)[0] + 1
     moments = np.insert(moments, gaps, moments[gaps - 1] + usual)
     means, low, high = (np.insert(each, gaps, np.nan) for each in (means, low, high))
     days = moments / 86400.0
-    look = {"linewidth": 1.4, "solid_capstyle": "round", **look}
-    axes.plot(days, means, **look)
-    alone = _alone(np.isfinite(means))
-    axes.plot(days[alone], means[alone], ".", color=look["color"], markersize=4)  # a line of one point is none
-    if (high > low).any() and look.get("linestyle") is None:
-        axes.fill_between(days, low, high, color=look["color"], alpha=0.18, linewidth=0)
+    style = {"linewidth": 1.4, "solid_capstyle": "round", **style}
+    axes.plot(days, means, **style)
+    isolated = _isolated(np.isfinite(means))
+    axes.plot(
+        days[isolated], means[isolated], ".", color=style["color"], markersize=4
+    )  # a line of one point is invisible
+    if (high > low).any() and style.get("linestyle") is None:
+        axes.fill_between(days, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
-def _thinned(moments: Any, values: Any, span: tuple[float, float]) -> tuple[Any, Any, Any, Any]:
-    """Moments with the mean, lowest and highest value around each."""
+def _downsampled(moments: Any, values: Any, span: tuple[float, float]) -> tuple[Any, Any, Any, Any]:
+    """Return at most ``_MAX_POINTS`` times with mean, minimum and maximum of the values around each."""
     import numpy as np  # noqa: PLC0415
 
-    if len(moments) <= _MOST_POINTS:
+    if len(moments) <= _MAX_POINTS:
         return moments, values, values, values
-    width = (span[1] - span[0]) / _MOST_POINTS
+    width = (span[1] - span[0]) / _MAX_POINTS
     number = ((moments - span[0]) // width).astype(int)
     good = np.isfinite(values)
-    shown = np.unique(number)  # an interval in which all failed is shown as a gap
-    place = np.searchsorted(shown, number[good])
-    count = np.bincount(place, minlength=len(shown)).astype(float)
+    shown = np.unique(number)  # an interval with only failed readings becomes a gap
+    index = np.searchsorted(shown, number[good])
+    count = np.bincount(index, minlength=len(shown)).astype(float)
     count[count == 0] = np.nan
-    means = np.bincount(place, weights=values[good], minlength=len(shown)) / count
+    means = np.bincount(index, weights=values[good], minlength=len(shown)) / count
     low, high = np.full(len(shown), np.inf), np.full(len(shown), -np.inf)
-    np.minimum.at(low, place, values[good])
-    np.maximum.at(high, place, values[good])
+    np.minimum.at(low, index, values[good])
+    np.maximum.at(high, index, values[good])
     low[np.isnan(count)] = high[np.isnan(count)] = np.nan
     return span[0] + (shown + 0.5) * width, means, low, high
 
 
-def _alone(good: Any) -> Any:
-    """Where a good value has none on either side."""
+def _isolated(good: Any) -> Any:
+    """Return a mask of the good values that have no good neighbour."""
     import numpy as np  # noqa: PLC0415
 
     framed = np.concatenate(([False], good, [False]))
@@ -152,7 +157,7 @@ def _alone(good: Any) -> Any:
 
 def _time_axis(axes: Any, span: tuple[float, float]) -> None:
     dates: Any = import_module("matplotlib.dates")
-    local = import_module("dateutil.tz").tzlocal()  # comes with matplotlib; knows when summer time changes
+    local = import_module("dateutil.tz").tzlocal()  # a dependency of matplotlib that knows daylight saving time
     axes.set_xlim(span[0] / 86400.0, span[1] / 86400.0)
     axes.xaxis_date(tz=local)
     locator = dates.AutoDateLocator(tz=local, minticks=4, maxticks=9)

@@ -1,4 +1,4 @@
-"""What ``usbrh watch`` shows: a table of the newest readings above a chart of each quantity."""
+"""The screen of ``usbrh watch``: a table of the latest readings above one chart per quantity."""
 
 import time
 from collections import deque
@@ -13,19 +13,19 @@ from usbrh.reading import Reading
 
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 _KEPT = 4000
-"""Readings of each sensor that are kept: two a column of the widest terminal."""
+"""Readings kept per sensor: two per column of the widest terminal."""
 _SMALLEST_CHART = 7
 _WIDE = 64
-"""Columns from which there is room for dew point and absolute humidity."""
+"""Minimum columns for dew point and absolute humidity."""
 _NARROW = 36
-"""Columns below which there is none even for a reading's age."""
-_SHORTEST = 12
-"""Intervals that the time axis has at least, so that it does not race at the start."""
+"""Minimum columns for the age of a reading."""
+_MIN_INTERVALS = 12
+"""Shortest time axis in measuring intervals. A shorter axis would move too fast at the start."""
 
 
 @dataclass
 class _Track:
-    """One sensor's newest reading, its last good one, and its curve."""
+    """The latest reading of one sensor, its last good one, and its curve."""
 
     newest: Reading
     good: Reading | None = None
@@ -33,7 +33,7 @@ class _Track:
 
 
 class Screen:
-    """What has been read, and its picture."""
+    """The readings so far, and their presentation."""
 
     def __init__(self, interval: float, *, fahrenheit: bool = False, now: Callable[[], float] = time.time) -> None:
         self._interval = interval
@@ -43,7 +43,7 @@ class Screen:
         self._start: float | None = None
 
     def add(self, readings: Sequence[Reading]) -> None:
-        """Take in one round."""
+        """Add the readings of one round."""
         for reading in readings:
             moment = reading.time_ns / 1e9
             self._start = moment if self._start is None else self._start
@@ -53,8 +53,8 @@ class Screen:
             track.points.append((moment, reading))
 
     def render(self, width: int, height: int) -> Any:
-        """Something that rich can print, ``width`` by ``height`` characters."""
-        from rich.console import Group  # noqa: PLC0415 - an extra, which only a terminal needs
+        """Return a rich renderable of ``width`` by ``height`` characters."""
+        from rich.console import Group  # noqa: PLC0415 - rich is optional
         from rich.text import Text  # noqa: PLC0415
 
         if not self._tracks:
@@ -141,7 +141,7 @@ class Screen:
         rows = chart(
             lines,
             start=start,
-            end=max(end, start + _SHORTEST * self._interval),
+            end=max(end, start + _MIN_INTERVALS * self._interval),
             gap=self._interval * 2.5,
             width=width,
             height=height,

@@ -1,4 +1,4 @@
-"""How readings are printed: text, CSV, and formats of the user's own."""
+"""Readings as text, JSON lines, CSV, and in formats that the user defines."""
 
 import csv
 import io
@@ -16,11 +16,11 @@ CSV_COLUMNS = (
     *("heater", "simulated", "state", "error"),
 )
 UNKNOWN = "U"
-"""What a value that is not there is printed as by --format: the word of RRDtool and munin for it."""
+"""Output of --format for a missing value. RRDtool and munin use the same word."""
 
 
 def text(reading: Reading, in_fahrenheit: bool = False) -> str:
-    """One line for a person."""
+    """Write a reading as one line for people."""
     if reading.error:
         return f"{reading.sensor}: {reading.state}"
     unit = "°F" if in_fahrenheit else "°C"
@@ -36,20 +36,20 @@ def text(reading: Reading, in_fahrenheit: bool = False) -> str:
 
 
 def json_line(value: Any) -> str:
-    """JSON in one line for stdout: UTF-8, as programs expect it, or ASCII where stdout has another encoding."""
+    """Write JSON as one line for stdout: in UTF-8, or in ASCII if stdout has another encoding."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     return json.dumps(value, ensure_ascii=not utf8)
 
 
 def csv_line(values: Sequence[Any]) -> str:
-    """One line of CSV (RFC 4180), without its end."""
+    """Write one line of CSV (RFC 4180), without a line end."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(values)
     return line.getvalue()
 
 
 def csv_reading(reading: Reading) -> str:
-    """The reading in the order of ``CSV_COLUMNS``; what is not there is empty."""
+    """Write a reading as CSV in the order of ``CSV_COLUMNS``; a missing value is empty."""
     data = reading.to_dict()
     return csv_line([_plain(data[column]) for column in CSV_COLUMNS])
 
@@ -59,21 +59,23 @@ def _plain(value: Any) -> Any:
 
 
 class ReadingFormatter(Formatter):
-    """``{temperature:.1f}`` and the like: the keys of the JSON object, and nothing that can be reached from them."""
+    """Formats fields such as ``{temperature:.1f}``. Attributes and indices of a value are not accessible."""
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
+        """Look up a key; raises KeyError."""
         return kwargs[field_name], field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        """Format a value, a missing one as ``UNKNOWN``."""
         return UNKNOWN if value is None else str(format(value, format_spec))
 
 
 def formatted(template: str, reading: Reading) -> str:
-    """``template`` with the reading's values; ``\\n`` and ``\\t`` written out are a new line and a tab.
+    """Insert the reading's values into ``template``. The characters ``\\n`` and ``\\t`` mean a line feed and a tab.
 
     Raises:
-        KeyError: there is no such value.
-        ValueError: not a format, or not one for such a value.
+        KeyError: A field does not exist.
+        ValueError: The template is not a valid format, or a format does not fit its value.
     """
     data = reading.to_dict()
     raw = data.pop("raw") or {}
@@ -90,5 +92,5 @@ def formatted(template: str, reading: Reading) -> str:
 
 
 def fahrenheit(celsius: float | None) -> float | None:
-    """°F of °C."""
+    """Convert °C to °F, with two decimals."""
     return None if celsius is None else round(celsius * 1.8 + 32, 2)

@@ -75,10 +75,10 @@ def test_readings_with_the_heater_on_are_not_of_the_room(tmp_path: Path) -> None
 def test_many_readings_become_means_with_their_range_and_keep_their_gaps(tmp_path: Path) -> None:
     readings = [reading("a", START + i * 10, 20.0 + i % 2) for i in range(8640) if not 3000 <= i < 3600]
     curve = History.of(readings).curves["a"]
-    moments, means, low, high = picture._thinned(
+    moments, means, low, high = picture._downsampled(
         np.asarray(curve.seconds), np.asarray(curve.temperature), (START, START + 24 * HOUR)
     )
-    assert len(moments) <= picture._MOST_POINTS
+    assert len(moments) <= picture._MAX_POINTS
     assert np.median(means) == pytest.approx(20.5)
     assert (low.min(), high.max()) == (20.0, 21.0)
     text = svg(tmp_path, readings)
