@@ -202,7 +202,7 @@ def test_by_token_from_a_file(provision: Provisioner, tmp_path: Path) -> None:
     secret.write_text("0" * 64)
     done = usbrh("zabbix", "provision", "--url", provision.server.url, "--token-file", str(secret))
     assert (done.returncode, done.stdout) == (1, "")
-    assert "the token is not valid" in done.stderr
+    assert "the token is invalid" in done.stderr
 
 
 def test_a_user_without_permission(provision_70: Provisioner) -> None:
@@ -254,8 +254,8 @@ def pretender() -> Iterator[str]:
     ("path", "status", "words"),
     [
         ("/missing", 6, "no Zabbix front end at {url}: HTTP 404; give the address of its login page"),
-        ("/page", 6, "no Zabbix front end at {url}: what answers is no API"),
-        ("/old", 1, "Zabbix 5.0.17 at {url} is too old; 6.0 or newer is needed"),
+        ("/page", 6, "no Zabbix front end at {url}: the answer is not from the Zabbix API"),
+        ("/old", 1, "Zabbix 5.0.17 at {url} is too old: usbrh needs 6.0 or newer"),
     ],
 )
 def test_not_a_zabbix(pretender: str, path: str, status: int, words: str) -> None:
@@ -269,7 +269,7 @@ def test_not_a_zabbix(pretender: str, path: str, status: int, words: str) -> Non
     ("url", "status", "words"),
     [
         ("http://127.0.0.1:9/", 6, "can't be reached: Connection refused"),
-        ("zabbix.example", 2, "is no address of a Zabbix front end"),
+        ("zabbix.example", 2, "is not the address of a Zabbix front end"),
         ("http://no-such-host.invalid/zabbix", 6, "can't be reached"),
     ],
 )

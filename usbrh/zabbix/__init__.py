@@ -1,1 +1,1 @@
-"""What is known of Zabbix: its sender protocol, delivery, the agent's configuration file, the API."""
+"""Communication with Zabbix: sender protocol, TLS, agent configuration, API, templates, provisioning."""

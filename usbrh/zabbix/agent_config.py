@@ -1,12 +1,12 @@
-"""What ``zabbix_sender -c`` takes from the configuration of a Zabbix agent (zabbix_agentd.conf, zabbix_agent2.conf).
+"""The configuration of a Zabbix agent (zabbix_agentd.conf, zabbix_agent2.conf), read like ``zabbix_sender -c`` does.
 
-ServerActive, Hostname (the first, if there are several), SourceIP, TLS parameters except TLSCipher*, and Include with
-``*`` or a directory. Everything else is ignored, as zabbix_sender does. What follows from its source
-(``src/libs/zbxcfg``) and from trying it: a parameter given twice has the last value, an empty one counts as absent, the
-files of a directory include hidden ones, files may include each other ten deep.
+Supported are ServerActive, Hostname (the first of several), SourceIP, all TLS parameters except TLSCipher*, and Include
+with ``*`` or a directory. Other parameters are ignored. These rules come from the source of zabbix_sender
+(``src/libs/zbxcfg``) and from trials with it: the last of several values counts, an empty value counts as absent, a
+directory includes its hidden files, and files include each other up to ten levels deep.
 
-Different here: the files of an Include are read in alphabetical order, and a relative Include starts from the folder of
-the file it stands in; zabbix_sender takes the order of the directory, and starts from the working directory.
+Two differences: files of an Include are read in alphabetical order instead of directory order, and a relative Include
+starts from the folder of its file instead of the working directory.
 """
 
 import re
@@ -38,11 +38,11 @@ PARAMETERS: Mapping[str, str] = MappingProxyType(
         "TLSKeyFile": "tls_key_file",
     }
 )
-"""The parameters that count, and what they are called in ``[zabbix]``."""
+"""The supported parameters, with their keys in ``[zabbix]``."""
 
-_DEEPEST = 10
-_MOST_FILES = 1000
-_LARGEST = 1 << 20  # bytes of one file; Debian's have 15,000
+_MAX_DEPTH = 10
+_MAX_FILES = 1000
+_MAX_BYTES = 1 << 20  # per file; Debian's have 15,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +52,39 @@ class _Line:
 
 
 def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
-    """``zabbix`` with what its ``agent_config`` adds: a key of ``[zabbix]`` or the environment wins.
+    """Return ``zabbix`` with its missing keys filled in from its ``agent_config``.
 
-    The host is ``host``, else the agent's Hostname, else this computer's name, as for an agent.
+    The host is ``host``, else the agent's Hostname, else the name of this machine, as for an agent.
 
     Raises:
-        ConfigError: a file can't be read or something in it is wrong; or there are TLS parameters without a word on
-            whether to use them, which must not end in sending plain text.
+        ConfigError: A file can't be read or has an error; or there are TLS parameters, but no choice of encryption.
+            Readings must not be sent as plain text then.
     """
     values: dict[str, Any] = {}
     origin = dict(zabbix.origin)
     if zabbix.agent_config is not None:
-        kinds = value_types(ZabbixConfig)
+        types = value_types(ZabbixConfig)
         for name, line in read(zabbix.agent_config).items():
             key = PARAMETERS[name]
             if _given(zabbix, key):
                 continue
             text = line.value.partition(",")[0] if key == "host" else line.value
             try:
-                values[key] = kinds[key].from_text(text)
+                values[key] = types[key].from_text(text)
             except InvalidValue as error:
-                raise ConfigError(f"{line.where}: {name} {error}") from None
+                raise ConfigError(f"{line.where}: {name} {error}", remedy=error.remedy) from None
             origin[key] = line.where
     if zabbix.host is None and "host" not in values:
         values["host"] = socket.gethostname()
-        origin["host"] = "this computer's name"
+        origin["host"] = "the name of this machine"
     result = replace(zabbix, **values, origin=MappingProxyType(origin))
     if "tls_connect" not in values and not _given(zabbix, "tls_connect"):
         for key in PARAMETERS.values():
             if key.startswith("tls_") and getattr(result, key) is not None and key != "tls_connect":
                 where = origin.get(key, key)
                 raise ConfigError(
-                    f"{where}: {key} is given, but not tls_connect (TLSConnect): "
-                    'say "psk", "cert" or "unencrypted" there'
+                    f"{where}: {key} is set, but tls_connect (TLSConnect) is not",
+                    remedy='set it to "psk", "cert" or "unencrypted"',
                 )
     return result
 
@@ -94,24 +94,24 @@ def _given(zabbix: ZabbixConfig, key: str) -> bool:
 
 
 def read(path: Path) -> Mapping[str, _Line]:
-    """The parameters of ``PARAMETERS`` that ``path`` and what it includes give.
+    """Return the supported parameters in ``path`` and the files that it includes.
 
     Raises:
-        ConfigError: a file can't be read or is not such a configuration.
+        ConfigError: A file can't be read or is not the configuration of an agent.
     """
     found: dict[str, _Line] = {}
     files = 0
     for file, number, name, value in _entries(path, 0):
         files += number == 0
-        if files > _MOST_FILES:
-            raise ConfigError(f"{path}: includes more than {_MOST_FILES} files")
+        if files > _MAX_FILES:
+            raise ConfigError(f"{path}: includes more than {_MAX_FILES} files")
         if name in PARAMETERS:
             found[name] = _Line(f"{file}, line {number}", value)
     return {name: line for name, line in found.items() if line.value}
 
 
 def _entries(path: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
-    """File, line, name and value of each entry; each file begins with one of line 0."""
+    """Yield file, line, name and value of each entry. Each file starts with an entry for line 0."""
     yield path, 0, "", ""
     for number, line in enumerate((line.strip(" \t\r\n") for line in _lines(path)), 1):
         if not line or line.startswith("#"):
@@ -119,13 +119,15 @@ def _entries(path: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
         where = f"{path}, line {number}"
         name, separator, value = (part.strip(" \t") for part in line.partition("="))
         if not separator:
-            # The line itself is not shown: of a key that was named by mistake it would be the key.
-            raise ConfigError(f'{where}: not "parameter=value", and no comment (#); see: sed -n {number}p {path}')
+            # The message does not show the line: somebody may have named a key file by mistake.
+            raise ConfigError(
+                f'{where}: not "parameter=value" and not a comment', remedy=f"see: sed -n {number}p {path}"
+            )
         if name != "Include":
             yield path, number, name, value
         elif value:
-            if depth == _DEEPEST:
-                raise ConfigError(f"{where}: files include each other more than {_DEEPEST} deep")
+            if depth == _MAX_DEPTH:
+                raise ConfigError(f"{where}: files include each other more than {_MAX_DEPTH} levels deep")
             for included in _included(path.parent / value, where):
                 yield from _entries(included, depth + 1)
 
@@ -139,23 +141,23 @@ def _included(target: Path, where: str) -> list[Path]:
             return sorted(file for file in target.iterdir() if file.is_file())
         if stat.S_ISREG(target.stat().st_mode):
             return [target]
-    except (OSError, ValueError) as error:  # ValueError: a zero byte
+    except (OSError, ValueError) as error:  # ValueError: a null byte
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{where}: Include={target}: {reason}; see ls -ld {target}") from None
+        raise ConfigError(f"{where}: Include={target}: {reason}", remedy=f"see: ls -ld {target}") from None
     raise ConfigError(f"{where}: Include={target}: neither a file nor a directory")
 
 
 def _lines(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
+            content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: can't be read: {reason}; see ls -l {path}") from None
-    if len(content) > _LARGEST:
-        raise ConfigError(f"{path}: too large for a configuration; it may have 1 MiB")
+        raise ConfigError(f"{path}: can't be read: {reason}", remedy=f"see: ls -l {path}") from None
+    if len(content) > _MAX_BYTES:
+        raise ConfigError(f"{path}: too large for a configuration file (limit: 1 MiB)")
     try:
         return content.decode().split("\n")
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}, line {number}: not UTF-8; iconv -t UTF-8 converts a file") from None
+        raise ConfigError(f"{path}, line {number}: not UTF-8", remedy="convert the file with iconv -t UTF-8") from None

@@ -1,4 +1,4 @@
-"""The API of a Zabbix front end, by pyzabbix, with errors that say what to do."""
+"""The API of a Zabbix front end, through pyzabbix, with errors that have a remedy."""
 
 import logging
 import re
@@ -15,46 +15,52 @@ from usbrh.zabbix.websession import WebSession, base, within
 
 OLDEST = (6, 0)
 BEARER = (6, 4)
-"""From here on a header says who asks; 7.2 takes it from nowhere else."""
+"""The oldest version that accepts the session in an ``Authorization`` header. 7.2 accepts nothing else."""
 CONNECT_SECONDS = 5
 LOGOUT_SECONDS = 2.0
-ANSWER_SECONDS = 60  # an import of a template takes a small machine several seconds
+ANSWER_SECONDS = 60  # a small server needs several seconds to import a template
 CALL_SECONDS = 90.0
-"""For a whole call, however the answer comes in."""
+"""Deadline for a whole call, even if the answer arrives slowly but steadily."""
 
-# It writes whole requests, passwords and keys included, into the debug log.
+# pyzabbix logs whole requests at DEBUG, including passwords and keys.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
+
+_USE_LOGIN_PAGE = "give the address of the login page; it often ends with /zabbix"
 
 
 class Api:
-    """A session with one front end, until ``close``, or the end of a ``with``.
+    """A session with one front end. Use it as a context manager, or call ``close``.
 
     Attributes:
-        url: The front end's address, without ``api_jsonrpc.php``.
-        version: Of the API: ``(6, 0)``, ``(7, 0)``.
+        url: The address of the front end, without ``api_jsonrpc.php``.
+        version: The version of the API, such as ``(6, 0)``.
     """
 
     def __init__(
         self, url: str, *, user: str | None = None, password: str | None = None, token: str | None = None
     ) -> None:
-        """Log in, by a token or by a user's password.
+        """Log in with a token, or with user and password.
 
         Raises:
-            ConfigError: the address is none, or neither a token nor a password is given.
-            ZabbixUnreachable: no answer, or it is not a Zabbix that answers.
-            ZabbixApiError: too old, or the login is rejected.
+            ConfigError: The address is invalid, or the login is missing or invalid.
+            ZabbixUnreachable: No answer, or the answer is not from a Zabbix front end.
+            ZabbixApiError: The version is too old, or Zabbix rejected the login.
         """
         if not _is_address(url):
             raise ConfigError(
-                f"{url!r} is no address of a Zabbix front end; give one such as https://zabbix.example/zabbix"
+                f"{url!r} is not the address of a Zabbix front end",
+                remedy="give an address such as https://zabbix.example/zabbix",
             )
         if not token and not (user and password):
             raise ConfigError(
-                "no login for the Zabbix API; set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and USBRH_ZABBIX_PASSWORD, "
-                "or give --token-file, or --user and --password-file"
+                "no login for the Zabbix API",
+                remedy="give --token-file, or --user and --password-file; or set USBRH_ZABBIX_TOKEN, or "
+                "USBRH_ZABBIX_USER and USBRH_ZABBIX_PASSWORD",
             )
         if token and not (token.isascii() and token.isprintable()):
-            raise ConfigError("what is given as token for the Zabbix API is none: it has other than plain characters")
+            raise ConfigError(
+                "the token for the Zabbix API is invalid: it contains characters other than printable ASCII"
+            )
         self.url = base(url)
         self._session = WebSession()
         self._pyzabbix = ZabbixAPI(self.url, session=self._session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
@@ -62,14 +68,14 @@ class Api:
         version = str(self.call("apiinfo.version"))
         found = re.match(r"(\d+)\.(\d+)", version)
         if not found:
-            raise ZabbixUnreachable(f"{self.url} is not a Zabbix front end: its version is {version!r}")
+            raise ZabbixUnreachable(f"{self.url} is not a Zabbix front end: it reports version {version!r}")
         self.version = int(found[1]), int(found[2])
         if self.version < OLDEST:
-            raise ZabbixApiError(f"Zabbix {version} at {self.url} is too old; 6.0 or newer is needed")
+            raise ZabbixApiError(f"Zabbix {version} at {self.url} is too old: usbrh needs 6.0 or newer")
         self._log_in(user, password, token)
 
     def _log_in(self, user: str | None, password: str | None, token: str | None) -> None:
-        """Without pyzabbix's own login: that of 0.8.2, which Debian 12 has, is rejected by 7.0, and knows no tokens."""
+        """Log in without pyzabbix's own login: Zabbix 7.0 rejects that of 0.8.2 (Debian 12), and it knows no tokens."""
         secret = token or str(self.call("user.login", username=user, password=password))
         if self.version >= BEARER:
             self._session.token = secret
@@ -77,10 +83,10 @@ class Api:
             self._pyzabbix.auth = secret
         self._by_password = not token
         if token:
-            self.call("host.get", countOutput=True)  # a token is looked at only when it is used
+            self.call("host.get", countOutput=True)  # Zabbix checks a token only when it is used
 
     def close(self) -> None:
-        """End what a login by password began: Zabbix would keep it for days. A failure of that changes nothing."""
+        """Close the connection and log out. Zabbix would keep a session for days. Errors are ignored."""
         if self._by_password:
             self._by_password = False
             with suppress(ZabbixError):
@@ -92,14 +98,15 @@ class Api:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if isinstance(error, ZabbixUnreachable):
-            self._by_password = False  # nobody is there to be told
+            self._by_password = False  # a logout would not arrive
         self.close()
 
     def call(self, method: str, /, *args: Any, **params: Any) -> Any:
-        """The result of one API method: ``call("host.get", output=["host"])``.
+        """Call an API method and return its result: ``call("host.get", output=["host"])``.
 
         Raises:
-            ZabbixUnreachable, ZabbixApiError: as above.
+            ZabbixUnreachable: No answer, or the answer is not from a Zabbix front end.
+            ZabbixApiError: Zabbix reported an error.
         """
         group, _, name = method.partition(".")
         return self._guard(lambda: getattr(getattr(self._pyzabbix, group), name)(*args, **params))
@@ -112,44 +119,43 @@ class Api:
             raise self._rejected(error) from None
         except requests.exceptions.SSLError as error:
             raise ZabbixUnreachable(
-                f"{self.url}: TLS fails: {_reason(error)}; REQUESTS_CA_BUNDLE=FILE names the certificates to trust"
+                f"{self.url}: TLS failed: {_reason(error)}",
+                remedy="name the trusted certificates with REQUESTS_CA_BUNDLE=FILE",
             ) from None
         except requests.exceptions.Timeout:
-            raise ZabbixUnreachable(f"{self.url} does not answer in time; is this the front end's address?") from None
+            raise ZabbixUnreachable(f"{self.url} did not answer in time", remedy="check the address") from None
         except requests.exceptions.HTTPError as error:
             status = error.response.status_code if error.response is not None else "an error"
             raise ZabbixUnreachable(
-                f"no Zabbix front end at {self.url}: HTTP {status}; give the address of its login page, "
-                "which often ends with /zabbix"
+                f"no Zabbix front end at {self.url}: HTTP {status}", remedy=_USE_LOGIN_PAGE
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            # urllib3's own: a name with an empty label or one that is too long
+            # urllib3 raises its own error for a host name with an empty or too long label.
             raise ZabbixUnreachable(f"{self.url} can't be reached: {_reason(error)}") from None
         except TimeoutError:
-            raise ZabbixUnreachable(f"{self.url}: no whole answer within {seconds:.0f} s") from None
-        except OSError as error:  # what requests itself says of a file that is not there
-            raise ConfigError(f"{' '.join(str(error).split())}; see REQUESTS_CA_BUNDLE") from None
+            raise ZabbixUnreachable(f"{self.url}: no complete answer within {seconds:.0f} s") from None
+        except OSError as error:  # requests reports a missing certificate file like this
+            raise ConfigError(" ".join(str(error).split()), remedy="check REQUESTS_CA_BUNDLE") from None
 
     def _rejected(self, error: ZabbixAPIException) -> ZabbixApiError | ZabbixUnreachable:
         details = getattr(error, "error", None)
-        if not isinstance(details, dict):  # pyzabbix's own words: the answer is empty, or no JSON
-            return ZabbixUnreachable(
-                f"no Zabbix front end at {self.url}: what answers is no API; give the address of its login page"
-            )
+        if not isinstance(details, dict):  # pyzabbix's own error: the answer is empty or not JSON
+            message = f"no Zabbix front end at {self.url}: the answer is not from the Zabbix API"
+            return ZabbixUnreachable(message, remedy=_USE_LOGIN_PAGE)
         text = " ".join(str(details.get("data") or details.get("message")).split())
         lower = text.lower()
         if "incorrect user name or password" in lower or "login name or password" in lower:
-            # Zabbix says the same of both.
+            # Zabbix has one message for both.
             return ZabbixApiError(
-                f"{self.url}: wrong user or password, or the account is blocked for a while after several wrong ones; "
-                "try again in a minute"
+                f"{self.url}: wrong user or password, or Zabbix has blocked the account after several failed logins",
+                remedy="check the password, and try again in a minute",
             )
         if "not authori" in lower or "session terminated" in lower or "token expired" in lower:
-            return ZabbixApiError(f"{self.url}: the token is not valid, or not any more")
+            return ZabbixApiError(f"{self.url}: the token is invalid or has expired")
         if "no permission" in lower:
             return ZabbixApiError(
-                f"{self.url}: no permission: {text}; the user needs a role of type Admin with API access, "
-                "and write access to the host group"
+                f"{self.url}: no permission: {text}",
+                remedy="give the user a role of type Admin with API access, and write access to the host group",
             )
         return ZabbixApiError(f"{self.url}: {text}")
 
@@ -163,7 +169,7 @@ def _is_address(url: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong at the bottom of requests' and urllib3's wrapping, in one line."""
+    """Return the innermost cause of an error of requests or urllib3, as one line."""
     inner: BaseException = error
     while (deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) and isinstance(
         deeper, BaseException

@@ -1,4 +1,4 @@
-"""What a Zabbix has of a host, through its API: its items, and at which moments there is a value."""
+"""Hosts, items and history of a Zabbix, through its API."""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,24 +7,24 @@ from usbrh.zabbix.api import Api
 
 NS = 1_000_000_000
 WINDOW = 6 * 3600
-"""s of history in one question to the API."""
+"""Seconds of history per call of the API."""
 
 
 def find_host(api: Api, host: str) -> str | None:
-    """The id of the host of that technical name; None if it is not there, or this user may not see it."""
+    """Return the id of the host with this technical name; None if it does not exist or this user may not see it."""
     found = api.call("host.get", filter={"host": [host]}, output=["hostid"])
     return str(found[0]["hostid"]) if found else None
 
 
 def find_item(api: Api, hostid: str, key: str) -> dict[str, Any] | None:
-    """The item with what is asked of it here, as the API gives it: numbers are strings."""
+    """Return the item with the fields that usbrh uses, or None. The API writes numbers as strings."""
     wanted = ["itemid", "key_", "type", "status", "state", "error", "value_type", "history", "trapper_hosts"]
     found = api.call("item.get", hostids=hostid, filter={"key_": [key]}, output=wanted)
     return dict(found[0]) if found else None
 
 
 def find_kept(api: Api, hostid: str, *keys: str) -> dict[str, Any] | None:
-    """The first of these items that keeps its history."""
+    """Return the first of these items that keeps a history, or None."""
     for key in keys:
         item = find_item(api, hostid, key)
         if item and item["history"] not in {"0", "0s"}:
@@ -33,7 +33,7 @@ def find_kept(api: Api, hostid: str, *keys: str) -> dict[str, Any] | None:
 
 
 def stored(api: Api, item: dict[str, Any], moments: Collection[int]) -> set[int]:
-    """Those of ``moments``, in ns since 1970, of which the item has a value."""
+    """Return the ``moments``, in nanoseconds since 1970, for which the item has a value."""
     found: set[int] = set()
     left = sorted(moments)
     while left:

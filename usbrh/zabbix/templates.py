@@ -1,4 +1,4 @@
-"""The template files, and one of them in a Zabbix: whether it is there, how it differs, its import."""
+"""The template files, and one template in a Zabbix: find, compare and import it."""
 
 import re
 from collections.abc import Iterator
@@ -12,20 +12,20 @@ Method = Literal["trapper", "agent", "agent-active"]
 METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
 TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
 RELEASES = ((7, 0), (6, 0))
-"""Of the template files, newest first: a newer Zabbix takes an older file."""
+"""Zabbix releases with template files, newest first. A newer Zabbix accepts an older file."""
 GROUP = "Templates/Applications"
-"""The template group of the files; it comes with every Zabbix."""
+"""The template group in the files. Every Zabbix has it."""
 
 
 def template_text(method: Method, version: tuple[int, int]) -> str:
-    """The template file for that version of Zabbix."""
+    """Return the content of the template file for this version of Zabbix."""
     release = next(each for each in RELEASES if each <= version)
     name = f"zabbix/templates/{release[0]}.{release[1]}/usbrh_{method.replace('-', '_')}.yaml"
     return resource(name).read_text(encoding="utf-8")
 
 
 class Template:
-    """The template for one way of values, in the Zabbix behind an API."""
+    """The template for one method, in the Zabbix behind an API."""
 
     def __init__(self, api: Api, method: Method) -> None:
         self.name = TEMPLATES[method]
@@ -33,7 +33,7 @@ class Template:
         self._source = template_text(method, api.version)
 
     def id(self) -> str | None:
-        """Its id in Zabbix, by its name, or by its uuid: somebody may have given it another name."""
+        """Return the id of the template in Zabbix, or None. A renamed template is found by its UUID."""
         uuid = re.search(r"^  templates:\n +- uuid: (\w+)$", self._source, re.MULTILINE)
         for same in ({"host": [self.name]}, {"uuid": [uuid[1] if uuid else ""]}):
             found = self._api.call("template.get", filter=same, output=["templateid"])
@@ -42,36 +42,36 @@ class Template:
         return None
 
     def load(self) -> None:
-        """Import it.
+        """Import the template.
 
         Raises:
-            ZabbixApiError: Zabbix rejects it, or did not take it whole.
+            ZabbixApiError: Zabbix rejected the template, or left parts of it out.
         """
         self._api.call("configuration.import", format="yaml", source=self._source, rules=self._rules())
-        # 7.0 says nothing when it leaves a trigger out.
-        lacking = [line for line in self.differences() if line.endswith("is missing")]
-        if lacking:
-            raise ZabbixApiError(f'the template "{self.name}" was not taken whole: {"; ".join(lacking)}')
+        # 7.0 reports no error when it leaves a trigger out.
+        missing = [line for line in self.differences() if line.endswith("is missing")]
+        if missing:
+            raise ZabbixApiError(f'Zabbix did not import the whole template "{self.name}": {", ".join(missing)}')
 
     def differences(self) -> list[str]:
-        """What an import would change, by Zabbix's own comparison, a line each."""
+        """Return what an import would change, as Zabbix itself compares it: one line per change."""
         answer = self._api.call("configuration.importcompare", format="yaml", source=self._source, rules=self._rules())
         return list(_changes(answer)) if answer else []
 
     def _rules(self) -> dict[str, Any]:
         kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]
         groups, get = ("groups", "hostgroup") if self._api.version < (6, 2) else ("template_groups", "templategroup")
-        there = bool(self._api.call(f"{get}.get", filter={"name": [GROUP]}, output=["groupid"]))
+        exists = bool(self._api.call(f"{get}.get", filter={"name": [GROUP]}, output=["groupid"]))
         return {
             **{kind: {"createMissing": True, "updateExisting": True} for kind in kinds},
-            # Only a Super admin may ask for groups at all. 6.0 stumbles over what is not said.
-            groups: {"createMissing": not there, "updateExisting": False},
+            # Only a Super admin may create groups. 6.0 needs every rule.
+            groups: {"createMissing": not exists, "updateExisting": False},
             "templateLinkage": {"createMissing": False},
         }
 
 
 def _changes(answer: dict[str, Any]) -> Iterator[str]:
-    """Zabbix's nested comparison, a line a change: first what is in the file, then what is in the Zabbix."""
+    """Flatten Zabbix's nested comparison to one line per change. ``before`` is in Zabbix, ``after`` in the file."""
     for kind, sorts in answer.items():
         for sort, entities in sorts.items() if isinstance(sorts, dict) else ():
             for entity in entities:
@@ -107,4 +107,4 @@ def _macro_changes(before: list[dict[str, str]], after: list[dict[str, str]]) ->
             yield f"macro {name} is missing"
         elif old[name] != value:
             yield f"{name} is {old[name]}, not {value}"
-    yield from (f"macro {name} is not of usbrh" for name in old if name not in {row["macro"] for row in after})
+    yield from (f"macro {name} is not from usbrh" for name in old if name not in {row["macro"] for row in after})

@@ -1,4 +1,4 @@
-"""HTTP for the API: who asks is told to that front end alone, and an answer is bounded in size and in time."""
+"""HTTP for the API: the login is sent to one front end only, and answers have a limit in size and time."""
 
 import re
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from requests.utils import get_auth_from_url
 
 from usbrh.errors import ZabbixUnreachable
 
-LARGEST = 32 << 20
-"""Bytes of one answer. A comparison of templates has some 100 KB, six hours of readings every second 1 MB."""
+MAX_BYTES = 32 << 20
+"""Limit for one answer. A comparison of templates has some 100 KB, six hours of readings per second have 1 MB."""
 
 T = TypeVar("T")
 
 
 class WebSession(requests.Session):
-    """A session of requests for one front end.
+    """A requests session with one front end.
 
-    A redirect is rejected: requests would make a GET of some, and take a password to wherever others lead. Proxies and
-    certificates of the environment count (HTTPS_PROXY, REQUESTS_CA_BUNDLE), ~/.netrc does not: its Basic would take
-    the place of our Bearer.
+    It rejects redirects: requests would turn some of them into a GET, and would send a password to another server. It
+    uses proxy and certificates from the environment (HTTPS_PROXY, REQUESTS_CA_BUNDLE), but not ~/.netrc, whose Basic
+    login would replace our Bearer token.
 
     Attributes:
         token: Sent as ``Authorization: Bearer`` once it is set.
@@ -35,15 +35,15 @@ class WebSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.token: str | None = None
-        self.headers["Accept-Encoding"] = "identity"  # so that few bytes can't become many
-        self.auth = self._authorize  # with one of our own, requests leaves ~/.netrc alone
+        self.headers["Accept-Encoding"] = "identity"  # no compression: a short answer must not become huge
+        self.auth = self._authorize  # requests then ignores ~/.netrc
         self.hooks["response"] = [_reject_redirect, _read]
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self.token:
             request.headers["Authorization"] = f"Bearer {self.token}"
             return request
-        user, password = get_auth_from_url(request.url or "")  # of a web server before the front end
+        user, password = get_auth_from_url(request.url or "")  # login of the web server
         return HTTPBasicAuth(user, password)(request) if user else request
 
 
@@ -52,36 +52,40 @@ def _reject_redirect(response: requests.Response, **_: Any) -> None:
         target = urljoin(response.url, response.headers["location"]).partition("?")[0]
         response.close()
         raise ZabbixUnreachable(
-            f"{base(response.url)} redirects to {base(target)}; give that address, if it is the front end's"
+            f"{base(response.url)} redirects to {base(target)}",
+            remedy="give the second address if it is the front end's",
         )
 
 
 def base(url: str) -> str:
-    """``url`` of a page of the front end or of its API, as far as all pages have it in common."""
+    """Return the part of ``url`` that all pages of the front end have in common."""
     return re.sub(r"/(index\.php|zabbix\.php|api_jsonrpc\.php)?$", "", url.partition("?")[0])
 
 
 def _read(response: requests.Response, **_: Any) -> None:
-    """Read the body here, before requests does so without end."""
+    """Read the body with a size limit. requests itself has none."""
     body = bytearray()
     try:
-        while len(body) <= LARGEST and (part := response.raw.read(1 << 20, decode_content=False)):
+        while len(body) <= MAX_BYTES and (part := response.raw.read(1 << 20, decode_content=False)):
             body += part
     except urllib3.exceptions.ReadTimeoutError as error:
         raise requests.exceptions.ReadTimeout(error) from None
     except urllib3.exceptions.HTTPError as error:
         raise requests.exceptions.ConnectionError(error) from None
     response.close()
-    if len(body) > LARGEST:
-        raise ZabbixUnreachable(f"{base(response.url)} answers more than {LARGEST >> 20} MiB; is it a Zabbix?")
+    if len(body) > MAX_BYTES:
+        message = f"{base(response.url)} sent an answer of more than {MAX_BYTES >> 20} MiB"
+        raise ZabbixUnreachable(message, remedy="check the address")
     response.raw = BytesIO(body)
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What ``work`` gives. requests knows a time-out for each read only, so it is left behind when ours is over.
+    """Return the result of ``work``, which runs in a thread of its own.
+
+    requests has a time-out per read, but none for the whole answer. A thread that exceeds ``seconds`` is abandoned.
 
     Raises:
-        TimeoutError: it is.
+        TimeoutError: ``work`` takes longer than ``seconds``.
     """
     future: Future[T] = Future()
 

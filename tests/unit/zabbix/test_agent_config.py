@@ -78,7 +78,7 @@ def test_our_own_keys_win(agent: Path, tmp_path: Path) -> None:
 def test_without_an_agent() -> None:
     zabbix = effective(ZabbixConfig(servers=("a",)))
     assert zabbix.host == socket.gethostname()
-    assert zabbix.origin["host"] == "this computer's name"
+    assert zabbix.origin["host"] == "the name of this machine"
     assert effective(ZabbixConfig(host="named")).host == "named"
 
 
@@ -109,12 +109,12 @@ class TestInclude:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("Include=none.conf", "line 1: Include=.*none.conf: No such file or directory; see ls -ld"),
+            ("Include=none.conf", "line 1: Include=.*none.conf: No such file or directory; see: ls -ld"),
             ("Include=/dev/null", "line 1: Include=/dev/null: neither a file nor a directory"),
             ("#\nInclude=none/*.conf", "agentd.conf, line 2: Include=.*: No such file or directory"),
             ("Include=*/x.conf", "line 1: Include=.*: No such file or directory"),
-            ("Include=zabbix_agentd.conf", "more than 10 deep"),
-            ("Include=.\nInclude=.", "more than 10 deep"),
+            ("Include=zabbix_agentd.conf", "more than 10 levels deep"),
+            ("Include=.\nInclude=.", "more than 10 levels deep"),
         ],
     )
     def test_what_can_not_be_included(self, agent: Path, text: str, words: str) -> None:
@@ -135,14 +135,14 @@ class TestInclude:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("ServerActive=a\n\nfoo\n", r'line 3: not "parameter=value", and no comment \(#\); see: sed -n 3p [^ ]*$'),
+        ("ServerActive=a\n\nfoo\n", r'line 3: not "parameter=value" and not a comment; see: sed -n 3p [^ ]*$'),
         ("ServerActive=a:b", "line 1: ServerActive must be addresses of Zabbix servers"),
         ("ServerActive=a,a", "line 1: ServerActive must be .* given twice"),
         ("Hostname=a/b", "line 1: Hostname must be the name of a Zabbix host"),
         ("SourceIP=here", "line 1: SourceIP must be an IPv4 or IPv6 address"),
         ("TLSConnect=psk,cert", "line 1: TLSConnect must be"),
         # zabbix_sender rejects this too: 'parameter "TLSPSKFile" is defined, but neither "TLSConnect" ...'
-        ("TLSAccept=psk\nTLSPSKFile=/x", r"line 2: tls_psk_file is given, but not tls_connect \(TLSConnect\)"),
+        ("TLSAccept=psk\nTLSPSKFile=/x", r"line 2: tls_psk_file is set, but tls_connect \(TLSConnect\) is not; set it"),
     ],
 )
 def test_errors_name_file_and_line(agent: Path, text: str, words: str) -> None:
@@ -161,7 +161,7 @@ def test_unreadable(agent: Path) -> None:
 
 
 def test_tls_without_a_word_on_using_it() -> None:
-    with pytest.raises(ConfigError, match=r"^tls_ca_file: tls_ca_file is given, but not tls_connect"):
+    with pytest.raises(ConfigError, match=r"^tls_ca_file: tls_ca_file is set, but tls_connect"):
         effective(ZabbixConfig(tls_ca_file=Path("/x")))
 
 
