@@ -253,7 +253,7 @@ def pretender() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("/missing", 6, "no Zabbix front end at {url}: HTTP 404; give the address of its login page"),
+        ("/missing", 6, "no Zabbix front end at {url}: HTTP 404; give the address of the login page"),
         ("/page", 6, "no Zabbix front end at {url}: the answer is not from the Zabbix API"),
         ("/old", 1, "Zabbix 5.0.17 at {url} is too old: usbrh needs 6.0 or newer"),
     ],

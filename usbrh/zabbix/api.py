@@ -25,7 +25,7 @@ CALL_SECONDS = 90.0
 # pyzabbix logs whole requests at DEBUG, including passwords and keys.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
 
-_USE_LOGIN_PAGE = "give the address of the login page; it often ends with /zabbix"
+_USE_LOGIN_PAGE = "give the address of the login page, which often ends with /zabbix"
 
 
 class Api:
