@@ -33,7 +33,7 @@ NIGHT = 12 * 3600
 LOW = 420
 """Pixels: as much as two problems need."""
 NAMES = {"sim-1": "server-room", "sim-2": "living-room", "sim-3": "greenhouse"}
-COLD = "Sensor greenhouse: Far too cold (below 15 °C for 5m)"
+COLD = "Sensor greenhouse: Temperature critically low (below 15 °C for 5m)"
 MORNING = 8
 ZONES = ("Pacific/Auckland", "Australia/Brisbane", "Asia/Shanghai", "Asia/Dhaka", "Asia/Dubai", "Africa/Johannesburg",
          "UTC", "Atlantic/South_Georgia", "America/Halifax", "America/Chicago", "America/Los_Angeles",

@@ -36,25 +36,28 @@ RISING = ("Temperature rises fast (more than 5 °C in 15m)", True)
 # Sensor: its story by minute, and its problems as (name, whether it has ended).
 STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
     "fine": (lambda m: air(lively(m)), set()),
-    "hot": (lambda m: between(m, 400, 420, air(30.0)), {("Too hot (over 27 °C for 5m)", False), RISING}),
-    "oven": (lambda m: between(m, 395, 420, air(40 + m / 1000)), {("Far too hot (over 32 °C for 5m)", False), RISING}),
-    "cold": (lambda m: between(m, 300, 340, air(16.0)), {("Too cold (below 18 °C for 5m)", True), RISING}),
-    "damp": (lambda m: between(m, 300, 340, air(lively(m), 75.0)), {("Too damp (over 70 %RH for 5m)", True)}),
-    "bath": (lambda m: between(m, 400, 420, air(lively(m), 90.0)), {("Far too damp (over 80 %RH for 5m)", False),
-             ("Risk of condensation (dew point less than 3 °C below the temperature for 5m)", False)}),
-    "dry": (lambda m: between(m, 300, 340, air(lively(m), 15.0)), {("Too dry (below 20 %RH for 5m)", True)}),
-    "desert": (lambda m: between(m, 400, 420, air(lively(m), 5.0)), {("Far too dry (below 10 %RH for 5m)", False)}),
+    "hot": (lambda m: between(m, 400, 420, air(30.0)), {("Temperature high (above 27 °C for 5m)", False), RISING}),
+    "oven": (lambda m: between(m, 395, 420, air(40 + m / 1000)),
+             {("Temperature critically high (above 32 °C for 5m)", False), RISING}),
+    "cold": (lambda m: between(m, 300, 340, air(16.0)), {("Temperature low (below 18 °C for 5m)", True), RISING}),
+    "damp": (lambda m: between(m, 300, 340, air(lively(m), 75.0)), {("Humidity high (above 70 %RH for 5m)", True)}),
+    "bath": (lambda m: between(m, 400, 420, air(lively(m), 90.0)),
+             {("Humidity critically high (above 80 %RH for 5m)", False),
+              ("Risk of condensation (dew point less than 3 °C below the temperature for 5m)", False)}),
+    "dry": (lambda m: between(m, 300, 340, air(lively(m), 15.0)), {("Humidity low (below 20 %RH for 5m)", True)}),
+    "desert": (lambda m: between(m, 400, 420, air(lively(m), 5.0)),
+               {("Humidity critically low (below 10 %RH for 5m)", False)}),
     "peak": (lambda m: between(m, 300, 302, air(26.0 + m % 2 * 5)), set()),  # shorter than the window
     "flapping": (lambda m: between(m, 300, 360, air(27.5 if m % 2 else 26.5) if m > 310 else air(27.5)),
-                 {("Too hot (over 27 °C for 5m)", True), RISING}),
-    "stuck": (lambda m: air(21.5), {("Stuck on one value (temperature and humidity unchanged for 6h)", False)}),
+                 {("Temperature high (above 27 °C for 5m)", True), RISING}),
+    "stuck": (lambda m: air(21.5), {("Values do not change (temperature and humidity unchanged for 6h)", False)}),
     "new": (lambda m: air(21.5) if m >= 300 else {}, set()),  # for two hours, and calm
     "failing": (lambda m: between(m, 410, 420, broken("timeout")),
-                {("Failing (three failed readings in a row)", False)}),
+                {("Readings fail (three in a row)", False)}),
     "hiccup": (lambda m: between(m, 410, 411, broken("timeout")), set()),
     "lost": (lambda m: between(m, 300, 320, broken("not_found")),
-             {("Lost (not plugged in at three readings in a row)", True)}),
-    "silent": (lambda m: air(lively(m)) if m < 400 else {}, {("Silent (no reading for 15s)", False)}),
+             {("Sensor disconnected (not plugged in at three readings in a row)", True)}),
+    "silent": (lambda m: air(lively(m)) if m < 400 else {}, {("No data (no reading for 15s)", False)}),
     "heating": (lambda m: between(m, 415, 420, {**air(60.0), "heater": True}), {("Heater is on", False)}),
 }  # fmt: skip
 
@@ -147,11 +150,11 @@ def sensors_with(server: ZabbixServer, hostid: str, kind: str, field: str, senso
 
 
 BRIDGE = {
-    ("USB-RH: Sensor found (now 3)", True),
-    ("USB-RH: Sensor lost (now 2)", False),
-    ("USB-RH: Journal: Filling (more than 1000 readings, or one older than 1h, wait)", True),
+    ("USB-RH: Number of sensors increased (now 3)", True),
+    ("USB-RH: Number of sensors decreased (now 2)", False),
+    ("USB-RH: Journal: Backlog of readings (more than 1000, or one older than 1h)", True),
     ("USB-RH: Journal: Readings are rejected (for 5m)", False),
-    ("USB-RH: Silent (nothing for 15s)", False),
+    ("USB-RH: No data (nothing from usbrh for 15s)", False),
 }
 
 

@@ -137,7 +137,10 @@ def test_an_answer_without_end_in_size(monkeypatch: pytest.MonkeyPatch) -> None:
             handler.wfile.write(bytes(1 << 20))
 
     monkeypatch.setattr(websession, "MAX_BYTES", 2 << 20)
-    with FrontEnd(other=flood) as front_end, pytest.raises(ZabbixUnreachable, match="sent an answer of more than 2 MiB"):
+    with (
+        FrontEnd(other=flood) as front_end,
+        pytest.raises(ZabbixUnreachable, match="sent an answer of more than 2 MiB"),
+    ):
         Api(front_end.url, token="secret")
 
 

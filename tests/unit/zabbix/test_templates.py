@@ -58,7 +58,7 @@ def test_the_three_forms_name_everything_alike(release: str) -> None:
         + sorted(map(str, all_of(export(form.file, release), "name")))
         for form in zabbix_templates.FORMS
     ]
-    own = {form.name for form in zabbix_templates.FORMS} | {"Left out"}  # an override, which one of them has
+    own = {form.name for form in zabbix_templates.FORMS} | {"Excluded sensors"}  # an override, which one of them has
     assert len({tuple(name for name in form if name not in own) for form in names}) == 1
 
 
@@ -79,8 +79,9 @@ def test_provisioning_knows_the_times_of_the_template() -> None:
 
 def test_warnings_depend_on_the_critical() -> None:
     triggers = export("usbrh_trapper", "7.0")["templates"][0]["discovery_rules"][0]["item_prototypes"]
-    warnings = [t for item in triggers for t in item.get("trigger_prototypes", ()) if "Too " in t["name"]]
+    found = [trigger for item in triggers for trigger in item.get("trigger_prototypes", ())]
+    warnings = [trigger for trigger in found if re.search(": (Temperature|Humidity) (high|low)$", trigger["name"])]
     assert len(warnings) == 4
     for trigger in warnings:
-        assert trigger["dependencies"][0]["name"] == trigger["name"].replace("Too ", "Far too ")
+        assert trigger["dependencies"][0]["name"] == re.sub("(high|low)$", r"critically \1", trigger["name"])
         assert "recovery_expression" in trigger
