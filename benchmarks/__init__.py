@@ -1,1 +1,1 @@
-"""The speed figures, as ratios measured in one run: `make bench`."""
+"""Benchmarks and long trials. `make bench` measures the speed figures."""

@@ -1,4 +1,4 @@
-"""Prints the speed figures; each is a ratio or a difference measured in this one run, since machines are noisy."""
+"""Print the speed figures. Each is a ratio or a difference within this run, because machines are noisy."""
 
 import os
 import subprocess
@@ -24,69 +24,77 @@ _USBRH = str(Path(sys.executable).parent / "usbrh")
 
 @dataclass(frozen=True)
 class Figure:
+    """One measured value with its limit."""
+
     what: str
     value: float
-    aim: float
+    limit: float
     unit: str
 
 
 def seconds(action: Callable[[], object]) -> float:
+    """Run ``action`` and return how long it took."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def command(*words: str, **environment: str) -> Callable[[], object]:
+    """Return an action that runs a command."""
     environment = os.environ | environment
-    # An installed usbrh is compiled once. Where Python is told to keep nothing, each start of this one would be timed
-    # with its compilation, and that of the modules it is compared with, which pip has compiled, without.
+    # pip compiles the modules of an installed usbrh and of click. Without .pyc files each start of this checkout would
+    # include its compilation, but that of click would not.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return lambda: subprocess.run(words, check=True, capture_output=True, env=environment)
 
 
 def interleaved(times: int, *actions: Callable[[], object]) -> list[float]:
-    """The median seconds of each, run in turn so that a slow moment of the machine hits all alike."""
+    """Return the median seconds of each action. They run in turn, so that a slow moment of the machine affects all."""
     for action in actions:
-        action()  # file caches and .pyc
+        action()  # fill file caches, write .pyc files
     rounds = [[seconds(action) for action in actions] for _ in range(times)]
     return [median(column) for column in zip(*rounds, strict=True)]
 
 
 def start_up() -> list[Figure]:
+    """Measure the start of the command line."""
     version, click = interleaved(15, command(_USBRH, "--version"), command(sys.executable, "-c", "import click"))
     return [Figure("usbrh --version ÷ python -c 'import click'", version / click, 1.5, "×")]
 
 
 def one_read() -> list[Figure]:
-    """The least of many, and the median beside it: no ratio takes out what a busy machine adds to it."""
+    """Measure one read: minimum and median of many, because no ratio removes the load of other processes."""
     read = command(_USBRH, "read", USBRH_SIMULATE="1")
     read()
     over = sorted((seconds(read) - MEASURING) * 1000 for _ in range(15))
-    what = f"usbrh read, over the measuring time, least (median {median(over):.0f})"
+    what = f"usbrh read, beyond the measuring time, minimum (median {median(over):.0f})"
     return [Figure(what, over[0], 150, "ms")]
 
 
 def in_process() -> list[Figure]:
+    """Measure readings through the Python API."""
     (sensor,) = find(backend=backend_from_environment("1"))
     sixteen = find(backend=backend_from_environment("16"))
     one, all_of_them = interleaved(9, sensor.read, lambda: measure_all(sixteen))
     return [
-        Figure("one reading in process, over the measuring time", (one - MEASURING) * 1000, 5, "ms"),
+        Figure("one reading in process, beyond the measuring time", (one - MEASURING) * 1000, 5, "ms"),
         Figure("16 sensors ÷ one sensor", all_of_them / one, 1.2, "×"),
     ]
 
 
 def recovery() -> list[Figure]:
+    """Measure a reading during which the sensor is unplugged."""
     model = VirtualUsbRh()
     (sensor,) = find(backend=SimulatorBackend([model]))
     model.fault("unplug_while_measuring", 1, seconds=UNPLUGGED)
     elapsed = seconds(sensor.read)
     return [
-        Figure("a reading, after an unplug of a second, after the replug", elapsed - MEASURING / 2 - UNPLUGGED, 2, "s")
+        Figure("a reading with an unplug of one second, after the replug", elapsed - MEASURING / 2 - UNPLUGGED, 2, "s")
     ]
 
 
 def agent() -> list[Figure]:
+    """Measure an answer for a Zabbix agent."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "journal.db"
         (sensor,) = find(backend=backend_from_environment("1"))
@@ -98,7 +106,7 @@ def agent() -> list[Figure]:
 
 
 def polled() -> list[Figure]:
-    """By a real server, in front of a service; nothing where there is none."""
+    """Measure polls by a real server; nothing without one."""
     case = next(case for case in polling.CASES if case.release == ZABBIX_70)
     what = f"16 sensors, each polled every 10 s by Zabbix {case.release.name}"
     reason = why_not(case.release)
@@ -109,19 +117,22 @@ def polled() -> list[Figure]:
         found = polling.poll(server, case, POLLED)
     trouble = found.unsupported + len(found.trouble)
     return [
-        Figure(f"{what}: not answered, of {found.due}", found.missed, 0, ""),
+        Figure(f"{what}: no answer, of {found.due}", found.missed, 0, ""),
         Figure(f"{what}: time-outs", trouble, 0, ""),
     ]
 
 
 def main() -> None:
+    """Print all figures; exit with status 1 if one misses its limit."""
     missed = 0
-    print(f"{'figure':<75} {'measured':>10} {'aim':>10}")
+    print(f"{'figure':<75} {'measured':>10} {'limit':>10}")
     for measure in (start_up, one_read, in_process, recovery, agent, polled):
         for figure in measure():
-            missed += figure.value > figure.aim
-            verdict = "" if figure.value <= figure.aim else "   missed"
-            print(f"{figure.what:<75} {figure.value:>7.2f} {figure.unit:<2} {figure.aim:>7.2f} {figure.unit}{verdict}")
+            missed += figure.value > figure.limit
+            verdict = "" if figure.value <= figure.limit else "   missed"
+            print(
+                f"{figure.what:<75} {figure.value:>7.2f} {figure.unit:<2} {figure.limit:>7.2f} {figure.unit}{verdict}"
+            )
     sys.exit(missed > 0)
 
 

@@ -29,7 +29,7 @@ ROOM_CELSIUS, ROOM_HUMIDITY = (10.0, 35.0), (20.0, 80.0)
 Rows = list[tuple[str, ...]]
 """A table: the heads, then the cells."""
 ROWS = 32
-"""Temperatures of the grid at a time: small enough for the processor's cache."""
+"""Temperatures per step of the grid, so that it fits into the processor's cache."""
 
 
 @dataclass(slots=True)
@@ -42,11 +42,11 @@ class Errors:
 
 
 def errors(programs: Sequence[Peer], step: int = 1) -> list[Errors]:
-    """Over all pairs of words that the sheet converts to -40 to 123.8 °C and 0 to 99 %RH.
+    """Compute over all pairs of ticks that the sheet converts to -40 to 123.8 °C and 0 to 99 %RH.
 
     Args:
-        programs: that mean the same set of coefficients.
-        step: take every so many temperatures only.
+        programs: Programs that use the same set of coefficients.
+        step: Use only every ``step``-th temperature.
     """
     sheet_celsius, sheet_humidity = SHEET[programs[0].coefficients]
     so_rh = np.arange(1 << 12)
@@ -78,7 +78,7 @@ def _temperatures(celsius: Numbers, step: int) -> Iterator[Numbers]:
 
 
 def printed(program: Peer, so_rh: int, so_t: int) -> str:
-    """What the program prints for two words: °C / %RH."""
+    """Return what the program prints for two tick values: °C / %RH."""
     celsius = float(program.celsius(np.array([so_t]))[0])
     humidity = float(program.humidity(np.array([so_rh]), np.array([so_t])).ravel()[0])
     if program.truncates:
@@ -87,7 +87,7 @@ def printed(program: Peer, so_rh: int, so_t: int) -> str:
 
 
 def ours(coefficients: str) -> Peer:
-    """``usbrh.sht1x`` itself, which takes one value at a time."""
+    """Return ``usbrh.sht1x``, which converts one value per call, as a peer."""
 
     def celsius(so_t: Numbers) -> Numbers:
         flat = [sht1x.temperature(ticks, coefficients=coefficients) for ticks in so_t.ravel().tolist()]
@@ -101,7 +101,7 @@ def ours(coefficients: str) -> Peer:
 
 
 def measure() -> list[tuple[Peer, Errors]]:
-    """All programs with their errors; ours over every 61st temperature, the others over all."""
+    """Return all programs with their errors: ours for every 61st temperature, the others for all."""
     found = [(program, errors([program], step=61)[0]) for program in (ours("v3"), ours("v4"))]
     for coefficients in SHEET:
         group = [peer for peer in PEERS if peer.coefficients == coefficients]
@@ -111,7 +111,7 @@ def measure() -> list[tuple[Peer, Errors]]:
 
 
 def programs(measured: Sequence[tuple[Peer, Errors]], *, japanese: bool) -> Rows:
-    """Every program: its largest errors, what it prints, what is wrong."""
+    """Return the table of programs: largest errors, printed values, cause."""
     heads = ("プログラム", "係数") if japanese else ("program", "sheet")
     errors_heads = ("誤差 °C", "誤差 %RH", "室内 %RH") if japanese else ("error °C", "error %RH", "in a room %RH")
     rows: Rows = [(*heads, *errors_heads, *(f"{rh}/{t}" for rh, t in TICKS), "原因" if japanese else "what is wrong")]
@@ -183,7 +183,7 @@ def _markdown(rows: Rows) -> str:
 
 
 def _place(text: str, name: str, path: Path) -> tuple[str, str, str]:
-    """Where table ``name`` stands in ``text``: the line before it, the table, the line after it."""
+    """Find table ``name`` in ``text``: the line before it, the table, the line after it."""
     begin, end = f"<!-- begin {name}, by python -m benchmarks.accuracy -->\n", "<!-- end -->"
     _, found, rest = text.partition(begin)
     table, closed, _ = rest.partition(end)
@@ -217,6 +217,7 @@ def stale_documents(measured: Sequence[tuple[Peer, Errors]]) -> dict[Path, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Write the tables, or check them; return the exit status."""
     stale = stale_documents(measure())
     for path, text in stale.items():
         if "--check" in arguments:

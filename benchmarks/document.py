@@ -1,4 +1,4 @@
-"""Puts measured figures where a document has a place for them."""
+"""Writes measured figures into documents."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ TOP = Path(__file__).parent.parent
 
 
 def put(document: str, place: str, text: str) -> None:
-    """Replace what stands between ``<!-- place -->`` and ``<!-- /place -->`` in ``document``.
+    """Replace the text between ``<!-- place -->`` and ``<!-- /place -->`` in ``document``.
 
     Raises:
-        ValueError: the document has no such place.
+        ValueError: The document has no such marks.
     """
     path = TOP / document
     before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {place} -->\n")
     _, end, after = rest.partition(f"<!-- /{place} -->")
     if not end:
-        raise ValueError(f"{document} has no place <!-- {place} --> … <!-- /{place} -->")
+        raise ValueError(f"{document} has no marks <!-- {place} --> … <!-- /{place} -->")
     path.write_text(f"{before}{begin}{text}\n{end}{after}", encoding="utf-8")

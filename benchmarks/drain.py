@@ -1,4 +1,4 @@
-"""A week without a server: how fast the journal drains into a real Zabbix, beside zabbix_sender with the same values.
+"""Delivery of a week's readings to a real Zabbix, compared with zabbix_sender and the same values.
 
 python -m benchmarks.drain [--readings 10080] [--times 3]     as root, with the packages of `make test-zabbix-deps`
 """
@@ -23,7 +23,7 @@ USBRH = [sys.executable, "-m", "usbrh"]
 
 
 def week(count: int) -> list[Reading]:
-    """``count`` readings of each sensor, a minute apart, the last one now."""
+    """Return ``count`` readings per sensor, one per minute, the last one now."""
     start = time.time_ns() - count * 60 * NS
     return [
         Reading(
@@ -42,12 +42,13 @@ def week(count: int) -> list[Reading]:
 
 
 def make_host(server: ZabbixServer, name: str) -> None:
+    """Create a host with an item per sensor."""
     server.make_host(name, {f"usbrh.get[{sensor}]": TEXT for sensor in SENSORS})
     server.sync()
 
 
 def drain(server: ZabbixServer, host: str, readings: list[Reading], scratch: Path) -> float:
-    """Seconds of ``usbrh journal flush``."""
+    """Run ``usbrh journal flush`` and return its seconds."""
     journal = Journal(scratch / f"{host}.db")
     journal.sync_destinations([server.trapper])
     for start in range(0, len(readings), 5000):
@@ -67,7 +68,7 @@ def drain(server: ZabbixServer, host: str, readings: list[Reading], scratch: Pat
 
 
 def zabbix_sender(server: ZabbixServer, host: str, readings: list[Reading], scratch: Path) -> float:
-    """Seconds of ``zabbix_sender -T -N -i``."""
+    """Run ``zabbix_sender -T -N -i`` and return its seconds."""
     quoted = (reading.to_json().replace("\\", "\\\\").replace('"', '\\"') for reading in readings)
     lines = (
         f'{host} usbrh.get[{reading.sensor}] {reading.time_ns // NS} {reading.time_ns % NS} "{value}"\n'
@@ -86,7 +87,7 @@ def zabbix_sender(server: ZabbixServer, host: str, readings: list[Reading], scra
 
 
 def check(server: ZabbixServer, host: str, readings: list[Reading]) -> None:
-    """All is stored, each once, with its own clock, ns and text."""
+    """Check that Zabbix has each reading once, with its own clock, ns and text."""
     for sensor in SENSORS:
         expected = [
             Value(reading.time_ns // NS, reading.time_ns % NS, reading.to_json())
@@ -98,8 +99,9 @@ def check(server: ZabbixServer, host: str, readings: list[Reading]) -> None:
 
 
 def main() -> None:
+    """Measure, print and document the rates."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--readings", type=int, default=10080, help="of each of the 8 sensors")
+    parser.add_argument("--readings", type=int, default=10080, help="readings of each of the 8 sensors")
     parser.add_argument("--times", type=int, default=3)
     options = parser.parse_args()
     reason = why_not(ZABBIX_60)
@@ -128,7 +130,7 @@ def main() -> None:
         f"| ratio | {rates[0] / rates[1]:.2f} |",
         "",
         f"{len(readings):,} readings of {len(readings[0].to_json())} bytes, median of {options.times} runs in turn,",
-        "start of the process included. All were found in the history afterwards, once, with their own clock and ns.",
+        "including the start of the process. Afterwards the history had each reading once, with its own clock and ns.",
     ]
     print("\n".join(table))
     if options.readings == parser.get_default("readings"):

@@ -1,4 +1,4 @@
-"""What the service costs: memory and processor time of `usbrh run` with one virtual sensor, read each 10 seconds.
+"""Memory and processor time of `usbrh run` with one virtual sensor and an interval of 10 seconds.
 
 python -m benchmarks.footprint [--minutes 10]
 """
@@ -17,21 +17,24 @@ from usbrh.zabbix.fake_server import FakeServer
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START_UP = 15.0
-"""s until the first reading has been delivered and what is only done once is over."""
+"""Seconds until the first reading has been delivered and all initialisation is done."""
 
 
 def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def mebibytes(pid: int, what: str) -> float:
+    """Return a memory figure of a process, such as VmRSS."""
     found = re.search(rf"^{what}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found
     return int(found[1]) / 1024
 
 
 def main() -> None:
+    """Measure, print and document the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     options = parser.parse_args()
@@ -52,12 +55,12 @@ def main() -> None:
             service.terminate()
         delivered = sum(value.key.startswith("usbrh.get") for value in server.values)
     table = [
-        "| | measured | aim |",
+        "| | measured | limit |",
         "| --- | ---: | ---: |",
         f"| resident memory | {resident:.1f} MiB | 35 MiB |",
-        f"| the most it ever was | {peak:.1f} MiB | |",
-        f"| processor time | {100 * used / (options.minutes * 60):.2f} % of a core | 0.30 % |",
-        f"| starting up, once | {at_start:.2f} s | |",
+        f"| peak memory | {peak:.1f} MiB | |",
+        f"| processor time | {100 * used / (options.minutes * 60):.2f} % of one core | 0.30 % |",
+        f"| start-up, once | {at_start:.2f} s | |",
         "",
         f"{delivered} readings in {options.minutes:g} minutes, Python {sys.version.split()[0]}.",
     ]

@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of all that comes from outside: ``python -m benchmarks.fuzz [SECONDS [TARGET...]]``.
+"""Coverage-guided fuzzing of all external input: ``python -m benchmarks.fuzz [SECONDS [TARGET...]]``.
 
-Needs ``.venv/bin/pip install atheris``. Whatever bytes come as the answer of a server, an agent's configuration,
-usbrh.toml or a journal file, only an UsbrhError with a printable message may come out. Each target is its own
-process for SECONDS (60); the result goes into docs/reliability.md. The tests do the same for a moment, with hypothesis.
+Needs ``.venv/bin/pip install atheris``. For any bytes as a server's answer, an agent's configuration, usbrh.toml or a
+journal file, usbrh may only raise a UsbrhError with a printable message. Each target runs in its own process for
+SECONDS (60). The result goes into docs/reliability.md. The unit tests do the same for a short time, with hypothesis.
 """
 
 import importlib
@@ -24,6 +24,7 @@ REDIRECT = b'{"redirect":{"revision":28,"address":"127.0.0.1:11053"},"response":
 
 
 def answer(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
+    """Return the target and the seeds for answers of a server."""
     from usbrh.zabbix.protocol import decode_response, pack
 
     seeds = [pack(content, compress) for content in (ANSWER, REDIRECT) for compress in (False, True)]
@@ -31,6 +32,7 @@ def answer(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
 
 
 def agent(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
+    """Return the target and the seeds for the configuration of an agent."""
     from usbrh.config import ZabbixConfig
     from usbrh.zabbix.agent_config import PARAMETERS, effective
 
@@ -45,6 +47,7 @@ def agent(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
 
 
 def toml(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
+    """Return the target and the seeds for usbrh.toml."""
     from usbrh.config import load
 
     path = directory / "usbrh.toml"
@@ -58,6 +61,7 @@ def toml(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
 
 
 def journal(directory: Path) -> tuple[Callable[[bytes], object], list[bytes]]:
+    """Return the target and the seed for a journal file."""
     from usbrh.journal.store import Journal
     from usbrh.reading import Reading
 
@@ -87,8 +91,8 @@ TARGETS = {"answer": answer, "agent": agent, "toml": toml, "journal": journal}
 
 
 def fuzz(name: str, seconds: int, directory: Path) -> None:
-    """Fuzz one target in this process; never returns."""
-    atheris: Any = importlib.import_module("atheris")  # most who run the other benchmarks do not have it
+    """Fuzz one target in this process. Does not return."""
+    atheris: Any = importlib.import_module("atheris")  # only this benchmark needs it
     with atheris.instrument_imports(include=["usbrh"]):
         check, seeds = TARGETS[name](directory)
     corpus = directory / "corpus"
@@ -114,7 +118,7 @@ def fuzz(name: str, seconds: int, directory: Path) -> None:
 
 
 def run(name: str, seconds: int) -> tuple[int, int, bool]:
-    """Inputs tried, branches of our code reached, and whether all was well."""
+    """Fuzz one target in a new process; return inputs, branches of usbrh reached, and whether no error occurred."""
     shared = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112 - each input is written to a file
     with tempfile.TemporaryDirectory(prefix="usbrh-fuzz-", dir=shared) as directory:
         command = [sys.executable, "-m", "benchmarks.fuzz", "--target", name, str(seconds), directory]
@@ -127,12 +131,13 @@ def run(name: str, seconds: int) -> tuple[int, int, bool]:
 
 
 def main() -> None:
+    """Fuzz all targets, and print and document the result."""
     if sys.argv[1:2] == ["--target"]:
         fuzz(sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     words = {"answer": "answers of a server", "agent": "an agent's configuration", "toml": "usbrh.toml",
              "journal": "a journal file"}  # fmt: skip
-    lines = ["| | inputs | branches reached | tracebacks, hangs |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| | inputs | branches reached | tracebacks or hangs |", "| --- | ---: | ---: | ---: |"]
     well = True
     for name in sys.argv[2:] or TARGETS:
         tried, reached, good = run(name, seconds)

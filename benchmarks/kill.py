@@ -1,7 +1,7 @@
-"""Nothing lost, nothing twice: `usbrh run` is killed at random moments while the server comes and goes.
+"""Kill `usbrh run` at random moments while the server stops and starts: no reading is lost or delivered twice.
 
 python -m benchmarks.kill [--kills 300] [--seed N]      with a real Zabbix: as root, after `make test-zabbix-deps`
-python -m benchmarks.kill --stand-in                    with the stand-in for the server
+python -m benchmarks.kill --fake-server                 with the fake server
 """
 
 import argparse
@@ -29,27 +29,33 @@ USBRH = [sys.executable, "-m", "usbrh"]
 SENSORS = ["sim-1", "sim-2", "sim-3"]
 HOST = "killed"
 LIFE = (0.0, 1.5)
-"""s after its start that a bridge is killed: from before its first line of Python on."""
+"""Seconds from the start of a bridge to its kill; 0 is before its first line of Python."""
 AFTER = (0.0, 0.3)
-"""s after its first readings are in the journal that every other bridge is killed: while it delivers and marks."""
+"""For every other bridge: seconds from its first readings in the journal to its kill, during delivery."""
 UP, DOWN = (1.0, 8.0), (0.5, 6.0)
-"""s that the server is up and down."""
+"""Seconds that the server runs and is stopped."""
 ACKNOWLEDGED = re.compile(r"in the journal: (\S+) at (\d+)")
 
 Row = tuple[int, str]
-"""A moment in ns, and the value."""
+"""Time in ns since 1970, and value."""
 
 
 class Server(Protocol):
-    """What the readings are delivered to."""
+    """The receiver of the readings."""
 
     address: str
 
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def close(self) -> None: ...
+    def start(self) -> None:
+        """Start the server again."""
+
+    def stop(self) -> None:
+        """Stop the server; it keeps its values."""
+
+    def close(self) -> None:
+        """Stop the server and delete its data."""
+
     def rows(self, sensor: str, expected: int) -> list[Row]:
-        """All that is stored for a sensor."""
+        """Return all values of a sensor."""
 
 
 class RealServer:
@@ -63,21 +69,25 @@ class RealServer:
         self._server.sync()
 
     def start(self) -> None:
+        """Start the server."""
         self._server.start()
 
     def stop(self) -> None:
+        """Stop the server; it keeps its values."""
         self._server.stop()
 
     def close(self) -> None:
+        """Stop the server and delete its data."""
         self._server.close()
 
     def rows(self, sensor: str, expected: int) -> list[Row]:
+        """Return all values of a sensor."""
         found = self._server.wait_history(HOST, f"usbrh.get[{sensor}]", expected, 60)
         return [(row.clock * 10**9 + row.ns, row.value) for row in found]
 
 
 class FakeZabbix:
-    """Keeps one value for each item, clock and ns, as a Zabbix does."""
+    """The fake server of usbrh, reduced to one value per item, clock and ns, as in Zabbix."""
 
     def __init__(self) -> None:
         self._port = free_port()
@@ -86,60 +96,67 @@ class FakeZabbix:
         self.start()
 
     def start(self) -> None:
+        """Start the server."""
         self._old.append(FakeServer(self._port).__enter__())
 
     def stop(self) -> None:
+        """Stop the server; it keeps its values."""
         self._old[-1].__exit__(None, None, None)
 
     def close(self) -> None:
+        """Stop the server and delete its data."""
         self.stop()
 
     def rows(self, sensor: str, expected: int) -> list[Row]:
+        """Return all values of a sensor."""
         values = [value for server in self._old for value in server.values if value.key == f"usbrh.get[{sensor}]"]
         return sorted({(value.clock * 10**9 + value.ns, value.value) for value in values})
 
 
 @dataclass
 class Result:
-    """What was counted."""
+    """The counts of a run."""
 
     kills: int = 0
     acknowledged: int = 0
-    """Readings that the journal said it has, before the kill."""
+    """Readings that the journal confirmed before the kill."""
     lost_by_journal: int = 0
-    """Of them, those that it does not have in the end."""
+    """Confirmed readings that the journal does not have at the end."""
     journalled: int = 0
     missing: int = 0
-    """Readings of the journal that the server does not have with their own clock and ns."""
+    """Readings of the journal that the server does not have with their clock and ns."""
     twice: int = 0
-    """Rows of the server beyond one a reading."""
+    """Rows of the server beyond one per reading."""
     different: int = 0
     """Rows whose value is not the reading's."""
     stops: int = 0
-    """Of the server."""
+    """Stops of the server."""
     broken: OSError | None = None
-    """Why the server did not start again, which is no matter of ours, and nothing can be compared then."""
+    """The error because of which the server did not start again. The run is void then."""
     examples: list[str] = field(default_factory=list)
 
     @property
     def bad(self) -> int:
+        """All errors together."""
         return self.lost_by_journal + self.missing + self.twice + self.different
 
 
 def flicker(server: Server, chance: random.Random, ended: threading.Event, result: Result) -> None:
-    """Stop and start the server at random; it is up at the end, or ``result.broken`` says why not."""
+    """Stop and start the server at random. At the end it runs, or ``result.broken`` has the error."""
     try:
         while not ended.wait(chance.uniform(*UP)):
             server.stop()
             result.stops += 1
             ended.wait(chance.uniform(*DOWN))
             server.start()
-    except OSError as error:  # its log is with it
+    except OSError as error:  # contains the server's log
         result.broken = error
 
 
-def life(environment: dict[str, str], chance: random.Random, after: bool, acknowledged: set[tuple[str, int]]) -> None:
-    """One bridge that is killed; what it said before goes into ``acknowledged``."""
+def run_and_kill(
+    environment: dict[str, str], chance: random.Random, after: bool, acknowledged: set[tuple[str, int]]
+) -> None:
+    """Run one bridge and kill it. Adds the readings that it confirmed to ``acknowledged``."""
     command = [*USBRH, "--debug", "run"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as bridge:
         timer = threading.Timer(chance.uniform(*(AFTER if after else LIFE)), bridge.kill)
@@ -173,7 +190,7 @@ def torture(server: Server, kills: int, seed: int, scratch: Path) -> Result:
     flickering.start()
     try:
         for number in range(kills):
-            life(environment, chance, number % 2 == 0, acknowledged)
+            run_and_kill(environment, chance, number % 2 == 0, acknowledged)
             result.kills += 1
             if result.kills % 25 == 0:
                 print(f"{result.kills} kills, {len(acknowledged)} readings, {result.stops} stops", flush=True)
@@ -201,6 +218,7 @@ def torture(server: Server, kills: int, seed: int, scratch: Path) -> Result:
 def compare(
     server: Server, exported: list[dict[str, object]], acknowledged: set[tuple[str, int]], result: Result
 ) -> None:
+    """Compare the journal with the server and the confirmed readings."""
     from usbrh.reading import Reading
 
     kept: dict[str, dict[int, str]] = {sensor: {} for sensor in SENSORS}
@@ -220,10 +238,11 @@ def compare(
 
 
 def main() -> None:
+    """Run the trial, and print and document the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
-    parser.add_argument("--stand-in", action="store_true")
+    parser.add_argument("--fake-server", action="store_true")
     options = parser.parse_args()
     if not options.fake_server and (reason := why_not(ZABBIX_60)):
         sys.exit(reason)
@@ -236,11 +255,11 @@ def main() -> None:
     rows = {
         "kills (SIGKILL) of `usbrh run`": result.kills,
         "stops of the server": result.stops,
-        "readings that the journal had acknowledged": result.acknowledged,
-        "**of them not in the journal afterwards**": result.lost_by_journal,
+        "readings that the journal confirmed": result.acknowledged,
+        "**of these, not in the journal afterwards**": result.lost_by_journal,
         "readings in the journal": result.journalled,
-        "**of them missing in Zabbix's history**": result.missing,
-        "**rows in the history beyond one a reading**": result.twice,
+        "**of these, missing in the history of Zabbix**": result.missing,
+        "**rows in the history beyond one per reading**": result.twice,
         "**rows with another value**": result.different,
     }
     lines = ["| | |", "| --- | ---: |", *(f"| {name} | {count:,} |" for name, count in rows.items())]

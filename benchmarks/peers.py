@@ -1,7 +1,7 @@
-"""The arithmetic of the programs that read a USB-RH, written anew from what is known of it.
+"""The conversions of other programs that read a USB-RH, reimplemented from their source or documentation.
 
-Each is a pair of functions of the raw words, in numpy, so that a whole raw space goes through at once: °C from the
-temperature word, %RH from both.
+Each is a pair of numpy functions of the ticks: °C from the temperature, %RH from both. numpy converts the whole range
+of ticks in one call.
 """
 
 from collections.abc import Callable
@@ -22,53 +22,61 @@ class Peer:
 
     name: str
     coefficients: str
-    """The sheet's set it means to use, and is compared with."""
+    """The set of the data sheet that the program uses and is compared with."""
     celsius: Celsius
     humidity: Humidity
     why: str
-    """What is wrong, in a few words; empty if nothing."""
+    """The cause of the error, in a few words; empty if there is none."""
     why_ja: str = ""
     name_ja: str = ""
-    """Where the name has words."""
+    """The Japanese name, if the name contains words."""
     decimals: int = 2
-    """Of the humidity it prints."""
+    """Decimals of the humidity that it prints."""
     truncates: bool = False
 
 
 def v3_celsius(so_t: Numbers) -> Numbers:
+    """Return °C by data sheet v3."""
     return -40.0 + 0.01 * so_t
 
 
 def v4_celsius(so_t: Numbers) -> Numbers:
+    """Return °C by data sheet v4."""
     return -40.1 + 0.01 * so_t
 
 
 def v3_linear(so_rh: Numbers) -> Numbers:
+    """Return %RH by data sheet v3, without temperature compensation."""
     return -4.0 + 0.0405 * so_rh - 2.8e-6 * so_rh * so_rh
 
 
 def v4_linear(so_rh: Numbers) -> Numbers:
+    """Return %RH by data sheet v4, without temperature compensation."""
     return -2.0468 + 0.0367 * so_rh - 1.5955e-6 * so_rh * so_rh
 
 
 def v3_at(so_rh: Numbers, celsius: Numbers) -> Numbers:
+    """Return %RH by data sheet v3, compensated for a temperature in °C."""
     return v3_linear(so_rh) + (celsius - 25.0) * (0.01 + 0.00008 * so_rh)
 
 
 def v4_at(so_rh: Numbers, celsius: Numbers) -> Numbers:
+    """Return %RH by data sheet v4, compensated for a temperature in °C."""
     return v4_linear(so_rh) + (celsius - 25.0) * (0.01 + 0.00008 * so_rh)
 
 
 def v3_humidity(so_rh: Numbers, so_t: Numbers) -> Numbers:
+    """Return %RH by data sheet v3."""
     return v3_at(so_rh, v3_celsius(so_t))
 
 
 def v4_humidity(so_rh: Numbers, so_t: Numbers) -> Numbers:
+    """Return %RH by data sheet v4."""
     return v4_at(so_rh, v4_celsius(so_t))
 
 
 def _constant_as_temperature(so_rh: Numbers, so_t: Numbers) -> Numbers:
-    """osapon: the coefficient t1, 0.01, stands where the temperature belongs."""
+    """osapon: uses the coefficient t1 (0.01) in place of the temperature."""
     return v3_at(so_rh, np.full_like(so_t, 0.01, dtype=np.float64))
 
 
@@ -81,7 +89,7 @@ def _uncompensated_v3(so_rh: Numbers, so_t: Numbers) -> Numbers:
 
 
 def _signed_bytes(word: Numbers) -> Numbers:
-    """higuchi: each byte is a C ``char``, signed on x86, before the two make a word."""
+    """higuchi: treats each byte as a C ``char``, which is signed on x86, before combining them."""
     as_int = word.astype(np.int64)
     high, low = as_int >> 8, as_int & 0xFF
     return (high - ((high & 0x80) << 1)) * 256 + (low - ((low & 0x80) << 1))
@@ -93,7 +101,7 @@ def _int32(value: Numbers) -> Numbers:
 
 
 def _kimata_fixed_celsius(so_t: Numbers) -> Numbers:
-    """kimata: units of 1/160000; a product divides both factors by 400 first; 32-bit integers wrap above 94.21 °C."""
+    """kimata: units of 1/160000; divides both factors of a product by 400; 32-bit integers wrap above 94.21 °C."""
     ticks = np.trunc(_int32(so_t * 160_000) / 400)
     return ticks * 4 - 40 * 160_000
 
@@ -103,7 +111,7 @@ def _kimata_celsius(so_t: Numbers) -> Numbers:
 
 
 def _kimata_humidity(so_rh: Numbers, so_t: Numbers) -> Numbers:
-    """c2·400 is 16.2, cut to 16: 0.04 a tick; c3 and t2 are cut to 0; t1 survives."""
+    """kimata: truncates c2·400 = 16.2 to 16, which is 0.04 per tick; truncates c3 and t2 to 0; keeps t1."""
     compensation = np.trunc((_kimata_fixed_celsius(so_t) - 25 * 160_000) / 400) * 4
     fixed: Numbers = -4 * 160_000 + 6400 * so_rh + compensation
     return fixed / 160_000

@@ -34,14 +34,14 @@ TROUBLE = re.compile(r"time[d-]? ?out|not supported|network error|temporarily di
 
 @dataclass(frozen=True)
 class Case:
-    """How 16 sensors are polled."""
+    """One combination of release, agent and service."""
 
     release: Release
     agent: AgentKind
     service: bool
-    """Whether `usbrh run` measures beside the agent."""
+    """Whether `usbrh run` measures in parallel with the agent."""
     timeout: int | None = None
-    """Timeout of server and agent in s; None: Debian's 4 of the server and the agent's default of 3."""
+    """Timeout of server and agent in seconds. None: 4 (server, set by Debian) and 3 (agent, its default)."""
 
 
 CASES = (
@@ -53,35 +53,36 @@ CASES = (
     Case(ZABBIX_70, "zabbix_agent2", service=True),
     Case(ZABBIX_70, "zabbix_agentd", service=False),
 )
-"""7.0's template has a time-out of its own."""
+"""The template for 7.0 sets its own time-out."""
 
 
 @dataclass(frozen=True)
 class Polled:
-    """What came of the polls of all sensors in some minutes."""
+    """The result of polling all sensors for some minutes."""
 
     due: int
     answered: int
-    """Rows in the history of the state, which each answer makes."""
+    """Rows in the history of the state; each answer adds one."""
     values: int
     """Rows in the history of the temperature."""
     unsupported: int
-    """Items that were not supported, each time they were looked at."""
+    """Unsupported items, summed over all checks."""
     trouble: tuple[str, ...]
-    """Lines in the logs of server and agent that speak of a time-out or an item that is not supported."""
+    """Lines in the logs of server and agent about a time-out or an unsupported item."""
     at_once: int
-    """The most answers that came in one second."""
+    """Largest number of answers in one second."""
     load: float
-    """Processes that wanted to run, this machine's other work among them."""
+    """Mean load of the machine, including other processes."""
 
     @property
     def missed(self) -> int:
+        """Polls without an answer."""
         return max(0, self.due - self.answered)
 
 
 @contextlib.contextmanager
 def service(journal: Path) -> Iterator[None]:
-    """`usbrh run`, which sends nothing itself."""
+    """Run `usbrh run`, which sends nothing itself."""
     settings = journal.parent / "usbrh.toml"
     settings.write_text("[zabbix]\nservers = []\n")
     environment = {
@@ -101,7 +102,7 @@ def service(journal: Path) -> Iterator[None]:
 
 
 def provision(server: ZabbixServer, agent: Agent) -> str:
-    """The host, as a user makes it, once each of its sensors has had a value; its id."""
+    """Provision the host, wait until each sensor has a value, and return its id."""
     environment = os.environ | {
         "USBRH_ZABBIX_URL": server.url,
         "USBRH_ZABBIX_USER": USER,
@@ -121,12 +122,13 @@ def provision(server: ZabbixServer, agent: Agent) -> str:
 
 
 def unsupported(server: ZabbixServer, host: str) -> list[dict[str, Any]]:
+    """Return the unsupported items of a host."""
     found: list[dict[str, Any]] = server.api.item.get(host=host, filter={"state": 1}, output=["key_", "error"])
     return found
 
 
 def count(server: ZabbixServer, agent: Agent, seconds: float) -> Polled:
-    """Wait so long, and look what came; from the middle between two polls of a sensor to such a middle."""
+    """Wait, and count the answers. The count starts and ends in the middle between two polls of a sensor."""
     first = {}
     for number in range(1, SENSORS + 1):
         first[number] = server.history(agent.host, f"usbrh.state[sim-{number}]")[-1].clock + INTERVAL / 2
@@ -163,7 +165,7 @@ def count(server: ZabbixServer, agent: Agent, seconds: float) -> Polled:
 
 
 def from_the_journal(server: ZabbixServer, host: str, journal: Path) -> bool:
-    """Whether each value in the history is one that the service measured."""
+    """Return whether the service measured each value in the history."""
     with Journal(journal) as opened:
         measured = {(entry.sensor, entry.reading.temperature) for entry, _ in opened.export()}
     found = {
@@ -175,7 +177,7 @@ def from_the_journal(server: ZabbixServer, host: str, journal: Path) -> bool:
 
 
 def poll(server: ZabbixServer, case: Case, seconds: float) -> Polled:
-    """One agent with 16 virtual sensors, polled for so long; it, its service and its host are gone afterwards."""
+    """Poll one agent with 16 virtual sensors, and remove agent, service and host afterwards."""
     environment = f"USBRH_SIMULATE={SENSORS}\nUSBRH_JOURNAL_PATH={{directory}}/journal/journal.db\n"
     environment += f"USBRH_BRIDGE_INTERVAL={INTERVAL}s\n"
     settings = {"StartAgents": START_AGENTS[server.release.name]} if case.agent == "zabbix_agentd" else {}
@@ -196,7 +198,7 @@ def poll(server: ZabbixServer, case: Case, seconds: float) -> Polled:
 
 @contextlib.contextmanager
 def running(case: Case) -> Iterator[ZabbixServer]:
-    """A server with the settings that Debian's packages give it, but for its time-out."""
+    """Run a server with the settings of Debian's packages, except its time-out."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = ZabbixServer(case.release)
     try:
@@ -209,13 +211,14 @@ def running(case: Case) -> Iterator[ZabbixServer]:
 
 
 def row(case: Case, polled: Polled) -> str:
-    """Of the document's table."""
+    """Return a row of the document's table."""
     how = case.release.name, case.agent, "yes" if case.service else "no", f"{case.timeout} s" if case.timeout else ""
     counts = polled.due, polled.at_once, polled.answered, polled.values, polled.unsupported, len(polled.trouble)
     return f"| {' | '.join([*how, *map(str, counts)])} | {polled.load:.1f} |"
 
 
 def main() -> None:
+    """Measure all cases, and print and document the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=3)
     options = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Many readings of a sensor at which random faults strike: ``python -m benchmarks.soak [READINGS]``.
+"""Many readings of a virtual sensor with random faults: ``python -m benchmarks.soak [READINGS]``.
 
-Time is virtual, so that 20,000 readings with all their time-outs take seconds. Each measurement of the virtual sensor
-has ticks of its own; a reading is wrong if its ticks are not those of a measurement that ended after it was asked for.
-The result goes into docs/reliability.md.
+The clock is virtual, so that 20,000 readings with all their time-outs take seconds. Each measurement of the virtual
+sensor has unique ticks. A reading is wrong if its ticks are not from a measurement that ended after the request. The
+result goes into docs/reliability.md.
 """
 
 import random
@@ -17,13 +17,13 @@ from usbrh.simulator import FAULTS, SimulatorBackend, VirtualClock, VirtualUsbRh
 
 DEADLINE = 5.0
 SLACK = 0.02
-"""s past the deadline that a call may take: the last time-out is rounded up to a millisecond."""
+"""Seconds that a call may exceed its deadline: the last time-out is rounded up to a millisecond."""
 HUMIDITY = 1500
 
 
 @dataclass
 class Soak:
-    """What happened."""
+    """The counts of a run."""
 
     readings: int = 0
     right: int = 0
@@ -33,7 +33,7 @@ class Soak:
     recovered: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     lost: int = 0
-    """Errors although no fault was armed, or a single one that strikes once and can be recovered from."""
+    """Errors without a fault, or with a single fault that occurs once and is recoverable."""
 
 
 def soak(readings: int, seed: int = 1) -> Soak:
@@ -80,15 +80,16 @@ def soak(readings: int, seed: int = 1) -> Soak:
 
 
 def main() -> None:
+    """Run the trial, and print and document the counts."""
     result = soak(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
     rows = [
-        ("readings asked for", result.readings),
+        ("readings requested", result.readings),
         ("right values", result.right),
-        ("of them with faults armed", result.recovered),
-        ("errors with a name", sum(result.errors.values())),
+        ("of these, with faults", result.recovered),
+        ("errors with a kind", sum(result.errors.values())),
         ("**wrong values**", result.wrong),
         ("**calls past their deadline**", result.late),
-        ("**errors without a fault, or with one that can be recovered from**", result.lost),
+        ("**errors without a fault, or with a recoverable one**", result.lost),
     ]
     table = "\n".join(f"| {what} | {number:,} |" for what, number in rows)
     kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(result.errors.items()))

@@ -1,0 +1,1 @@
+"""Generators of documents, templates and pictures, and the table of import rules."""

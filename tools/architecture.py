@@ -1,7 +1,7 @@
-"""The packages of usbrh, what each contains, and what it may import: the one table behind the test and the document.
+"""The table of packages: what each contains and may import.
 
-``python -m tools.architecture`` writes the table into docs/architecture.md; tests/unit/test_imports.py checks every
-import of the package against it.
+``python -m tools.architecture`` writes the table into docs/architecture.md. tests/unit/test_imports.py checks every
+import of usbrh against it.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ GROUND = (
 
 @dataclass(frozen=True)
 class Package:
-    """One row of the table: a package of ``usbrh/``, or a module at its top."""
+    """One row of the table: a package in ``usbrh/``, or a module at its top."""
 
     name: str
     contents: str
     may_import: tuple[str, ...]
-    """Packages besides the ground; the order of the table is the order of the layers."""
+    """Packages that it may import, in addition to the ground modules. The table is in the order of the layers."""
     libraries: tuple[str, ...] = ()
     """Third-party libraries that it may import."""
 
@@ -86,7 +86,7 @@ PACKAGES = (
 
 
 def table() -> str:
-    """The table of packages in Markdown."""
+    """Return the table in Markdown."""
     rows = ["| package | contents | may import | libraries |", "| --- | --- | --- | --- |"]
     ground = ", ".join(f"`{name}`" for name in GROUND)
     rows.append(f"| ground (top level) | {ground} | ground | |")
@@ -100,7 +100,7 @@ def table() -> str:
 
 
 def drawn(page: str) -> str:
-    """``page`` with the table between its marks."""
+    """Return ``page`` with the current table between its marks."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"

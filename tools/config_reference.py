@@ -1,9 +1,9 @@
-"""Writes the tables of docs/configuration.md and its Japanese twin from what usbrh/config/model.py takes.
+"""Write the tables of docs/configuration.md and its Japanese version from usbrh/config/model.py.
 
-    python -m tools.config_reference           write them
-    python -m tools.config_reference --check   change nothing; exit status 1 if one is stale
+    python -m tools.config_reference           write the tables
+    python -m tools.config_reference --check   change nothing; exit with status 1 if a table is outdated
 
-Keys, kinds, bounds, defaults and environment variables come from the program. This module adds what each key means.
+Keys, value types, bounds, defaults and environment variables come from the program. This file adds their meaning.
 """
 
 import argparse
@@ -155,7 +155,7 @@ _HEADS = {
 
 
 def table(section: str, language: str) -> str:
-    """The Markdown table of one section."""
+    """Return the Markdown table of one section."""
     which = list(LANGUAGES).index(language)
     keys = value_types(SECTIONS[section])
     environment = section != "sensor"
@@ -179,7 +179,7 @@ def table(section: str, language: str) -> str:
 
 
 def _default(value_type: ValueType, value: Any) -> str:
-    """The default as one would write it in the file; a dash if there is none."""
+    """Return the default in TOML notation, or a dash."""
     if value in (None, MISSING, ()):
         return "–"
     if isinstance(value_type, types.Duration):
@@ -190,10 +190,10 @@ def _default(value_type: ValueType, value: Any) -> str:
 
 
 def stale() -> Iterator[tuple[Path, str]]:
-    """The pages that are not as they should be, each with what it should be.
+    """Yield each outdated page with its new content.
 
     Raises:
-        ValueError: a page has no place for a table.
+        ValueError: A page has no marks for a table.
     """
     for language, path in LANGUAGES.items():
         text = wanted = path.read_text(encoding="utf-8")
@@ -201,19 +201,20 @@ def stale() -> Iterator[tuple[Path, str]]:
             before, begin, rest = wanted.partition(f"<!-- {section} -->\n")
             _, end, after = rest.partition(f"<!-- /{section} -->")
             if not begin or not end:
-                raise ValueError(f"{path} has no place <!-- {section} --> … <!-- /{section} -->")
+                raise ValueError(f"{path} has no marks <!-- {section} --> … <!-- /{section} -->")
             wanted = f"{before}{begin}{table(section, language)}\n{end}{after}"
         if wanted != text:
             yield path, wanted
 
 
 def main() -> None:
+    """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if a page is stale")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with status 1 if a page is outdated")
     check = parser.parse_args().check
     pages = list(stale())
     for path, wanted in pages:
-        print(f"docs/{path.name} is {'stale' if check else 'written'}")
+        print(f"docs/{path.name} {'is outdated' if check else 'was written'}")
         if not check:
             path.write_text(wanted, encoding="utf-8")
     if check and pages:

@@ -1,4 +1,4 @@
-"""Writes the manual page usbrh(1) to stdout, from what --help of each command says.
+"""Write the manual page usbrh(1) to stdout, from the --help of each command.
 
 python -m tools.man > usbrh.1
 """
@@ -15,19 +15,19 @@ from usbrh.cli import cli
 from usbrh.cli.context import add_global_options
 
 FILES = (
-    ("/etc/usbrh/usbrh.toml", "the configuration, with comments"),
-    ("/var/lib/usbrh/journal.db", "the journal: readings that wait for Zabbix, and the local history"),
+    ("/etc/usbrh/usbrh.toml", "the configuration file, with comments"),
+    ("/var/lib/usbrh/journal.db", "the journal: the send queue and local history of usbrh"),
 )
 ENVIRONMENT = (
     ("USBRH_CONFIG", "the configuration file"),
-    ("USBRH_SECTION_KEY", "any key of [zabbix], [bridge] and [journal], such as USBRH_ZABBIX_HOST; wins over the file"),
-    ("USBRH_SIMULATE", "so many virtual sensors instead of real ones, or a file that describes them"),
-    ("NO_COLOR", "no colours"),
+    ("USBRH_SECTION_KEY", "any key of [zabbix], [bridge] and [journal], such as USBRH_ZABBIX_HOST; overrides the file"),
+    ("USBRH_SIMULATE", "number of virtual sensors to use instead of real ones, or a file that describes them"),
+    ("NO_COLOR", "disables colours"),
 )
 
 
 def page() -> str:
-    """The whole page as troff."""
+    """Return the page in troff format."""
     date = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
     return "\n".join(_lines(date)) + "\n"
 
@@ -42,9 +42,9 @@ def _lines(date: str) -> Iterator[str]:
     yield "[OPTIONS] COMMAND [ARGS]..."
     yield ".SH DESCRIPTION"
     yield from _paragraphs(cli.help)
-    yield "Results go to standard output, words to standard error."
+    yield "Results go to standard output, messages to standard error."
     yield ".SH OPTIONS"
-    yield "These may also stand behind the command."
+    yield "These options can also follow the command."
     yield from _options(top)
     yield ".SH COMMANDS"
     for name in cli.list_commands(top):
@@ -87,7 +87,7 @@ def _global_options() -> list[click.Parameter]:
 def _paragraphs(text: str | None) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n", (text or "").strip()):
         yield ".PP"
-        if paragraph.startswith("\b"):  # click's sign that the lines stay as they are
+        if paragraph.startswith("\b"):  # click's mark for text that must not be wrapped
             yield from (".nf", *(_escape(line) for line in paragraph.splitlines()[1:]), ".fi")
         else:
             yield _escape(" ".join(paragraph.split()))

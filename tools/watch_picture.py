@@ -1,9 +1,9 @@
-"""Makes docs/images/watch.png: runs ``usbrh watch`` in a terminal and paints its last screen.
+"""Create docs/images/watch.png: run ``usbrh watch`` in a terminal and draw its last screen.
 
     python -m tools.watch_picture [--minutes 10] [--to FILE]
 
-The program is the real one, on a pseudo-terminal, with virtual sensors in the rooms of SCRIPT. The screen is painted
-with DejaVu Sans Mono, which comes with matplotlib; the dots of a curve are painted as dots, as many terminals do.
+The program runs on a pseudo-terminal with virtual sensors that play the rooms below. The font is DejaVu Sans Mono from
+matplotlib. Dots of a curve are drawn as circles, as many terminals do.
 """
 
 import argparse
@@ -35,35 +35,35 @@ from usbrh import sht1x
 PICTURE = TOP / "docs" / "images" / "watch.png"
 COLUMNS, ROWS = 92, 29
 INTERVAL = 5
-"""s between readings."""
+"""Seconds between readings."""
 FONT_SIZE = 25
 MARGIN = 24
 HOME = b"\x1b[H"
-"""With this, rich goes to the upper left corner to draw the whole screen anew."""
+"""rich moves the cursor to the upper left corner before it draws the whole screen again."""
 LEAVE = b"\x1b[?1049l"
 THEME = MONOKAI
 _START = 30.0
-"""s in which it has to show its first values, and to end."""
+"""Time limit in seconds for the first values, and for the end."""
 
 Rgb = tuple[int, int, int]
 Room = Callable[[float], tuple[float, float]]
-"""°C and %RH at a moment, 0 to 1, of the picture."""
+"""Returns °C and %RH at a time from 0 (start of the picture) to 1 (end)."""
 
 
 def aired(moment: float) -> tuple[float, float]:
-    """A room whose window is open for a while on a damp, cool day."""
+    """A room with an open window for some time on a damp, cool day."""
     out = _rise((moment - 0.25) / 0.10) - _rise((moment - 0.42) / 0.22)
     return 22.4 - 2.6 * out, 44.0 + 13.0 * out
 
 
 def bathroom(moment: float) -> tuple[float, float]:
-    """Somebody has a shower."""
+    """A bathroom during a shower."""
     steam = _rise((moment - 0.48) / 0.06) - _rise((moment - 0.60) / 0.25)
     return 23.6 + 0.9 * steam, 52.0 + 27.0 * steam
 
 
 def cellar(moment: float) -> tuple[float, float]:
-    """Nothing happens."""
+    """A cellar with constant climate."""
     return 16.1 + 0.1 * math.sin(9 * moment), 66.0 + 0.8 * math.sin(7 * moment + 1)
 
 
@@ -72,8 +72,10 @@ def _rise(x: float) -> float:
 
 
 def script(readings: int) -> str:
-    """What ``USBRH_SIMULATE`` is given: two USB-RHs and a USBRH2."""
-    moments = [(number + 1) / readings for number in range(readings + 10)]  # more than are read, or it begins anew
+    """Return the script of the virtual sensors: two USB-RH and one USBRH2."""
+    moments = [
+        (number + 1) / readings for number in range(readings + 10)
+    ]  # more than needed, because a script repeats at its end
     ticks = [[_ticks(*room(moment)) for moment in moments] for room in (aired, bathroom)]
     values = [[round(number, 2) for number in cellar(moment)] for moment in moments]
     usbrh2 = f'[sensor.sim-3]\nmodel = "USBRH2"\nvalues = {values}\n'
@@ -81,7 +83,7 @@ def script(readings: int) -> str:
 
 
 def _ticks(temperature: float, humidity: float) -> list[int]:
-    """The report's words that are converted to these values."""
+    """Return the ticks whose conversion is nearest to these values."""
     words = range(round((temperature + 35) * 100), round((temperature + 45) * 100))
     t = min(words, key=lambda word: abs(sht1x.temperature(word) - temperature))
     return [t, min(range(4096), key=lambda word: abs(sht1x.humidity(word, temperature) - humidity))]
@@ -97,7 +99,7 @@ name = "cellar"
 
 
 def last_screen(seconds: float) -> str:
-    """Run ``usbrh watch`` for so long; the text and colours of its last whole screen."""
+    """Run ``usbrh watch`` for ``seconds`` and return its last complete screen with ANSI colours."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "sensors.toml").write_text(script(max(2, round(seconds / INTERVAL))))
@@ -134,7 +136,7 @@ def last_screen(seconds: float) -> str:
 
 
 def paint(screen: str) -> Image.Image:
-    """The picture of a screen."""
+    """Draw a screen."""
     regular, bold = (
         ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"DejaVuSansMono{weight}.ttf", FONT_SIZE)
         for weight in ("", "-Bold")
@@ -179,9 +181,10 @@ def _dots(draw: ImageDraw.ImageDraw, bits: int, box: tuple[int, int, int, int], 
 
 
 def main() -> None:
+    """Create the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10, help="how long it runs")
-    parser.add_argument("--to", type=Path, default=PICTURE, metavar="FILE", help="a PNG file")
+    parser.add_argument("--minutes", type=float, default=10, help="duration of the run")
+    parser.add_argument("--to", type=Path, default=PICTURE, metavar="FILE", help="the PNG file to write")
     arguments = parser.parse_args()
     paint(last_screen(arguments.minutes * 60)).quantize(64).save(arguments.to, optimize=True)
     print(arguments.to)

@@ -355,8 +355,8 @@ def main() -> None:
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     stale += [path for path in FOLDER.rglob("*.*") if path.is_file() and path not in wanted]
     for path in stale:
-        done = "written" if path in wanted else "removed"
-        print(f"{path.relative_to(FOLDER.parent.parent)} is {'outdated' if check else done}")
+        done = "was written" if path in wanted else "was removed"
+        print(f"{path.relative_to(FOLDER.parent.parent)} {'is outdated' if check else done}")
         if not check and path in wanted:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[path], encoding="utf-8")
