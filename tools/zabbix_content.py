@@ -82,17 +82,17 @@ _MACROS = (
     ("{$USBRH.INTERVAL}", "1m", "Interval at which the agent is asked for a reading (agent templates only)."),
     ("{$USBRH.LLD.FILTER.SENSOR.MATCHES}", ".*", "Sensors whose name matches are monitored."),
     ("{$USBRH.LLD.FILTER.SENSOR.NOT_MATCHES}", "CHANGE_IF_NEEDED", "Sensors whose name matches are excluded."),
-    ("{$USBRH.TEMP.MAX.CRIT}", "32", "Critical upper limit of the temperature in °C."),
-    ("{$USBRH.TEMP.MAX.WARN}", "27", "Upper limit of the temperature in °C."),
-    ("{$USBRH.TEMP.MIN.WARN}", "18", "Lower limit of the temperature in °C."),
-    ("{$USBRH.TEMP.MIN.CRIT}", "15", "Critical lower limit of the temperature in °C."),
-    ("{$USBRH.TEMP.HYST}", "1", "Hysteresis of the temperature in °C: a problem ends this far inside the limit."),
-    ("{$USBRH.HUM.MAX.CRIT}", "80", "Critical upper limit of the humidity in %RH."),
-    ("{$USBRH.HUM.MAX.WARN}", "70", "Upper limit of the humidity in %RH."),
-    ("{$USBRH.HUM.MIN.WARN}", "20", "Lower limit of the humidity in %RH."),
-    ("{$USBRH.HUM.MIN.CRIT}", "10", "Critical lower limit of the humidity in %RH."),
-    ("{$USBRH.HUM.HYST}", "3", "Hysteresis of the humidity in %RH: a problem ends this far inside the limit."),
-    ("{$USBRH.WINDOW}", "5m", "Time outside a limit that starts a problem, and inside it that ends it."),
+    ("{$USBRH.TEMP.MAX.CRIT}", "32", "Critical upper threshold of the temperature in °C."),
+    ("{$USBRH.TEMP.MAX.WARN}", "27", "Upper threshold of the temperature in °C."),
+    ("{$USBRH.TEMP.MIN.WARN}", "18", "Lower threshold of the temperature in °C."),
+    ("{$USBRH.TEMP.MIN.CRIT}", "15", "Critical lower threshold of the temperature in °C."),
+    ("{$USBRH.TEMP.HYST}", "1", "Hysteresis of the temperature in °C: a problem ends this far inside the threshold."),
+    ("{$USBRH.HUM.MAX.CRIT}", "80", "Critical upper threshold of the humidity in %RH."),
+    ("{$USBRH.HUM.MAX.WARN}", "70", "Upper threshold of the humidity in %RH."),
+    ("{$USBRH.HUM.MIN.WARN}", "20", "Lower threshold of the humidity in %RH."),
+    ("{$USBRH.HUM.MIN.CRIT}", "10", "Critical lower threshold of the humidity in %RH."),
+    ("{$USBRH.HUM.HYST}", "3", "Hysteresis of the humidity in %RH: a problem ends this far inside the threshold."),
+    ("{$USBRH.WINDOW}", "5m", "Time beyond a threshold that starts a problem, and within it that ends it."),
     ("{$USBRH.SPREAD.MIN.WARN}", "3", "Smallest difference between temperature and dew point in °C."),
     ("{$USBRH.RISE.MAX.WARN}", "5", "Largest rise of the temperature in °C within {$USBRH.RISE.WINDOW}."),
     ("{$USBRH.RISE.WINDOW}", "15m", "Time in which the temperature must not rise by more than {$USBRH.RISE.MAX.WARN}."),
@@ -212,7 +212,7 @@ STATE = "/usbrh.state[{#SENSOR}]"
 
 
 def _limit(slug: str, what: str, item: str, *, side: str, level: str) -> Trigger:
-    """Return the trigger for one of the four limits of ``item``, with hysteresis. All values of a window must agree."""
+    """Return the trigger for one of the four thresholds of ``item``. All values of a window must agree."""
     quantity, unit = ("TEMP", "°C") if item == T else ("HUM", "%RH")
     limit = f'{{$USBRH.{quantity}.{side}.{level}:"{{#SENSOR}}"}}'
     hysteresis = f"{{$USBRH.{quantity}.HYST}}"
@@ -229,7 +229,7 @@ def _limit(slug: str, what: str, item: str, *, side: str, level: str) -> Trigger
         priority="HIGH" if level == "CRIT" else "WARNING",
         scope="capacity",
         description=f"The {'temperature' if item == T else 'humidity'} is {'above' if over else 'below'} the "
-        f"{'critical ' if level == 'CRIT' else ''}limit.",
+        f"{'critical ' if level == 'CRIT' else ''}threshold.",
         opdata="Now: {ITEM.LASTVALUE1}",
         depends_on=(f"{slug}-crit",) if level == "WARN" else (),
         single_item=item.removeprefix("/"),
