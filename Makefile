@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench documents deb test-deb test-install clean \
+.PHONY: help demo test test-quick lint bench documents deb test-deb test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
 
 help: ## list the targets
@@ -13,6 +13,9 @@ demo: .venv/installed ## show the whole route with a virtual sensor and a fake s
 
 test: lint ## run ruff, mypy and all tests, in two processes because tests mostly wait
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+
+test-quick: .venv/tests-installed ## run the tests that need nothing else: tests/unit and tests/simulated
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder tests/unit tests/simulated
 
 lint: .venv/tests-installed ## run ruff and mypy
 	$(BIN)/ruff check .
@@ -37,10 +40,11 @@ test-shell-deps: # as root: shells for the tests of completion
 test-kernel-deps: ## as root: install QEMU and build the virtual machine for tests/kernel
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.support.kernel.image prepare
 
-documents: .venv/tests-installed ## write the parts of docs/ that are generated from the code
+documents: .venv/tests-installed ## write the generated parts of docs/, and zabbix/templates
 	$(BIN)/python -m tools.cli_reference
 	$(BIN)/python -m tools.config_reference
 	$(BIN)/python -m tools.architecture
+	$(BIN)/python -m tools.zabbix_templates
 
 deb: ## build a Debian package in build/deb, and check it with lintian if that is installed
 	@command -v dpkg-buildpackage dh >/dev/null || { echo "build tools are missing; sudo apt install build-essential && sudo apt build-dep ."; exit 1; }

@@ -1,0 +1,39 @@
+"""The public names of the package, and that importing it stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import usbrh
+
+SOURCE = ast.parse(Path(usbrh.__file__).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", usbrh.__all__)
+def test_every_public_name_can_be_imported(name: str) -> None:
+    assert getattr(usbrh, name).__name__ == name
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    (block,) = (node for node in SOURCE.body if isinstance(node, ast.If))
+    imported = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(imported) == sorted(usbrh.__all__)
+
+
+def test_other_names_are_an_error() -> None:
+    with pytest.raises(AttributeError, match="module 'usbrh' has no attribute 'nothing'"):
+        _ = usbrh.nothing
+
+
+def test_import_loads_no_other_module_of_the_package() -> None:
+    script = "import sys, usbrh; print(*(name for name in sys.modules if name.startswith('usbrh.')))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("module", ["usbrh.config", "usbrh.errors", "usbrh.reading", "usbrh.sht1x", "usbrh.simulator"])
+def test_public_modules_can_be_imported(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=60)
