@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.document import TOP
 from usbrh.config import BridgeConfig, JournalConfig, SensorConfig, ZabbixConfig
 from usbrh.config import value_types as types
-from usbrh.config.model import value_types
+from usbrh.config.model import key_types
 from usbrh.config.value_types import ValueType, format_duration
 
 SECTIONS: dict[str, type] = {
@@ -157,7 +157,7 @@ _HEADS = {
 def table(section: str, language: str) -> str:
     """Return the Markdown table of one section."""
     which = list(LANGUAGES).index(language)
-    keys = value_types(SECTIONS[section])
+    keys = key_types(SECTIONS[section])
     environment = section != "sensor"
     head = (
         _HEADS[language] if environment else "|".join(_HEADS[language].split("|")[:4] + _HEADS[language].split("|")[5:])

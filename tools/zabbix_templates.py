@@ -109,7 +109,7 @@ class Template:
             "template": self.form.name,
             "name": self.form.name,
             "description": "Temperature, humidity, dew point from Strawberry Linux USB hygrometers (USB-RH, USBRH2).\n"
-            f"{self.form.how}\nThresholds are macros. With a sensor's name as context, a macro applies to this sensor:\n"
+            f"{self.form.how}\nThresholds are macros. A macro with a sensor's name as context is for this sensor:\n"
             '{$USBRH.TEMP.MAX.CRIT:"living-room"}',
             **({} if self.release == "6.0" else {"vendor": {"name": "usbrh", "version": f"{self.release}-{VERSION}"}}),
             "groups": [{"name": GROUP["name"]}],

@@ -9,8 +9,7 @@ from typing import Any
 
 from usbrh import __version__
 from usbrh.clock import SYSTEM_CLOCK, Clock
-from usbrh.config import Config
-from usbrh.config.loader import PORT_PATH
+from usbrh.config.model import PORT_PATH, Config
 from usbrh.drivers import usbrh1, usbrh2
 from usbrh.errors import SensorNotFound, UsbrhError
 from usbrh.journal.store import NS, DestinationStatus

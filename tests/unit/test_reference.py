@@ -1,7 +1,7 @@
 """The generated parts of the documents are not stale."""
 
 from tools import cli_reference, config_reference
-from usbrh.config.model import value_types
+from usbrh.config.model import key_types
 
 
 def test_docs_cli_shows_every_command_as_its_help_does() -> None:
@@ -19,5 +19,5 @@ def test_docs_configuration_shows_every_key_as_it_is() -> None:
 
 
 def test_meanings_are_of_keys_that_are_there() -> None:
-    there = {f"{section}.{key}" for section, kind in config_reference.SECTIONS.items() for key in value_types(kind)}
+    there = {f"{section}.{key}" for section, kind in config_reference.SECTIONS.items() for key in key_types(kind)}
     assert set(config_reference.MEANINGS) == there

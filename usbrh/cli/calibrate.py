@@ -6,7 +6,7 @@ from statistics import fmean
 import click
 
 from usbrh.cli.context import Context, pass_context
-from usbrh.config.model import Config, value_types
+from usbrh.config.model import Config, key_types
 from usbrh.errors import BadReport, ConfigError, SensorBusy
 from usbrh.reading import Reading
 from usbrh.rounds import each
@@ -96,7 +96,7 @@ def _line(sensor: Sensor, quantity: str, reference: float, readings: Sequence[Re
         click.echo(f"usbrh: the {quantity} still changes; wait until it is steady, and do it again", err=True)
     key = f"{quantity}_offset"
     offset = round(getattr(sensor.calibration, key) + reference - mean, 2) + 0.0
-    kind = value_types(type(sensor.settings))[key]
+    kind = key_types(type(sensor.settings))[key]
     try:
         kind.from_toml(offset)
     except ValueError as error:

@@ -11,15 +11,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from usbrh.config.model import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, value_types
+from usbrh.config.model import (
+    PORT_PATH,
+    BridgeConfig,
+    Config,
+    JournalConfig,
+    SensorConfig,
+    ZabbixConfig,
+    key_types,
+)
 from usbrh.config.toml_source import TomlSource
 from usbrh.config.value_types import InvalidValue, SensorName
 from usbrh.errors import ConfigError
 from usbrh.paths import stat_or_none
 
 DEFAULT_PATH = Path("/etc/usbrh/usbrh.toml")
-PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
-SELECTOR = re.compile(r"all|[1-9]\d?", re.ASCII)
+_SELECTOR = r"all|[1-9][0-9]?"
 """Words that select sensors on the command line: ``all`` and numbers up to 99. A name like "101" is allowed."""
 
 _SECTIONS = MappingProxyType({"zabbix": ZabbixConfig, "bridge": BridgeConfig, "journal": JournalConfig})
@@ -68,7 +75,7 @@ def _section(
     if not isinstance(table, dict):
         remedy = f"write [{path[0]}] on a line of its own"
         raise source.error(path, f'"{path[0]}" must be a section', remedy=remedy)
-    types = value_types(section)
+    types = key_types(section)
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for key, raw in table.items():
@@ -108,7 +115,7 @@ def _sensors(tables: object, source: TomlSource) -> Mapping[str, SensorConfig]:
         problem = None
         if name != port and PORT_PATH.fullmatch(name):
             problem = f'name "{name}" looks like a port'
-        elif sensor.name and SELECTOR.fullmatch(name):
+        elif sensor.name and re.fullmatch(_SELECTOR, name):
             problem = f'name "{name}" would select all sensors, or a sensor by its number'
         elif name in owners:
             problem = f'name "{name}" is already the name of sensor "{owners[name]}"'
@@ -127,7 +134,7 @@ def _check_port(port: str, table: object, source: TomlSource) -> None:
     tables_only = isinstance(table, dict) and table and all(isinstance(value, dict) for value in table.values())
     if tables_only and "." not in port:  # [sensor.1-1.4] is the table "4" in the table "1-1"
         inner = next(iter(table))  # type: ignore[call-overload]
-        if inner not in value_types(SensorConfig):
+        if inner not in key_types(SensorConfig):
             remedy = f'write [sensor."{port}.{inner}"]'
             raise source.error(("sensor", port), 'a port with a "." needs quotes', remedy=remedy)
 
@@ -138,7 +145,7 @@ def _header(path: tuple[str, ...]) -> str:
 
 def _check_names(environ: Mapping[str, str]) -> None:
     """Reject a variable whose name is a misspelt variable of usbrh. Other programs also use the prefix ``USBRH_``."""
-    known = {f"USBRH_{name}_{key}".upper() for name, section in _SECTIONS.items() for key in value_types(section)}
+    known = {f"USBRH_{name}_{key}".upper() for name, section in _SECTIONS.items() for key in key_types(section)}
     known |= {f"USBRH_ZABBIX_{word}" for word in ("URL", "USER", "PASSWORD", "TOKEN")}
     known |= {"USBRH_CONFIG", "USBRH_SIMULATE", "USBRH_ALLOW_SIMULATED"}
     for variable in environ:

@@ -1,5 +1,6 @@
 """The sections of the configuration as frozen dataclasses. The annotation of each key holds its value type."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,6 +23,9 @@ from usbrh.config.value_types import (
     Text,
     ValueType,
 )
+
+PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
+"""A USB port path such as ``1-1.4``, or the port of a virtual sensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class Config:
     """The file that was read."""
 
 
-def value_types(section: type) -> Mapping[str, ValueType]:
+def key_types(section: type) -> Mapping[str, ValueType]:
     """Return the keys of a section with their value types."""
     hints = get_type_hints(section, include_extras=True)
     found = {item.name: getattr(hints[item.name], "__metadata__", (None,))[0] for item in fields(section)}

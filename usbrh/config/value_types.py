@@ -4,6 +4,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -112,8 +113,6 @@ class IpAddress(ValueType):
 
     def from_toml(self, value: Any) -> str:
         """Return the address without surrounding spaces."""
-        from ipaddress import ip_address  # noqa: PLC0415 - needed only if source_ip is set
-
         text = _text(value).strip()
         try:
             ip_address(text)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from usbrh.config.model import ZabbixConfig, value_types
+from usbrh.config.model import ZabbixConfig, key_types
 from usbrh.config.value_types import InvalidValue
 from usbrh.errors import ConfigError
 
@@ -63,7 +63,7 @@ def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
     values: dict[str, Any] = {}
     origin = dict(zabbix.origin)
     if zabbix.agent_config is not None:
-        types = value_types(ZabbixConfig)
+        types = key_types(ZabbixConfig)
         for name, line in read(zabbix.agent_config).items():
             key = PARAMETERS[name]
             if _given(zabbix, key):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usbrh.config import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, load
-from usbrh.config.model import value_types
+from usbrh.config.model import key_types
 from usbrh.errors import ConfigError
 
 FULL = """\
@@ -112,7 +112,7 @@ def test_the_mark_that_editors_of_windows_put_first(tmp_path: Path) -> None:
 
 def test_defaults_are_right_values_themselves() -> None:
     for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig):
-        for name, value_type in value_types(section).items():
+        for name, value_type in key_types(section).items():
             value = getattr(section(), name)
             if isinstance(value, int | float):
                 assert value_type.from_toml(value) == value
@@ -153,7 +153,7 @@ def test_the_environment_wins(write: Callable[[str], Path], text: str) -> None:
     variables = {
         f"USBRH_{name}_{key}".upper()
         for name, section in (("zabbix", ZabbixConfig), ("bridge", BridgeConfig), ("journal", JournalConfig))
-        for key in value_types(section)
+        for key in key_types(section)
     }
     assert variables == set(ENVIRONMENT)
 
@@ -300,7 +300,7 @@ def test_nothing_can_be_changed(write: Callable[[str], Path]) -> None:
 
 
 KEYS = sorted(
-    {key for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig) for key in value_types(section)}
+    {key for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig) for key in key_types(section)}
 )
 VALUES = st.one_of(
     st.sampled_from(["true", "1979-05-27", "nan", "-inf", '""', "[]", "{}", '"60s"', '["a"]', '"psk"', "{a = 1}"]),

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from tests.support.closed import closed, reachable
 from usbrh import config, installation
 from usbrh.cli.setup import setup as setup_command
-from usbrh.config.model import value_types
+from usbrh.config.model import key_types
 from usbrh.errors import AccessDenied, ConfigError
 from usbrh.resources import resource
 from usbrh.setup import actions as setup_actions
@@ -504,10 +504,10 @@ def test_the_commented_configuration_names_every_key_with_a_valid_value(tmp_path
     file.write_text(text)
     loaded = config.load(file, {})
     given = tomllib.loads(text)
-    assert given["zabbix"].keys() == value_types(config.ZabbixConfig).keys()
-    assert given["bridge"].keys() == value_types(config.BridgeConfig).keys()
-    assert given["journal"].keys() == value_types(config.JournalConfig).keys()
-    assert given["sensor"]["1-1.4"].keys() == value_types(config.SensorConfig).keys()
+    assert given["zabbix"].keys() == key_types(config.ZabbixConfig).keys()
+    assert given["bridge"].keys() == key_types(config.BridgeConfig).keys()
+    assert given["journal"].keys() == key_types(config.JournalConfig).keys()
+    assert given["sensor"]["1-1.4"].keys() == key_types(config.SensorConfig).keys()
     # What stands behind a "#" is the default, wherever there is one.
     assert loaded.bridge == config.BridgeConfig()
     assert loaded.journal == config.JournalConfig()
