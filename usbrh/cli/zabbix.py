@@ -14,8 +14,8 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.steps import run
-from usbrh.config.value_types import DAY
 from usbrh.config.secret_file import read_secret
+from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError, ZabbixApiError
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
