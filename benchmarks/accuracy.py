@@ -1,7 +1,7 @@
 """The tables of docs/accuracy.md, docs/background.md and their Japanese twins.
 
 python -m benchmarks.accuracy           write the tables
-python -m benchmarks.accuracy --check   exit status 1 if a table is not what this would write
+python -m benchmarks.accuracy --check   change nothing; exit with status 1 if a table is outdated
 """
 
 import math
@@ -124,7 +124,7 @@ def programs(measured: Sequence[tuple[Peer, Errors]], *, japanese: bool) -> Rows
 
 
 def sets() -> Rows:
-    """The two sets of coefficients at 25 °C."""
+    """Return the table that compares both sets of coefficients at 25 °C."""
     rows: Rows = [("SO_RH", "v3 %RH", "v4 %RH", "v4 − v3")]
     for ticks in (300, 700, 1000, 1500, 2000, 2500, 3000):
         v3, v4 = (sht1x.humidity(ticks, 25.0, coefficients=name) for name in ("v3", "v4"))
@@ -133,7 +133,7 @@ def sets() -> Rows:
 
 
 def supplies() -> Rows:
-    """What 6500 ticks of temperature are at each supply."""
+    """Return the table of the temperature for 6500 ticks at each supply voltage."""
     rows: Rows = [("VDD", "v3 °C", "v4 °C")]
     for supply in (5.0, 4.5, 4.0, 3.5, 3.3, 3.0, 2.5):
         v3, v4 = (sht1x.temperature(6500, coefficients=name, supply=supply) for name in ("v3", "v4"))
@@ -142,7 +142,7 @@ def supplies() -> Rows:
 
 
 def uncertainties(*, japanese: bool) -> Rows:
-    """What ±0.4 °C and ±3 %RH together make of dew point and absolute humidity."""
+    """Return the table of the uncertainty of dew point and absolute humidity, with ±0.4 °C and ±3 %RH."""
     rows: Rows = [("°C", "%RH", "露点 °C" if japanese else "dew point °C", "±", "g/m³", "±")]
     for celsius, humidity in ((5.0, 60.0), (20.0, 30.0), (25.0, 50.0), (25.0, 80.0), (35.0, 20.0)):
         corners = [(celsius + dt, humidity + drh) for dt in (-0.4, 0.4) for drh in (-3.0, 3.0)]
@@ -155,7 +155,7 @@ def uncertainties(*, japanese: bool) -> Rows:
 
 
 def below_zero(*, japanese: bool) -> Rows:
-    """The sheet's dew point beside the frost point of air whose %RH refers to water."""
+    """Return the table of dew point and frost point of air whose %RH refers to water."""
     heads = ("式の露点 °C", "霜点 °C", "差") if japanese else ("sheet °C", "frost point °C", "difference")
     rows: Rows = [("°C", "%RH", *heads)]
     for celsius, humidity in ((-5.0, 50.0), (-5.0, 80.0), (-10.0, 80.0), (-20.0, 50.0), (-20.0, 80.0)):
@@ -193,7 +193,7 @@ def _place(text: str, name: str, path: Path) -> tuple[str, str, str]:
 
 
 def stale_documents(measured: Sequence[tuple[Peer, Errors]]) -> dict[Path, str]:
-    """The documents that are not as they should be, and how they should be."""
+    """Return the outdated documents with their new content."""
     texts = {}
     pages = ("accuracy.md", "accuracy.ja.md", "background.md", "background.ja.md")
     for path in (DOCS / name for name in pages):

@@ -189,7 +189,7 @@ PEERS = (
         "v3",
         lambda so_t: v3_celsius(_signed_bytes(so_t)),
         lambda so_rh, so_t: v3_humidity(_signed_bytes(so_rh), _signed_bytes(so_t)),
-        "bytes taken as signed: a word whose low byte is 0x80 or more loses 256 ticks",
+        "bytes treated as signed: a word whose low byte is 0x80 or more loses 256 ticks",
         "バイトを符号付きで扱う: 下位バイトが 0x80 以上だと生の値が 256 減る",
     ),
     Peer(

@@ -73,7 +73,7 @@ def _section(
 ) -> _Section:
     """Combine a table of the file and the environment into one section."""
     if not isinstance(table, dict):
-        remedy = f"write [{path[0]}] on a line of its own"
+        remedy = f"write [{path[0]}] on a separate line"
         raise source.error(path, f'"{path[0]}" must be a section', remedy=remedy)
     types = key_types(section)
     values: dict[str, Any] = {}
@@ -104,7 +104,7 @@ def _section(
 def _sensors(tables: object, source: TomlSource) -> Mapping[str, SensorConfig]:
     """Load ``[sensor."…"]`` sections; no two sensors have the same name."""
     if not isinstance(tables, dict):
-        remedy = 'write [sensor."1-1.4"] on a line of its own'
+        remedy = 'write [sensor."1-1.4"] on a separate line'
         raise source.error(("sensor",), '"sensor" must be sections', remedy=remedy)
     sensors: dict[str, SensorConfig] = {}
     owners: dict[str, str] = {}

@@ -80,7 +80,7 @@ def _read(response: requests.Response, **_: Any) -> None:
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """Return the result of ``work``, which runs in a thread of its own.
+    """Return the result of ``work``, which runs in a separate thread.
 
     requests has a time-out per read, but none for the whole answer. A thread that exceeds ``seconds`` is abandoned.
 
