@@ -19,7 +19,8 @@ class TomlSource:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.text = "" if path is None else _read(path)
+        # Windows editors write a byte order mark, which TOML does not allow.
+        self.text = "" if path is None else read_text(path, "utf-8-sig")
 
     def tables(self) -> dict[str, Any]:
         """Parse the text with tomllib.
@@ -83,13 +84,18 @@ def _path_of(line: str) -> tuple[str, ...]:
     return path
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Read a configuration file of up to 1 MiB.
+
+    Raises:
+        ConfigError: The file can't be read, is larger, or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise ConfigError(f"{path}: too large for a configuration file (limit: 1 MiB)")
-        return content.decode("utf-8-sig")  # Windows editors write a byte order mark, which TOML does not allow
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}, line {line}: not UTF-8", remedy="convert the file with iconv -t UTF-8") from None

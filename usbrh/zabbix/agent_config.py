@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from usbrh.config.model import ZabbixConfig, key_types
+from usbrh.config.toml_source import read_text
 from usbrh.config.value_types import InvalidValue
 from usbrh.errors import ConfigError
 
@@ -42,7 +43,6 @@ PARAMETERS: Mapping[str, str] = MappingProxyType(
 
 _MAX_DEPTH = 10
 _MAX_FILES = 1000
-_MAX_BYTES = 1 << 20  # per file; Debian's have 15,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def read(path: Path) -> Mapping[str, _Line]:
 def _entries(path: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
     """Yield file, line, name and value of each entry. Each file starts with an entry for line 0."""
     yield path, 0, "", ""
-    for number, line in enumerate((line.strip(" \t\r\n") for line in _lines(path)), 1):
+    for number, line in enumerate((line.strip(" \t\r\n") for line in read_text(path).split("\n")), 1):
         if not line or line.startswith("#"):
             continue
         where = f"{path}, line {number}"
@@ -145,19 +145,3 @@ def _included(target: Path, where: str) -> list[Path]:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{where}: Include={target}: {reason}", remedy=f"see: ls -ld {target}") from None
     raise ConfigError(f"{where}: Include={target}: neither a file nor a directory")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: can't be read: {reason}", remedy=f"see: ls -l {path}") from None
-    if len(content) > _MAX_BYTES:
-        raise ConfigError(f"{path}: too large for a configuration file (limit: 1 MiB)")
-    try:
-        return content.decode().split("\n")
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}, line {number}: not UTF-8", remedy="convert the file with iconv -t UTF-8") from None
