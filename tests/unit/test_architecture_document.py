@@ -1,4 +1,4 @@
-"""What docs/architecture.md shows of adding an instrument works as it stands there."""
+"""The example of a new instrument in docs/architecture.md works."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The import rules of docs/architecture.md: every import of the package against the one table behind it."""
+"""The import rules of docs/architecture.md: every import of usbrh must be in the table."""
 
 import ast
 import subprocess
@@ -19,12 +19,12 @@ LIBRARIES = {name: set[str]() for name in GROUND} | {package.name: set(package.l
 
 
 def place(module: str) -> str:
-    """The row of the table that ``usbrh.x.y`` belongs to: ``x``."""
+    """Return the row of the table for ``usbrh.x.y``: ``x``."""
     return module.split(".")[1] if "." in module else ""
 
 
 def imports(path: Path, top: Path) -> Iterator[tuple[str, int]]:
-    """Every module that the file at ``path`` imports, also inside functions, with its line."""
+    """Yield every module that the file ``path`` imports, also inside functions, with its line."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -39,7 +39,7 @@ def imports(path: Path, top: Path) -> Iterator[tuple[str, int]]:
 
 
 def broken_arrows(path: Path, own: str, top: Path = TOP) -> list[str]:
-    """The imports of the file at ``path`` that the row ``own`` of the table does not allow."""
+    """Return the imports of the file ``path`` that the row ``own`` of the table does not allow."""
     found = []
     for module, line in imports(path, top):
         first = module.partition(".")[0]
@@ -59,7 +59,7 @@ def test_every_module_is_in_the_table() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(TOP)))
 def test_no_arrow_breaks_the_rules(path: Path) -> None:
     own = place(".".join(path.relative_to(TOP).with_suffix("").parts))
-    if own not in ("__init__", "__main__"):  # the public names, which are imported when used; the command line
+    if own not in ("__init__", "__main__"):  # public names, imported on first use; the command line
         assert broken_arrows(path, own) == []
 
 
@@ -76,7 +76,7 @@ def test_the_rules_see_a_broken_arrow(tmp_path: Path) -> None:
 
 
 def test_no_module_needs_one_that_needs_it() -> None:
-    """Imports at the top of modules have no cycles, whichever module is imported first."""
+    """Imports at the top of modules have no cycles, independent of the first module."""
     names = [".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__") for path in MODULES]
     script = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)\n"
     for order in (names, names[::-1]):

@@ -1,4 +1,4 @@
-"""The command that adds a library, for each way usbrh can have been installed. tests/install runs them for real."""
+"""The command that adds a library, for each installation method. tests/installed.py runs these commands."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from usbrh.installation import install_command
 
 @pytest.fixture
 def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A venv of one's own, called usbrh."""
+    """A virtual environment with the name usbrh."""
     folder = tmp_path / "usbrh"
     folder.mkdir()
     monkeypatch.setattr(sys, "prefix", str(folder))

@@ -52,7 +52,7 @@ def test_commands_and_options_are_completed_without_a_look_at_usb(line: str, com
         "_USBRH_COMPLETE": "bash_complete",
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split()) - 1),
-        "USBRH_SIMULATE": "no such file",  # which is an error as soon as somebody looks for sensors
+        "USBRH_SIMULATE": "no such file",  # an error if the command searches for sensors
     }
     result = subprocess.run(
         [sys.executable, "-m", "usbrh"], check=False, capture_output=True, text=True, timeout=30, env=environment

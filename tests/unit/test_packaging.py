@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it works in an environment of its own."""
+"""The wheel: its content, and that it works in a separate environment."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    # Without isolation: the build uses the hatchling that the tests installed, and fetches nothing.
+    # Without isolation the build uses the installed hatchling and downloads nothing.
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(TOP)]
     subprocess.run(build, check=True, capture_output=True, timeout=120)
     [wheel] = folder.glob("*.whl")
@@ -62,13 +62,13 @@ def test_the_metadata_name_what_is_needed(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel in an environment of its own, which borrows the dependencies from that of the tests."""
+    """Install the wheel in a separate environment that uses the dependencies of the tests."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, symlinks=True, with_pip=False)
     [packages] = folder.glob("lib/python*/site-packages")
     command = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", "--python", str(folder), *command[2:]], check=True, timeout=120)
-    # Its own packages come first on the path, so that the wheel is what is imported, not the checkout.
+    # The packages of the environment come first on the path, so that Python imports the wheel, not the checkout.
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder
 

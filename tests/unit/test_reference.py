@@ -1,4 +1,4 @@
-"""The generated parts of the documents are not stale."""
+"""The generated parts of the documents are up to date."""
 
 from tools import cli_reference, config_reference
 from usbrh.config.model import key_types

@@ -1,4 +1,4 @@
-"""Signals that end a command, in a process of their own."""
+"""Signals that end a command, in a separate process."""
 
 import signal
 import subprocess
@@ -45,12 +45,12 @@ def test_the_second_of_two_does_not_break_off_what_the_first_began(first: signal
         assert said(process) == "tidying\n"
         process.send_signal(then)
         assert said(process) == "tidied\n"
-        # An interrupt that nobody catches is handed on by Python to the default action.
+        # Python passes an interrupt that is not caught to the default action.
         assert process.wait(5) == (-INT if first == INT else 128 + first)
 
 
 def test_what_is_ignored_stays_so() -> None:
-    """A command under nohup goes on when its terminal closes."""
+    """A command under nohup continues when its terminal closes."""
     with start("signal.signal(signal.SIGHUP, signal.SIG_IGN)") as process:
         assert said(process) == "heating\n"
         process.send_signal(HUP)

@@ -272,7 +272,7 @@ def test_errors_of_the_environment(variable: str, value: str, words: str, write:
 
 
 def test_other_variables_are_left_alone(write: Callable[[str], Path]) -> None:
-    # The second is what Kubernetes gives every container when a service is called usbrh-zabbix.
+    # Kubernetes sets the second one in every container if a service has the name usbrh-zabbix.
     environ = {"USBRH_SIMULATE": "3", "USBRH_ZABBIX_SERVICE_HOST": "10.0.0.1", "USBRH_ZABBIX_PASSWORD": "x"}
     assert load(write(""), environ).zabbix == ZabbixConfig()
 

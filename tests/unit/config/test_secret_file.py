@@ -1,4 +1,4 @@
-"""Files with a secret, and that they stay one."""
+"""Files with a secret, and warnings about their permissions."""
 
 import os
 import subprocess

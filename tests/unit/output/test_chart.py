@@ -1,4 +1,4 @@
-"""The curves in the terminal: what is drawn where, and that it always fits."""
+"""Charts in the terminal: positions of dots and labels, and the size of the chart."""
 
 import re
 import time
@@ -62,7 +62,7 @@ def test_noise_does_not_fill_the_picture() -> None:
 
 @pytest.mark.parametrize("value", [-17.0, 0.0, 0.3, 16.15, 100.0])
 def test_a_label_stands_where_its_value_is_drawn(value: float) -> None:
-    """And the labels stand at even distances."""
+    """The labels have equal distances."""
     spread = [(0, value - 1), (1, value + 3.7)]
     rows = text(draw(spread))
     labels = {y: float(match[1]) for y, row in enumerate(rows) if (match := re.match(r" *(-?[\d.]+)┤", row))}
@@ -74,7 +74,7 @@ def test_a_label_stands_where_its_value_is_drawn(value: float) -> None:
 
 
 def test_times_are_round_and_stand_at_their_moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Kolkata")  # half an hour off
+    monkeypatch.setenv("TZ", "Asia/Kolkata")  # an offset with half an hour
     time.tzset()
     try:
         row = times(1_800_000_007, 1_800_000_607, 60)

@@ -1,4 +1,4 @@
-"""``usbrh plot``: what the picture shows, read from its SVG, and what is said when there is nothing to show."""
+"""``usbrh plot``: the content of the picture, read from its SVG, and the messages without readings."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def svg(tmp_path: Path, readings: Iterable[Reading], *, hours: float = 24, fahre
 
 
 def curves(text: str, colour: str) -> list[str]:
-    """The solid lines of this colour: temperature and humidity."""
+    """Return the solid lines of this colour: temperature and humidity."""
     paths = re.findall(r'<path d="([^"]*)" clip-path=[^>]* style="([^"]*)"', text)
     return [path for path, style in paths if f"stroke: {colour}" in style and "dasharray" not in style and "M" in path]
 
@@ -50,7 +50,7 @@ def test_each_sensor_has_its_colour_and_its_name(tmp_path: Path) -> None:
 
 
 def test_gaps_are_gaps(tmp_path: Path) -> None:
-    """An hour without readings, and an hour of failed ones."""
+    """An hour without readings and an hour of failed readings are gaps."""
     missing = [i for i in range(144) if not 48 <= i < 54]
     failing = {i for i in range(144) if 90 <= i < 96}
     readings = [

@@ -1,4 +1,4 @@
-"""How a reading is printed."""
+"""Readings as text, CSV and in formats of the user."""
 
 import json
 from dataclasses import replace

@@ -10,7 +10,7 @@ from usbrh.errors import ConfigError
 from usbrh.zabbix.agent_config import PARAMETERS, effective
 
 FULL = """\
-# Debian's own begins like this
+# The file of Debian begins like this
 PidFile=/run/zabbix/zabbix_agentd.pid
 Server=192.0.2.0/24
   ServerActive = zabbix.example:10052 , node1;node2:1\t

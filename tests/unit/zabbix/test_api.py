@@ -1,4 +1,4 @@
-"""A session with a front end that answers as told; tests/zabbix does it with real ones."""
+"""Sessions with a scripted front end. tests/zabbix uses real ones."""
 
 import time
 from http.server import BaseHTTPRequestHandler
@@ -55,7 +55,7 @@ def test_who_does_not_answer_is_not_told_of_the_end() -> None:
 
 
 def test_the_end_is_told_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever ends the command does not wait for a front end that hangs."""
+    """A hanging front end does not delay the end of a command."""
     monkeypatch.setattr(api_module, "LOGOUT_SECONDS", 0.2)
 
     def hang(params: dict[str, Any]) -> Any:
@@ -112,7 +112,7 @@ def test_a_redirect_is_told_and_not_followed(status: int) -> None:
 
 
 def test_an_answer_without_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte comes soon enough after the one before."""
+    """Each byte arrives within the time-out of a read."""
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)

@@ -21,7 +21,7 @@ def export(name: str, release: str) -> dict[str, Any]:
 
 
 def all_of(data: Any, key: str) -> list[Any]:
-    """Every value of ``key`` at any depth."""
+    """Return every value of ``key`` at any depth."""
     if isinstance(data, dict):
         own = [data[key]] if key in data else []
         return own + [found for value in data.values() for found in all_of(value, key)]
@@ -52,13 +52,13 @@ def test_both_releases_have_the_same_uuids() -> None:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_three_forms_name_everything_alike(release: str) -> None:
-    """So that a host can change from one to another and keep its history."""
+    """A host can change from one template to another and keep its history."""
     names = [
         sorted(all_of(export(form.file, release)["templates"][0]["items"], "key"))
         + sorted(map(str, all_of(export(form.file, release), "name")))
         for form in zabbix_templates.FORMS
     ]
-    own = {form.name for form in zabbix_templates.FORMS} | {"Excluded sensors"}  # an override, which one of them has
+    own = {form.name for form in zabbix_templates.FORMS} | {"Excluded sensors"}  # an override of one template
     assert len({tuple(name for name in form if name not in own) for form in names}) == 1
 
 
@@ -70,7 +70,7 @@ def test_every_macro_is_there_and_used() -> None:
 
 
 def test_provisioning_knows_the_times_of_the_template() -> None:
-    """It sets those that a long interval would make senseless, and leaves the others to the template."""
+    """Provisioning changes the times that are too short for a long interval."""
     own = {name: value for name, value, _ in MACROS if name in SPANS}
     assert {name: Duration(1, 86400).from_toml(value) for name, value in own.items()} == {
         name: seconds for name, (seconds, _) in SPANS.items()
