@@ -7,22 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, get_type_hints
 
-from usbrh.config.value_types import (
-    DAY,
-    Boolean,
-    Choice,
-    Duration,
-    FilePath,
-    HostName,
-    Integer,
-    IpAddress,
-    LedNames,
-    Number,
-    SensorName,
-    ServerList,
-    Text,
-    ValueType,
-)
+from usbrh.config import value_types as types
+from usbrh.config.value_types import DAY, ValueType
 
 PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
 """A USB port path such as ``1-1.4``, or the port of a virtual sensor."""
@@ -32,24 +18,24 @@ PORT_PATH = re.compile(r"(?:\d+-\d+(?:\.\d+)*|sim-\d+)", re.ASCII)
 class ZabbixConfig:
     """``[zabbix]``: the destinations of the readings."""
 
-    agent_config: Annotated[Path | None, FilePath()] = None
+    agent_config: Annotated[Path | None, types.FilePath()] = None
     """The configuration file of a Zabbix agent; provides the keys that are missing here."""
-    servers: Annotated[tuple[str, ...], ServerList()] = ()
+    servers: Annotated[tuple[str, ...], types.ServerList()] = ()
     """Each entry receives every reading; ``;`` within an entry separates the nodes of a cluster."""
-    host: Annotated[str | None, HostName()] = None
-    source_ip: Annotated[str | None, IpAddress()] = None
-    timeout: Annotated[float, Duration(1, 300)] = 15.0
+    host: Annotated[str | None, types.HostName()] = None
+    source_ip: Annotated[str | None, types.IpAddress()] = None
+    timeout: Annotated[float, types.Duration(1, 300)] = 15.0
     """Seconds for one complete exchange with one server."""
-    compression: Annotated[bool, Boolean()] = False
-    tls_connect: Annotated[str, Choice("unencrypted", "psk", "cert")] = "unencrypted"
-    tls_psk_identity: Annotated[str | None, Text(128)] = None
-    tls_psk_file: Annotated[Path | None, FilePath()] = None
-    tls_ca_file: Annotated[Path | None, FilePath()] = None
-    tls_crl_file: Annotated[Path | None, FilePath()] = None
-    tls_server_cert_issuer: Annotated[str | None, Text(1024)] = None
-    tls_server_cert_subject: Annotated[str | None, Text(1024)] = None
-    tls_cert_file: Annotated[Path | None, FilePath()] = None
-    tls_key_file: Annotated[Path | None, FilePath()] = None
+    compression: Annotated[bool, types.Boolean()] = False
+    tls_connect: Annotated[str, types.Choice("unencrypted", "psk", "cert")] = "unencrypted"
+    tls_psk_identity: Annotated[str | None, types.Text(128)] = None
+    tls_psk_file: Annotated[Path | None, types.FilePath()] = None
+    tls_ca_file: Annotated[Path | None, types.FilePath()] = None
+    tls_crl_file: Annotated[Path | None, types.FilePath()] = None
+    tls_server_cert_issuer: Annotated[str | None, types.Text(1024)] = None
+    tls_server_cert_subject: Annotated[str | None, types.Text(1024)] = None
+    tls_cert_file: Annotated[Path | None, types.FilePath()] = None
+    tls_key_file: Annotated[Path | None, types.FilePath()] = None
     origin: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
     """The source of each key that was set, for messages: ``{"host": "/etc/usbrh/usbrh.toml, line 3"}``."""
 
@@ -58,11 +44,11 @@ class ZabbixConfig:
 class BridgeConfig:
     """``[bridge]``: the schedule of the service."""
 
-    interval: Annotated[float, Duration(5, DAY)] = 60.0
+    interval: Annotated[float, types.Duration(5, DAY)] = 60.0
     """Seconds between two rounds, 5 or more."""
-    align: Annotated[bool, Boolean()] = True
+    align: Annotated[bool, types.Boolean()] = True
     """Measure at whole multiples of the interval on the wall clock, such as at each full minute."""
-    jitter: Annotated[float, Duration(0, 3600)] = 0.0
+    jitter: Annotated[float, types.Duration(0, 3600)] = 0.0
     """Upper limit in seconds of a random delay that is chosen once at start."""
 
 
@@ -70,10 +56,10 @@ class BridgeConfig:
 class JournalConfig:
     """``[journal]``: the send queue and local history of usbrh."""
 
-    path: Annotated[Path, FilePath()] = Path("/var/lib/usbrh/journal.db")
-    keep: Annotated[float, Duration(0, 36500 * DAY)] = 400 * DAY
+    path: Annotated[Path, types.FilePath()] = Path("/var/lib/usbrh/journal.db")
+    keep: Annotated[float, types.Duration(0, 36500 * DAY)] = 400 * DAY
     """Seconds that delivered readings are kept."""
-    max_waiting: Annotated[int, Integer(1, 1_000_000_000)] = 1_000_000
+    max_waiting: Annotated[int, types.Integer(1, 1_000_000_000)] = 1_000_000
     """Readings that may wait for one destination. Beyond that the oldest expire, and are counted and logged."""
 
 
@@ -81,17 +67,17 @@ class JournalConfig:
 class SensorConfig:
     """``[sensor."1-1.4"]``: one sensor, by port path (USB-RH) or serial number (USBRH2)."""
 
-    name: Annotated[str | None, SensorName()] = None
-    coefficients: Annotated[str, Choice("v3", "v4")] = "v3"
-    supply: Annotated[float, Number(2.5, 5)] = 5.0
+    name: Annotated[str | None, types.SensorName()] = None
+    coefficients: Annotated[str, types.Choice("v3", "v4")] = "v3"
+    supply: Annotated[float, types.Number(2.5, 5)] = 5.0
     """Supply voltage of the sensor chip in volts."""
-    temperature_offset: Annotated[float, Number(-50, 50)] = 0.0
+    temperature_offset: Annotated[float, types.Number(-50, 50)] = 0.0
     """°C, added after the conversion and the scale."""
-    temperature_scale: Annotated[float, Number(0.5, 2)] = 1.0
-    humidity_offset: Annotated[float, Number(-50, 50)] = 0.0
+    temperature_scale: Annotated[float, types.Number(0.5, 2)] = 1.0
+    humidity_offset: Annotated[float, types.Number(-50, 50)] = 0.0
     """%RH, added after the conversion and the scale."""
-    humidity_scale: Annotated[float, Number(0.5, 2)] = 1.0
-    led: Annotated[Mapping[str, int], LedNames()] = field(default_factory=lambda: MappingProxyType({}))
+    humidity_scale: Annotated[float, types.Number(0.5, 2)] = 1.0
+    led: Annotated[Mapping[str, int], types.LedNames()] = field(default_factory=lambda: MappingProxyType({}))
     """Names for LED 1 and 2, such as their colours, which differ between makes."""
 
 

@@ -373,7 +373,7 @@ def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, s
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*USBRH, "send"], env=house.environment, stdout=full, stderr=subprocess.PIPE, text=True,
                               timeout=60, check=False)  # fmt: skip
-    assert (done.returncode, "can't write to the standard output" in done.stderr) == (1, True), done
+    assert (done.returncode, "can't write to standard output" in done.stderr) == (1, True), done
     assert keys(server).count("usbrh.get[sim-1]") == 1
     assert {each["destinations"][server.address] for each in house.exported()} == {"delivered"}  # type: ignore[index]
 
