@@ -1,7 +1,7 @@
 """Nothing lost, nothing twice: `usbrh run` is killed at random moments while the server comes and goes.
 
 python -m benchmarks.kill [--kills 300] [--seed N]      with a real Zabbix: as root, after `make test-zabbix-deps`
-python -m benchmarks.kill --stand-in                    with the stand-in for the server
+python -m benchmarks.kill --fake-server                 with the fake server
 """
 
 import argparse
@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
-    parser.add_argument("--stand-in", action="store_true")
+    parser.add_argument("--fake-server", action="store_true")
     options = parser.parse_args()
     if not options.fake_server and (reason := why_not(ZABBIX_60)):
         sys.exit(reason)

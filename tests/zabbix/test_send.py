@@ -26,7 +26,8 @@ def test_value_clock_and_ns_are_in_the_history(server: ZabbixServer, tmp_path: P
         USBRH_ZABBIX_HOST=host,
     )
     assert sent.returncode == 0, sent.stderr
-    readings = [json.loads(line) for line in sent.stdout.splitlines()]
+    *readings, delivered = [json.loads(line) for line in sent.stdout.splitlines()]
+    assert (delivered["delivered"], delivered["waiting"]) == (len(readings), 0)
     assert [reading["sensor"] for reading in readings] == ["sim-1", "sim-2"]
     for reading in readings:
         (stored,) = server.wait_history(host, f"usbrh.get[{reading['sensor']}]")

@@ -50,36 +50,36 @@ def get(name: str, config: Callable[[], Config], clock: Clock = SYSTEM_CLOCK) ->
 
 def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, str]:
     """The sensors for low-level discovery. An error is an object, which Zabbix shows and which loses no sensor."""
-    from usbrh.poller import Rounds  # noqa: PLC0415 - it brings all of USB
+    from usbrh.poller import Poller  # noqa: PLC0415 - it brings all of USB
 
     try:
-        rounds = Rounds(config())
-        rounds.refresh()
+        poller = Poller(config())
+        poller.refresh()
     except UsbrhError as error:
         return {"error": str(error)}
-    if rounds.problem:
-        return {"error": str(rounds.problem)}
-    found: list[dict[str, str]] = json.loads(rounds.discovery())
-    return found
+    if poller.problem:
+        return {"error": str(poller.problem)}
+    return poller.discovery()
 
 
 def bridge(config: Callable[[], Config]) -> dict[str, Any]:
     """The state of usbrh on this machine, as the service itself sends it; what only the service knows is null."""
-    from usbrh.poller import Rounds  # noqa: PLC0415 - it brings all of USB
+    from usbrh.bridge.state import bridge_state  # noqa: PLC0415 - it brings all of USB
+    from usbrh.poller import Poller  # noqa: PLC0415
 
     try:
         settings = config()
     except UsbrhError as error:
         return {"v": 1, "error": str(error)}
-    rounds = Rounds(settings)
-    rounds.refresh()
-    standings, problem = None, rounds.problem
+    poller = Poller(settings)
+    poller.refresh()
+    standings, problem = None, poller.problem
     try:
         standings = _standings(settings.journal.path)
     except JournalError as error:  # the rest is true all the same, and Zabbix hears that we live
         problem = problem or error
-    state: dict[str, Any] = json.loads(rounds.state(standings, str(problem) if problem else None))
-    return {**state, "uptime": None, "readings": None, "failed": None, "failures": None}
+    state = bridge_state(poller, standings, problem)
+    return {**state, "uptime": None, "readings": None, "failed": None, "failures_by_kind": None}
 
 
 def _standings(path: Path) -> "list[DestinationStatus] | None":

@@ -4,13 +4,14 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from usbrh import __version__
+from usbrh.bridge.delivery import Route
 from usbrh.bridge.diagnosis import SERVER, TLS, findings, probe_nodes
-from usbrh.bridge.once import Route, reject_simulated, routes
+from usbrh.bridge.once import reject_simulated, routes
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixRejected, ZabbixUnreachable
 from usbrh.findings import Finding, Status, fault, of_error, ok, warning
-from usbrh.poller import Rounds
+from usbrh.poller import Poller
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
@@ -50,12 +51,12 @@ def count_sensors(config: Config, *, allow_simulated: bool) -> int:
         ConfigError: the sensors are virtual, and ``allow_simulated`` is not set.
         UsbrhError: the sensors can't be listed; 0 would raise an alarm in Zabbix.
     """
-    rounds = Rounds(config)
-    rounds.refresh()
-    if rounds.problem:
-        raise rounds.problem
-    reject_simulated(rounds.simulated, allow_simulated)
-    return len(rounds.sensors)
+    poller = Poller(config)
+    poller.refresh()
+    if poller.problem:
+        raise poller.problem
+    reject_simulated(poller.simulated, allow_simulated)
+    return len(poller.sensors)
 
 
 def round_trip(
@@ -101,7 +102,7 @@ class _RouteCheck:
         value = Value.at(time_ns, route.host, KEY, f'{{"v": 1, "version": "{__version__}", "sensors": {sensors}}}')
         while True:
             try:
-                outcome = route.senders[0].send([value], Deadline(SEND_SECONDS, self.clock))
+                outcome = route.sender.send([value], Deadline(SEND_SECONDS, self.clock))
             except ZabbixUnreachable as error:
                 yield of_error(VALUE, error, f"sending to {route.destination}")
                 return None
@@ -117,7 +118,7 @@ class _RouteCheck:
 
     def _reach(self) -> Generator[Finding, None, bool]:
         """Whether a node answers: one is enough, since the standby nodes of a cluster do not listen."""
-        sender = self.route.senders[0]
+        sender = self.route.sender
         while True:
             probes = probe_nodes(sender, self.clock)
             works = any(probe.error is None for probe in probes)

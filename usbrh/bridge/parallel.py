@@ -1,4 +1,4 @@
-"""The same work for several at the same time, in threads that can be left behind."""
+"""Runs the same work for several things at the same time, in threads that the program need not wait for."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -12,19 +12,19 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 POLL_SECONDS = 0.25
-"""s of one wait at most: a signal that comes just before it has its handler called only after it."""
+"""Longest single wait: the handler of a signal that arrives just before a wait runs only after it."""
 GRACE_SECONDS = 2.0
-"""s that interrupted work has to note what was done."""
+"""Time for interrupted work to record what it has done."""
 
 
 def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline) -> list[B]:
-    """``work`` on each of ``things``, which all end by ``deadline``; what it gives for them, in their order.
+    """Call ``work`` with each of ``things`` in a thread of its own; the results in the same order.
 
-    When the caller is interrupted (Ctrl-C, SIGTERM), the deadline is now. The threads are daemons: for those of a
-    ThreadPoolExecutor Python would wait at its own end, too.
+    The work itself must end by ``deadline``. When the caller is interrupted (Ctrl-C, SIGTERM), the deadline is set to
+    now. The threads are daemons, because Python would wait at its exit for those of a ThreadPoolExecutor.
 
     Raises:
-        Exception: what ``work`` raised, if it did.
+        Exception: the first error that ``work`` raised, when all threads have ended.
     """
     outcomes: dict[int, B | Exception] = {}
     ended: SimpleQueue[None] = SimpleQueue()
@@ -45,9 +45,9 @@ def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline
             _wait(ended, POLL_SECONDS)
     except BaseException:
         deadline.shorten(0)
-        last_word = Deadline(GRACE_SECONDS)
-        while len(outcomes) < started and not last_word.passed:
-            _wait(ended, last_word.remaining())
+        grace = Deadline(GRACE_SECONDS)
+        while len(outcomes) < started and not grace.passed:
+            _wait(ended, grace.remaining())
         raise
     results = []
     for number in range(len(things)):
@@ -59,6 +59,6 @@ def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline
 
 
 def _wait(ended: SimpleQueue[None], seconds: float) -> None:
-    # Not Thread.join: after an interruption, Python 3.11 takes the thread for ended (bpo-45274).
+    # Not Thread.join: after an interruption, Python 3.11 believes that the thread has ended (bpo-45274).
     with suppress(Empty):
         ended.get(timeout=seconds)

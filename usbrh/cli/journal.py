@@ -8,7 +8,7 @@ import click
 
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
-from usbrh.cli.run import deliveries, log_to_stderr
+from usbrh.cli.run import log_to_stderr, show_deliveries
 from usbrh.errors import UsbrhError
 from usbrh.journal.errors import is_there
 from usbrh.journal.store import DestinationStatus, Status
@@ -41,11 +41,7 @@ def flush(context: Context, as_json: bool) -> None:
     log_to_stderr(logging.WARNING)
     with bridge.open_journal(context.config) as opened:
         results = bridge.flush(context.config, opened, allow_simulated=context.allow_simulated)
-    statuses = deliveries(results, quiet=as_json, lost={})
-    for destination, result in results.items() if as_json else ():
-        error = str(result.error) if result.error else None
-        came_to = {"delivered": result.delivered, "rejected": result.rejected, "out_of_time": result.out_of_time}
-        click.echo(output.json_line({"destination": destination, **came_to, "error": error}))
+    statuses = show_deliveries(results, as_json=as_json)
     raise SystemExit(next(iter(statuses), 0))
 
 

@@ -1,4 +1,4 @@
-"""``usbrh send`` and ``usbrh journal`` as processes, with virtual sensors and the stand-in for the server."""
+"""``usbrh send`` and ``usbrh journal`` as processes, with virtual sensors and the fake server."""
 
 import json
 import signal
@@ -32,11 +32,16 @@ def house(tmp_path: Path, server: FakeServer) -> House:
     return House(tmp_path, server.address)
 
 
+NOTHING_WRONG = {"rejected": 0, "waiting": 0, "lost": 0, "out_of_time": False, "error": None, "remedy": None}
+"""In the JSON object for a destination."""
+
+
 def test_send_brings_every_reading_to_the_server(house: House, server: FakeServer) -> None:
     done = house.usbrh("send", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    *told, delivered = [json.loads(line) for line in done.stdout.splitlines()]
     assert [reading["sensor"] for reading in told] == ["sim-1", "sim-2"]
+    assert delivered == {"destination": server.address, "delivered": 2, **NOTHING_WRONG}
     # Sent in the order of their times, which is either's: they are measured side by side.
     sent = sorted(told, key=lambda reading: str(reading["time"]))
     assert keys(server) == [
@@ -57,7 +62,7 @@ def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
     house = House(tmp_path, closed_port())
     done = house.usbrh("send")
     assert done.returncode == 6
-    assert "no connection: connection refused; what waits stays in the journal" in done.stderr
+    assert "no connection: connection refused; readings wait in the journal" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     house.usbrh("send")
     status = json.loads(house.usbrh("journal", "status", "--json").stdout)
@@ -77,10 +82,10 @@ def test_a_flush_for_programs(tmp_path: Path, server: FakeServer) -> None:
     house.usbrh("send")
     done = house.usbrh("journal", "flush", "--json")
     assert done.returncode == 6
-    nothing = {"delivered": 0, "rejected": 0, "out_of_time": False}
+    refused = {"waiting": 1, "error": f"{down}: no connection: connection refused"}
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
-        {"destination": down, **nothing, "error": f"{down}: no connection: connection refused"},
-        {"destination": server.address, **nothing, "error": None},
+        {"destination": down, "delivered": 0, **NOTHING_WRONG, **refused},
+        {"destination": server.address, "delivered": 0, **NOTHING_WRONG},
     ]
 
 
@@ -113,8 +118,8 @@ def test_rejected_states_are_only_a_warning(house: House, server: FakeServer) ->
     server.reject = lambda value: not value.key.startswith("usbrh.get")
     done = house.usbrh("send")
     assert done.returncode == 0
-    assert "does not take usbrh.discovery" in done.stderr
-    assert "does not take usbrh.bridge" in done.stderr
+    assert "rejected usbrh.discovery" in done.stderr
+    assert "rejected usbrh.bridge" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("send",), ("run",), ("journal", "flush")])
@@ -152,7 +157,7 @@ def test_an_empty_list_of_servers_keeps_the_readings_for_the_agent(
     house.environment |= {"USBRH_ZABBIX_SERVERS": "", "USBRH_CONFIG": str(tmp_path / "usbrh.toml")}
     sent = house.usbrh("send", "--json")
     assert (sent.returncode, sent.stderr) == (0, "")
-    (_, reading) = map(json.loads, sent.stdout.splitlines())
+    (_, reading) = map(json.loads, sent.stdout.splitlines())  # and no destination
     assert json.loads(house.usbrh("agent", "get", "sim-2").stdout)["time"] == reading["time"]
     checked = house.usbrh("zabbix", "check")
     assert (checked.returncode, checked.stderr.count("\n")) == (2, 1)
@@ -175,7 +180,7 @@ def test_a_configured_sensor_that_is_not_there_is_a_failed_reading(
     config.write_text('[sensor."sim-1"]\nname = "attic"\n[sensor."sim-9"]\nname = "cellar"\n[sensor."1-1.4"]\n')
     done = house.usbrh("send", "--json", "--config", str(config))
     assert done.returncode == 3
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [json.loads(line) for line in done.stdout.splitlines()][:-1]
     assert [(each["sensor"], each["state"]) for each in told] == [
         ("attic", "ok"),
         ("sim-2", "ok"),
@@ -255,9 +260,9 @@ def test_send_ends_in_time_when_nobody_answers(tmp_path: Path) -> None:
 class Slow(FakeServer):
     """Takes its time over each request."""
 
-    def _take(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
+    def respond(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
         time.sleep(0.3)
-        return super()._take(request, packet)
+        return super().respond(request, packet)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
