@@ -54,14 +54,7 @@ class Poller:
         counts: Counts | None = None,
         backend: Any = None,
     ) -> None:
-        """Select the sensors; see ``sensors.select`` and ``sensors.find`` for ``selectors`` and ``backend``.
-
-        Args:
-            config: names and calibration.
-            clock: measures deadlines and stamps readings.
-            selectors: sensors by name, port, serial number or number; "all" or an empty sequence selects all.
-            counts: the counters to continue, after a reload.
-            backend: a pyusb backend.
+        """Select the sensors as ``sensors.select`` does; no selector selects all. ``backend`` is a pyusb backend.
 
         Raises:
             SensorNotFound: a selected sensor is not plugged in, or no sensor is.

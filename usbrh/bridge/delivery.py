@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from usbrh.bridge.batches import BATCH, batches, by_sensor, item_key, shards, split
 from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError
@@ -20,12 +21,6 @@ from usbrh.zabbix.sender import Sender
 
 log = logging.getLogger(__name__)
 
-BATCH = 250
-"""Values in one request, as in zabbix_sender."""
-MAX_BYTES = 1 << 20
-"""Size of the values in one request, about; a single larger value is sent alone."""
-SHARDS = 2
-"""Connections at the same time for a backlog of several sensors."""
 PAGE = 8 * BATCH
 """Readings that are fetched from the journal, sent, and acknowledged in the journal, at a time."""
 RETRY_SECONDS = 5.0
@@ -35,11 +30,6 @@ HISTORY_PERIOD = 31 * 86400.0
 and drops them without an error."""
 WARN_AGE = 0.8
 """Fraction of the history period after which a waiting reading causes a warning."""
-
-
-def item_key(sensor: str) -> str:
-    """The key of the item for the readings of ``sensor``; names in the configuration need no quotes."""
-    return f"usbrh.get[{sensor}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +114,14 @@ class Delivery:
         *,
         allow_simulated: bool = False,
         clock: Clock = SYSTEM_CLOCK,
-        history_period: float = HISTORY_PERIOD,
     ) -> None:
-        """Prepare deliveries; nothing is opened yet.
-
-        Args:
-            journal: where the readings wait.
-            route: where they are sent.
-            allow_simulated: send simulated readings too.
-            clock: the wall clock for the age of readings and for state values.
-            history_period: s that Zabbix keeps values.
-        """
+        """Prepare deliveries from ``journal``. With ``allow_simulated``, simulated readings are sent too."""
         self.destination = route.destination
         self._journal = journal
         self._sender = route.sender
         self._host = route.host
         self._allow_simulated = allow_simulated
         self._clock = clock
-        self._history_period = history_period
         self._host_known = False
         """The server has accepted a value of the host."""
         self._age_warned = False
@@ -159,12 +139,12 @@ class Delivery:
         result = Delivered()
         try:
             for portion in self._portions(deadline, deadline.within(seconds), retry, result):
-                shards = _shards(portion.entries) if len(portion.entries) > BATCH else [portion.entries]
+                parts = shards(portion.entries)
                 try:
-                    if len(shards) == 1:
-                        self._send(shards[0], portion, deadline)
+                    if len(parts) == 1:
+                        self._send(parts[0], portion, deadline)
                     else:
-                        run_parallel(partial(self._send, portion=portion, deadline=deadline), shards, deadline)
+                        run_parallel(partial(self._send, portion=portion, deadline=deadline), parts, deadline)
                 finally:
                     self._acknowledge(portion, result)
             if not self._allow_simulated:
@@ -252,7 +232,7 @@ class Delivery:
         If there is time for a few only, each retry tries other sensors.
         """
         ends = self._journal.entries(end for rejection in rejections for end in (rejection.first, rejection.last))
-        groups = _by_sensor([entry for entry in ends if self._allow_simulated or not entry.simulated])
+        groups = by_sensor([entry for entry in ends if self._allow_simulated or not entry.simulated])
         random.shuffle(groups)
         return [entry for group in groups for entry in group]
 
@@ -263,7 +243,7 @@ class Delivery:
         again until each part is accepted or rejected as a whole. A value that was accepted in a larger request is sent
         again with the same clock and ns, so Zabbix stores no second row.
         """
-        for batch in _batches(entries):
+        for batch in batches(entries):
             parts = [batch]
             while parts:
                 part = parts.pop(0)
@@ -278,7 +258,7 @@ class Delivery:
                 elif accepted == 0:
                     portion.rejected.update({entry.id: self._reason(entry) for entry in part})
                 else:
-                    parts[:0] = _split(part)
+                    parts[:0] = split(part)
 
     def _acknowledge(self, portion: _Portion, result: Delivered) -> None:
         """Record the results in the journal, and add them to ``result``."""
@@ -303,51 +283,12 @@ class Delivery:
 
     def _warn_of_age(self, oldest: Entry) -> None:
         age = (self._clock.time_ns() - oldest.time_ns) / NS
-        if age > WARN_AGE * self._history_period and not self._age_warned:
+        if age > WARN_AGE * HISTORY_PERIOD and not self._age_warned:
             self._age_warned = True
             log.warning(
                 "readings have been waiting for %s for %.0f days: Zabbix drops readings without an error when they are"
                 " older than the item's history period (%.0f days by default); increase it before they are delivered",
                 self.destination,
                 age / 86400,
-                self._history_period / 86400,
+                HISTORY_PERIOD / 86400,
             )
-
-
-def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """``entries`` in requests of at most ``BATCH`` values and about ``MAX_BYTES``, in the same order."""
-    batch: list[Entry] = []
-    size = 0
-    for entry in entries:
-        added = len(entry.body) + len(item_key(entry.sensor))
-        if batch and (len(batch) == BATCH or size + added > MAX_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(entry)
-        size += added
-    if batch:
-        yield batch
-
-
-def _by_sensor(entries: Sequence[Entry]) -> list[list[Entry]]:
-    by_sensor: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_sensor.setdefault(entry.sensor, []).append(entry)
-    return list(by_sensor.values())
-
-
-def _shards(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """At most ``SHARDS`` parts of about the same size; all readings of a sensor are in one part, in the same order."""
-    shards: list[list[Entry]] = [[] for _ in range(SHARDS)]
-    for group in sorted(_by_sensor(entries), key=len, reverse=True):
-        min(shards, key=len).extend(group)
-    return [sorted(shard, key=lambda entry: entry.id) for shard in shards if shard]
-
-
-def _split(entries: list[Entry]) -> list[list[Entry]]:
-    """One part per sensor, because Zabbix usually rejects all values of an item; two halves if there is one sensor."""
-    groups = _by_sensor(entries)
-    if len(groups) > 1:
-        return groups
-    middle = len(entries) // 2
-    return [entries[:middle], entries[middle:]]

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from usbrh.bridge.delivery import Route
 from usbrh.bridge.once import open_journal, routes
-from usbrh.bridge.service import Bridge, Control
+from usbrh.bridge.service import Bridge
 from usbrh.bridge.systemd import Notifier
 from usbrh.bridge.unsaved import Unsaved
-from usbrh.bridge.wakeup import WakeupPipe
+from usbrh.bridge.wakeup import Control
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config
 from usbrh.errors import JournalError, UsbrhError
@@ -34,9 +34,8 @@ def run_service(config: Config, load: Callable[[], Config], *, allow_simulated: 
     """
     destinations: Sequence[Route] = routes(config)
     notifier, counts, unsaved = Notifier(), Counts(SYSTEM_CLOCK.monotonic()), Unsaved()
-    with WakeupPipe() as wakeup:
-        wakeup.wake_on_signals()
-        control = Control(wakeup)
+    with Control() as control:
+        control.wake_on_signals()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: control.stop())
         signal.signal(signal.SIGHUP, lambda *_: control.reload())

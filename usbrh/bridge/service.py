@@ -10,7 +10,7 @@ from usbrh.bridge.once import enqueue, open_journal, reject_simulated
 from usbrh.bridge.state import journal_state
 from usbrh.bridge.systemd import Notifier
 from usbrh.bridge.unsaved import Unsaved
-from usbrh.bridge.wakeup import WakeupPipe
+from usbrh.bridge.wakeup import Control
 from usbrh.bridge.worker import DestinationWorker
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline, Schedule
 from usbrh.config import Config
@@ -28,35 +28,6 @@ REBUILDING_SECONDS = 90.0
 """Seconds that systemd waits for the next notification while a journal is rebuilt."""
 
 
-class Control:
-    """Ends a ``Bridge`` from a signal handler or from another thread, to stop or to reload the configuration."""
-
-    def __init__(self, wakeup: WakeupPipe) -> None:
-        """``wakeup`` ends the wait for the next round."""
-        self.stopping = False
-        self.reloading = False
-        self._wakeup = wakeup
-
-    @property
-    def ending(self) -> bool:
-        """Whether the bridge must end."""
-        return self.stopping or self.reloading
-
-    def stop(self) -> None:
-        """Stop the service."""
-        self.stopping = True
-        self._wakeup.wake()
-
-    def reload(self) -> None:
-        """End the bridge; another one continues with a new configuration."""
-        self.reloading = True
-        self._wakeup.wake()
-
-    def wait(self, seconds: float) -> None:
-        """Wait for ``stop`` or ``reload``, for ``seconds`` at most."""
-        self._wakeup.wait(seconds)
-
-
 class Bridge:
     """Measures on schedule, and has a worker for each destination."""
 
@@ -71,21 +42,8 @@ class Bridge:
         unsaved: Unsaved | None = None,
         notifier: Notifier | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        chance: random.Random | None = None,
     ) -> None:
-        """Prepare the service; nothing is measured yet.
-
-        Args:
-            config: the configuration.
-            routes: the destinations.
-            control: ends ``run``.
-            allow_simulated: send simulated readings.
-            counts: the counters to continue, after a reload.
-            unsaved: readings that the journal could not store before a reload.
-            notifier: reports to systemd.
-            clock: measures everything.
-            chance: chooses the delay within the configured jitter.
-        """
+        """Prepare the service; nothing is measured yet. After a reload, pass the old ``counts`` and ``unsaved``."""
         self.poller = Poller(config, clock, counts=counts)
         self.unsaved = Unsaved() if unsaved is None else unsaved
         self._allow_simulated = allow_simulated
@@ -98,7 +56,7 @@ class Bridge:
         self._journal_error: JournalError | None = None
         self._discovery: list[dict[str, str]] = []
         self._discovery_at: float | None = None
-        delay = (chance or random.Random()).uniform(0, config.bridge.jitter)  # noqa: S311
+        delay = random.uniform(0, config.bridge.jitter)  # noqa: S311
         self._schedule = Schedule(config.bridge.interval, clock, align=config.bridge.align, delay=delay)
         self._workers = [self._worker(route) for route in routes]
 

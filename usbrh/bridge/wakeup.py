@@ -1,4 +1,4 @@
-"""Ends a wait of the main thread early, from a signal handler or from another thread."""
+"""Ends a wait of the main thread, or the service, from a signal handler or from another thread."""
 
 import select
 import signal
@@ -52,3 +52,27 @@ class WakeupPipe:
         """Wait for ``wake``, for ``seconds`` at most."""
         if select.select([self._inside], [], [], seconds)[0]:
             self._inside.recv(1 << 16)
+
+
+class Control(WakeupPipe):
+    """Ends a ``Bridge``, to stop the service or to reload its configuration."""
+
+    stopping = False
+    """The service must stop."""
+    reloading = False
+    """The bridge must end; another one continues with a new configuration."""
+
+    @property
+    def ending(self) -> bool:
+        """Whether the bridge must end."""
+        return self.stopping or self.reloading
+
+    def stop(self) -> None:
+        """Stop the service."""
+        self.stopping = True
+        self.wake()
+
+    def reload(self) -> None:
+        """Reload the configuration."""
+        self.reloading = True
+        self.wake()

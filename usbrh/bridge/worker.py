@@ -38,17 +38,8 @@ class DestinationWorker:
         state: Callable[[], dict[str, Any]],
         unsaved: Unsaved,
         clock: Clock = SYSTEM_CLOCK,
-        chance: random.Random | None = None,
     ) -> None:
-        """Prepare the thread.
-
-        Args:
-            delivery: sends to the destination.
-            state: returns the value of ``usbrh.bridge``.
-            unsaved: readings that are not in the journal, and are sent directly.
-            clock: measures pauses and deadlines.
-            chance: varies the pauses after failures.
-        """
+        """Prepare the thread. ``state`` returns the value of ``usbrh.bridge``; ``unsaved`` is not in the journal."""
         self.destination = delivery.destination
         self.error: UsbrhError | None = None
         """Why the last attempt failed."""
@@ -60,7 +51,6 @@ class DestinationWorker:
         self._unsaved_sent = 0
         """Number of the first unsaved reading that is not sent yet."""
         self._clock = clock
-        self._chance = chance or random.Random()  # noqa: S311
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._stop: Deadline | None = None
@@ -164,7 +154,7 @@ class DestinationWorker:
             self._failures = 0
             return min(LONGEST_PAUSE, max(0.0, self._retry_at - self._clock.monotonic()))
         self._failures += 1
-        return min(LONGEST_PAUSE, float(2 ** min(self._failures - 1, 10))) * self._chance.uniform(0.5, 1.0)
+        return min(LONGEST_PAUSE, float(2 ** min(self._failures - 1, 10))) * random.uniform(0.5, 1.0)  # noqa: S311
 
     def _wait(self, pause: float) -> None:
         """Wait for something to do. After a failure only ``stop`` ends the pause early; new readings do not."""

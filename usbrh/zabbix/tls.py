@@ -43,19 +43,9 @@ _SHORT = MappingProxyType(
         "userId": "UID",
         "surname": "SN",
         "givenName": "GN",
-        "emailAddress": "emailAddress",
-        "serialNumber": "serialNumber",
-        "postalCode": "postalCode",
-        "title": "title",
-        "description": "description",
-        "name": "name",
-        "initials": "initials",
-        "pseudonym": "pseudonym",
-        "dnQualifier": "dnQualifier",
-        "organizationIdentifier": "organizationIdentifier",
-        "businessCategory": "businessCategory",
     }
 )
+"""Those that differ."""
 
 
 class Tls:

@@ -16,7 +16,7 @@ from tests.support.daemon import wait_for
 from tests.support.journal import readings
 from tests.support.network import closed_port
 from tests.support.send import USBRH, House, keys
-from usbrh.bridge.delivery import BATCH
+from usbrh.bridge.batches import BATCH
 from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
 

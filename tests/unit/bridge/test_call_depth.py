@@ -12,7 +12,8 @@ import pytest
 
 import usbrh
 from tests.support.journal import reading
-from usbrh.bridge.delivery import BATCH, Delivery
+from usbrh.bridge.batches import BATCH
+from usbrh.bridge.delivery import Delivery
 from usbrh.bridge.once import open_journal, routes, send_once
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.worker import DestinationWorker

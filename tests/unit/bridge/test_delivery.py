@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.clocks import FixedClock, HandClock
 from tests.support.journal import START, reading, readings
-from usbrh.bridge.delivery import BATCH, MAX_BYTES, PAGE, RETRY_SECONDS, Delivery, Route, item_key
+from usbrh.bridge.batches import BATCH, MAX_BYTES, item_key
+from usbrh.bridge.delivery import PAGE, RETRY_SECONDS, Delivery, Route
 from usbrh.clock import NS, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.journal import readings
-from usbrh.bridge.delivery import BATCH
+from usbrh.bridge.batches import BATCH
 from usbrh.bridge.once import send_once
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal.store import Journal

@@ -21,9 +21,9 @@ from tests.support.daemon import wait_for
 from tests.support.journal import readings
 from tests.support.network import closed_port
 from usbrh.bridge.once import routes, send_once
-from usbrh.bridge.service import Bridge, Control
+from usbrh.bridge.service import Bridge
 from usbrh.bridge.unsaved import Unsaved
-from usbrh.bridge.wakeup import WakeupPipe
+from usbrh.bridge.wakeup import Control
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.errors import ConfigError
@@ -42,8 +42,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 @pytest.fixture
 def control() -> Iterator[Control]:
-    with WakeupPipe() as wakeup:
-        yield Control(wakeup)
+    with Control() as control:
+        yield control
 
 
 def unsaved(count: int) -> Unsaved:

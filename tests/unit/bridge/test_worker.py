@@ -12,7 +12,8 @@ import pytest
 from tests.support.clocks import FixedClock, HandClock
 from tests.support.daemon import wait_for
 from tests.support.journal import START, reading, readings
-from usbrh.bridge.delivery import BATCH, Delivery, Route
+from usbrh.bridge.batches import BATCH
+from usbrh.bridge.delivery import Delivery, Route
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.worker import FIRST_RETRY, LONGEST_PAUSE, RETRY_REJECTED, STATE_INTERVAL, DestinationWorker
 from usbrh.clock import NS, Clock, Deadline, SystemClock
@@ -233,7 +234,7 @@ def test_the_thread_goes_on_at_once_with_a_backlog(tmp_path: Path, monkeypatch: 
         server.respond = lambda *request: time.sleep(0.05) or respond(*request)  # type: ignore[func-returns-value,method-assign]
         bench = Bench(server, tmp_path / "journal.db", SystemClock())
         bench.journal.add(readings(20))
-        monkeypatch.setattr("usbrh.bridge.delivery.BATCH", 1)
+        monkeypatch.setattr("usbrh.bridge.batches.BATCH", 1)
         bench.worker.start()
         try:
             wait_for("all of them", lambda: bench.readings() == 20, LONGEST_PAUSE / 2)
