@@ -105,7 +105,7 @@ class Result:
 
     kills: int = 0
     acknowledged: int = 0
-    """Readings that the journal said it has, before the kill."""
+    """Readings that the journal acknowledged before the kill."""
     lost_by_journal: int = 0
     """Of them, those that it does not have in the end."""
     journalled: int = 0
@@ -127,7 +127,7 @@ class Result:
 
 
 def flicker(server: Server, chance: random.Random, ended: threading.Event, result: Result) -> None:
-    """Stop and start the server at random; it is up at the end, or ``result.broken`` says why not."""
+    """Stop and start the server at random; it is up at the end, or ``result.broken`` has the reason."""
     try:
         while not ended.wait(chance.uniform(*UP)):
             server.stop()
@@ -139,7 +139,7 @@ def flicker(server: Server, chance: random.Random, ended: threading.Event, resul
 
 
 def life(environment: dict[str, str], chance: random.Random, after: bool, acknowledged: set[tuple[str, int]]) -> None:
-    """One bridge that is killed; what it said before goes into ``acknowledged``."""
+    """Run one bridge until it is killed; add what it acknowledged to ``acknowledged``."""
     command = [*USBRH, "--debug", "run"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as bridge:
         timer = threading.Timer(chance.uniform(*(AFTER if after else LIFE)), bridge.kill)

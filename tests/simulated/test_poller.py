@@ -52,7 +52,7 @@ def test_a_configured_sensor_is_missed_as_long_as_it_is_gone() -> None:
     assert house.states() == {"sim-1": "ok", "attic": "ok"}
 
 
-def test_a_failure_is_said_once_and_counted_by_kind(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_once_and_counted_by_kind(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house = House()
     house.sensors[0].fault("request_stalls")

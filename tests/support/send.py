@@ -1,4 +1,4 @@
-"""``usbrh`` as a process with virtual sensors, and what it sends to the stand-in for the server."""
+"""``usbrh`` as a process with virtual sensors, and what it sends to the fake server."""
 
 import json
 import os

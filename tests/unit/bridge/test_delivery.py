@@ -102,7 +102,7 @@ def test_rejected_values_are_found_and_set_apart(journal: Journal, server: FakeS
         rejected
     )
     assert (result.delivered, result.rejected) == (100 - len(rejected), len(rejected))
-    # Each that was taken is there, and sent again only with its own clock and ns.
+    # Each accepted one is there, and was sent again only with its own clock and ns.
     assert {(value.clock, value.ns) for value in server.values} == {
         divmod(reading(number).time_ns, NS) for number in range(1, 101) if number not in rejected
     }
@@ -141,7 +141,7 @@ def test_what_was_rejected_does_not_block_and_comes_later(journal: Journal, serv
     assert len({(value.clock, value.ns) for value in server.values}) == 300
 
 
-def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal, server: FakeServer) -> None:
+def test_an_oldest_that_is_never_accepted_does_not_hide_the_others(journal: Journal, server: FakeServer) -> None:
     server.reject = lambda value: True
     journal.add(readings(10))
     to_server = delivery(journal, server)
@@ -209,7 +209,7 @@ def test_many_rejected_sensors_hold_up_nobody(journal: Journal) -> None:
     raise AssertionError("the one that is taken is never found")
 
 
-def test_however_slow_the_server_is_what_it_takes_again_is_found(journal: Journal) -> None:
+def test_a_slow_server_receives_what_it_accepts_again(journal: Journal) -> None:
     to_server, sender, clock = slow(journal, "good", "bad")
     journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
     assert to_server.deliver(Deadline(100, clock)).rejected == 10
@@ -218,7 +218,7 @@ def test_however_slow_the_server_is_what_it_takes_again_is_found(journal: Journa
     assert (delivered, [each.count for each in journal.rejected("slow")]) == (5, [5])
 
 
-def test_however_slow_the_server_is_a_backlog_of_which_some_is_rejected_gets_shorter(journal: Journal) -> None:
+def test_a_backlog_with_rejected_readings_gets_shorter_at_a_slow_server(journal: Journal) -> None:
     to_server, sender, clock = slow(journal, "bad")
     journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
     sender.seconds = 20
@@ -230,7 +230,7 @@ def test_however_slow_the_server_is_a_backlog_of_which_some_is_rejected_gets_sho
     assert [each.count for each in journal.rejected("slow")] == [5]
 
 
-def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: FakeServer) -> None:
+def test_a_retry_that_fails_has_delayed_nothing(journal: Journal, server: FakeServer) -> None:
     server.reject = lambda value: value.key == item_key("attic")
     journal.add([reading(1, "attic")])
     to_server = delivery(journal, server)
@@ -259,7 +259,7 @@ def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Jo
     assert sum(len(request) for request in sender.sent) == 2 * PAGE
 
 
-def test_a_server_that_counts_nothing_has_not_taken_it(journal: Journal, server: FakeServer) -> None:
+def test_a_value_that_the_server_does_not_count_is_rejected(journal: Journal, server: FakeServer) -> None:
     journal.add(readings(1))
     server.answers.append({"response": "success", "info": "processed: 0; failed: 0; total: 0; seconds spent: 0.0"})
     assert delivery(journal, server).deliver(soon()).rejected == 1
@@ -292,7 +292,7 @@ def test_a_passed_deadline_leaves_the_rest(journal: Journal, server: FakeServer)
     assert (result.out_of_time, result.delivered, server.requests) == (True, 0, [])
 
 
-def test_virtual_readings_are_held_back(journal: Journal, server: FakeServer) -> None:
+def test_simulated_readings_are_not_sent(journal: Journal, server: FakeServer) -> None:
     journal.add([reading(1), reading(2, simulated=True), reading(3)])
     result = delivery(journal, server).deliver(soon(), retry=True)
     assert (result.delivered, result.simulated_waiting) == (2, True)

@@ -141,7 +141,7 @@ def test_what_is_in_memory_outlives_a_reload(
     assert journalled(other.journal.path) == 2
 
 
-def test_what_is_lost_is_said(config: Config, control: Control, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_readings_are_logged(config: Config, control: Control, caplog: pytest.LogCaptureFixture) -> None:
     config.journal.path.mkdir()
     bridge = Bridge(config, routes(config), control, allow_simulated=True)
     with running(bridge, control.stop):
@@ -149,7 +149,7 @@ def test_what_is_lost_is_said(config: Config, control: Control, caplog: pytest.L
     assert "1 reading in memory only, lost where not delivered" in caplog.text
 
 
-def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, control: Control) -> None:
+def test_an_unusable_journal_is_in_the_state(config: Config, control: Control) -> None:
     with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         config.journal.path.mkdir()
@@ -219,7 +219,7 @@ def test_a_reload_that_comes_to_nothing_journals_what_is_in_memory(config: Confi
     assert journalled(config.journal.path) == 3
 
 
-def test_what_breaks_it_before_it_delivers_is_what_is_told(
+def test_an_error_before_the_first_delivery_is_raised(
     config: Config, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bridge = Bridge(config, routes(config), control, allow_simulated=True)

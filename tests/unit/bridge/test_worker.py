@@ -59,7 +59,7 @@ class Bench:
         return [value["key"] for request in self.server.requests[before:] for value in request["data"]]
 
     def readings(self) -> int:
-        """How many the server has taken."""
+        """How many the server has accepted."""
         return len({(value.clock, value.ns) for value in self.server.values if value.key == READING})
 
 
@@ -100,9 +100,7 @@ def test_a_host_that_is_not_known_yet_is_tried_again_soon_and_then_ever_more_rar
     assert bench.deliver() == [READING, BRIDGE]
 
 
-def test_a_discovery_that_was_taken_is_sent_again_while_its_readings_are_rejected(
-    bench: Bench, clock: HandClock
-) -> None:
+def test_an_accepted_discovery_is_sent_again_while_its_readings_are_rejected(bench: Bench, clock: HandClock) -> None:
     bench.worker.send_discovery([])
     assert bench.deliver() == [DISCOVERY, READING, BRIDGE]  # by the host that was deleted, as it turns out
     bench.server.reject = lambda value: value.key == READING

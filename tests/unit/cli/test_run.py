@@ -107,7 +107,7 @@ def test_the_old_configuration_stays_though_its_own_files_are_gone(
     assert "; the old configuration stays" in caplog.text
 
 
-def test_what_waits_in_the_journal_before_is_said(
+def test_what_waits_in_the_old_journal_is_logged(
     toml: Path, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def administrator() -> None:

@@ -68,7 +68,7 @@ def test_rejected_values_are_counted() -> None:
 
 
 def test_values_that_the_server_does_not_even_count_are_rejected() -> None:
-    # A real server says this when the clock of every value is wrong.
+    # A real server answers this when the clock of every value is wrong.
     info = "processed: 0; failed: 0; total: 0; seconds spent: 0.000100"
     with FakeServer(answers=[{"response": "success", "info": info}]) as server:
         assert sender_to(server.address).send([VALUE], Deadline(5)).accepted == 0
@@ -211,7 +211,7 @@ class TestCluster:
             send(broken, Fault())
             assert logged() == [("WARNING", one.address)]
             send(broken, Fault())
-            send(broken, broken)  # the error of the whole cluster says this, too
+            send(broken, broken)  # the error reports both nodes
             send(broken, Fault())
             assert logged() == []
             send(Fault(), broken)

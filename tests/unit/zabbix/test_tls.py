@@ -186,7 +186,7 @@ class TestPreSharedKey:
             assert server.values == []
 
     @needs_psk
-    def test_the_cipher_is_looked_at(self, client: ZabbixConfig) -> None:
+    def test_the_cipher_is_checked(self, client: ZabbixConfig) -> None:
         class Negotiated:
             def cipher(self) -> tuple[str, str, int]:
                 return ("ECDHE-RSA-AES128-GCM-SHA256", "TLSv1.2", 128)
