@@ -115,7 +115,7 @@ class Bridge:
         if self._store([*waiting, *readings]):
             self.unsaved.clear()
         elif self.unsaved.add(readings):
-            log.error("%s in memory only, the oldest are given up", counted(len(self.unsaved)))
+            log.error("%s in memory only, the oldest are dropped", counted(len(self.unsaved)))
 
     def _store(self, readings: Sequence[Reading]) -> bool:
         """Store ``readings`` in the journal; log a problem when it begins and when it ends."""
