@@ -160,8 +160,6 @@ def _by_destination(
         waiting = {each.destination: each.waiting for each in journal.standings()} if journal else {}
     except JournalError:
         waiting = {}
-    found = {}
     for delivery, result in zip(deliveries, results, strict=True):
         result.waiting = waiting.get(delivery.destination)
-        found[delivery.destination] = result
-    return found
+    return {delivery.destination: result for delivery, result in zip(deliveries, results, strict=True)}

@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from usbrh.clock import Deadline
@@ -26,39 +25,23 @@ def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline
     Raises:
         Exception: the first error that ``work`` raised, when all threads have ended.
     """
-    outcomes: dict[int, B | Exception] = {}
-    ended: SimpleQueue[None] = SimpleQueue()
 
-    def run(number: int) -> None:
+    def run(future: Future[B], thing: A) -> None:
         try:
-            outcomes[number] = work(things[number])
-        except Exception as error:  # noqa: BLE001 - raised below
-            outcomes[number] = error
-        ended.put(None)
+            future.set_result(work(thing))
+        except BaseException as error:  # noqa: BLE001 - raised below
+            future.set_exception(error)
 
-    started = 0
+    futures: list[Future[B]] = []
     try:
-        for number in range(len(things)):
-            threading.Thread(target=run, args=(number,), daemon=True).start()
-            started += 1
-        while len(outcomes) < started:
-            _wait(ended, POLL_SECONDS)
+        for thing in things:
+            future: Future[B] = Future()
+            threading.Thread(target=run, args=(future, thing), daemon=True).start()
+            futures.append(future)
+        while wait(futures, POLL_SECONDS).not_done:
+            pass
     except BaseException:
         deadline.shorten(0)
-        grace = Deadline(GRACE_SECONDS)
-        while len(outcomes) < started and not grace.passed:
-            _wait(ended, grace.remaining())
+        wait(futures, GRACE_SECONDS)
         raise
-    results = []
-    for number in range(len(things)):
-        outcome = outcomes[number]
-        if isinstance(outcome, Exception):
-            raise outcome
-        results.append(outcome)
-    return results
-
-
-def _wait(ended: SimpleQueue[None], seconds: float) -> None:
-    # Not Thread.join: after an interruption, Python 3.11 believes that the thread has ended (bpo-45274).
-    with suppress(Empty):
-        ended.get(timeout=seconds)
+    return [future.result() for future in futures]

@@ -15,7 +15,7 @@ from typing import Any, Self
 from usbrh.clock import Deadline
 from usbrh.config.addresses import Address
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix.protocol import COMPRESSED, Value, decode_header, missing, pack, unpack
+from usbrh.zabbix.protocol import COMPRESSED, Value, missing, pack, unpack
 
 _MAX_REQUEST = 64 << 20
 _SECONDS = 5.0  # for one connection
@@ -120,9 +120,8 @@ class FakeServer:
             if not chunk:
                 return
             packet += chunk
-        header = decode_header(packet, _MAX_REQUEST)
         answer = self.respond(json.loads(unpack(packet, _MAX_REQUEST)), bytes(packet))
         if isinstance(answer, dict):
-            answer = pack(json.dumps(answer).encode(), bool(header and header.flags & COMPRESSED))
+            answer = pack(json.dumps(answer).encode(), compress=bool(packet[4] & COMPRESSED))
         if answer is not None:
             connection.sendall(answer)

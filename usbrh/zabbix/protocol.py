@@ -15,7 +15,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from usbrh.clock import NS
 from usbrh.config.addresses import Address
@@ -100,27 +100,19 @@ def pack(data: bytes, compress: bool = False) -> bytes:
     return _SMALL_HEADER.pack(MAGIC, flags, len(data), reserved) + data
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class _Header(NamedTuple):
     """The first bytes of a packet."""
 
-    flags: int
+    size: int
+    """Bytes of the header itself."""
     length: int
     """Bytes of data after the header."""
-    reserved: int
-
-    @property
-    def size(self) -> int:
-        """Size of the header itself, in bytes."""
-        return (_LARGE_HEADER if self.flags & LARGE else _SMALL_HEADER).size
+    decompressed: int | None
+    """Bytes of data after decompression; None if the data is not compressed."""
 
 
-def decode_header(received: bytes | bytearray, limit: int = MAX_ANSWER) -> Header | None:
-    """The header at the start of ``received``; None if more bytes are needed.
-
-    Raises:
-        ZabbixUnreachable: at the first byte that no Zabbix sends, or if the packet has more than ``limit`` bytes.
-    """
+def _decode_header(received: bytes | bytearray, limit: int) -> _Header | None:
+    """The header at the start of ``received``; None if more bytes are needed. Raises at the first impossible byte."""
     if received[: len(MAGIC)] != MAGIC[: len(received)]:
         raise ZabbixUnreachable(
             f"not the answer of a Zabbix server: it begins with {bytes(received[:16])!r}", remedy="check the port"
@@ -134,19 +126,20 @@ def decode_header(received: bytes | bytearray, limit: int = MAX_ANSWER) -> Heade
     if len(received) < layout.size:
         return None
     _, _, length, reserved = layout.unpack_from(received)
-    larger = max(length, reserved if flags & COMPRESSED else 0)
+    decompressed = reserved if flags & COMPRESSED else None
+    larger = max(length, decompressed or 0)
     if larger > limit:
         raise ZabbixUnreachable(f"the answer announces {larger} bytes, more than the limit of {limit}")
-    return Header(flags, length, reserved)
+    return _Header(layout.size, length, decompressed)
 
 
 def missing(received: bytes | bytearray, limit: int = MAX_ANSWER) -> int:
     """The number of bytes to read next; 0 when the packet is complete.
 
     Raises:
-        ZabbixUnreachable: as ``decode_header``.
+        ZabbixUnreachable: at the first byte that no Zabbix sends, or if the packet has more than ``limit`` bytes.
     """
-    header = decode_header(received, limit)
+    header = _decode_header(received, limit)
     if header:
         return max(0, header.size + header.length - len(received))
     large = len(received) > len(MAGIC) and received[len(MAGIC)] & LARGE
@@ -159,21 +152,21 @@ def unpack(packet: bytes | bytearray, limit: int = MAX_ANSWER) -> bytes:
     Raises:
         ZabbixUnreachable: the packet is incomplete, too long, larger than ``limit``, or not a packet.
     """
-    header = decode_header(packet, limit)
+    header = _decode_header(packet, limit)
     if not header or len(packet) < header.size + header.length:
         raise ZabbixUnreachable(f"the answer is cut off after {len(packet)} bytes")
     data = bytes(packet[header.size :])
     if len(data) > header.length:
         raise ZabbixUnreachable(f"the answer has {len(data) - header.length} bytes more than it announces")
-    if not header.flags & COMPRESSED:
+    if header.decompressed is None:
         return data
-    inflater = zlib.decompressobj()
+    decompressor = zlib.decompressobj()
     try:
-        data = inflater.decompress(data, header.reserved + 1)  # the announced length is within the limit
+        data = decompressor.decompress(data, header.decompressed + 1)  # the announced length is within the limit
     except zlib.error as error:
         raise ZabbixUnreachable(f"the answer can't be decompressed: {error}") from None
-    if len(data) != header.reserved or not inflater.eof or inflater.unused_data:
-        raise ZabbixUnreachable(f"the answer does not decompress to the announced {header.reserved} bytes")
+    if len(data) != header.decompressed or not decompressor.eof or decompressor.unused_data:
+        raise ZabbixUnreachable(f"the answer does not decompress to the announced {header.decompressed} bytes")
     return data
 
 
