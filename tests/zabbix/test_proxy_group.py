@@ -13,10 +13,9 @@ from tests.support.zabbix.command import usbrh
 from tests.support.zabbix.machine import PREPARE
 from tests.support.zabbix.proxies import ProxyGroup
 from tests.support.zabbix.server import TEXT, UNSIGNED, ZabbixServer
-from usbrh.clock import Deadline
+from usbrh.clock import NS, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
-from usbrh.journal.store import NS
 from usbrh.reading import parse_time
 from usbrh.zabbix.protocol import Response, Value
 from usbrh.zabbix.sender import Sender

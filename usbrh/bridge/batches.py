@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from usbrh.journal.rows import Entry
+from usbrh.zabbix.items import reading_key
 
 BATCH = 250
 """Values in one request, as in zabbix_sender."""
@@ -10,11 +11,6 @@ MAX_BYTES = 1 << 20
 """Size of the values in one request, about; a single larger value is sent alone."""
 SHARDS = 2
 """Connections at the same time for a backlog of several sensors."""
-
-
-def item_key(sensor: str) -> str:
-    """The key of the item for the readings of ``sensor``; names in the configuration need no quotes."""
-    return f"usbrh.get[{sensor}]"
 
 
 def shards(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
@@ -35,7 +31,7 @@ def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     batch: list[Entry] = []
     size = 0
     for entry in entries:
-        added = len(entry.body) + len(item_key(entry.sensor))
+        added = len(entry.body) + len(reading_key(entry.sensor))
         if batch and (len(batch) == BATCH or size + added > MAX_BYTES):
             yield batch
             batch, size = [], 0

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from usbrh.bridge.batches import BATCH, batches, by_sensor, item_key, shards, split
+from usbrh.bridge.batches import BATCH, batches, by_sensor, shards, split
 from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError
 from usbrh.journal.rows import Entry
 from usbrh.journal.store import Journal, Rejection
 from usbrh.reading import Reading
+from usbrh.zabbix.items import reading_key
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Sender
 
@@ -250,7 +251,7 @@ class Delivery:
                 if not portion.may_start(deadline, split=part is not batch):
                     portion.out_of_time = True
                     return
-                values = [Value.at(entry.time_ns, self._host, item_key(entry.sensor), entry.body) for entry in part]
+                values = [Value.at(entry.time_ns, self._host, reading_key(entry.sensor), entry.body) for entry in part]
                 accepted = self._sender.send(values, deadline).accepted
                 self._host_known = self._host_known or accepted > 0
                 if accepted == len(part):
@@ -270,7 +271,7 @@ class Delivery:
 
     def _reason(self, entry: Entry) -> str:
         """The likely reasons for a rejection; Zabbix reports none."""
-        key = item_key(entry.sensor)
+        key = reading_key(entry.sensor)
         if self._host_known:
             return (
                 f'the host "{self._host}" has no item {key} of the type Zabbix trapper,'

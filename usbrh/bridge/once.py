@@ -14,6 +14,7 @@ from usbrh.journal.store import Journal
 from usbrh.poller import Poller, oldest_first
 from usbrh.reading import Reading
 from usbrh.zabbix.agent_config import effective
+from usbrh.zabbix.items import BRIDGE, DISCOVERY
 from usbrh.zabbix.sender import Sender
 
 SEND_SECONDS = 25.0
@@ -113,14 +114,14 @@ def send_once(
             """Everything that one destination receives."""
             result = Delivered()
             try:
-                delivery.send_state("usbrh.discovery", poller.discovery(), deadline)
+                delivery.send_state(DISCOVERY, poller.discovery(), deadline)
                 if sent.journal_error is None:
                     result = delivery.deliver(deadline, retry=True, seconds=BACKLOG_SHARE * deadline.remaining())
                 else:
                     result = delivery.send_directly(sent.readings, deadline)
                 if not isinstance(result.error, ZabbixError):
                     state = journal_state(poller, journal, result.error or sent.journal_error)
-                    delivery.send_state("usbrh.bridge", state, deadline)
+                    delivery.send_state(BRIDGE, state, deadline)
             except ZabbixError as error:
                 result.error = result.error or error
             return result

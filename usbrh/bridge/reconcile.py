@@ -6,14 +6,15 @@ from typing import Any
 
 from usbrh.bridge.check import STORE_SECONDS, required_routes
 from usbrh.bridge.once import flush, open_journal
-from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected
 from usbrh.journal.errors import is_there
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
+from usbrh.zabbix.history import find_host, find_item, find_kept, stored
+from usbrh.zabbix.items import reading_key, state_key
 
 SETTLED_SECONDS = 30.0
 """s. Younger readings may not be stored yet: a server writes its history, and a proxy sends, once a second."""
@@ -95,7 +96,7 @@ def compare(
     for sensor in sorted({*delivered, *unsettled}):
         times = delivered.get(sensor, {})
         # The items with a row per reading: the JSON if its history is kept, else the template's state.
-        keys = f"usbrh.get[{sensor}]", f"usbrh.state[{sensor}]"
+        keys = reading_key(sensor), state_key(sensor)
         item = find_kept(api, hostid, *keys) if times else None
         left_out = bool(times) and item is None and find_item(api, hostid, keys[0]) is not None
         yield Compared(sensor, times, unsettled.get(sensor, 0), item, _missing(api, item, times), left_out)

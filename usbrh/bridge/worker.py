@@ -10,6 +10,7 @@ from usbrh.bridge.delivery import Delivery
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, of_destination
+from usbrh.zabbix.items import BRIDGE, DISCOVERY
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class DestinationWorker:
                 if not isinstance(result.error, JournalError):
                     return result.error
             if retry_rejected or self._clock.monotonic() >= self._state_at:
-                rejected |= not self._delivery.send_state("usbrh.bridge", self._state(), deadline)
+                rejected |= not self._delivery.send_state(BRIDGE, self._state(), deadline)
                 self._state_at = self._clock.monotonic() + STATE_INTERVAL
             if result.error is not None:
                 return result.error
@@ -172,7 +173,7 @@ class DestinationWorker:
                 return True
             self._discovery_due = False
         try:
-            return self._delivery.send_state("usbrh.discovery", value, deadline)
+            return self._delivery.send_state(DISCOVERY, value, deadline)
         except UsbrhError:
             with self._lock:
                 self._discovery_due = True

@@ -15,6 +15,7 @@ from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.output import text as output
 from usbrh.reading import Reading, counted
 from usbrh.zabbix.fake_server import FakeServer
+from usbrh.zabbix.items import BRIDGE, DISCOVERY
 
 _READINGS = 10
 _INTERVAL = 1.0
@@ -69,7 +70,7 @@ def _summarize(readings: list[Reading], server: FakeServer) -> None:
     ):
         known = [value for value in values if value is not None][-_CHART_WIDTH:]
         click.echo(f"\n  {what:<12} {sparkline(known)}  {min(known):.2f} to {max(known):.2f} {unit}")
-    stored = [value for value in server.values if value.key.startswith("usbrh.get")]
+    stored = [value for value in server.values if value.key not in {BRIDGE, DISCOVERY}]
     last = " The last one:" if stored else ""
     click.echo(f"\nThe server received {counted(len(stored))} of {len(readings)} measured.{last}")
     for value in stored[-1:]:

@@ -21,6 +21,7 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.signals import Terminated
+from usbrh.clock import NS
 from usbrh.output import text as output
 from usbrh.output.screen import Screen
 from usbrh.poller import Poller
@@ -61,7 +62,7 @@ def watch(context: Context, sensor: tuple[str, ...], interval: float, fahrenheit
 def _lines(poller: Poller, interval: float, fahrenheit: bool) -> None:
     for readings in poller.rounds(interval):
         for reading in readings:
-            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.time_ns // 1_000_000_000))
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.time_ns // NS))
             words = f"{reading.sensor}: {reading.problem}" if reading.error else output.text(reading, fahrenheit)
             click.echo(f"{moment}  {words}")
 

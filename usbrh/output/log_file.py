@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from usbrh.clock import NS
+
 _LONGEST_LINE = 65536
 """Bytes of which the last line is part; a reading takes some hundred."""
 
@@ -29,7 +31,7 @@ class LogFile:
         """The file for this time, in this machine's time zone."""
         if "%" not in self._pattern:
             return Path(self._pattern)
-        return Path(time.strftime(self._pattern, time.localtime(time_ns // 1_000_000_000)))
+        return Path(time.strftime(self._pattern, time.localtime(time_ns // NS)))
 
     def append(self, lines: Sequence[str], time_ns: int) -> Path:
         """Add ``lines`` to the file of this time; gives its path.

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.clocks import FixedClock, HandClock
 from tests.support.journal import START, reading, readings
-from usbrh.bridge.batches import BATCH, MAX_BYTES, item_key
+from usbrh.bridge.batches import BATCH, MAX_BYTES
 from usbrh.bridge.delivery import PAGE, RETRY_SECONDS, Delivery, Route
 from usbrh.clock import NS, Deadline
 from usbrh.config import ZabbixConfig
@@ -19,6 +19,7 @@ from usbrh.config.addresses import Destination
 from usbrh.errors import JournalError, ZabbixUnreachable
 from usbrh.journal.store import Journal, State
 from usbrh.zabbix.fake_server import FakeServer
+from usbrh.zabbix.items import reading_key
 from usbrh.zabbix.protocol import Response, Value
 from usbrh.zabbix.sender import Sender
 
@@ -83,7 +84,7 @@ def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, 
     assert delivery(journal, server).deliver(soon()).delivered == 2400
     assert len(server.values) == 2400
     for sensor in sensors:
-        moments = [(value.clock, value.ns) for value in server.values if value.key == item_key(sensor)]
+        moments = [(value.clock, value.ns) for value in server.values if value.key == reading_key(sensor)]
         assert moments == sorted(moments)
     assert states(journal, server) == [State.DELIVERED] * 2400
 
@@ -94,7 +95,7 @@ def test_nothing_waits_nothing_is_sent(journal: Journal, server: FakeServer) -> 
 
 
 def test_rejected_values_are_found_and_set_apart(journal: Journal, server: FakeServer) -> None:
-    server.reject = lambda value: value.key == item_key("attic") or value.ns in {7, 8, 90}
+    server.reject = lambda value: value.key == reading_key("attic") or value.ns in {7, 8, 90}
     journal.add([reading(number, "attic" if number % 10 == 0 else "living-room") for number in range(1, 101)])
     result = delivery(journal, server).deliver(soon())
     rejected = {7, 8, 90, *range(10, 101, 10)}
@@ -112,7 +113,7 @@ def test_rejected_values_are_found_and_set_apart(journal: Journal, server: FakeS
 
 
 def test_few_requests_find_one_sensor_that_is_not_known(journal: Journal, server: FakeServer) -> None:
-    server.reject = lambda value: value.key == item_key("attic")
+    server.reject = lambda value: value.key == reading_key("attic")
     journal.add([reading(number, sensor) for number in range(50) for sensor in ("attic", "cellar", "bath", "hall")])
     delivery(journal, server).deliver(soon())
     assert len(server.requests) == 1 + 4
@@ -172,7 +173,7 @@ class SlowSender(Sender):
         super().__init__(Destination.parse("192.0.2.1"), ZabbixConfig())
         self.clock = clock
         self.seconds = 2.0
-        self.rejects = {item_key(sensor) for sensor in rejects}
+        self.rejects = {reading_key(sensor) for sensor in rejects}
         self.sent: list[list[str]] = []
 
     def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
@@ -202,7 +203,7 @@ def test_many_rejected_sensors_hold_up_nobody(journal: Journal) -> None:
         result = to_server.deliver(Deadline(22, clock), retry=True)
         assert (result.delivered, result.rejected, result.error, result.out_of_time) == (1, 16, None, False)
         assert [len(request) for request in sender.sent] == [1, 16]
-    sender.rejects = {item_key(room) for room in rooms[1:]}
+    sender.rejects = {reading_key(room) for room in rooms[1:]}
     for _ in range(100):
         if to_server.deliver(Deadline(22, clock), retry=True).delivered:
             return
@@ -213,7 +214,7 @@ def test_a_slow_server_receives_what_it_accepts_again(journal: Journal) -> None:
     to_server, sender, clock = slow(journal, "good", "bad")
     journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
     assert to_server.deliver(Deadline(100, clock)).rejected == 10
-    sender.rejects, sender.seconds = {item_key("bad")}, RETRY_SECONDS + 0.1
+    sender.rejects, sender.seconds = {reading_key("bad")}, RETRY_SECONDS + 0.1
     delivered = sum(to_server.deliver(Deadline(22, clock), retry=True).delivered for _ in range(50))
     assert (delivered, [each.count for each in journal.rejected("slow")]) == (5, [5])
 
@@ -231,7 +232,7 @@ def test_a_backlog_with_rejected_readings_gets_shorter_at_a_slow_server(journal:
 
 
 def test_a_retry_that_fails_has_delayed_nothing(journal: Journal, server: FakeServer) -> None:
-    server.reject = lambda value: value.key == item_key("attic")
+    server.reject = lambda value: value.key == reading_key("attic")
     journal.add([reading(1, "attic")])
     to_server = delivery(journal, server)
     to_server.deliver(soon())
