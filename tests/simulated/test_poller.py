@@ -5,13 +5,12 @@ import logging
 import pytest
 
 from usbrh.bridge.state import bridge_state
+from usbrh.clock import NS
 from usbrh.config import Config, SensorConfig
 from usbrh.errors import JournalError
 from usbrh.journal.store import DestinationStatus, Rejection
 from usbrh.poller import Poller
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
-
-NS = 1_000_000_000
 
 
 class House:

@@ -264,7 +264,7 @@ class Delivery:
     def _acknowledge(self, portion: _Portion, result: Delivered) -> None:
         """Record the results in the journal, and add them to ``result``."""
         if portion.accepted or portion.rejected:
-            self._journal.mark(self.destination, portion.accepted, portion.rejected)
+            self._journal.acknowledge(self.destination, portion.accepted, portion.rejected)
         result.delivered += len(portion.accepted)
         result.rejected_ids.difference_update(portion.accepted)  # a retry may have rejected them a moment ago
         result.rejected_ids.update(portion.rejected)

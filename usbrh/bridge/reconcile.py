@@ -8,8 +8,8 @@ from usbrh.bridge.check import STORE_SECONDS, required_routes
 from usbrh.bridge.once import flush, open_journal
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected
-from usbrh.journal.errors import is_there
+from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
+from usbrh.journal.errors import require_journal
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
 from usbrh.zabbix.api import Api
@@ -64,11 +64,9 @@ def open_existing(config: Config) -> Journal:
     """The journal of the configuration.
 
     Raises:
-        ConfigError: there is none. It is not created.
-        JournalError: this user may not see it.
+        JournalError: there is none, or this user may not see it. It is not created.
     """
-    if not is_there(config.journal.path):
-        raise ConfigError(f"there is no journal {config.journal.path} to compare with")
+    require_journal(config.journal.path)
     return open_journal(config)
 
 

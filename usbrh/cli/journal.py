@@ -9,8 +9,7 @@ import click
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.run import log_to_stderr, show_deliveries
-from usbrh.errors import UsbrhError
-from usbrh.journal.errors import is_there
+from usbrh.journal.errors import require_journal
 from usbrh.journal.store import DestinationStatus, Status
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
@@ -27,7 +26,7 @@ def journal() -> None:
 def status(context: Context, as_json: bool) -> None:
     """Show what is kept, what waits for each destination, and what it rejected."""
     log_to_stderr(logging.WARNING)
-    _need_file(context)
+    require_journal(context.config.journal.path)
     with bridge.open_journal(context.config) as opened:
         found = opened.status()
     click.echo(output.json_line(_as_json(found)) if as_json else _as_text(found))
@@ -54,7 +53,7 @@ def export(context: Context, as_json: bool) -> None:
     Delivered, waiting, rejected, expired (too many waited), dropped (the destination was not in the configuration).
     """
     log_to_stderr(logging.WARNING)
-    _need_file(context)
+    require_journal(context.config.journal.path)
     with bridge.open_journal(context.config) as opened:
         destinations = [each.destination for each in opened.standings()]
         if not as_json:
@@ -67,17 +66,6 @@ def export(context: Context, as_json: bool) -> None:
             else:
                 states = ",".join(output.csv_line([fates[text].state]) for text in destinations if text in fates)
                 click.echo(output.csv_reading(entry.reading) + ("," + states if states else ""))
-
-
-def _need_file(context: Context) -> None:
-    """Looking at a journal that is not there must not make one."""
-    path = context.config.journal.path
-    if not is_there(path):
-        raise JournalMissing(f"there is no journal at {path} yet; usbrh send makes it")
-
-
-class JournalMissing(UsbrhError):
-    """Nothing was journalled yet."""
 
 
 def _as_json(found: Status) -> dict[str, Any]:

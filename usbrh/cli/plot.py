@@ -11,7 +11,7 @@ from usbrh.cli.parameters import DurationType
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config.kinds import DAY, format_duration
 from usbrh.errors import ConfigError, JournalError, SensorNotFound
-from usbrh.journal.errors import is_there
+from usbrh.journal.errors import require_journal
 from usbrh.journal.store import Journal
 from usbrh.output.picture import SUFFIXES, History, draw
 from usbrh.reading import Reading
@@ -67,8 +67,7 @@ def plot(context: Context, sensor: tuple[str, ...], path: Path, since: float, fa
 
 
 def _readings(path: Path, start: int, sensors: tuple[str, ...]) -> Iterator[Reading]:
-    if not is_there(path):
-        raise JournalError(f"there is no journal {path} yet; usbrh run or usbrh send makes it")
+    require_journal(path)
     with Journal(path) as journal:
         for name in sensors or (None,):
             for entry in journal.history(since_ns=start, sensor=name):
