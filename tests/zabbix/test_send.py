@@ -48,7 +48,10 @@ def test_a_host_that_is_made_late_gets_everything(zabbix_60: ZabbixServer, tmp_p
     command = [sys.executable, "-m", "usbrh", "run", "--allow-simulated"]
     service = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for("a rejected reading", lambda: ["rejected"] in [[*each["destinations"].values()] for each in journal()])
+        wait_for(
+            "a rejected reading",
+            lambda: "rejected" in [each["state"] for reading in journal() for each in reading["destinations"]],
+        )
         Provisioner(zabbix_60, host)()
         zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", 3, 60)
     finally:

@@ -95,7 +95,10 @@ def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, s
     assert house.usbrh("send").returncode == 6
     assert keys(server).count("usbrh.get[sim-1]") == 1
     for each in house.exported():
-        assert each["destinations"] == {down: "waiting", server.address: "delivered"}
+        assert each["destinations"] == [
+            {"destination": down, "state": "waiting", "reason": None},
+            {"destination": server.address, "state": "delivered", "reason": None},
+        ]
 
 
 def test_rejected_values_are_seven_and_have_a_reason(house: House, server: FakeServer) -> None:
@@ -105,13 +108,12 @@ def test_rejected_values_are_seven_and_have_a_reason(house: House, server: FakeS
     assert "rejected 1 reading; usbrh journal status" in done.stderr
     status = house.usbrh("journal", "status").stdout
     assert 'sim-2: 1 rejected: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
-    assert {each["sensor"]: each["destinations"] for each in house.exported()} == {
-        "sim-1": {server.address: "delivered"},
-        "sim-2": {server.address: "rejected"},
-    }
+    assert house.states() == [("sim-1", server.address, "delivered"), ("sim-2", server.address, "rejected")]
+    (rejected,) = house.exported()[1]["destinations"]
+    assert rejected["reason"].startswith('the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper')
     server.reject = lambda value: False
     assert house.usbrh("journal", "flush").returncode == 0
-    assert {state for each in house.exported() for state in dict(each["destinations"]).values()} == {"delivered"}  # type: ignore[call-overload]
+    assert {state for _, _, state in house.states()} == {"delivered"}
 
 
 def test_rejected_states_are_only_a_warning(house: House, server: FakeServer) -> None:
@@ -394,7 +396,7 @@ def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, s
                               timeout=60, check=False)  # fmt: skip
     assert (done.returncode, "can't write to the standard output" in done.stderr) == (1, True), done
     assert keys(server).count("usbrh.get[sim-1]") == 1
-    assert {each["destinations"][server.address] for each in house.exported()} == {"delivered"}  # type: ignore[index]
+    assert set(house.states()) == {("sim-1", server.address, "delivered"), ("sim-2", server.address, "delivered")}
 
 
 def test_a_failure_is_reported_once(house: House, tmp_path: Path) -> None:
