@@ -15,7 +15,8 @@ from statistics import median
 from benchmarks.document import put
 from tests.support.zabbix.machine import ZABBIX_60, why_not
 from tests.support.zabbix.server import TEXT, Value, ZabbixServer
-from usbrh.journal.store import NS, Journal
+from usbrh.clock import NS
+from usbrh.journal.store import Journal
 from usbrh.reading import Reading, Ticks
 
 SENSORS = [f"sim-{number}" for number in range(1, 9)]

@@ -60,7 +60,7 @@ PACKAGES = (
         ("config", "drivers", "simulator"),
         ("usb",),
     ),
-    Package("poller", "the measuring loop: readings of all selected sensors, round by round", _MEASURING),
+    Package("poller", "the measuring loop: readings of all selected sensors, round by round", ("config", "sensors")),
     Package("journal", "the send queue and local history: one SQLite file, its repair, read-only access", ()),
     Package(
         "zabbix",

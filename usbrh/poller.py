@@ -1,126 +1,137 @@
-"""Measuring in rounds: all sensors at once, those that come and go, and what is counted of it."""
+"""The measuring loop: readings of all selected sensors, round by round."""
 
-import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from usbrh import __version__
-from usbrh.clock import SYSTEM_CLOCK, Clock
-from usbrh.config.model import PORT_PATH, Config
-from usbrh.drivers import usbrh1, usbrh2
+from usbrh.clock import SYSTEM_CLOCK, Clock, Schedule
+from usbrh.config import Config
 from usbrh.errors import SensorNotFound, UsbrhError
-from usbrh.journal.store import NS, DestinationStatus
 from usbrh.reading import Reading, SensorInfo
-from usbrh.sensors import READ_TIMEOUT, Sensor, find, measure_all
+from usbrh.sensors import READ_TIMEOUT, Sensor, absent, find, measure_all, select
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Counts:
-    """Since the process started."""
+    """The readings since the process started."""
 
     started: float
-    """By the monotonic clock."""
+    """Start of the process, by the monotonic clock."""
     readings: int = 0
-    """Good ones."""
+    """Good readings."""
     failures: Counter[str] = field(default_factory=Counter)
-    """Failed ones, by ``state``."""
+    """Failed readings, by ``state``."""
 
 
 def oldest_first(readings: Iterable[Reading]) -> list[Reading]:
-    """The readings of one round in the order of their times: a slow sensor's comes after that of the next."""
+    """The readings of one round, sorted by time: sensors are measured in parallel, and a slow one ends last."""
     return sorted(readings, key=lambda reading: reading.time_ns)
 
 
-class Rounds:
-    """One measurement of every sensor, again and again."""
+class Poller:
+    """Measures all selected sensors at the same time, round after round.
+
+    Without ``selectors`` (the bridge), a round has a reading of every sensor that is plugged in. A configured sensor
+    that is not plugged in gives a failed reading in every round. A sensor without configuration that was unplugged
+    gives one failed reading, because it may be in use elsewhere now. The poller logs when a sensor begins to fail and
+    when it works again.
+
+    With ``selectors`` (``usbrh watch`` and ``usbrh log``), a round has a reading of every selected sensor, plugged in
+    or not. If all sensors are selected, new sensors join when they are plugged in. The caller shows every reading, so
+    the poller logs nothing.
+    """
 
     def __init__(
-        self, config: Config, clock: Clock = SYSTEM_CLOCK, counts: Counts | None = None, *, backend: Any = None
+        self,
+        config: Config,
+        clock: Clock = SYSTEM_CLOCK,
+        *,
+        selectors: Sequence[str] | None = None,
+        counts: Counts | None = None,
+        backend: Any = None,
     ) -> None:
-        """``backend``: a pyusb backend, see ``discovery.find``."""
+        """Select the sensors as ``sensors.select`` does; no selector selects all. ``backend`` is a pyusb backend.
+
+        Raises:
+            SensorNotFound: a selected sensor is not plugged in, or no sensor is.
+            LibusbMissing, ConfigError: with ``selectors``, as ``sensors.find``.
+        """
+        self.clock = clock
         self.counts = counts or Counts(clock.monotonic())
         self.sensors: list[Sensor] = []
-        """Those plugged in at the last round."""
+        """The sensors of the last round."""
         self.problem: UsbrhError | None = None
-        """Why the last round could not even look for sensors."""
+        """The error that prevented the last search for sensors."""
         self._config = config
-        self._clock = clock
         self._backend = backend
         self._states: dict[str, str] = {}
+        self._selected = selectors is not None
+        self._named = bool(selectors) and "all" not in (selectors or ())
+        if selectors is not None:
+            self.sensors = select(find(config, backend=backend, clock=clock), selectors or ["all"])
 
     @property
     def simulated(self) -> bool:
-        """Whether there was a virtual sensor at the last round."""
+        """Whether the last round had a simulated sensor."""
         return any(sensor.info.simulated for sensor in self.sensors)
 
     def refresh(self) -> None:
-        """See which sensors are plugged in."""
+        """Find the sensors that are plugged in now. An error is kept in ``problem``."""
+        if self._named:
+            return
+        before = self.sensors
         try:
-            self.sensors = find(self._config, backend=self._backend, clock=self._clock, known=self.sensors)
+            self.sensors = find(self._config, backend=self._backend, clock=self.clock, known=before)
             self.problem = None
         except UsbrhError as problem:
-            if str(problem) != str(self.problem):
+            if not self._selected and str(problem) != str(self.problem):
                 log.warning("%s", problem)
             self.sensors, self.problem = [], problem
+        if self._selected:  # measuring a sensor that was unplugged gives the error
+            found = {sensor.info.identity for sensor in self.sensors}
+            self.sensors += [sensor for sensor in before if sensor.info.identity not in found]
 
     def measure(self, timeout: float = READ_TIMEOUT) -> list[Reading]:
-        """A reading of each sensor that is plugged in, configured, or was there in the last round; some have failed."""
+        """Measure one round within ``timeout`` seconds; a sensor that fails gives a reading with the error."""
         before = [sensor.info for sensor in self.sensors]
         self.refresh()
-        there = {sensor.info.identity for sensor in self.sensors}
-        gone = {info.identity: info for info in [*self._missing(), *before] if info.identity not in there}
-        readings = measure_all(self.sensors, timeout, self._clock)
-        for info in gone.values():
-            error = SensorNotFound(f"{info.name} ({info.identity}) is not plugged in; see: usbrh list", info.port)
-            readings.append(Reading.failed(info, self._clock.time_ns(), error))
+        readings = measure_all(self.sensors, timeout, self.clock)
+        if not self._selected:
+            plugged_in = {sensor.info.identity for sensor in self.sensors}
+            unplugged = {info.identity: info for info in [*self._missing(), *before] if info.identity not in plugged_in}
+            readings += [self._not_plugged_in(info) for info in unplugged.values()]
+            self._log_changes(readings)
         self._count(readings)
         return readings
 
-    def discovery(self) -> str:
-        """The value of ``usbrh.discovery``: the sensors plugged in and those configured."""
-        infos = [*(sensor.info for sensor in self.sensors), *self._missing()]
-        return json.dumps(
-            [{"{#SENSOR}": info.name, "{#PORT}": info.port, "{#MODEL}": info.model} for info in infos],
-            ensure_ascii=False,
-        )
+    def rounds(self, interval: float) -> Iterator[list[Reading]]:
+        """Measure continuously: the first round now, then one every ``interval`` seconds."""
+        schedule = Schedule(interval, self.clock, align=False)
+        while True:
+            yield self.measure()
+            schedule.sleep()
 
-    def state(self, standings: Sequence[DestinationStatus] | None, error: str | None = None) -> str:
-        """The value of ``usbrh.bridge``; if the journal can't be used, ``error`` says why instead of ``standings``."""
-        waited: float | None = None
-        if standings is not None:
-            oldest = min((each.oldest_ns for each in standings if each.oldest_ns is not None), default=None)
-            waited = 0 if oldest is None else max(0, (self._clock.time_ns() - oldest) // NS)
-        each: list[DestinationStatus] = list(standings or [])
-        value: dict[str, Any] = {
-            "v": 1,
-            "version": __version__,
-            "uptime": int(self._clock.monotonic() - self.counts.started),
-            "sensors": len(self.sensors),
-            "readings": self.counts.readings,
-            "failed": self.counts.failures.total(),
-            "failures": dict(self.counts.failures),
-            "waiting": max((one.waiting for one in each), default=None if standings is None else 0),
-            "oldest_waiting_age": waited,
-            "rejected": sum(one.rejected_count for one in each) if standings is not None else None,
-            "expired": sum(one.expired for one in each) if standings is not None else None,
-            "simulated": self.simulated,
-            "error": error,
-        }
-        return json.dumps(value, ensure_ascii=False)
+    def discovery(self) -> list[dict[str, str]]:
+        """The value of ``usbrh.discovery``: the sensors that are plugged in or configured."""
+        infos = [*(sensor.info for sensor in self.sensors), *self._missing()]
+        return [{"{#SENSOR}": info.name, "{#PORT}": info.port, "{#MODEL}": info.model} for info in infos]
 
     def _missing(self) -> list[SensorInfo]:
-        """What the configuration names and is not plugged in. Among virtual sensors, only virtual ones are missed."""
-        there = {sensor.info.identity for sensor in self.sensors}
+        """Configured sensors that are not plugged in: simulated ones only beside simulated sensors, and vice versa."""
+        found = {sensor.info.identity for sensor in self.sensors}
         return [
-            _absent(identity, settings.name, self.simulated)
+            absent(identity, settings.name, self.simulated)
             for identity, settings in self._config.sensor.items()
-            if identity not in there and identity.startswith("sim-") == self.simulated
+            if identity not in found and identity.startswith("sim-") == self.simulated
         ]
+
+    def _not_plugged_in(self, info: SensorInfo) -> Reading:
+        message = f"{info.name} ({info.identity}) is not plugged in"
+        return Reading.failed(info, self.clock.time_ns(), SensorNotFound(message, info.port, remedy="see: usbrh list"))
 
     def _count(self, readings: Sequence[Reading]) -> None:
         for reading in readings:
@@ -128,17 +139,13 @@ class Rounds:
                 self.counts.readings += 1
             else:
                 self.counts.failures[reading.state] += 1
+
+    def _log_changes(self, readings: Sequence[Reading]) -> None:
+        for reading in readings:
             identity = reading.serial or reading.port
             before = self._states.get(identity, "ok")
             if reading.error is not None and reading.state != before:
                 log.warning("%s", reading.problem)
             elif reading.error is None and before != "ok":
-                log.info("%s measures again", reading.sensor)
+                log.info("%s works again", reading.sensor)
             self._states[identity] = reading.state
-
-
-def _absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
-    """What can be said of a sensor that only the configuration knows: of a USBRH2 not even where it belongs."""
-    if PORT_PATH.fullmatch(identity):
-        return SensorInfo(identity, usbrh1.MODEL, name or identity, simulated=simulated)
-    return SensorInfo(identity, usbrh2.MODEL, name or identity, identity, simulated=simulated)

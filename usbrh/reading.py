@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from usbrh.clock import NS
 from usbrh.errors import UsbrhError, joined
 
 SCHEMA_VERSION = 1
@@ -189,7 +190,7 @@ def counted(readings: int) -> str:
 
 def format_time(time_ns: int) -> str:
     """Write nanoseconds since 1970 as ``2026-11-22T08:00:00.123456789Z``; datetime has only microseconds."""
-    seconds, ns = divmod(time_ns, 1_000_000_000)
+    seconds, ns = divmod(time_ns, NS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
 
 
@@ -201,4 +202,4 @@ def parse_time(text: str) -> int:
     """
     whole, _, fraction = text.removesuffix("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
-    return seconds * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
+    return seconds * NS + int(fraction.ljust(9, "0") or 0)

@@ -11,6 +11,7 @@ from typing import Any
 from usbrh import psychrometry
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
+from usbrh.config.model import PORT_PATH
 from usbrh.drivers import usbrh1, usbrh2
 from usbrh.drivers.base import Instrument, LedState, Plugged
 from usbrh.errors import LibusbMissing, SensorError, SensorNotFound
@@ -213,6 +214,13 @@ def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock:
 
     with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
         return list(pool.map(measure, sensors))
+
+
+def absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
+    """What is known of a configured sensor that is not plugged in."""
+    if PORT_PATH.fullmatch(identity):
+        return SensorInfo(identity, usbrh1.MODEL, name or identity, simulated=simulated)
+    return SensorInfo(identity, usbrh2.MODEL, name or identity, identity, simulated=simulated)
 
 
 @cache

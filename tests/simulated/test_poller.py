@@ -1,16 +1,16 @@
-"""Rounds of measurements: sensors that fail, come and go, in virtual time."""
+"""The measuring loop: sensors that fail, are unplugged and plugged in, in virtual time."""
 
-import json
 import logging
 
 import pytest
 
+from usbrh.bridge.state import bridge_state
+from usbrh.clock import NS
 from usbrh.config import Config, SensorConfig
+from usbrh.errors import JournalError
 from usbrh.journal.store import DestinationStatus, Rejection
-from usbrh.poller import Rounds
+from usbrh.poller import Poller
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
-
-NS = 1_000_000_000
 
 
 class House:
@@ -20,10 +20,10 @@ class House:
         self.clock = VirtualClock()
         self.sensors = [VirtualUsbRh(number, clock=self.clock) for number in (1, 2)]
         backend = SimulatorBackend(self.sensors, self.clock)
-        self.rounds = Rounds(config or Config(), self.clock, backend=backend)
+        self.poller = Poller(config or Config(), self.clock, backend=backend)
 
     def states(self) -> dict[str, str]:
-        return {reading.sensor: reading.state for reading in self.rounds.measure()}
+        return {reading.sensor: reading.state for reading in self.poller.measure()}
 
 
 def test_a_sensor_that_comes_and_goes(caplog: pytest.LogCaptureFixture) -> None:
@@ -36,8 +36,8 @@ def test_a_sensor_that_comes_and_goes(caplog: pytest.LogCaptureFixture) -> None:
     assert house.states() == {"sim-1": "ok"}  # not configured: it may be somewhere else now
     house.sensors[1].plug()
     assert house.states() == {"sim-1": "ok", "sim-2": "ok"}
-    assert "sim-2 measures again" in caplog.text
-    assert (house.rounds.counts.readings, dict(house.rounds.counts.failures)) == (6, {"not_found": 1})
+    assert "sim-2 works again" in caplog.text
+    assert (house.poller.counts.readings, dict(house.poller.counts.failures)) == (6, {"not_found": 1})
 
 
 def test_a_configured_sensor_is_missed_as_long_as_it_is_gone() -> None:
@@ -46,42 +46,43 @@ def test_a_configured_sensor_is_missed_as_long_as_it_is_gone() -> None:
     house.sensors[1].unplug()
     for _ in range(3):
         assert house.states() == {"sim-1": "ok", "attic": "not_found"}
-    assert [each["{#SENSOR}"] for each in json.loads(house.rounds.discovery())] == ["sim-1", "attic"]
+    assert [each["{#SENSOR}"] for each in house.poller.discovery()] == ["sim-1", "attic"]
     house.sensors[1].plug()
     assert house.states() == {"sim-1": "ok", "attic": "ok"}
 
 
-def test_a_failure_is_said_once_and_counted_by_kind(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_once_and_counted_by_kind(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house = House()
     house.sensors[0].fault("request_stalls")
     for _ in range(3):
         assert house.states()["sim-1"] != "ok"
-    kinds = house.rounds.counts.failures
+    kinds = house.poller.counts.failures
     assert kinds.total() == 3
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
-    state = json.loads(house.rounds.state([]))
-    assert (state["failed"], state["failures"], state["readings"], state["sensors"]) == (3, dict(kinds), 3, 2)
+    state = bridge_state(house.poller, [])
+    assert (state["failed"], state["failures_by_kind"], state["readings"], state["sensors"]) == (3, dict(kinds), 3, 2)
 
 
 def test_the_state_sums_up_the_destinations() -> None:
     house = House()
-    house.rounds.refresh()
+    house.poller.refresh()
     start = house.clock.time_ns()
     house.clock.sleep(90)
     rejections = [Rejection("a", 4, 1, 9, "?"), Rejection("b", 1, 3, 3, "?")]
     one = DestinationStatus("one", 7, start + 30 * NS, 100, 2, rejections)
     other = DestinationStatus("other", 0, None, 107, 0, [])
-    state = json.loads(house.rounds.state([one, other]))
+    state = bridge_state(house.poller, [one, other])
     assert (state["waiting"], state["oldest_waiting_age"], state["rejected"], state["expired"]) == (7, 60, 5, 2)
     assert (state["uptime"], state["simulated"], state["error"]) == (90, True, None)
-    state = json.loads(house.rounds.state([other]))
+    state = bridge_state(house.poller, [other])
     assert (state["waiting"], state["oldest_waiting_age"]) == (0, 0)
-    state = json.loads(house.rounds.state(None, "the disk is full"))
-    assert (state["waiting"], state["oldest_waiting_age"], state["error"]) == (None, None, "the disk is full")
+    state = bridge_state(house.poller, None, JournalError("the disk is full", remedy="df -h"))
+    assert (state["waiting"], state["oldest_waiting_age"]) == (None, None)
+    assert (state["error"], state["remedy"]) == ("the disk is full", "df -h")
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_age() -> None:
     house = House()
     late = DestinationStatus("one", 1, house.clock.time_ns() + 3600 * NS, 0, 0, [])
-    assert json.loads(house.rounds.state([late]))["oldest_waiting_age"] == 0
+    assert bridge_state(house.poller, [late])["oldest_waiting_age"] == 0

@@ -7,8 +7,8 @@ import pytest
 from usbrh.clock import Clock
 from usbrh.config import Config
 from usbrh.errors import SensorNotFound
+from usbrh.poller import Poller
 from usbrh.reading import Reading
-from usbrh.rounds import Followed, rounds
 from usbrh.sensors import _default_backend
 
 
@@ -28,15 +28,15 @@ class Time:
         self.now += seconds
 
 
-class Slow(Followed):
-    """Rounds that take as long as they are told to."""
+class Slow(Poller):
+    """Its rounds last as long as the test says."""
 
     def __init__(self, clock: Clock, takes: list[float]) -> None:
-        self.clock = clock
+        super().__init__(Config(), clock)
         self.takes = takes
         self.starts: list[float] = []
 
-    def measure(self) -> list[Reading]:
+    def measure(self, timeout: float = 0.0) -> list[Reading]:
         self.starts.append(self.clock.monotonic())
         self.clock.sleep(self.takes.pop(0))
         return []
@@ -54,26 +54,26 @@ class Slow(Followed):
 def test_the_schedule_does_not_drift(takes: list[float], starts: list[float]) -> None:
     clock = Time()
     slow = Slow(clock, takes)
-    for _ in islice(rounds(slow, 10, clock), 3):
+    for _ in islice(slow.rounds(10), 3):
         pass
     assert slow.starts == pytest.approx(starts)
 
 
 def test_all_sensors_or_those_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USBRH_SIMULATE", "3")
-    assert [each.sensor for each in Followed(Config(), []).measure()] == ["sim-1", "sim-2", "sim-3"]
-    assert [each.sensor for each in Followed(Config(), ["sim-2"]).measure()] == ["sim-2"]
+    assert [each.sensor for each in Poller(Config(), selectors=[]).measure()] == ["sim-1", "sim-2", "sim-3"]
+    assert [each.sensor for each in Poller(Config(), selectors=["sim-2"]).measure()] == ["sim-2"]
     with pytest.raises(SensorNotFound):
-        Followed(Config(), ["cellar"])
+        Poller(Config(), selectors=["cellar"])
 
 
-def test_a_sensor_plugged_in_later_is_followed_too_and_one_unplugged_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sensor_plugged_in_later_is_measured_too_and_one_unplugged_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USBRH_SIMULATE", "1")
-    followed = Followed(Config(), [])
+    poller = Poller(Config(), selectors=[])
     monkeypatch.setenv("USBRH_SIMULATE", "2")
-    assert [each.sensor for each in followed.measure()] == ["sim-1", "sim-2"]
+    assert [each.sensor for each in poller.measure()] == ["sim-1", "sim-2"]
     backend = _default_backend("2")
     backend.models["sim-2"].unplug()
-    assert [(each.sensor, each.state) for each in followed.measure()] == [("sim-1", "ok"), ("sim-2", "not_found")]
+    assert [(each.sensor, each.state) for each in poller.measure()] == [("sim-1", "ok"), ("sim-2", "not_found")]
     backend.models["sim-2"].plug()
-    assert [(each.sensor, each.state) for each in followed.measure()] == [("sim-1", "ok"), ("sim-2", "ok")]
+    assert [(each.sensor, each.state) for each in poller.measure()] == [("sim-1", "ok"), ("sim-2", "ok")]

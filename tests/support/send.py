@@ -1,10 +1,11 @@
-"""``usbrh`` as a process with virtual sensors, and what it sends to the stand-in for the server."""
+"""``usbrh`` as a process with virtual sensors, and what it sends to the fake server."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from usbrh.zabbix.fake_server import FakeServer
 
@@ -40,8 +41,17 @@ class House:
             [*USBRH, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
         )
 
-    def exported(self) -> list[dict[str, object]]:
+    def exported(self) -> list[dict[str, Any]]:
+        """The readings in the journal, as ``usbrh journal export --json`` prints them."""
         return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
+
+    def states(self) -> list[tuple[str, str, str]]:
+        """Sensor, destination and state of each reading in the journal."""
+        return [
+            (reading["sensor"], each["destination"], each["state"])
+            for reading in self.exported()
+            for each in reading["destinations"]
+        ]
 
 
 def keys(server: FakeServer) -> list[str]:

@@ -15,9 +15,10 @@ from usbrh.bridge import agent
 from usbrh.cli.context import Context
 from usbrh.cli.journal import journal as journal_command
 from usbrh.cli.plot import plot as plot_command
+from usbrh.clock import NS
 from usbrh.config import Config, JournalConfig, load
 from usbrh.errors import ConfigError, JournalError
-from usbrh.journal.store import NS, Journal
+from usbrh.journal.store import Journal
 from usbrh.paths import stat_or_none
 from usbrh.reading import Reading
 
@@ -70,7 +71,8 @@ def test_the_agent_says_so_in_its_answer(monkeypatch: pytest.MonkeyPatch) -> Non
         assert agent.bridge(lambda: config)["error"] is None
         with closed(path.parent):
             answer = agent.bridge(lambda: config)
-    assert answer["error"].startswith(f"the journal {path} can't be used: no permission")
+    assert answer["error"] == f"the journal {path} can't be used: no permission to write in {path.parent}"
+    assert answer["remedy"] == "run it as the user usbrh, or: sudo usbrh setup"
     assert (answer["sensors"], answer["waiting"]) == (1, None), "what it knows it says: Zabbix hears that it lives"
 
 
@@ -93,7 +95,7 @@ def test_the_agent_reads_a_journal_that_nobody_writes_and_it_may_not_write(monke
         path.write_bytes(damaged)
         with nobody():
             error = agent.bridge(lambda: config)["error"]
-        assert error.startswith(f"the journal {path} can't be read: the checksum of destination")
+        assert error.startswith(f"the journal {path} can't be read: the checksum of the cursor 1 is wrong")
         assert [file.name for file in folder.iterdir()] == ["journal.db"], "a question replaces nothing"
         assert path.read_bytes() == damaged
 

@@ -1,6 +1,7 @@
 """Values for a host of a proxy group, sent to the proxy that it does not belong to."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,12 +13,11 @@ from tests.support.zabbix.command import usbrh
 from tests.support.zabbix.machine import PREPARE
 from tests.support.zabbix.proxies import ProxyGroup
 from tests.support.zabbix.server import TEXT, UNSIGNED, ZabbixServer
-from usbrh.clock import Deadline
+from usbrh.clock import NS, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
-from usbrh.journal.store import NS
 from usbrh.reading import parse_time
-from usbrh.zabbix.protocol import Value
+from usbrh.zabbix.protocol import Response, Value
 from usbrh.zabbix.sender import Sender
 
 
@@ -29,7 +29,7 @@ def group(zabbix_70: ZabbixServer) -> Iterator[ProxyGroup]:
         yield group
 
 
-def test_the_wrong_proxy_redirects(group: ProxyGroup, tmp_path: Path) -> None:
+def test_the_wrong_proxy_redirects(group: ProxyGroup, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A reading that is sent there is stored once, and when the host is moved the sender follows again."""
     server = group.server
     host = f"grouped-{time.time_ns()}"
@@ -43,16 +43,20 @@ def test_the_wrong_proxy_redirects(group: ProxyGroup, tmp_path: Path) -> None:
         USBRH_ZABBIX_SERVERS=other.address, USBRH_ZABBIX_HOST=host,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    measured = json.loads(done.stdout)
+    measured, _ = map(json.loads, done.stdout.splitlines())
 
+    caplog.set_level(logging.DEBUG, "usbrh.zabbix.sender")
     sender = Sender(Destination.parse(other.address), ZabbixConfig())
     values = [Value(host, "sent", str(number), int(time.time()), number) for number in range(3)]
 
     def send(value: Value) -> str:
-        """Who took it."""
-        outcome = sender.send([value], Deadline(10))
-        assert (outcome.accepted, outcome.failed, outcome.warnings) == (1, 0, ())
-        return str(outcome.node)
+        """The address that accepted it."""
+        caplog.clear()
+        assert sender.send([value], Deadline(10)) == Response(1, 0)
+        assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+        address, _, words = caplog.messages[-1].rpartition(": ")
+        assert words == "1 of 1 values accepted"
+        return address
 
     assert [send(values[0]), send(values[1])] == [own.address] * 2
     group.move(host)

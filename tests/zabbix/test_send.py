@@ -26,7 +26,8 @@ def test_value_clock_and_ns_are_in_the_history(server: ZabbixServer, tmp_path: P
         USBRH_ZABBIX_HOST=host,
     )
     assert sent.returncode == 0, sent.stderr
-    readings = [json.loads(line) for line in sent.stdout.splitlines()]
+    *readings, delivered = [json.loads(line) for line in sent.stdout.splitlines()]
+    assert (delivered["delivered"], delivered["waiting"]) == (len(readings), 0)
     assert [reading["sensor"] for reading in readings] == ["sim-1", "sim-2"]
     for reading in readings:
         (stored,) = server.wait_history(host, f"usbrh.get[{reading['sensor']}]")
@@ -47,7 +48,10 @@ def test_a_host_that_is_made_late_gets_everything(zabbix_60: ZabbixServer, tmp_p
     command = [sys.executable, "-m", "usbrh", "run", "--allow-simulated"]
     service = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for("a rejected reading", lambda: ["rejected"] in [[*each["destinations"].values()] for each in journal()])
+        wait_for(
+            "a rejected reading",
+            lambda: "rejected" in [each["state"] for reading in journal() for each in reading["destinations"]],
+        )
         Provisioner(zabbix_60, host)()
         zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", 3, 60)
     finally:

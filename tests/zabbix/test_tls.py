@@ -17,8 +17,8 @@ from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix.protocol import Value
-from usbrh.zabbix.sender import Outcome, Sender
+from usbrh.zabbix.protocol import Response, Value
+from usbrh.zabbix.sender import Sender
 
 KEY = "usbrh.get[1-1.4]"
 PSK = "0123456789abcdef" * 4
@@ -49,7 +49,7 @@ class Secured:
     def value(self, kind: str, number: int) -> Value:
         return Value(f"tls-{kind}", KEY, f"{kind} {number}", int(time.time()), number)
 
-    def send(self, value: Value, settings: ZabbixConfig) -> Outcome:
+    def send(self, value: Value, settings: ZabbixConfig) -> Response:
         return Sender(Destination.parse(self.server.trapper), settings).send([value], Deadline(15))
 
     def stored(self, kind: str, good: Value) -> list[str]:
@@ -108,7 +108,7 @@ def test_the_right_key(secured: Secured) -> None:
     for compression in (False, True):
         value = secured.value("psk", 100 + compression)
         outcome = secured.send(value, replace(secured.psk, compression=compression))
-        assert (outcome.accepted, outcome.failed) == (1, 0)
+        assert (outcome.accepted, outcome.rejected) == (1, 0)
         assert value.value in secured.stored("psk", value)
 
 
@@ -118,12 +118,12 @@ def test_a_wrong_key_an_unknown_identity_and_no_key(secured: Secured, tmp_path: 
     other.write_text("ff" * 32)
     other.chmod(0o600)
     for settings in (replace(secured.psk, tls_psk_file=other), replace(secured.psk, tls_psk_identity="somebody")):
-        with pytest.raises(ZabbixUnreachable, match="the server hung up, as it does when the PSK's identity or key"):
+        with pytest.raises(ZabbixUnreachable, match="usually because the PSK identity or key differs"):
             secured.send(secured.value("psk", 1), settings)
     rejected = secured.send(secured.value("psk", 2), secured.plain)
-    assert (rejected.accepted, rejected.failed) == (0, 1)
+    assert (rejected.accepted, rejected.rejected) == (0, 1)
     rejected = secured.send(secured.value("psk", 3), secured.certificate)
-    assert (rejected.accepted, rejected.failed) == (0, 1)
+    assert (rejected.accepted, rejected.rejected) == (0, 1)
     good = secured.value("psk", 4)
     assert secured.send(good, secured.psk).accepted == 1
     assert not {"psk 1", "psk 2", "psk 3"} & set(secured.stored("psk", good))
@@ -132,7 +132,7 @@ def test_a_wrong_key_an_unknown_identity_and_no_key(secured: Secured, tmp_path: 
 @needs_psk
 def test_a_key_to_a_host_that_wants_none(secured: Secured) -> None:
     rejected = secured.send(secured.value("plain", 1), secured.psk)
-    assert (rejected.accepted, rejected.failed) == (0, 1)
+    assert (rejected.accepted, rejected.rejected) == (0, 1)
     assert secured.send(secured.value("plain", 2), secured.plain).accepted == 1
 
 
@@ -141,7 +141,7 @@ def test_certificates(secured: Secured) -> None:
     assert secured.send(value, secured.certificate).accepted == 1
     assert "certificate 1" in secured.stored("certificate", value)
     rejected = secured.send(secured.value("certificate", 2), secured.plain)
-    assert (rejected.accepted, rejected.failed) == (0, 1)
+    assert (rejected.accepted, rejected.rejected) == (0, 1)
 
 
 def test_certificates_of_others(secured: Secured, tmp_path: Path) -> None:
@@ -149,12 +149,12 @@ def test_certificates_of_others(secured: Secured, tmp_path: Path) -> None:
     somebody = secured.authority.issue("somebody", "/O=Example/CN=somebody")
     settings = replace(secured.certificate, tls_cert_file=somebody.certificate, tls_key_file=somebody.key)
     outcome = secured.send(secured.value("certificate", 3), settings)
-    assert (outcome.accepted, outcome.failed) == (0, 1)
+    assert (outcome.accepted, outcome.rejected) == (0, 1)
     old = secured.authority.issue("old", "/O=Example/CN=usbrh", expired=True)
     strange = Authority(tmp_path / "strange").issue("client", "/O=Example/CN=usbrh")
     for issued in (old, strange):
         settings = replace(secured.certificate, tls_cert_file=issued.certificate, tls_key_file=issued.key)
-        with pytest.raises(ZabbixUnreachable, match="the server hung up without an answer; its log says why"):
+        with pytest.raises(ZabbixUnreachable, match="closed the connection without an answer; check the server's log"):
             secured.send(secured.value("certificate", 4), settings)
     good = secured.value("certificate", 5)
     assert secured.send(good, secured.certificate).accepted == 1
@@ -165,7 +165,7 @@ def test_a_server_that_is_another(secured: Secured, tmp_path: Path) -> None:
     for wrong, words in (
         ({"tls_server_cert_issuer": "CN=Other CA,O=Example"}, "the issuer of the server's certificate is"),
         ({"tls_server_cert_subject": "CN=zabbix server"}, "the subject of the server's certificate is"),
-        ({"tls_ca_file": Authority(tmp_path / "strange").ca}, "the server's certificate is not accepted"),
+        ({"tls_ca_file": Authority(tmp_path / "strange").ca}, "the server's certificate was rejected"),
     ):
         with pytest.raises(ZabbixUnreachable, match=words):
             secured.send(secured.value("certificate", 6), replace(secured.certificate, **wrong))
@@ -173,7 +173,7 @@ def test_a_server_that_is_another(secured: Secured, tmp_path: Path) -> None:
 
 def test_a_server_whose_certificate_expired_or_was_revoked(secured: Secured) -> None:
     secured.restart("expired-server")
-    with pytest.raises(ZabbixUnreachable, match="the server's certificate is not accepted: certificate has expired"):
+    with pytest.raises(ZabbixUnreachable, match="the server's certificate was rejected: certificate has expired"):
         secured.send(secured.value("certificate", 7), secured.certificate)
     secured.authority.issue("revoked-server", "/O=Example/CN=zabbix server").key.chmod(0o644)
     secured.restart("revoked-server")
@@ -182,7 +182,7 @@ def test_a_server_whose_certificate_expired_or_was_revoked(secured: Secured) -> 
     directory = secured.authority.directory
     revoked = Certificate(directory / "revoked-server.pem", directory / "revoked-server.key")
     listed = replace(secured.certificate, tls_crl_file=secured.authority.revoke(revoked))
-    with pytest.raises(ZabbixUnreachable, match="the server's certificate is not accepted: certificate revoked"):
+    with pytest.raises(ZabbixUnreachable, match="the server's certificate was rejected: certificate revoked"):
         secured.send(secured.value("certificate", 9), listed)
     secured.restart("server")
 
@@ -214,5 +214,5 @@ def test_the_standard_library_of_debian_13(zabbix_70: ZabbixServer) -> None:
         "env", f"PYTHONPATH={zabbix_70.scratch}/python", "PYTHONDONTWRITEBYTECODE=1", "python3", "-c", SCRIPT,
         json.dumps(task), user="root",
     )  # fmt: skip
-    assert done.stdout.startswith("(3, 13) Outcome(accepted=1, failed=0,"), done.stdout
+    assert done.stdout.startswith("(3, 13) Response(accepted=1, rejected=0,"), done.stdout
     assert "psk 200" in secured.stored("psk", value)

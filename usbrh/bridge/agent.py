@@ -1,124 +1,82 @@
-"""Answers for the UserParameters of a Zabbix agent: one line of JSON each, whatever happens, with errors inside.
+"""Answers for the UserParameters of a Zabbix agent: always one line of JSON, with any error inside.
 
-An agent takes stderr for a part of the value, ignores the exit status, runs several commands at once, and ends one that
-takes longer than its time-out with SIGTERM. See https://www.zabbix.com/documentation/current/en/manual/config/items/userparameters
+An agent treats stderr as a part of the value, ignores the exit status, runs several commands at once, and sends SIGTERM
+to a command that exceeds its time-out.
+See https://www.zabbix.com/documentation/current/en/manual/config/items/userparameters
 """
 
 import json
 import os
-import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
 
-from usbrh.clock import SYSTEM_CLOCK, Clock
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.errors import JournalError, UsbrhError
-from usbrh.journal.rows import ENTRY, Damaged, entry
 from usbrh.reading import Reading, SensorInfo
 
-if TYPE_CHECKING:
-    from usbrh.journal.store import DestinationStatus
-
 ANSWER_SECONDS = 2.5
-"""From the start of the process to its answer; an agent waits for 3 s unless it is told otherwise."""
+"""From the start of the process to its answer. An agent waits for 3 s by default."""
 MEASURE_UNTIL = 2.2
-"""From the start of the process to the sensor's deadline."""
+"""Seconds from the start of the process to the deadline of a measurement."""
 LONGEST_NAME = 128
-NS = 1_000_000_000
+"""Characters of a sensor's name; the rest is cut off."""
 
 
 def get(name: str, config: Callable[[], Config], clock: Clock = SYSTEM_CLOCK) -> dict[str, Any]:
-    """A reading of one sensor, by name or port, as JSON object with its ``age`` in seconds.
+    """The JSON object of a reading, with its ``age`` in seconds; ``name``: the sensor's name or port.
 
-    It is the service's latest if that is fresh, and the sensor is left alone; else it is measured now.
+    A fresh reading of the service is used if there is one. Otherwise the sensor is measured.
     """
     name = name[:LONGEST_NAME].encode(errors="replace").decode()
     try:
         settings = config()
-        reading = _of_service(name, settings, clock) or _measured(name, settings, clock)
+        reading = _latest(name, settings, clock) or _measured(name, settings, clock)
     except UsbrhError as error:
         reading = Reading.failed(SensorInfo(getattr(error, "port", ""), "", name), clock.time_ns(), error)
     age = max(0, clock.time_ns() - reading.time_ns) / NS
     return {**reading.to_dict(), "age": round(age, 1)}
 
 
-def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, str]:
-    """The sensors for low-level discovery. An error is an object, which Zabbix shows and which loses no sensor."""
-    from usbrh.poller import Rounds  # noqa: PLC0415 - it brings all of USB
+def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, str | None]:
+    """The JSON array for low-level discovery. An error is an object: Zabbix shows it and keeps its sensors."""
+    from usbrh.poller import Poller  # noqa: PLC0415 - it imports all of USB
 
     try:
-        rounds = Rounds(config())
-        rounds.refresh()
+        poller = Poller(config())
+        poller.refresh()
     except UsbrhError as error:
-        return {"error": str(error)}
-    if rounds.problem:
-        return {"error": str(rounds.problem)}
-    found: list[dict[str, str]] = json.loads(rounds.discovery())
-    return found
+        return _error(error)
+    return _error(poller.problem) if poller.problem else poller.discovery()
 
 
 def bridge(config: Callable[[], Config]) -> dict[str, Any]:
-    """The state of usbrh on this machine, as the service itself sends it; what only the service knows is null."""
-    from usbrh.poller import Rounds  # noqa: PLC0415 - it brings all of USB
+    """The JSON object of ``usbrh.bridge``; values that only the service knows are null."""
+    from usbrh.bridge.state import bridge_state  # noqa: PLC0415 - it imports all of USB
+    from usbrh.journal.reader import JournalReader  # noqa: PLC0415
+    from usbrh.poller import Poller  # noqa: PLC0415
 
     try:
         settings = config()
     except UsbrhError as error:
-        return {"v": 1, "error": str(error)}
-    rounds = Rounds(settings)
-    rounds.refresh()
-    standings, problem = None, rounds.problem
+        return {"v": 1, **_error(error)}
+    poller = Poller(settings)
+    poller.refresh()
+    standings, problem = None, poller.problem
     try:
-        standings = _standings(settings.journal.path)
-    except JournalError as error:  # the rest is true all the same, and Zabbix hears that we live
+        standings = JournalReader(settings.journal.path).standings()
+    except JournalError as error:  # the other values are right nevertheless
         problem = problem or error
-    state: dict[str, Any] = json.loads(rounds.state(standings, str(problem) if problem else None))
-    return {**state, "uptime": None, "readings": None, "failed": None, "failures": None}
-
-
-def _standings(path: Path) -> "list[DestinationStatus] | None":
-    """How each destination stands in the journal; None without one.
-
-    Read only: who asks has no business in there, and a damaged one is the service's to replace.
-
-    Raises:
-        JournalError: it can't be read.
-    """
-    from usbrh.journal.errors import explained, is_there  # noqa: PLC0415
-    from usbrh.journal.queries import standings_of  # noqa: PLC0415
-
-    if not is_there(path):
-        return None
-    try:
-        with closing(_read_only(path)) as db:
-            return standings_of(db)
-    except (sqlite3.Error, OSError, Damaged) as error:
-        if not os.access(path, os.R_OK):
-            raise explained(error, path) from error
-        raise JournalError(f"the journal {path} can't be read: {error}; see: usbrh journal status") from error
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    """A connection that sees the file as it is at one moment; one that others write has its log beside it.
-
-    Where there is none, who asks may often not make one, and reads the file alone.
-    """
-    real = path.resolve()
-    quiet = not real.with_name(real.name + "-wal").exists()
-    how = "ro&immutable=1" if quiet else "ro"
-    db = sqlite3.connect(f"file:{quote(str(real))}?mode={how}", uri=True, timeout=0.3, isolation_level=None)
-    db.execute("BEGIN")
-    return db
+    state = bridge_state(poller, standings, problem)
+    return {**state, "uptime": None, "readings": None, "failed": None, "failures_by_kind": None}
 
 
 def answer(question: Callable[[], Any]) -> None:
-    """Write the answer to ``question`` to stdout, in one line; within ``ANSWER_SECONDS``, and nothing to stderr."""
+    """Write the answer to ``question`` to stdout as one line, within ``ANSWER_SECONDS``, and nothing to stderr."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libusb writes there too
     lock = threading.Lock()
 
@@ -127,48 +85,44 @@ def answer(question: Callable[[], Any]) -> None:
         if lock.acquire(blocking=False):
             os.write(1, line)
 
-    def too_late() -> None:
-        write({"v": 1, "state": "timeout", "error": f"no answer within {ANSWER_SECONDS:g} s; see: usbrh doctor"})
+    def time_out() -> None:
+        error = UsbrhError(f"no answer within {ANSWER_SECONDS:g} s", remedy="see: usbrh doctor")
+        write({"v": 1, "state": "timeout", **_error(error)})
         os._exit(0)
 
-    timer = threading.Timer(max(0.05, ANSWER_SECONDS - 0.1 - _running_for()), too_late)
+    timer = threading.Timer(max(0.05, ANSWER_SECONDS - 0.1 - _running_for()), time_out)
     timer.daemon = True
     timer.start()
     try:
         write(question())
-    except Exception as error:  # noqa: BLE001 - Zabbix has to be told, whatever it is
-        ours = isinstance(error, UsbrhError)
-        words = str(error) if ours else f"{type(error).__name__}: {error}"
-        write({"v": 1, "state": getattr(error, "kind", "failed"), "error": words})
+    except UsbrhError as error:
+        write({"v": 1, "state": error.kind, **_error(error)})
+    except Exception as error:  # noqa: BLE001 - Zabbix must see it, whatever it is
+        write({"v": 1, "state": "failed", **_error(UsbrhError(f"{type(error).__name__}: {error}"))})
     timer.cancel()
 
 
-def _of_service(name: str, config: Config, clock: Clock) -> Reading | None:
-    """The latest reading in the journal, if it is as new as a running service's."""
+def _error(error: UsbrhError | None) -> dict[str, str | None]:
+    return {"error": error.message if error else None, "remedy": error.remedy if error else None}
+
+
+def _latest(name: str, config: Config, clock: Clock) -> Reading | None:
+    """The newest reading in the journal, unless it is too old to be from a running service."""
+    from usbrh.journal.reader import JournalReader  # noqa: PLC0415 - it imports SQLite
+
     settings = config.sensor.get(name)
-    sensor = (settings and settings.name) or name
     try:
-        reading = _latest(config.journal.path, sensor)
-    except (sqlite3.Error, Damaged, OSError, ValueError, KeyError):
-        return None  # measuring still goes; what is wrong with the journal is the service's to say
+        reading = JournalReader(config.journal.path).latest((settings and settings.name) or name)
+    except (JournalError, ValueError, KeyError):
+        return None  # the sensor can be measured nevertheless, and the service reports the problem
     if reading is None:
         return None
     age = clock.time_ns() - reading.time_ns
     return reading if -NS < age < (config.bridge.interval * 1.5 + 5) * NS else None
 
 
-def _latest(path: Path, sensor: str) -> Reading | None:
-    """Read only, and without making anything: the agent's user has no business in there."""
-    if not path.is_file():
-        return None
-    with closing(_read_only(path)) as db:
-        query = f"SELECT {ENTRY} FROM reading WHERE sensor = ? ORDER BY id DESC LIMIT 1"  # noqa: S608
-        row = db.execute(query, (sensor,)).fetchone()
-    return entry(row).reading if row else None
-
-
 def _measured(name: str, config: Config, clock: Clock) -> Reading:
-    from usbrh.sensors import find, named  # noqa: PLC0415 - not needed, and slow, when the service has measured
+    from usbrh.sensors import find, named  # noqa: PLC0415 - slow, and not needed if the service has measured
 
     sensor = named(find(config, clock=clock), name)
     try:
@@ -178,7 +132,7 @@ def _measured(name: str, config: Config, clock: Clock) -> Reading:
 
 
 def _running_for() -> float:
-    """Seconds since this process was started: starting Python counts for who waits."""
+    """Seconds since this process was started: the start of Python counts for the agent."""
     if not sys.platform.startswith("linux"):
         return 0.2
     started = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])

@@ -4,23 +4,23 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from usbrh import __version__
+from usbrh.bridge.delivery import Route
 from usbrh.bridge.diagnosis import SERVER, TLS, findings, probe_nodes
-from usbrh.bridge.once import Route, reject_simulated, routes
-from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.bridge.once import reject_simulated, routes
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixRejected, ZabbixUnreachable
 from usbrh.findings import Finding, Status, fault, of_error, ok, warning
-from usbrh.poller import Rounds
+from usbrh.poller import Poller
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
+from usbrh.zabbix.history import find_host, find_item, find_kept, stored
+from usbrh.zabbix.items import BRIDGE
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.rejection import Reasons, why_rejected
 
 VALUE, HISTORY = "value", "history"
 """The names of the checks that follow those of the nodes."""
-KEY = "usbrh.bridge"
-"""The item that gets the value."""
 SEND_SECONDS = 15.0
 ACCEPT_SECONDS = 75.0
 """s to wait until a server accepts the value: some servers read their configuration only once a minute."""
@@ -38,7 +38,7 @@ def required_routes(config: Config) -> list[Route]:
     """
     found = routes(config)
     if not found:
-        remedy = f"ask the Zabbix agent: zabbix_get -s 127.0.0.1 -k {KEY}"
+        remedy = f"ask the Zabbix agent: zabbix_get -s 127.0.0.1 -k {BRIDGE}"
         raise ConfigError("servers is empty, so nothing is sent from here", remedy=remedy)
     return found
 
@@ -50,12 +50,12 @@ def count_sensors(config: Config, *, allow_simulated: bool) -> int:
         ConfigError: the sensors are virtual, and ``allow_simulated`` is not set.
         UsbrhError: the sensors can't be listed; 0 would raise an alarm in Zabbix.
     """
-    rounds = Rounds(config)
-    rounds.refresh()
-    if rounds.problem:
-        raise rounds.problem
-    reject_simulated(rounds.simulated, allow_simulated)
-    return len(rounds.sensors)
+    poller = Poller(config)
+    poller.refresh()
+    if poller.problem:
+        raise poller.problem
+    reject_simulated(poller.simulated, allow_simulated)
+    return len(poller.sensors)
 
 
 def round_trip(
@@ -96,12 +96,12 @@ class _RouteCheck:
         if not (yield from self._reach()):
             return None
         route = self.route
-        subject = f"{route.destination}: {KEY} of host {route.host}"
+        subject = f"{route.destination}: {BRIDGE} of host {route.host}"
         time_ns = self.clock.time_ns()
-        value = Value.at(time_ns, route.host, KEY, f'{{"v": 1, "version": "{__version__}", "sensors": {sensors}}}')
+        value = Value.at(time_ns, route.host, BRIDGE, f'{{"v": 1, "version": "{__version__}", "sensors": {sensors}}}')
         while True:
             try:
-                outcome = route.senders[0].send([value], Deadline(SEND_SECONDS, self.clock))
+                outcome = route.sender.send([value], Deadline(SEND_SECONDS, self.clock))
             except ZabbixUnreachable as error:
                 yield of_error(VALUE, error, f"sending to {route.destination}")
                 return None
@@ -117,7 +117,7 @@ class _RouteCheck:
 
     def _reach(self) -> Generator[Finding, None, bool]:
         """Whether a node answers: one is enough, since the standby nodes of a cluster do not listen."""
-        sender = self.route.senders[0]
+        sender = self.route.sender
         while True:
             probes = probe_nodes(sender, self.clock)
             works = any(probe.error is None for probe in probes)
@@ -130,7 +130,7 @@ class _RouteCheck:
             yield from self._wait(TLS, f"{self.route.destination}: the server does not know the PSK yet")
 
     def _reasons(self) -> Reasons:
-        return why_rejected(self.api, self.route.host, KEY, self.tls_connect) if self.api else Reasons()
+        return why_rejected(self.api, self.route.host, BRIDGE, self.tls_connect) if self.api else Reasons()
 
     def _wait(self, check: str, message: str) -> Iterator[Finding]:
         if not self._waited:
@@ -169,9 +169,9 @@ def _read_back(api: Api, accepted: Sequence[tuple[Route, int]], clock: Clock) ->
         message, remedy = f'this front end has no host "{host}"', "give --url of the Zabbix that servers names"
         yield fault(HISTORY, message, remedy, ZabbixApiError.exit_status)
         return
-    item = find_kept(api, hostid, f"{KEY}.sensors", KEY)
+    item = find_kept(api, hostid, f"{BRIDGE}.sensors", BRIDGE)
     if item is None:
-        message, remedy = f"the host keeps no history of {KEY}", "usbrh zabbix provision links the template"
+        message, remedy = f"the host keeps no history of {BRIDGE}", "usbrh zabbix provision links the template"
         yield fault(HISTORY, message, remedy, ZabbixApiError.exit_status)
         return
     key = item["key_"]

@@ -1,302 +1,295 @@
-"""From the journal to one destination: in order, in batches, and what is rejected is found and set apart."""
+"""Delivers readings from the journal to one destination: in order, in batches, and without the rejected ones."""
 
+import json
 import logging
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Any
 
+from usbrh.bridge.batches import BATCH, batches, by_sensor, shards, split
 from usbrh.bridge.parallel import run_parallel
-from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError
 from usbrh.journal.rows import Entry
-from usbrh.journal.store import NS, Journal, Rejection
+from usbrh.journal.store import Journal, Rejection
 from usbrh.reading import Reading
+from usbrh.zabbix.items import reading_key
 from usbrh.zabbix.protocol import Value
+from usbrh.zabbix.sender import Sender
 
 log = logging.getLogger(__name__)
 
-BATCH = 250
-"""Values in one request, as zabbix_sender has it."""
-AHEAD = 8 * BATCH
-"""Readings taken from the journal, and marked in it, at a time."""
+PAGE = 8 * BATCH
+"""Readings that are fetched from the journal, sent, and acknowledged in the journal, at a time."""
 RETRY_SECONDS = 5.0
-"""After these no request is begun with what was rejected before."""
+"""Time for the retry of rejected readings; no request starts after it."""
 HISTORY_PERIOD = 31 * 86400.0
-"""Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). What is older when it arrives is counted
-as processed and dropped in silence."""
+"""Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). Zabbix counts older values as processed
+and drops them without an error."""
 WARN_AGE = 0.8
-"""Of the history period: a reading that has waited so long is warned of."""
+"""Fraction of the history period after which a waiting reading causes a warning."""
 
 
-def item_key(sensor: str) -> str:
-    """The key of the item that gets the readings of ``sensor``. Names need no quoting: the configuration sees to it."""
-    return f"usbrh.get[{sensor}]"
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One destination, and what is needed to send to it."""
 
-
-class Counts(Protocol):
-    """What ``Sender.send`` gives back."""
-
-    @property
-    def accepted(self) -> int:
-        """Values that were taken."""
-
-
-class Sender(Protocol):
-    """The part of ``usbrh.zabbix.sender.Sender`` that is needed here."""
-
-    def send(self, values: Sequence[Value], deadline: Deadline) -> Counts:
-        """Give ``values`` to the server.
-
-        Raises:
-            ZabbixError: it could not be done.
-        """
+    destination: str
+    """The destination as written in the configuration."""
+    sender: Sender
+    host: str
+    """Technical name of the host in Zabbix."""
 
 
 @dataclass(slots=True)
 class Delivered:
-    """What one delivery came to."""
+    """The result of one delivery to one destination."""
 
     delivered: int = 0
+    """Readings that the destination accepted."""
     rejected_ids: set[int] = field(default_factory=set)
-    """Of the readings that were tried and not taken in the end."""
+    """Ids of the readings that the destination rejected and did not accept later."""
     error: UsbrhError | None = None
-    """Why it ended before everything was sent."""
+    """Why the delivery ended before everything was sent."""
     out_of_time: bool = False
-    held_back: bool = False
-    """Virtual readings wait that may not leave."""
+    """The time was too short for everything that waits."""
+    simulated_waiting: bool = False
+    """Simulated readings wait, and the delivery was not allowed to send them."""
+    waiting: int | None = None
+    """Readings that still wait in the journal; None if the journal can't be used."""
+    lost: int = 0
+    """Readings that are neither delivered nor in the journal."""
 
     @property
     def rejected(self) -> int:
+        """Number of rejected readings."""
         return len(self.rejected_ids)
+
+    def to_dict(self, destination: str) -> dict[str, Any]:
+        """The JSON object for the delivery to ``destination``."""
+        return {
+            "destination": destination,
+            "delivered": self.delivered,
+            "rejected": self.rejected,
+            "waiting": self.waiting,
+            "lost": self.lost,
+            "out_of_time": self.out_of_time,
+            "error": self.error and self.error.message,
+            "remedy": self.error and self.error.remedy,
+        }
 
 
 @dataclass(slots=True)
-class _Sent:
-    until: Deadline
-    """No request is begun after it, but for what is needed to know of one part at least."""
-    taken: list[int] = field(default_factory=list)
+class _Portion:
+    """Readings that are sent and acknowledged together, with the results so far."""
+
+    entries: Sequence[Entry]
+    soft_deadline: Deadline
+    """Start no request after it, unless a rejected batch was split and there is no result yet."""
+    accepted: list[int] = field(default_factory=list)
     """Ids."""
     rejected: dict[int, str] = field(default_factory=dict)
     """Ids, with the likely reason."""
-    error: ZabbixError | None = None
     out_of_time: bool = False
+
+    def may_start(self, deadline: Deadline, *, split: bool) -> bool:
+        """Whether there is time for one more request.
+
+        After a split, requests continue past the soft deadline until one reading has a result. Otherwise a slow server
+        would receive the same batch again and again.
+        """
+        first_result = split and not self.accepted and not self.rejected
+        return not deadline.passed and (first_result or not self.soft_deadline.passed)
 
 
 class Delivery:
-    """Brings to one destination what waits for it."""
+    """Delivers to one destination the readings that wait for it in the journal."""
 
     def __init__(
         self,
         journal: Journal,
-        destination: str,
-        senders: Sequence[Sender],
-        host: str,
+        route: Route,
         *,
         allow_simulated: bool = False,
         clock: Clock = SYSTEM_CLOCK,
-        history_period: float = HISTORY_PERIOD,
     ) -> None:
-        """``destination``: its text in the configuration; ``host``: the technical name of the host in Zabbix.
-
-        A backlog is sent by all ``senders`` at the same time, the readings of one sensor by one of them.
-        """
-        self.destination = destination
+        """Prepare deliveries from ``journal``. With ``allow_simulated``, simulated readings are sent too."""
+        self.destination = route.destination
         self._journal = journal
-        self._senders = senders
-        self._host = host
+        self._sender = route.sender
+        self._host = route.host
         self._allow_simulated = allow_simulated
         self._clock = clock
-        self._history_period = history_period
-        self._known_host = False
-        """The host has taken a value."""
-        self._warned = False
+        self._host_known = False
+        """The server has accepted a value of the host."""
+        self._age_warned = False
         self._rejected_states: set[str] = set()
 
     def deliver(self, deadline: Deadline, *, retry: bool = False, seconds: float = math.inf) -> Delivered:
-        """Send what waits, oldest first, until nothing waits, something fails or the deadline is there.
+        """Send what waits, oldest first, until nothing waits, a request fails or the deadline passes.
 
-        ``retry``: then what was rejected before: of each sensor the oldest and the newest, and if one is taken, all.
-        ``seconds``: after these no request is begun with what waits; for who has something else to send, too.
+        Args:
+            deadline: for the whole delivery.
+            retry: then retry rejected readings: the oldest and the newest of each sensor, and all of a sensor if one is
+                accepted.
+            seconds: start no request with waiting readings after this time, to leave time for other values.
         """
         result = Delivered()
-        until = deadline.within(seconds)
         try:
-            rejections = self._journal.rejected(self.destination) if retry else []
-            self._deliver_waiting(deadline, until, result)
-            if self._retry(rejections, deadline, result) and not result.out_of_time:
-                self._deliver_waiting(deadline, until, result)
+            for portion in self._portions(deadline, deadline.within(seconds), retry, result):
+                parts = shards(portion.entries)
+                try:
+                    if len(parts) == 1:
+                        self._send(parts[0], portion, deadline)
+                    else:
+                        run_parallel(partial(self._send, portion=portion, deadline=deadline), parts, deadline)
+                finally:
+                    self._acknowledge(portion, result)
             if not self._allow_simulated:
-                result.held_back = self._journal.virtual_waits(self.destination)
+                result.simulated_waiting = self._journal.virtual_waits(self.destination)
         except (ZabbixError, JournalError) as error:
             result.error = error
         return result
 
-    def _deliver_waiting(self, deadline: Deadline, until: Deadline, result: Delivered) -> None:
-        while entries := self._journal.waiting(self.destination, AHEAD, simulated=self._allow_simulated):
-            self._warn_of_age(entries[0])
-            if self._deliver(entries, deadline, until, result).out_of_time:
-                result.out_of_time = True
-                return
-
-    def _retry(self, rejections: Sequence[Rejection], deadline: Deadline, result: Delivered) -> bool:
-        """Whether some of what was rejected waits again now.
-
-        The tries of all sensors go in one request, which tells that all are rejected still; and only once what waits is
-        on its way: however many are rejected, and however slow the server is, nothing else waits for them.
-        """
-        ends = self._journal.entries(end for rejection in rejections for end in (rejection.first, rejection.last))
-        groups = _by_sensor([entry for entry in ends if self._allow_simulated or not entry.simulated])
-        random.shuffle(groups)  # if there is time for some only, they are others each time
-        probes = [entry for group in groups for entry in group]
-        sent = self._deliver(probes, deadline, deadline.within(RETRY_SECONDS), result)
-        if sent.out_of_time and not sent.taken:
-            # A slow server may never leave the time to find out which of several it takes; one alone needs none.
-            sent = self._deliver([random.choice(probes)], deadline, deadline, result)  # noqa: S311
-        taken = set(sent.taken)
-        taking = [rejection.sensor for rejection in rejections if taken & {rejection.first, rejection.last}]
-        for sensor in taking:
-            count = self._journal.retry_rejected(self.destination, sensor)
-            log.info("%s takes readings of %s now, %d more wait", self.destination, sensor, count)
-        return bool(taking)
-
     def send_directly(self, readings: Iterable[Reading], deadline: Deadline) -> Delivered:
-        """Send readings that could not be put into the journal; what is not taken is lost here."""
-        result = Delivered()
+        """Send readings that are not in the journal. A reading that is not accepted is not kept here."""
         entries = [
             Entry(number, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
             for number, reading in enumerate(readings)
             if self._allow_simulated or not reading.simulated
         ]
-        sent = self._send(self._senders[0], entries, deadline, deadline)
-        result.delivered, result.rejected_ids, result.error = len(sent.taken), set(sent.rejected), sent.error
-        result.out_of_time = sent.out_of_time
-        return result
+        portion, error = _Portion(entries, deadline), None
+        try:
+            self._send(entries, portion, deadline)
+        except ZabbixError as caught:
+            error = caught
+        return Delivered(len(portion.accepted), set(portion.rejected), error, portion.out_of_time)
 
-    def send_state(self, key: str, value: str, deadline: Deadline) -> bool:
-        """Send a value that is of this moment only and not kept: ``usbrh.discovery`` or ``usbrh.bridge``.
+    def send_state(self, key: str, value: Any, deadline: Deadline) -> bool:
+        """Send a value that is only valid now and is not kept: ``usbrh.discovery`` or ``usbrh.bridge``.
 
-        Whether it was taken. Not everyone has these items: one that is rejected is a warning, once.
+        Returns whether the server accepted it. A host need not have these items: a rejection is logged once.
 
         Raises:
             ZabbixError: the destination was not reached.
         """
-        counts = self._senders[0].send([Value.at(self._clock.time_ns(), self._host, key, value)], deadline)
-        taken = counts.accepted == 1
-        if taken:
+        text = json.dumps(value, ensure_ascii=False)
+        accepted = self._sender.send([Value.at(self._clock.time_ns(), self._host, key, text)], deadline).accepted == 1
+        if accepted:
             self._rejected_states.discard(key)
         elif key not in self._rejected_states:
             self._rejected_states.add(key)
             log.warning(
-                '%s does not take %s: the host "%s" has no such item; usbrh zabbix provision makes it',
+                '%s rejected %s: the host "%s" has no such item; create it with: usbrh zabbix provision',
                 self.destination,
                 key,
                 self._host,
             )
-        return taken
+        return accepted
 
-    def _deliver(self, entries: Sequence[Entry], deadline: Deadline, until: Deadline, result: Delivered) -> _Sent:
-        """Send ``entries``, and mark in the journal what became of them."""
-        shards = _shards(entries, len(self._senders)) if len(entries) > BATCH else [entries]
-        if len(shards) == 1:
-            sent = self._send(self._senders[0], shards[0], deadline, until)
-        else:
-            work = list(zip(self._senders, shards, strict=False))
-            parts = run_parallel(lambda each: self._send(*each, deadline, until), work, deadline)
-            sent = _Sent(
-                until,
-                taken=[number for part in parts for number in part.taken],
-                rejected={number: reason for part in parts for number, reason in part.rejected.items()},
-                error=next((part.error for part in parts if part.error), None),
-                out_of_time=any(part.out_of_time for part in parts),
-            )
-        if sent.taken or sent.rejected:
-            self._journal.mark(self.destination, sent.taken, sent.rejected)
-        result.delivered += len(sent.taken)
-        result.rejected_ids.difference_update(sent.taken)  # may have been rejected a moment ago, by a retry
-        result.rejected_ids.update(sent.rejected)
-        if sent.error:
-            raise sent.error
-        return sent
+    def _portions(
+        self, deadline: Deadline, soft_deadline: Deadline, retry: bool, result: Delivered
+    ) -> Iterator[_Portion]:
+        """What to send next; the caller sends and acknowledges each portion before it asks for the next one.
 
-    def _send(self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, until: Deadline) -> _Sent:
-        sent = _Sent(until)
-        try:
-            for start in range(0, len(entries), BATCH):
-                self._split(sender, entries[start : start + BATCH], deadline, sent)
-        except ZabbixError as error:
-            sent.error = error
-        return sent
-
-    def _split(
-        self, sender: Sender, entries: Sequence[Entry], deadline: Deadline, sent: _Sent, *, part: bool = False
-    ) -> None:
-        """Send ``entries``, and in ever smaller parts if some are rejected: Zabbix says how many, but not which.
-
-        What was taken in a larger request is sent again in a smaller one, with the same clock and ns: no second row.
+        One request retries all sensors, and one answer is enough if all are still rejected. The retry follows the
+        waiting readings: however many are rejected, and however slow the server is, nothing else waits for them.
         """
-        # What was begun goes on until it is known of one part at least: a slow server would be sent the same for ever.
-        fruitless = part and not sent.taken and not sent.rejected
-        if deadline.passed or (sent.until.passed and not fruitless):
-            sent.out_of_time = True
+        rejections = self._journal.rejected(self.destination) if retry else []
+        yield from self._waiting(soft_deadline, result)
+        probes = self._probes(rejections)
+        if not probes:
             return
-        values = [Value.at(entry.time_ns, self._host, item_key(entry.sensor), entry.body) for entry in entries]
-        accepted = sender.send(values, deadline).accepted
-        self._known_host = self._known_host or accepted > 0
-        if accepted == len(entries):
-            sent.taken += [entry.id for entry in entries]
-        elif accepted == 0:
-            sent.rejected.update({entry.id: self._reason(entry) for entry in entries})
-        else:
-            for smaller in _parts(entries):
-                self._split(sender, smaller, deadline, sent, part=True)
+        retried = _Portion(probes, deadline.within(RETRY_SECONDS))
+        yield retried
+        if retried.out_of_time and not retried.accepted:
+            # The server was too slow to isolate the readings that it accepts; a single reading needs no isolation.
+            retried = _Portion([random.choice(probes)], deadline)  # noqa: S311
+            yield retried
+        accepted = set(retried.accepted)
+        accepting = [rejection.sensor for rejection in rejections if accepted & {rejection.first, rejection.last}]
+        for sensor in accepting:
+            count = self._journal.retry_rejected(self.destination, sensor)
+            log.info("%s now accepts readings of %s, %d more wait", self.destination, sensor, count)
+        if accepting:
+            yield from self._waiting(soft_deadline, result)
+
+    def _waiting(self, soft_deadline: Deadline, result: Delivered) -> Iterator[_Portion]:
+        while not result.out_of_time:
+            entries = self._journal.waiting(self.destination, PAGE, simulated=self._allow_simulated)
+            if not entries:
+                return
+            self._warn_of_age(entries[0])
+            portion = _Portion(entries, soft_deadline)
+            yield portion
+            result.out_of_time = portion.out_of_time
+
+    def _probes(self, rejections: Sequence[Rejection]) -> list[Entry]:
+        """The oldest and the newest rejected reading of each sensor; sensors in random order.
+
+        If there is time for a few only, each retry tries other sensors.
+        """
+        ends = self._journal.entries(end for rejection in rejections for end in (rejection.first, rejection.last))
+        groups = by_sensor([entry for entry in ends if self._allow_simulated or not entry.simulated])
+        random.shuffle(groups)
+        return [entry for group in groups for entry in group]
+
+    def _send(self, entries: Sequence[Entry], portion: _Portion, deadline: Deadline) -> None:
+        """Send ``entries`` in batches, and write the results into ``portion``.
+
+        Zabbix reports how many values it rejected, but not which. So a batch with rejected values is split and sent
+        again until each part is accepted or rejected as a whole. A value that was accepted in a larger request is sent
+        again with the same clock and ns, so Zabbix stores no second row.
+        """
+        for batch in batches(entries):
+            parts = [batch]
+            while parts:
+                part = parts.pop(0)
+                if not portion.may_start(deadline, split=part is not batch):
+                    portion.out_of_time = True
+                    return
+                values = [Value.at(entry.time_ns, self._host, reading_key(entry.sensor), entry.body) for entry in part]
+                accepted = self._sender.send(values, deadline).accepted
+                self._host_known = self._host_known or accepted > 0
+                if accepted == len(part):
+                    portion.accepted += [entry.id for entry in part]
+                elif accepted == 0:
+                    portion.rejected.update({entry.id: self._reason(entry) for entry in part})
+                else:
+                    parts[:0] = split(part)
+
+    def _acknowledge(self, portion: _Portion, result: Delivered) -> None:
+        """Record the results in the journal, and add them to ``result``."""
+        if portion.accepted or portion.rejected:
+            self._journal.acknowledge(self.destination, portion.accepted, portion.rejected)
+        result.delivered += len(portion.accepted)
+        result.rejected_ids.difference_update(portion.accepted)  # a retry may have rejected them a moment ago
+        result.rejected_ids.update(portion.rejected)
 
     def _reason(self, entry: Entry) -> str:
-        """Zabbix never says why: the likely reasons."""
-        key = item_key(entry.sensor)
-        if self._known_host:
+        """The likely reasons for a rejection; Zabbix reports none."""
+        key = reading_key(entry.sensor)
+        if self._host_known:
             return (
                 f'the host "{self._host}" has no item {key} of the type Zabbix trapper,'
-                " or the item does not allow this machine; usbrh zabbix provision makes it"
+                " or the item does not allow this machine; create it with: usbrh zabbix provision"
             )
         return (
             f'no host "{self._host}" is monitored by this server, or it has no item {key} of the type Zabbix trapper,'
-            " or they do not allow this machine or its encryption; usbrh zabbix check says which"
+            " or they do not allow this machine or its encryption; find out with: usbrh zabbix check"
         )
 
     def _warn_of_age(self, oldest: Entry) -> None:
         age = (self._clock.time_ns() - oldest.time_ns) / NS
-        if age > WARN_AGE * self._history_period and not self._warned:
-            self._warned = True
+        if age > WARN_AGE * HISTORY_PERIOD and not self._age_warned:
+            self._age_warned = True
             log.warning(
-                "readings have been waiting for %s for %.0f days: Zabbix drops without a word what is older than the"
-                " item's history period (%.0f days by default); set a longer one before they are delivered",
+                "readings have been waiting for %s for %.0f days: Zabbix drops readings without an error when they are"
+                " older than the item's history period (%.0f days by default); increase it before they are delivered",
                 self.destination,
                 age / 86400,
-                self._history_period / 86400,
+                HISTORY_PERIOD / 86400,
             )
-
-
-def _by_sensor(entries: Sequence[Entry]) -> list[list[Entry]]:
-    by_sensor: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_sensor.setdefault(entry.sensor, []).append(entry)
-    return list(by_sensor.values())
-
-
-def _shards(entries: Sequence[Entry], most: int) -> list[list[Entry]]:
-    """At most ``most`` parts of about the same size; all of a sensor are in one of them, in their order."""
-    shards: list[list[Entry]] = [[] for _ in range(most)]
-    for group in sorted(_by_sensor(entries), key=len, reverse=True):
-        min(shards, key=len).extend(group)
-    return [sorted(shard, key=lambda entry: entry.id) for shard in shards if shard]
-
-
-def _parts(entries: Sequence[Entry]) -> Sequence[Sequence[Entry]]:
-    """By sensor, because a whole item is rejected as a rule; else in halves. The order within a sensor stays."""
-    groups = _by_sensor(entries)
-    if len(groups) > 1:
-        return groups
-    middle = len(entries) // 2
-    return [entries[:middle], entries[middle:]]

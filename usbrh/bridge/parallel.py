@@ -1,9 +1,8 @@
-"""The same work for several at the same time, in threads that can be left behind."""
+"""Runs the same work for several things at the same time, in threads that the program need not wait for."""
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from usbrh.clock import Deadline
@@ -12,53 +11,37 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 POLL_SECONDS = 0.25
-"""s of one wait at most: a signal that comes just before it has its handler called only after it."""
+"""Longest single wait: the handler of a signal that arrives just before a wait runs only after it."""
 GRACE_SECONDS = 2.0
-"""s that interrupted work has to note what was done."""
+"""Time for interrupted work to record what it has done."""
 
 
 def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline) -> list[B]:
-    """``work`` on each of ``things``, which all end by ``deadline``; what it gives for them, in their order.
+    """Call ``work`` with each of ``things`` in a thread of its own; the results in the same order.
 
-    When the caller is interrupted (Ctrl-C, SIGTERM), the deadline is now. The threads are daemons: for those of a
-    ThreadPoolExecutor Python would wait at its own end, too.
+    The work itself must end by ``deadline``. When the caller is interrupted (Ctrl-C, SIGTERM), the deadline is set to
+    now. The threads are daemons, because Python would wait at its exit for those of a ThreadPoolExecutor.
 
     Raises:
-        Exception: what ``work`` raised, if it did.
+        Exception: the first error that ``work`` raised, when all threads have ended.
     """
-    outcomes: dict[int, B | Exception] = {}
-    ended: SimpleQueue[None] = SimpleQueue()
 
-    def run(number: int) -> None:
+    def run(future: Future[B], thing: A) -> None:
         try:
-            outcomes[number] = work(things[number])
-        except Exception as error:  # noqa: BLE001 - raised below
-            outcomes[number] = error
-        ended.put(None)
+            future.set_result(work(thing))
+        except BaseException as error:  # noqa: BLE001 - raised below
+            future.set_exception(error)
 
-    started = 0
+    futures: list[Future[B]] = []
     try:
-        for number in range(len(things)):
-            threading.Thread(target=run, args=(number,), daemon=True).start()
-            started += 1
-        while len(outcomes) < started:
-            _wait(ended, POLL_SECONDS)
+        for thing in things:
+            future: Future[B] = Future()
+            threading.Thread(target=run, args=(future, thing), daemon=True).start()
+            futures.append(future)
+        while wait(futures, POLL_SECONDS).not_done:
+            pass
     except BaseException:
         deadline.shorten(0)
-        last_word = Deadline(GRACE_SECONDS)
-        while len(outcomes) < started and not last_word.passed:
-            _wait(ended, last_word.remaining())
+        wait(futures, GRACE_SECONDS)
         raise
-    results = []
-    for number in range(len(things)):
-        outcome = outcomes[number]
-        if isinstance(outcome, Exception):
-            raise outcome
-        results.append(outcome)
-    return results
-
-
-def _wait(ended: SimpleQueue[None], seconds: float) -> None:
-    # Not Thread.join: after an interruption, Python 3.11 takes the thread for ended (bpo-45274).
-    with suppress(Empty):
-        ended.get(timeout=seconds)
+    return [future.result() for future in futures]

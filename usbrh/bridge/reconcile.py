@@ -6,14 +6,15 @@ from typing import Any
 
 from usbrh.bridge.check import STORE_SECONDS, required_routes
 from usbrh.bridge.once import flush, open_journal
-from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixRejected
-from usbrh.journal.errors import is_there
+from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
+from usbrh.journal.errors import require_journal
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.history import NS, find_host, find_item, find_kept, stored
+from usbrh.zabbix.history import find_host, find_item, find_kept, stored
+from usbrh.zabbix.items import reading_key, state_key
 
 SETTLED_SECONDS = 30.0
 """s. Younger readings may not be stored yet: a server writes its history, and a proxy sends, once a second."""
@@ -63,11 +64,9 @@ def open_existing(config: Config) -> Journal:
     """The journal of the configuration.
 
     Raises:
-        ConfigError: there is none. It is not created.
-        JournalError: this user may not see it.
+        JournalError: there is none, or this user may not see it. It is not created.
     """
-    if not is_there(config.journal.path):
-        raise ConfigError(f"there is no journal {config.journal.path} to compare with")
+    require_journal(config.journal.path)
     return open_journal(config)
 
 
@@ -95,7 +94,7 @@ def compare(
     for sensor in sorted({*delivered, *unsettled}):
         times = delivered.get(sensor, {})
         # The items with a row per reading: the JSON if its history is kept, else the template's state.
-        keys = f"usbrh.get[{sensor}]", f"usbrh.state[{sensor}]"
+        keys = reading_key(sensor), state_key(sensor)
         item = find_kept(api, hostid, *keys) if times else None
         left_out = bool(times) and item is None and find_item(api, hostid, keys[0]) is not None
         yield Compared(sensor, times, unsettled.get(sensor, 0), item, _missing(api, item, times), left_out)

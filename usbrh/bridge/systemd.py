@@ -1,4 +1,4 @@
-"""Words to systemd (sd_notify(3)); without systemd nothing happens."""
+"""Notifications for systemd (sd_notify(3)); without systemd they do nothing."""
 
 import os
 import socket
@@ -7,19 +7,20 @@ from contextlib import suppress
 
 
 class Notifier:
-    """Sends to the socket that ``NOTIFY_SOCKET`` names."""
+    """Sends notifications to the socket that ``NOTIFY_SOCKET`` names."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Read the settings of systemd from ``environ``."""
         self._address = environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
         watchdog = environ.get("WATCHDOG_USEC", "")
         ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog: float | None = int(watchdog) / 1e6 if watchdog.isdigit() and ours else None
-        """Seconds within which systemd wants ``WATCHDOG=1``."""
+        """Longest time between two ``WATCHDOG=1``, in seconds; None without a watchdog."""
 
     def send(self, *lines: str) -> None:
-        """Send assignments such as ``READY=1`` in one datagram. A manager that does not listen is no error."""
+        """Send assignments such as ``READY=1`` in one datagram. If nobody receives it, that is not an error."""
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.settimeout(1.0)  # the manager's queue may be full for a moment
+            sender.settimeout(1.0)  # systemd's queue may be full for a moment
             sender.sendto("\n".join(lines).encode(), self._address)

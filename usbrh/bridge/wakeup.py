@@ -1,4 +1,4 @@
-"""A bell that a signal can ring, for a main thread that waits."""
+"""Ends a wait of the main thread, or the service, from a signal handler or from another thread."""
 
 import select
 import signal
@@ -9,43 +9,70 @@ from typing import Self
 
 
 class WakeupPipe:
-    """Ends a wait early, from another thread or from a signal handler, which may interrupt whatever is done here.
+    """A wait that ``wake`` ends, from another thread or from a signal handler.
 
-    No lock is in it: a handler that wants one which the interrupted code holds waits for itself.
+    It has no lock: a signal handler that needs a lock which the interrupted code holds would wait for itself.
     """
 
     def __init__(self) -> None:
+        """Open the pipe."""
         self._inside, self._outside = socket.socketpair()
         self._inside.setblocking(False)
         self._outside.setblocking(False)
         self._signals = False
 
     def __enter__(self) -> Self:
+        """Use the pipe until the end of the block."""
         return self
 
     def __exit__(
         self, exception: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close the pipe."""
         if self._signals:
             signal.set_wakeup_fd(-1)
         self._inside.close()
         self._outside.close()
 
     def wake_on_signals(self) -> None:
-        """Let every signal that has a handler ring it, too.
+        """Let every signal that has a handler end the wait.
 
-        Python runs the handler itself only between two steps of the main thread. One that has just begun to wait would
-        sleep on.
+        Python runs the handler itself only between two steps of the main thread. A main thread that has just begun to
+        wait would continue to wait.
         """
         signal.set_wakeup_fd(self._outside.fileno(), warn_on_full_buffer=False)
         self._signals = True
 
     def wake(self) -> None:
-        """End the wait, or the next one; nothing when nobody will wait any more, for a signal may still come then."""
-        with suppress(OSError):  # closed, or so full of ringing that it is heard anyway
+        """End the current wait or the next one. A closed pipe ignores the call, because a signal may still arrive."""
+        with suppress(OSError):  # closed, or so full that the wait ends anyway
             self._outside.send(b"\0")
 
     def wait(self, seconds: float) -> None:
-        """Until it rings, for ``seconds`` at most."""
+        """Wait for ``wake``, for ``seconds`` at most."""
         if select.select([self._inside], [], [], seconds)[0]:
             self._inside.recv(1 << 16)
+
+
+class Control(WakeupPipe):
+    """Ends a ``Bridge``, to stop the service or to reload its configuration."""
+
+    stopping = False
+    """The service must stop."""
+    reloading = False
+    """The bridge must end; another one continues with a new configuration."""
+
+    @property
+    def ending(self) -> bool:
+        """Whether the bridge must end."""
+        return self.stopping or self.reloading
+
+    def stop(self) -> None:
+        """Stop the service."""
+        self.stopping = True
+        self.wake()
+
+    def reload(self) -> None:
+        """Reload the configuration."""
+        self.reloading = True
+        self.wake()

@@ -1,4 +1,4 @@
-"""``usbrh agent``: what the UserParameters of a Zabbix agent call."""
+"""``usbrh agent``: the commands that the UserParameters of a Zabbix agent call."""
 
 from typing import Any, NoReturn
 
@@ -10,7 +10,7 @@ from usbrh.errors import ConfigError
 
 
 class _Answers(click.Group):
-    """A command that is called wrongly, by a UserParameter of somebody's own, is answered too."""
+    """A group that answers a wrong call with JSON too: users can write their own UserParameters."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -19,16 +19,16 @@ class _Answers(click.Group):
             words = " ".join(error.format_message().split()).rstrip(".")
 
             def reject() -> NoReturn:
-                raise ConfigError(f"{words[:1].lower()}{words[1:]}; see: usbrh agent --help")
+                raise ConfigError(f"{words[:1].lower()}{words[1:]}", remedy="see: usbrh agent --help")
 
             answers.answer(reject)
 
 
 @click.group(cls=_Answers)
 def agent() -> None:
-    """Answer a Zabbix agent: always one line of JSON, errors inside it, nothing on stderr.
+    """Answer a Zabbix agent: one line of JSON, with any error inside, and nothing on stderr.
 
-    zabbix_agentd.d/usbrh.conf calls these; `usbrh setup` installs it.
+    The agent's file zabbix_agentd.d/usbrh.conf calls these commands. `usbrh setup` installs it.
     """
 
 
@@ -36,9 +36,9 @@ def agent() -> None:
 @click.argument("sensor")
 @pass_context
 def get(context: Context, sensor: str) -> None:
-    """A reading of SENSOR, a name or port.
+    """Print a reading of SENSOR, a name or port, and its age.
 
-    It is the running service's latest reading, with its age; without a service the sensor is measured.
+    The reading is the latest one of the running service. Without a service, the sensor is measured.
     """
     answers.answer(lambda: answers.get(sensor, lambda: context.config))
 
@@ -46,12 +46,12 @@ def get(context: Context, sensor: str) -> None:
 @agent.command()
 @pass_context
 def discovery(context: Context) -> None:
-    """The sensors, for low-level discovery."""
+    """Print the sensors, for low-level discovery."""
     answers.answer(lambda: answers.discovery(lambda: context.config))
 
 
 @agent.command()
 @pass_context
 def bridge(context: Context) -> None:
-    """The state of usbrh on this machine."""
+    """Print the state of usbrh on this machine."""
     answers.answer(lambda: answers.bridge(lambda: context.config))

@@ -6,17 +6,17 @@ from statistics import fmean
 import click
 
 from usbrh.cli.context import Context, pass_context
+from usbrh.clock import SYSTEM_CLOCK, Schedule
 from usbrh.config.model import Config, key_types
 from usbrh.errors import BadReport, ConfigError, SensorBusy
 from usbrh.reading import Reading
-from usbrh.rounds import each
 from usbrh.sensors import Sensor, find, select
 from usbrh.setup.machine import CONFIG
 
 _INTERVAL = 5.0
-"""s between readings, so that the sensor does not measure its own warmth."""
+"""Seconds between readings, so that the sensor does not measure its own warmth."""
 _SETTLED = {"temperature": 0.3, "humidity": 1.5}
-"""°C and %RH between the lowest and the highest reading; more is no steady state (the sensor repeats to 0.1)."""
+"""Largest difference between two readings in a steady state, in °C and %RH; the sensor repeats to 0.1."""
 _UNITS = {"temperature": "°C", "humidity": "%RH"}
 
 
@@ -25,7 +25,11 @@ _UNITS = {"temperature": "°C", "humidity": "%RH"}
 @click.option("--temperature", type=click.FloatRange(-40, 124), metavar="T", help="The true temperature in °C.")
 @click.option("--humidity", type=click.FloatRange(0, 100), metavar="H", help="The true relative humidity in %.")
 @click.option(
-    "--readings", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many to average, 5 s apart."
+    "--readings",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="How many readings to average, 5 s apart.",
 )
 @pass_context
 def calibrate(
@@ -36,8 +40,9 @@ def calibrate(
     \b
     usbrh calibrate living-room --temperature 0
 
-    The mean of the readings becomes what you say is true, by a new offset; a scale in the configuration stays. Nothing
-    is changed: put the lines into the file yourself. docs/calibration.md has the ice bath and the salt test.
+    A new offset makes the mean of the readings equal to the true value; a configured scale is kept. This command
+    changes no file: copy the lines into the configuration yourself. docs/calibration.md describes the ice bath and the
+    salt test.
     """
     references = {
         quantity: value
@@ -47,11 +52,15 @@ def calibrate(
     if not references:
         raise click.UsageError("Give --temperature, --humidity or both.")
     chosen = _only_one(find(context.config), sensor)
-    taken = []
-    for number, _ in zip(range(1, readings + 1), each(_INTERVAL), strict=False):
+    taken: list[Reading] = []
+    schedule = Schedule(_INTERVAL, SYSTEM_CLOCK, align=False)
+    for number in range(1, readings + 1):
+        if taken:
+            schedule.sleep()
         reading = chosen.read()
         if reading.heater:
-            raise SensorBusy(f"{chosen.info.name}: its heater is on; usbrh heater off, and wait", chosen.info.port)
+            remedy = "switch it off and wait until the sensor is cool: usbrh heater off"
+            raise SensorBusy(f"{chosen.info.name}: its heater is on", chosen.info.port, remedy=remedy)
         click.echo(f"{number}/{readings}: {reading.temperature:.2f} °C   {reading.humidity:.2f} %RH", err=True)
         taken.append(reading)
     lines = [_line(chosen, quantity, reference, taken) for quantity, reference in references.items()]
@@ -59,53 +68,56 @@ def calibrate(
     click.echo(f'[sensor."{chosen.info.serial or chosen.info.port}"]')
     for line in lines:
         click.echo(line)
-    _say_old(context.config, chosen, references)
+    _show_old(context.config, chosen, references)
 
 
 def _only_one(sensors: Sequence[Sensor], selector: str | None) -> Sensor:
     chosen = select(sensors, [selector or "all"])
     if len(chosen) > 1:
         names = ", ".join(each.info.name for each in chosen)
-        raise click.UsageError(f"Say which sensor: {names}.")
+        raise click.UsageError(f"Name one sensor: {names}.")
     return chosen[0]
 
 
 def _line(sensor: Sensor, quantity: str, reference: float, readings: Sequence[Reading]) -> str:
-    """The line of the configuration that makes the mean of ``readings`` the ``reference``."""
+    """The configuration line that makes the mean of ``readings`` equal to ``reference``."""
     values: list[float] = [getattr(reading, quantity) for reading in readings]
     unit = _UNITS[quantity]
     if quantity == "humidity" and max(values) >= 100:
         raise BadReport(
-            f"{sensor.info.name} reads 100 %RH, which is all it can say of wet air; let it dry, and take a drier"
-            " reference such as the salt test",
+            f"{sensor.info.name} reads 100 %RH, the end of its range",
             sensor.info.port,
+            remedy="let it dry, and use a drier reference such as the salt test",
         )
     if quantity == "humidity" and min(values) <= 0:
-        # Readings end at 0: by how much the offset took it below, nobody knows any more.
+        # Readings are clamped to 0, so the true difference to the reference is unknown.
         old = sensor.calibration.humidity_offset
-        without = f"take humidity_offset = {old} out of the configuration, or " if old < 0 else "take "
+        without = f"remove humidity_offset = {old} from the configuration, or " if old < 0 else ""
         raise BadReport(
-            f"{sensor.info.name} reads 0 %RH, which is all it can say of dry air; {without}a wetter reference such as"
-            " the salt test",
+            f"{sensor.info.name} reads 0 %RH, the end of its range",
             sensor.info.port,
+            remedy=f"{without}use a wetter reference such as the salt test",
         )
     mean = fmean(values)
     spread = f"{min(values):.2f} to {max(values):.2f}"
     click.echo(f"{quantity}: {mean:.2f} {unit} on average ({spread}), reference {reference:g} {unit}", err=True)
     if max(values) - min(values) > _SETTLED[quantity]:
-        click.echo(f"usbrh: the {quantity} still changes; wait until it is steady, and do it again", err=True)
+        click.echo(
+            f"usbrh: the {quantity} still changes; wait until it is steady, then repeat the calibration", err=True
+        )
     key = f"{quantity}_offset"
     offset = round(getattr(sensor.calibration, key) + reference - mean, 2) + 0.0
     kind = key_types(type(sensor.settings))[key]
     try:
         kind.from_toml(offset)
     except ValueError as error:
-        raise ConfigError(f"{key} {error}; that is no calibration: look at sensor and reference") from error
+        remedy = "such a large offset is not a calibration: check the sensor and the reference"
+        raise ConfigError(f"{key} {error}", remedy=remedy) from error
     return f"{key} = {offset}"
 
 
-def _say_old(config: Config, sensor: Sensor, references: dict[str, float]) -> None:
+def _show_old(config: Config, sensor: Sensor, references: dict[str, float]) -> None:
     for quantity in references:
         old = getattr(sensor.calibration, f"{quantity}_offset")
         if old:
-            click.echo(f"(instead of {quantity}_offset = {old}, which is in {config.path} now)", err=True)
+            click.echo(f"(replaces {quantity}_offset = {old}, which is in {config.path} now)", err=True)

@@ -1,20 +1,21 @@
-"""``usbrh demo``: the whole way, with a virtual sensor and a stand-in for the server."""
+"""``usbrh demo``: the whole route, with a virtual sensor and a fake server."""
 
 import itertools
 import os
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from usbrh.bridge.once import send_once
+from usbrh.clock import Schedule
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.output import text as output
 from usbrh.reading import Reading, counted
 from usbrh.zabbix.fake_server import FakeServer
+from usbrh.zabbix.items import BRIDGE, DISCOVERY
 
 _READINGS = 10
 _INTERVAL = 1.0
@@ -23,22 +24,22 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 _NEXT = """\
 With a real sensor, once it is installed (README.md: A real sensor in five minutes):
-  usbrh list                 is it there?
+  usbrh list                 the sensors that are plugged in
   sudo usbrh setup           udev rule, user, service and configuration; --dry-run shows what it would do
   usbrh read                 one reading; --json, --csv, --format
-  usbrh doctor               what is wrong, and the command that mends it"""
+  usbrh doctor               what is wrong, and the command that fixes it"""
 
 
 @click.command()
-@click.option("--forever", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("--forever", is_flag=True, help="Continue until Ctrl-C.")
 def demo(forever: bool) -> None:
-    """Show the whole way with a virtual sensor: no sensor and no server are needed.
+    """Show the whole route with a virtual sensor: no sensor and no server are needed.
 
-    The real driver reads a virtual USB-RH through pyusb, the readings go through a real journal, and a stand-in for
-    the server takes them over a real connection. Ends by itself after ten readings.
+    The real driver reads a virtual USB-RH through pyusb, a real journal stores the readings, and a fake server receives
+    them over a real connection. Ends after ten readings.
     """
     os.environ["USBRH_SIMULATE"] = "1"
-    click.echo("A virtual USB-RH is plugged in; a stand-in for the Zabbix server listens.\n")
+    click.echo("A virtual USB-RH is plugged in; a fake Zabbix server listens.\n")
     readings: list[Reading] = []
     with tempfile.TemporaryDirectory(prefix="usbrh-demo-") as folder, FakeServer() as server:
         config = replace(
@@ -47,36 +48,31 @@ def demo(forever: bool) -> None:
             journal=JournalConfig(path=Path(folder) / "journal.db"),
         )
         try:
+            schedule = Schedule(_INTERVAL, align=False)
             for number in itertools.count(1) if forever else range(1, _READINGS + 1):
-                begun = time.monotonic()
-                sent = send_once(config, allow_simulated=True, tell=readings.append)
+                if number > 1:
+                    schedule.sleep()
+                sent = send_once(config, allow_simulated=True, on_reading=readings.append)
                 counter = f"{number:>2}" if forever else f"{number:>2}/{_READINGS}"
+                result = "delivered" if sent.results[server.address].delivered else "waits"
                 for reading in sent.readings:
-                    click.echo(
-                        f"  {counter}  {output.text(reading)}  ->  {_taken(sent.results[server.address].delivered)}"
-                    )
-                if forever or number < _READINGS:
-                    time.sleep(max(0.0, begun + _INTERVAL - time.monotonic()))
+                    click.echo(f"  {counter}  {output.text(reading)}  ->  {result}")
         except KeyboardInterrupt:
             click.echo()
         if readings:
-            _conclude(readings, server)
+            _summarize(readings, server)
 
 
-def _taken(delivered: int) -> str:
-    return "taken" if delivered else "waits"
-
-
-def _conclude(readings: list[Reading], server: FakeServer) -> None:
+def _summarize(readings: list[Reading], server: FakeServer) -> None:
     for what, values, unit in (
         ("temperature", [reading.temperature for reading in readings], "°C"),
         ("humidity", [reading.humidity for reading in readings], "%RH"),
     ):
         known = [value for value in values if value is not None][-_CHART_WIDTH:]
         click.echo(f"\n  {what:<12} {sparkline(known)}  {min(known):.2f} to {max(known):.2f} {unit}")
-    stored = [value for value in server.values if value.key.startswith("usbrh.get")]
+    stored = [value for value in server.values if value.key not in {BRIDGE, DISCOVERY}]
     last = " The last one:" if stored else ""
-    click.echo(f"\nThe stand-in stored {counted(len(stored))} of {len(readings)} measured.{last}")
+    click.echo(f"\nThe server received {counted(len(stored))} of {len(readings)} measured.{last}")
     for value in stored[-1:]:
         click.echo(f"  host {value.host}, item {value.key}, clock {value.clock}, ns {value.ns}")
         click.echo(f"  {value.value}\n")
@@ -86,6 +82,6 @@ def _conclude(readings: list[Reading], server: FakeServer) -> None:
 
 
 def sparkline(values: list[float]) -> str:
-    """The values as a line of blocks, from the lowest to the highest of them."""
+    """The values as a line of blocks, scaled from the lowest to the highest value."""
     low, span = min(values), max(values) - min(values)
     return "".join(_BLOCKS[int((value - low) / span * (len(_BLOCKS) - 1)) if span else 0] for value in values)

@@ -1,4 +1,4 @@
-"""``usbrh journal``: what waits, what was rejected, and everything that was measured."""
+"""``usbrh journal``: what waits, what was rejected, and all readings."""
 
 import json
 import logging
@@ -8,83 +8,74 @@ import click
 
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
-from usbrh.cli.run import deliveries, log_to_stderr
-from usbrh.errors import UsbrhError
-from usbrh.journal.errors import is_there
-from usbrh.journal.store import DestinationStatus, Status
+from usbrh.cli.run import log_to_stderr, show_deliveries
+from usbrh.journal.errors import require_journal
+from usbrh.journal.store import DeliveryState, DestinationStatus, Entry, Status
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
 
 
 @click.group()
 def journal() -> None:
-    """The journal of all readings: what waits, what was rejected."""
+    """The journal: usbrh's own send queue and history (not systemd's journal)."""
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_context
 def status(context: Context, as_json: bool) -> None:
-    """Show what is kept, what waits for each destination, and what it rejected."""
+    """Show the size of the journal, and what waits for each destination or was rejected by it."""
     log_to_stderr(logging.WARNING)
-    _need_file(context)
+    require_journal(context.config.journal.path)
     with bridge.open_journal(context.config) as opened:
         found = opened.status()
-    click.echo(output.json_line(_as_json(found)) if as_json else _as_text(found))
+    click.echo(output.json_line(_status_object(found)) if as_json else _status_text(found))
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a destination and line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
 @pass_context
 def flush(context: Context, as_json: bool) -> None:
-    """Deliver what waits, and try again what was rejected."""
+    """Deliver what waits, and send again what was rejected."""
     log_to_stderr(logging.WARNING)
     with bridge.open_journal(context.config) as opened:
         results = bridge.flush(context.config, opened, allow_simulated=context.allow_simulated)
-    statuses = deliveries(results, quiet=as_json, lost={})
-    for destination, result in results.items() if as_json else ():
-        error = str(result.error) if result.error else None
-        came_to = {"delivered": result.delivered, "rejected": result.rejected, "out_of_time": result.out_of_time}
-        click.echo(output.json_line({"destination": destination, **came_to, "error": error}))
+    statuses = show_deliveries(results, as_json=as_json)
     raise SystemExit(next(iter(statuses), 0))
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a reading and line, instead of CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line and reading, instead of CSV.")
 @pass_context
 def export(context: Context, as_json: bool) -> None:
-    """Print every reading kept, oldest first, with what became of it at each destination.
+    """Print all readings, oldest first, each with its state at each destination.
 
-    Delivered, waiting, rejected, expired (too many waited), dropped (the destination was not in the configuration).
+    The states are delivered, waiting, rejected, expired (too many readings waited) and dropped (the destination was not
+    in the configuration).
     """
     log_to_stderr(logging.WARNING)
-    _need_file(context)
+    require_journal(context.config.journal.path)
     with bridge.open_journal(context.config) as opened:
+        if as_json:
+            for entry, states in opened.export():
+                click.echo(output.json_line(_reading_object(entry, states)))
+            return
         destinations = [each.destination for each in opened.standings()]
-        if not as_json:
-            click.echo(output.csv_line([*output.CSV_COLUMNS, *destinations]))
-        for entry, fates in opened.export():
-            if as_json:
-                reasons = {text: fate.reason for text, fate in fates.items() if fate.reason}
-                value = json.loads(entry.body) | {"destinations": {text: fate.state for text, fate in fates.items()}}
-                click.echo(output.json_line(value | ({"reasons": reasons} if reasons else {})))
-            else:
-                states = ",".join(output.csv_line([fates[text].state]) for text in destinations if text in fates)
-                click.echo(output.csv_reading(entry.reading) + ("," + states if states else ""))
+        click.echo(output.csv_line([*output.CSV_COLUMNS, *destinations]))
+        for entry, states in opened.export():
+            columns = [states[each].state if each in states else "" for each in destinations]
+            click.echo(",".join([output.csv_reading(entry.reading), *columns]))
 
 
-def _need_file(context: Context) -> None:
-    """Looking at a journal that is not there must not make one."""
-    path = context.config.journal.path
-    if not is_there(path):
-        raise JournalMissing(f"there is no journal at {path} yet; usbrh send makes it")
+def _reading_object(entry: Entry, states: dict[str, DeliveryState]) -> dict[str, Any]:
+    destinations = [
+        {"destination": destination, "state": found.state, "reason": found.reason}
+        for destination, found in states.items()
+    ]
+    return {**json.loads(entry.body), "destinations": destinations}
 
 
-class JournalMissing(UsbrhError):
-    """Nothing was journalled yet."""
-
-
-def _as_json(found: Status) -> dict[str, Any]:
+def _status_object(found: Status) -> dict[str, Any]:
     return {
         "path": str(found.path),
         "readings": found.readings,
@@ -109,18 +100,18 @@ def _as_json(found: Status) -> dict[str, Any]:
     }
 
 
-def _as_text(found: Status) -> str:
+def _status_text(found: Status) -> str:
     lines = [f"{found.path}: {counted(found.readings)}, {found.bytes / 1e6:.1f} MB"]
     if found.oldest_ns is not None and found.newest_ns is not None:
         lines.append(f"from {format_time(found.oldest_ns)[:19]}Z to {format_time(found.newest_ns)[:19]}Z")
     for each in found.destinations:
-        lines += _standing(each)
+        lines += _destination_lines(each)
     return "\n".join(lines)
 
 
-def _standing(each: DestinationStatus) -> list[str]:
+def _destination_lines(each: DestinationStatus) -> list[str]:
     since = f" since {format_time(each.oldest_ns)[:19]}Z" if each.oldest_ns is not None else ""
-    expired = f", {each.expired} given up" if each.expired else ""
+    expired = f", {each.expired} expired" if each.expired else ""
     rejected = f", {each.rejected_count} rejected" if each.rejected_count else ""
     return [
         f"{each.destination}: {each.delivered} delivered, {each.waiting} waiting{since}{rejected}{expired}",

@@ -1,4 +1,4 @@
-"""``usbrh watch``: the loop, the keys and the screen; view.py draws."""
+"""``usbrh watch``: the loop and the keys; output/screen.py draws."""
 
 import errno
 import os
@@ -21,54 +21,55 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.signals import Terminated
+from usbrh.clock import NS
 from usbrh.output import text as output
 from usbrh.output.screen import Screen
+from usbrh.poller import Poller
 from usbrh.reading import Reading
-from usbrh.rounds import Followed, rounds
 
-_LOOK = 0.2
-"""s between looks for a key, a new size of the terminal, new readings."""
+_POLL_SECONDS = 0.2
+"""Seconds between two checks for a key, a new size of the terminal, and new readings."""
 
 
 @click.command()
 @click.argument("sensor", nargs=-1)
 @click.option(
-    "--interval", type=DurationType(1, 3600), default="5s", show_default=True, help="From one reading to the next."
+    "--interval", type=DurationType(1, 3600), default="5s", show_default=True, help="Time between two readings."
 )
 @click.option("--fahrenheit", is_flag=True, help="Temperatures in °F.")
 @pass_context
 def watch(context: Context, sensor: tuple[str, ...], interval: float, fahrenheit: bool) -> None:
-    """Show each SENSOR, or all, live, with a chart; q or Ctrl-C ends it.
+    """Show each SENSOR, or all sensors, live with a chart; q or Ctrl-C ends it.
 
-    Where the output is no terminal it is plain lines. Below 5 s the sensor measures its own warmth.
+    Prints plain lines if the output is not a terminal. Below 5 s the sensor measures its own warmth.
     """
     live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     rich = need("rich.live", "watch") if live else None
-    followed = Followed(context.config, sensor)
+    poller = Poller(context.config, selectors=sensor)
     try:
         if rich is None:
-            _lines(followed, interval, fahrenheit)
+            _lines(poller, interval, fahrenheit)
         else:
-            _screen(rich, followed, interval, Screen(interval, fahrenheit=fahrenheit))
-    except (KeyboardInterrupt, Terminated):  # how it is meant to end
+            _screen(rich, poller, interval, Screen(interval, fahrenheit=fahrenheit))
+    except (KeyboardInterrupt, Terminated):  # the normal end
         return
     except (OSError, termios.error) as error:
         if error.args[:1] != (errno.EIO,):
             raise
-        raise BrokenPipeError from error  # the terminal was closed, and can't be left as it was
+        raise BrokenPipeError from error  # the terminal was closed and can't be restored
 
 
-def _lines(followed: Followed, interval: float, fahrenheit: bool) -> None:
-    for readings in rounds(followed, interval):
+def _lines(poller: Poller, interval: float, fahrenheit: bool) -> None:
+    for readings in poller.rounds(interval):
         for reading in readings:
-            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.time_ns // 1_000_000_000))
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.time_ns // NS))
             words = f"{reading.sensor}: {reading.problem}" if reading.error else output.text(reading, fahrenheit)
             click.echo(f"{moment}  {words}")
 
 
-def _screen(rich_live: Any, followed: Followed, interval: float, screen: Screen) -> None:
+def _screen(rich_live: Any, poller: Poller, interval: float, screen: Screen) -> None:
     results: queue.SimpleQueue[list[Reading] | Exception] = queue.SimpleQueue()
-    threading.Thread(target=_measure, args=(followed, interval, results), daemon=True).start()
+    threading.Thread(target=_measure, args=(poller, interval, results), daemon=True).start()
     with _keys() as pressed, rich_live.Live(screen=True, auto_refresh=False) as live, _stoppable(live):
         drawn = None
         while not pressed():
@@ -79,33 +80,33 @@ def _screen(rich_live: Any, followed: Followed, interval: float, screen: Screen)
                 screen.add(result)
                 drawn = None
             now = (live.console.size, int(time.time()))
-            if now != drawn:  # the age of each reading counts on between readings
+            if now != drawn:  # the age of each reading changes between readings
                 live.update(screen.render(*live.console.size), refresh=True)
                 drawn = now
 
 
-def _measure(followed: Followed, interval: float, results: "queue.SimpleQueue[list[Reading] | Exception]") -> None:
+def _measure(poller: Poller, interval: float, results: "queue.SimpleQueue[list[Reading] | Exception]") -> None:
     try:
-        for readings in rounds(followed, interval):
+        for readings in poller.rounds(interval):
             results.put(readings)
-    except Exception as error:  # noqa: BLE001 - raised again where it can be shown
+    except Exception as error:  # noqa: BLE001 - raised again in the main thread
         results.put(error)
 
 
 @contextmanager
 def _keys() -> Iterator[Any]:
-    """A function that waits a moment and says whether q was pressed; keys are not shown meanwhile."""
+    """A function that waits a moment and returns whether q was pressed; meanwhile the terminal echoes no keys."""
     if not sys.stdin.isatty():
-        yield lambda: time.sleep(_LOOK)
+        yield lambda: time.sleep(_POLL_SECONDS)
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
 
     def pressed() -> bool:
-        if not select.select([descriptor], [], [], _LOOK)[0]:
+        if not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
             return False
         keys = os.read(descriptor, 64)
-        return not keys or b"q" in keys.lower()  # no keys: the terminal has gone
+        return not keys or b"q" in keys.lower()  # no keys: the terminal was closed
 
     try:
         tty.setcbreak(descriptor)
@@ -116,7 +117,7 @@ def _keys() -> Iterator[Any]:
 
 @contextmanager
 def _stoppable(live: Any) -> Iterator[None]:
-    """Ctrl-Z leaves the terminal as it was, and fg comes back to the chart."""
+    """Ctrl-Z restores the terminal, and fg shows the chart again."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
         shown = termios.tcgetattr(sys.stdout.fileno())

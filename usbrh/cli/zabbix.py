@@ -21,6 +21,7 @@ from usbrh.output import text as output
 from usbrh.reading import counted, format_time
 from usbrh.zabbix import provisioning
 from usbrh.zabbix.api import Api
+from usbrh.zabbix.items import reading_key, state_key
 from usbrh.zabbix.templates import METHODS, RELEASES, Method, template_text
 
 
@@ -192,7 +193,7 @@ def _lines(each: reconcile.Compared) -> list[str]:
     if each.left_out:
         lines.append("Zabbix accepts the readings and keeps no history: the template's macros exclude this sensor")
     elif each.without_item:
-        lines.append(f"the host keeps no history of usbrh.get[{each.sensor}] or usbrh.state[{each.sensor}]")
+        lines.append(f"the host keeps no history of {reading_key(each.sensor)} or {state_key(each.sensor)}")
     elif each.item and each.missing:
         span = f"from {format_time(each.missing[0])} to {format_time(each.missing[-1])}"
         total = counted(len(each.times))

@@ -10,6 +10,7 @@ from usbrh.setup.actions import read
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory
 from usbrh.setup.agents import agents as installed_agents
 from usbrh.setup.machine import GROUP, Machine
+from usbrh.zabbix.items import DISCOVERY
 
 CHECK = "Zabbix agent"
 _TIMEOUT = 10.0
@@ -50,14 +51,14 @@ def _agent(machine: Machine, service: str, config: str) -> Finding:
     if _started_before_group(machine, _PROGRAMS[service]):
         message = f"{service} was started before its user was added to the group {GROUP}"
         return fault(CHECK, message, restart, AccessDenied.exit_status)
-    answer = output((_PROGRAMS[service], "-c", str(machine.path(config)), "-t", "usbrh.discovery"), _TIMEOUT)
+    answer = output((_PROGRAMS[service], "-c", str(machine.path(config)), "-t", DISCOVERY), _TIMEOUT)
     if answer is None:
         return not_checked(CHECK, f"{service}: {_PROGRAMS[service]} -t is missing or does not answer")
     value = re.search(r"\[[a-z]\|(.*)\]\s*$", answer, re.DOTALL)
     if value is None or not value[1].lstrip().startswith("["):
         lines = (value[1] if value else answer).strip().splitlines() or ["nothing"]
-        return fault(CHECK, f"{service} answers usbrh.discovery with: {lines[-1]}", f"sudo usbrh setup && {restart}")
-    return ok(CHECK, f"{service} answers usbrh.discovery")
+        return fault(CHECK, f"{service} answers {DISCOVERY} with: {lines[-1]}", f"sudo usbrh setup && {restart}")
+    return ok(CHECK, f"{service} answers {DISCOVERY}")
 
 
 def _started_before_group(machine: Machine, program: str) -> bool:

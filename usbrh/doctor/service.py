@@ -5,13 +5,12 @@ import stat
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 
+from usbrh.clock import NS
 from usbrh.config import Config
 from usbrh.errors import ConfigError, JournalError
 from usbrh.findings import Finding, fault, not_checked, of_error, ok, warning
-from usbrh.journal.store import Journal
-from usbrh.paths import stat_or_none
+from usbrh.journal.reader import JournalReader
 from usbrh.reading import counted
 from usbrh.setup.init_systems import UNITS
 from usbrh.setup.machine import CONFIG, Machine
@@ -67,18 +66,14 @@ def configuration(
 def journal(settings: Config) -> Iterator[Finding]:
     """Check the journal: which readings wait, and which were rejected."""
     path = settings.journal.path
-    with suppress(OSError):  # the folder is closed to this user, so the journal may exist
-        if not stat_or_none(path):
-            yield ok("journal", f"none yet (usbrh send and usbrh run create {path})")
-            return
-    if not os.access(path, os.W_OK):
-        yield not_checked("journal", f"{path} belongs to the service; sudo usbrh doctor can check it")
-        return
     try:
-        with Journal(path) as opened:
-            status = opened.status()
+        status = JournalReader(path).status()
     except JournalError as error:
-        yield of_error("journal", error)
+        closed = not_checked("journal", f"{path} belongs to the service; sudo usbrh doctor can check it")
+        yield of_error("journal", error) if os.access(path, os.R_OK) else closed
+        return
+    if status is None:
+        yield ok("journal", f"none yet (usbrh send and usbrh run create {path})")
         return
     yield ok("journal", f"{path}: {counted(status.readings)}, {status.bytes / 1e6:.1f} MB")
     for each in status.destinations:
@@ -86,7 +81,7 @@ def journal(settings: Config) -> Iterator[Finding]:
             reason = each.rejected[0].reason
             rejected = f"{each.destination} rejected {counted(each.rejected_count)}, most likely because: {reason}"
             yield warning("journal", rejected, "see: usbrh journal status")
-        if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * 10**9:
+        if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * NS:
             yield warning("journal", f"{counted(each.waiting)} waiting for {each.destination}", "usbrh journal flush")
 
 

@@ -1,1 +1,1 @@
-"""The journal: the send queue and local history of usbrh, in one SQLite file."""
+"""The journal: usbrh's own send queue and history (not systemd's journal), in one SQLite file."""

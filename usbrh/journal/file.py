@@ -1,4 +1,4 @@
-"""The journal's SQLite file: its schema, transactions on it, and who may replace it."""
+"""The journal's SQLite file: transactions on it, and its replacement after damage, with other processes at work."""
 
 import fcntl
 import logging
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
+from usbrh.journal.schema import CREATE, has_tables
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -18,130 +19,49 @@ log = logging.getLogger(__name__)
 BUSY_SECONDS = 5.0
 """How long one access waits for other programs."""
 OPENINGS = 5
-"""How often a transaction opens the file anew, when others replace it or take it away at that very moment."""
-APPLICATION_ID = 0x75736272
-"""``usbr``, in the file's header: a database without it is somebody else's."""
-MIGRATIONS = (
-    """
-    CREATE TABLE reading (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        time_ns INTEGER NOT NULL,
-        sensor TEXT NOT NULL,
-        simulated INTEGER NOT NULL,
-        body TEXT NOT NULL,
-        crc INTEGER NOT NULL,
-        UNIQUE (time_ns, sensor)
-    );
-    CREATE INDEX reading_sensor ON reading (sensor);
-    CREATE TABLE destination (
-        id INTEGER PRIMARY KEY,
-        text TEXT NOT NULL UNIQUE,
-        position INTEGER NOT NULL,
-        settled INTEGER NOT NULL,
-        open INTEGER NOT NULL,
-        gone INTEGER NOT NULL,
-        delivered INTEGER NOT NULL,
-        expired INTEGER NOT NULL,
-        total INTEGER NOT NULL,
-        serial INTEGER NOT NULL,
-        crc INTEGER NOT NULL
-    );
-    CREATE TABLE held (
-        reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
-        destination INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('waiting', 'rejected', 'expired')),
-        reason TEXT,
-        PRIMARY KEY (reading, destination)
-    ) WITHOUT ROWID;
-    CREATE INDEX held_state ON held (destination, state, reading);
-    """,
-    """
-    ALTER TABLE destination ADD COLUMN absent_after INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE destination ADD COLUMN absent_until INTEGER NOT NULL DEFAULT 0;
-    CREATE TABLE held_2 (
-        reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
-        destination INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('waiting', 'rejected', 'expired', 'dropped', 'delivered')),
-        reason TEXT,
-        PRIMARY KEY (reading, destination)
-    ) WITHOUT ROWID;
-    INSERT INTO held_2 SELECT reading, destination, state, reason FROM held;
-    DROP TABLE held;
-    ALTER TABLE held_2 RENAME TO held;
-    CREATE INDEX held_state ON held (destination, state, reading);
-    """,
-)
-"""What brings a file from schema version n (``user_version``, the index) to n + 1."""
-
+"""How often one transaction opens the file again because other programs replaced or removed it at that moment."""
 LASTING = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
-"""Errors that a connection keeps when their cause is mended: SQLite opens a file that can't be written for reading,
-without a word; and what was open on a file system that went away and came back is of no use any more."""
+"""Errors that stay with a connection after their cause is fixed. SQLite silently opens a file without write permission
+for reading only. A connection to a file system that was unmounted and mounted again does not work any more."""
 
 
-class NotOurs(Exception):
-    """The file is a sound database that this version must not touch; the text says why."""
-
-
-@contextmanager
-def _names_are_text() -> Iterator[None]:
-    """A name in the schema that is no UTF-8 makes Python fail over SQLite's message about it."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise Damaged(f"its schema is no text: {error.reason}") from error
-
-
-@_names_are_text()
 def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
-    """A connection to the journal's file at ``path``, made or migrated when needed.
+    """A connection to the journal's file at ``path``. The file is created if there is none.
 
-    ``journal_mode``: SQLite's; OFF takes the least room, for a file that is thrown away when it does not get ready.
+    ``journal_mode``: as in SQLite. OFF needs the least space, for a file that is deleted if it is not completed.
 
     Raises:
-        sqlite3.Error, Damaged: it can't be opened, or is no database.
-        NotOurs: it is a database of another program or of a newer version.
+        sqlite3.Error, Damaged, UnicodeDecodeError: the file can't be opened, or is no sound database.
+        JournalError: the database belongs to another program, or to another version of usbrh.
     """
     if path.exists() and 0 < path.stat().st_size < 512:
-        raise Damaged("it is too short for a database")  # SQLite would take it for a new one
+        raise Damaged("the file is too short for a database")  # SQLite would treat it as an empty one
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA foreign_keys = ON")
-        version = _version(db)
+        complete = has_tables(db, path)
         db.execute(f"PRAGMA journal_mode = {journal_mode}")
-        for number in range(version, len(MIGRATIONS)):
-            db.executescript(
-                f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; PRAGMA application_id = {APPLICATION_ID};"
-                f" PRAGMA user_version = {number + 1}; COMMIT;"
-            )
+        if not complete:
+            db.executescript(CREATE)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _version(db: sqlite3.Connection) -> int:
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    empty = not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if not empty and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise NotOurs("it is a database of another program; name another file as [journal] path")
-    if version > len(MIGRATIONS):
-        raise NotOurs(f"a newer usbrh wrote it (schema {version}); install that one, or name another file")
-    return version
-
-
 def companions(path: Path) -> tuple[Path, Path]:
-    """SQLite's write-ahead log of the file at ``path``, and the log's index; never beside a link to the file."""
+    """SQLite's write-ahead log of the file at ``path`` and the log's index. They are next to the target of a link."""
     real = os.path.realpath(path)
     return Path(real + "-wal"), Path(real + "-shm")
 
 
 def replacement(path: Path) -> Path:
-    """What comes into the place of the file at ``path`` when it is next opened; whole as soon as it has this name."""
+    """The file that replaces the damaged one at ``path`` at the next opening. It gets this name when it is complete."""
     return path.with_name(path.name + ".rebuilt")
 
 
 def sync(path: Path) -> None:
-    """Bring a file or the names in a directory onto the disk."""
+    """Write the file at ``path`` to the disk, or the names in the directory at ``path``."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -150,72 +70,75 @@ def sync(path: Path) -> None:
 
 
 class JournalFile:
-    """Transactions on the file at ``path``. Not for two threads at once."""
+    """Transactions on the journal's file. For one thread at a time."""
 
     def __init__(self, path: Path) -> None:
+        """``path``: of the file itself, not of a link to it."""
         self.path = path
         self._db: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        """Of the file that ``_db`` has open: device and inode."""
 
     def close(self) -> None:
-        """Let go of the file; the next transaction opens it again."""
+        """Close the file; the next transaction opens it again."""
         if self._db is not None:
-            # The last connection moves the log into the file, which a full disk can forbid.
+            # The last connection moves the log into the file, and a full disk can prevent that.
             with suppress(sqlite3.Error):
                 self._db.close()
         self._db = None
 
     def transaction(
-        self, work: Callable[[sqlite3.Connection], T], until: Deadline, *, write: bool, durable: bool = True
+        self, work: Callable[[sqlite3.Connection], T], deadline: Deadline, *, write: bool, durable: bool = True
     ) -> T:
-        """Do ``work`` in one transaction; ``durable``: on the disk when it returns.
+        """Call ``work`` in one transaction, and return its result.
 
-        ``until``, here and below: how long other programs are waited for.
+        ``deadline``: end of the wait for other programs. ``durable``: the changes are on the disk on return.
 
         Raises:
-            sqlite3.Error, OSError, Damaged, NotOurs: it can't be done.
+            sqlite3.Error, OSError, Damaged, UnicodeDecodeError: the transaction failed.
+            JournalError: the file belongs to another program, or to another version of usbrh.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for opened in range(OPENINGS):
-            with self._lock(until, exclusive=False):
+            with self._lock(deadline, exclusive=False):
                 if db := self._current():
                     try:
-                        return _transaction(db, work, until, write, durable)
+                        return _transaction(db, work, deadline, write, durable)
                     except sqlite3.Error as error:
-                        if not _lasts(error):
+                        if not _is_lasting(error):
                             raise
                         self.close()
                         if opened:
                             raise
-            # Opened alone: for a new file the switch to WAL is not safe for two at once. But worked together: counting
-            # millions of readings takes longer than the others wait.
-            with self._lock(until, exclusive=True):
-                self._reopen()
-        raise BlockingIOError("it is replaced again and again")
+            # Only opening needs the exclusive lock: two processes can't switch a new file to WAL at once. A transaction
+            # must not have it, because counting millions of readings takes longer than other programs wait.
+            with self._lock(deadline, exclusive=True):
+                self._open()
+        raise BlockingIOError("other programs replace the file again and again")
 
-    def replace(self, rebuild: Callable[[], T], until: Deadline) -> T | None:
-        """Call ``rebuild``, which makes a ``replacement`` of our file, and put it in its place while nobody uses it.
+    def replace(self, rebuild: Callable[[], T], deadline: Deadline) -> T | None:
+        """Replace the damaged file: call ``rebuild``, which makes its ``replacement``, while no other program uses it.
 
-        None, without calling it, when another process has replaced the file meanwhile.
+        None, without the call, if another process replaced the file before.
         """
-        with self._lock(until, exclusive=True):
-            if self._take_over() or (not self._current() and self._is_sound()):
+        with self._lock(deadline, exclusive=True):
+            if self._install_replacement() or (not self._current() and self._is_sound()):
                 return None
             result = rebuild()
-            self._take_over()
-            # SQLite sees that the file has moved, and leaves the log of the new one alone.
+            self._install_replacement()
+            # SQLite notices that the file was moved, and does not touch the log of the new one.
             self.close()
             return result
 
-    def _take_over(self) -> bool:
-        """Put the replacement in the place of our file, and say whether there was one.
+    def _install_replacement(self) -> bool:
+        """Move the replacement to the path of the file; False if there is none.
 
-        Whoever opens the file next completes what was killed in the middle.
+        A process that is killed in between leaves the rest to the next one that opens the file.
         """
         new = replacement(self.path)
         if not new.exists():
             return False
-        # The log goes first: SQLite would apply an old log to a new file.
+        # The log first: SQLite would apply the old log to the new file.
         for file in companions(self.path):
             file.unlink(missing_ok=True)
         sync(self.path.parent)
@@ -223,31 +146,30 @@ class JournalFile:
         sync(self.path.parent)
         return True
 
-    def _reopen(self) -> None:
+    def _open(self) -> None:
         if self._current():
             return
-        if self._take_over():
-            log.error("the journal %s was damaged: what was sound in it is used now, it is kept beside it", self.path)
+        if self._install_replacement():
+            log.error("the journal %s was damaged: the sound part is used now, the damaged file is kept", self.path)
         self.close()
         new = not self.path.exists()
         if new and self._identity:
-            log.error("the journal %s was removed; a new one is begun", self.path)
+            log.error("the journal %s was removed: a new one is started", self.path)
         self._db = connect(self.path)
-        self._identity = self._found()
+        self._identity = self._identity_at_path()
         if new and os.geteuid() == 0:
-            # Made by an administrator's command in the service's directory: the service must be able to write it.
+            # An administrator's command created it in the directory of the service, which must be able to write to it.
             owner = self.path.parent.stat()
             for file in (self.path, *companions(self.path)):
                 with suppress(FileNotFoundError):
                     os.chown(file, owner.st_uid, owner.st_gid)
 
     def _current(self) -> sqlite3.Connection | None:
-        """The connection, if it is to the file that is at the path now, not to one that is or will be set aside."""
-        found = self._db is not None and self._found() == self._identity
-        return self._db if found and not replacement(self.path).exists() else None
+        """The open connection; None if the file at the path is another one by now, or will be replaced."""
+        same = self._db is not None and self._identity_at_path() == self._identity
+        return self._db if same and not replacement(self.path).exists() else None
 
-    def _found(self) -> tuple[int, int] | None:
-        """Which file is at the path now: device and inode."""
+    def _identity_at_path(self) -> tuple[int, int] | None:
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -257,15 +179,19 @@ class JournalFile:
     def _is_sound(self) -> bool:
         try:
             connect(self.path).close()
-        except (sqlite3.Error, Damaged):
+        except (sqlite3.Error, Damaged, UnicodeDecodeError):
             return False
         return True
 
     @contextmanager
-    def _lock(self, until: Deadline, *, exclusive: bool) -> Iterator[None]:
-        """Held together by those who use the file, alone by who makes or replaces it.
+    def _lock(self, deadline: Deadline, *, exclusive: bool) -> Iterator[None]:
+        """Hold a lock: shared for the use of the file, exclusive to create or replace it.
 
-        It is on the directory: closing any descriptor of the file would drop SQLite's own locks on it.
+        The lock is on the directory, because closing any descriptor of the file drops SQLite's own locks on it
+        (https://www.sqlite.org/howtocorrupt.html, §2.2).
+
+        Raises:
+            BlockingIOError: another program held it until the deadline.
         """
         directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -274,19 +200,18 @@ class JournalFile:
                     fcntl.flock(directory, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    if until.passed:
+                    if deadline.passed:
                         raise
-                    until.clock.sleep(0.005)
+                    deadline.clock.sleep(0.005)
             yield
         finally:
             os.close(directory)
 
 
-@_names_are_text()
 def _transaction(
-    db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], until: Deadline, write: bool, durable: bool
+    db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], deadline: Deadline, write: bool, durable: bool
 ) -> T:
-    db.execute(f"PRAGMA busy_timeout = {until.milliseconds(BUSY_SECONDS)}")
+    db.execute(f"PRAGMA busy_timeout = {deadline.milliseconds(BUSY_SECONDS)}")
     db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
     try:
@@ -300,7 +225,7 @@ def _transaction(
     return result
 
 
-def _lasts(error: sqlite3.Error) -> bool:
+def _is_lasting(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", 0)
-    # A file that ends too early is damaged: another connection would find the same.
+    # A file that ends too early is damaged: a new connection would find the same.
     return code & 0xFF in LASTING and code != sqlite3.SQLITE_IOERR_SHORT_READ

@@ -1,10 +1,18 @@
-"""What is done with a damaged journal: it is kept under another name, and what is sound in it goes into a new one.
+"""Repair of a damaged journal: the file is kept under another name, and its sound rows go into a new file.
 
-The rows are read from the file's pages themselves, not through SQLite, which gives up at the first bad page. Every row
-has a checksum, so what is found is either as it was written or not taken. The write-ahead log is read as well. A
-journal can have millions of rows: they go from one file into the other page by page, in little memory.
+SQLite gives up at the first bad page, so this module reads the pages of the file itself. It needs only a small part of
+SQLite's file format (https://www.sqlite.org/fileformat2.html, below "the format"):
 
-Format: https://www.sqlite.org/fileformat2.html, §1.6 (b-tree pages), §2.1 (records), §4 (the log).
+- The file is a row of pages of equal size. The size is in the header of the first page (the format, §1.3).
+- The rows of a table are in its *leaf pages*. A leaf page begins with the byte 13, the number of its rows, and the
+  offset of each row in the page (§1.6). All other pages only help to find them, and are skipped.
+- A row is its length, its id, a list with the type of each column, and the columns (§2.1).
+- New pages are first written to the write-ahead log, a second file, each after a short header (§4).
+
+A row counts only if its checksum is right (``rows``), so damage can hide a row but can't change one. Pages that SQLite
+does not use any more are read too: they can hold older copies of rows, and rows that were deleted.
+
+A journal can have millions of rows. They are copied page by page, in little memory.
 """
 
 import errno
@@ -18,60 +26,64 @@ from pathlib import Path
 from typing import Any
 
 from usbrh.journal.file import companions, connect, replacement, sync
-from usbrh.journal.rows import ENTRY, Damaged, Entry, Place, entry, place_of, write_place
+from usbrh.journal.rows import ENTRY, Cursor, Damaged, Entry, count_active, write_cursor
 from usbrh.reading import format_time
 
 LEAF = 0x0D
-"""First byte of a page that holds a table's rows."""
+"""First byte of a leaf page of a table (the format, §1.6)."""
 WAL_HEADER, FRAME_HEADER = 32, 24
+"""Bytes before the first page of the log, and before each page in it (§4.1)."""
+ENTRY_COLUMNS, CURSOR_COLUMNS = 6, 12
+"""The number of columns shows which table a row is from."""
 SPARE = 1_000_000
-"""Numbers left out behind the highest one found: more than the readings that were added last and can't be found."""
+"""Ids left free after the highest one found. Rows with higher ids may be lost, and their ids must not be used again."""
 STEP = 250
-"""Pages, and readings that are numbered anew, between two words of progress: less than a second's work."""
+"""Pages, or renumbered readings, between two calls of ``progress``: less than a second of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What became of a damaged journal."""
+    """The result of a repair."""
 
     aside: Path
-    """Where it is kept."""
+    """The damaged file."""
     readings: int
-    """How many were saved from it."""
-    places_known: bool
-    """Whether it is known what each destination has taken; if not, everything waits again."""
+    """Number of readings recovered."""
+    cursors_known: bool
+    """Whether the cursors were recovered. If not, all readings wait again."""
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether ``error`` says that the file itself is not sound."""
+    """Whether ``error`` means that the content of the file is damaged."""
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & 0xFF
-    # A schema that lost a table or a column is an ordinary SQLITE_ERROR; text that is no UTF-8 has no code at all.
+    # A schema without one of its tables or columns gives an ordinary SQLITE_ERROR, text that is not UTF-8 no code. If
+    # SQLite's message quotes such text, Python can't decode the message.
     schema = code == sqlite3.SQLITE_ERROR and str(error).startswith("no such ")
     text = isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
     short = extended == sqlite3.SQLITE_IOERR_SHORT_READ
-    damaged = isinstance(error, Damaged) or schema or text or short
+    damaged = isinstance(error, Damaged | UnicodeDecodeError) or schema or text or short
     return damaged or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
-    """Make a new journal of all that is sound in the damaged one at ``path``: its ``replacement``.
+    """Make the ``replacement`` of the damaged journal at ``path``, of all its sound rows.
 
-    The damaged one is kept as ``journal.db.damaged-<time>``. Nobody else may use the file meanwhile. ``progress`` is
-    called again and again: it takes a minute for every million or two of readings.
+    The damaged file is kept as ``journal.db.damaged-<time>``. No other program may use it meanwhile. ``progress`` is
+    called about once a second: one to two million readings take a minute.
 
     Raises:
-        OSError, sqlite3.Error: there is no room for it, or no permission; the damaged one is where it was.
+        OSError, sqlite3.Error: no space, or no permission. The damaged file is where it was.
     """
     new = path.with_name(f"{path.name}.new")
     _remove(new)
-    # The new file is as large as the old one. Without that much, each access would fill the disk up in vain.
+    # The new file is about as large as the old one. With less space, each access would fill the disk and then fail.
     if shutil.disk_usage(path.parent).free < path.stat().st_size:
-        raise OSError(errno.ENOSPC, "no room for what is sound in it")
+        raise OSError(errno.ENOSPC, "not enough space to rebuild it")
     aside = _free_name(path, time_ns)
     wal = companions(path)[0]
     try:
-        readings, known = _write(new, path, progress)
+        readings, cursors_known = _write(new, path, progress)
         sync(new)
         _keep(path, aside)
         if wal.exists():
@@ -82,7 +94,7 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
         _remove(new)
         _remove(aside)
         raise
-    return Saved(aside, readings, known)
+    return Saved(aside, readings, cursors_known)
 
 
 def _keep(file: Path, aside: Path) -> None:
@@ -107,122 +119,120 @@ def _remove(path: Path) -> None:
 
 
 def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[int, bool]:
-    """A new journal of what is sound: the number of readings, and whether the places are known."""
+    """Write the sound rows of ``damaged`` to ``new``. The number of readings, and whether the cursors are known."""
     owner = new.parent.stat()
     db = connect(new, "OFF")
     try:
         db.execute("BEGIN IMMEDIATE")
         copy = _Copy(db)
         for number, page in enumerate(_pages(damaged)):
-            copy.take(page)
+            copy.add_page(page)
             if number % STEP == 0:
                 progress()
-        known = copy.places()
-        copy.number(known, progress)
+        cursors = copy.cursors()
+        copy.renumber(cursors, progress)
         db.execute("COMMIT")
-        # Now: a reader of the file at its place, such as an agent, could forbid the switch.
+        # Before the file is in use: a reader, such as an agent, could prevent the switch.
         db.execute("PRAGMA journal_mode = WAL")
     finally:
         db.close()
     if os.geteuid() == 0:
         os.chown(new, owner.st_uid, owner.st_gid)
-    return copy.readings, bool(known)
+    return copy.readings, bool(cursors)
 
 
 class _Copy:
-    """What is sound, on its way into the new file ``db``."""
+    """The sound rows, on their way into the new file ``db``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.readings = 0
         self._db = db
-        self._places: dict[int, Place] = {}
+        self._cursors: dict[int, Cursor] = {}
         self._misfits: list[Entry] = []
-        """Readings whose number another has: few if any, left by a transaction that came to nothing."""
+        """Readings with an id that another reading has. At most a few, from a transaction that was not completed."""
 
-    def take(self, page: bytes) -> None:
-        """Take the rows with a right checksum."""
+    def add_page(self, page: bytes) -> None:
+        """Copy the rows of ``page`` whose checksum is right."""
         for rowid, values in _rows(page):
             with suppress(Damaged, TypeError, ValueError, AttributeError):
-                if len(values) == 6:
-                    self._take(entry((rowid, *values[1:])))
-                elif len(values) in {11, 13}:  # schema 1, or not written since
-                    place = place_of((rowid, *values[1:], 0, 0)[:13])
-                    # Older copies stay in the log and in free space.
-                    self._places[place.id] = max(self._places.get(place.id, place), place, key=lambda each: each.serial)
+                if len(values) == ENTRY_COLUMNS:
+                    self._add(Entry.from_row((rowid, *values[1:])))
+                elif len(values) == CURSOR_COLUMNS:
+                    found = Cursor.from_row((rowid, *values[1:]))
+                    known = self._cursors.setdefault(found.id, found)
+                    self._cursors[found.id] = max(known, found, key=lambda cursor: cursor.revision)
 
-    def _take(self, found: Entry) -> None:
+    def _add(self, found: Entry) -> None:
         if self._insert(found):
             return
         query = "SELECT id FROM reading WHERE time_ns = ? AND sensor = ?"
-        there = self._db.execute(query, (found.time_ns, found.sensor)).fetchone()
-        if there is None:
+        same = self._db.execute(query, (found.time_ns, found.sensor)).fetchone()
+        if same is None:
             self._misfits.append(found)
-        elif there[0] < found.id:
-            # Free pages hold what was deleted, and the same reading may have come once more since: that one may wait.
-            self._db.execute("DELETE FROM reading WHERE id = ?", there)
+        elif same[0] < found.id:
+            # The reading was deleted and added again. The new row is the one that may wait.
+            self._db.execute("DELETE FROM reading WHERE id = ?", same)
             self.readings -= 1
-            self._take(found)
+            self._add(found)
 
     def _insert(self, new: Entry) -> bool:
         done = self._db.execute("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?)", new.row).rowcount == 1
         self.readings += done
         return done
 
-    def places(self) -> list[Place]:
-        """The places, when they can be trusted as a whole."""
-        complete = len(self._places) == max((place.total for place in self._places.values()), default=0)
-        return sorted(self._places.values(), key=lambda place: place.id) if complete else []
+    def cursors(self) -> list[Cursor]:
+        """The cursors in the order of their ids; none if one of an active destination is missing."""
+        found = sorted(self._cursors.values(), key=lambda cursor: cursor.id)
+        active = [cursor for cursor in found if cursor.active]
+        return found if len(active) == max((cursor.active_count for cursor in active), default=-1) else []
 
-    def number(self, known: list[Place], progress: Callable[[], object]) -> None:
-        """Give new numbers to all that may still wait, and write the places ``known``.
+    def renumber(self, cursors: list[Cursor], progress: Callable[[], object]) -> None:
+        """Give new ids to all readings that may still wait, and write ``cursors``.
 
-        They come behind every number ever given: without gaps, because what waits is counted by the numbers; and so
-        that the old ones, which another process may be delivering right now, mean nothing any more.
+        The new ids are higher than any before. They have no gaps, because what waits is counted by ids. An old id means
+        nothing any more, so another process that delivers right now can't acknowledge the wrong reading.
         """
-        settled = min((place.settled for place in known if not place.gone), default=0)
+        complete = min((cursor.complete for cursor in cursors if cursor.active), default=0)
         highest = self._db.execute("SELECT max(id) FROM reading").fetchone()[0] or 0
-        given = [highest, *(each.id for each in self._misfits), *(place.position for place in known)]
-        last = max(given) + SPARE
+        last = max(highest, *(each.id for each in self._misfits), *(cursor.offset for cursor in cursors), 0) + SPARE
 
         def moved(number: int) -> int:
+            """The new id of the last reading up to the old id ``number``."""
             query = "SELECT count(*) FROM reading WHERE id > ? AND id <= ?"
-            passed = int(self._db.execute(query, (settled, number)).fetchone()[0])
-            return number if number < settled else last + passed
+            after = int(self._db.execute(query, (complete, number)).fetchone()[0])
+            return number if number < complete else last + after
 
-        # What was rejected or skipped is known no more: all since then waits again.
-        new_places = [
-            replace(
-                place,
-                position=moved(place.settled),
-                absent_after=moved(min(place.absent_after, place.settled)),
-                absent_until=moved(min(place.absent_until, place.settled)),
-            )
-            for place in known
+        # The exceptions are lost, so every reading after ``complete`` waits again.
+        moved_cursors = [
+            replace(cursor, start=moved(min(cursor.start, cursor.complete)), offset=moved(cursor.complete))
+            for cursor in cursors
         ]
         number = last
         query = f"SELECT {ENTRY} FROM reading WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608
-        while rows := self._db.execute(query, (settled, last, STEP)).fetchall():
+        while rows := self._db.execute(query, (complete, last, STEP)).fetchall():
             for row in rows:
                 number += 1
-                new = replace(entry(row), id=number).row
+                new = replace(Entry.from_row(row), id=number).row
                 self._db.execute("UPDATE reading SET id = ?, crc = ? WHERE id = ?", (number, new[-1], row[0]))
             progress()
         for misfit in self._misfits:
             number += self._insert(replace(misfit, id=number + 1))
         self._db.execute("DELETE FROM sqlite_sequence")
         self._db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (number,))
-        for place in new_places:
-            write_place(self._db, place)
+        for cursor in moved_cursors:
+            write_cursor(self._db, cursor)
+        count_active(self._db)
 
 
 def _pages(path: Path) -> Iterator[bytes]:
     """The pages of the file, then those of its log, oldest first."""
     with path.open("rb") as file:
+        # The format, §1.3.2: the page size is at byte 16; 1 stands for 65536.
         size = int.from_bytes(file.read(18)[16:], "big")
         size = 65536 if size == 1 else size
         if size < 512 or size & (size - 1):
-            size = 4096
-        file.seek(0)  # the first page begins with the file's header
+            size = 4096  # damaged: SQLite's default
+        file.seek(0)  # the first page includes the file's header
         while page := file.read(size):
             yield page.ljust(size, b"\0")
     with suppress(FileNotFoundError), companions(path)[0].open("rb") as log:
@@ -232,7 +242,10 @@ def _pages(path: Path) -> Iterator[bytes]:
 
 
 def _rows(page: bytes) -> Iterator[tuple[int, list[Any]]]:
-    """The rows of a table's leaf page: their ids and columns; what makes no sense is left out."""
+    """The rows of a leaf page: id and columns of each. A row that makes no sense is left out.
+
+    The format, §1.6: the number of rows is at byte 3, the list of their offsets begins at byte 8.
+    """
     if page[0] != LEAF:
         return
     count = int.from_bytes(page[3:5], "big")
@@ -241,11 +254,16 @@ def _rows(page: bytes) -> Iterator[tuple[int, list[Any]]]:
         with suppress(IndexError, ValueError):
             length, start = _varint(page, offset)
             rowid, start = _varint(page, start)
-            if start + length <= len(page):  # a longer row goes on in another page, which none of ours does
-                yield rowid, _record(page[start : start + length])
+            if start + length <= len(page):  # a longer row continues on another page; no row of the journal does
+                yield rowid, _columns(page[start : start + length])
 
 
 def _varint(data: bytes, start: int) -> tuple[int, int]:
+    """The number at ``start`` and the offset after it.
+
+    The format, §1.6: up to eight bytes with 7 bits each, whose top bit says that another byte follows, and a ninth byte
+    with 8 bits.
+    """
     value = 0
     for index in range(8):
         byte = data[start + index]
@@ -255,25 +273,34 @@ def _varint(data: bytes, start: int) -> tuple[int, int]:
     return value << 8 | data[start + 8], start + 9
 
 
-def _record(data: bytes) -> list[Any]:
-    header, at = _varint(data, 0)
-    types = []
+def _columns(record: bytes) -> list[Any]:
+    """The columns of a row.
+
+    The format, §2.1: the header is its own length and one number per column. 0 is NULL, 1 to 6 are integers of 1, 2, 3,
+    4, 6 and 8 bytes, 7 is a float, 8 and 9 are the integers 0 and 1. From 12 on, an even number is a blob, an odd one
+    text, both of (number - 12) // 2 bytes.
+
+    Raises:
+        IndexError, ValueError: the record is cut off, or its text is not UTF-8.
+    """
+    header, at = _varint(record, 0)
+    kinds = []
     while at < header:
-        kind, at = _varint(data, at)
-        types.append(kind)
-    values: list[Any] = []
-    for kind in types:
+        kind, at = _varint(record, at)
+        kinds.append(kind)
+    columns: list[Any] = []
+    for kind in kinds:
         size = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)[kind] if kind < 10 else (kind - 12) // 2
-        raw = data[at : at + size]
+        raw = record[at : at + size]
         at += size
         if len(raw) < size:
-            raise ValueError("cut off")
+            raise ValueError("the record is cut off")
         if kind in {8, 9}:
-            values.append(kind - 8)
+            columns.append(kind - 8)
         elif 1 <= kind <= 6:
-            values.append(int.from_bytes(raw, "big", signed=True))
+            columns.append(int.from_bytes(raw, "big", signed=True))
         elif kind >= 13 and kind % 2:
-            values.append(raw.decode())
+            columns.append(raw.decode())
         else:
-            values.append(None)
-    return values
+            columns.append(None)
+    return columns

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from usbrh.clock import NS
+
 _MAX_LINE = 65536
 """Bytes at the end of a file that contain its last line. A reading has a few hundred."""
 
@@ -29,7 +31,7 @@ class LogFile:
         """Return the file for a time in nanoseconds since 1970, named in local time."""
         if "%" not in self._pattern:
             return Path(self._pattern)
-        return Path(time.strftime(self._pattern, time.localtime(time_ns // 1_000_000_000)))
+        return Path(time.strftime(self._pattern, time.localtime(time_ns // NS)))
 
     def append(self, lines: Sequence[str], time_ns: int) -> Path:
         """Append ``lines`` to the file for ``time_ns`` and return its path.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
 
+from usbrh.clock import NS
 from usbrh.reading import Reading
 
 CSV_COLUMNS = (
@@ -86,7 +87,7 @@ def formatted(template: str, reading: Reading) -> str:
         "raw_reserved": raw.get("reserved"),
         "temperature_f": fahrenheit(data["temperature"]),
         "dew_point_f": fahrenheit(data["dew_point"]),
-        "unix": reading.time_ns // 1_000_000_000,
+        "unix": reading.time_ns // NS,
     }
     return ReadingFormatter().vformat(template.replace("\\n", "\n").replace("\\t", "\t"), (), fields)
 

@@ -1,7 +1,6 @@
-"""A stand-in for the trapper of a Zabbix server: speaks the protocol, keeps what it gets in memory.
+"""A fake Zabbix trapper: it speaks the protocol and keeps the values in memory.
 
-For ``usbrh demo``, tests, and whoever wants to see what would be sent. It takes every host and item unless told
-otherwise.
+For ``usbrh demo``, for tests, and to see what usbrh would send. By default it accepts every host and item.
 """
 
 import contextlib
@@ -16,26 +15,18 @@ from typing import Any, Self
 from usbrh.clock import Deadline
 from usbrh.config.addresses import Address
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix.protocol import COMPRESSED, Value, decode_header, missing, pack, unpack
+from usbrh.zabbix.protocol import COMPRESSED, Value, missing, pack, unpack
 
 _MAX_REQUEST = 64 << 20
 _SECONDS = 5.0  # for one connection
 
 
 class FakeServer:
-    """Listens while it is entered.
+    """Listens from ``__enter__`` to ``__exit__``::
 
-        with FakeServer() as server:
-            Sender(Destination.parse(server.address)).send(...)
-            server.values
-
-    Args:
-        port: 0 for any free one.
-        host: the address to listen on.
-        reject: says of a value whether it is ``failed``, as for an unknown item.
-        answers: what is answered to the first requests instead; their values are not kept. A dict is sent as JSON,
-            bytes are sent as they are, None closes without an answer.
-        tls: speak TLS with this context.
+    with FakeServer() as server:
+        Sender(Destination.parse(server.address), ZabbixConfig()).send([value], Deadline(5))
+        server.values
     """
 
     def __init__(
@@ -47,33 +38,61 @@ class FakeServer:
         answers: Iterable[dict[str, Any] | bytes | None] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        """Reserve the port.
+
+        Args:
+            port: 0 for any free port.
+            host: the address to listen on.
+            reject: whether to count a value as ``failed``, as for an unknown item.
+            answers: other answers to the first requests, whose values are not kept. A dict is sent as JSON, bytes are
+                sent as they are, and None closes the connection without an answer.
+            tls: encrypt connections with this context.
+        """
         self.reject = reject
+        self.answers = list(answers)
+        """Other answers to the next requests."""
         self.values: list[Value] = []
-        """What was accepted, in the order of arrival."""
+        """The accepted values, in the order of arrival."""
         self.requests: list[dict[str, Any]] = []
-        """Every request that could be read."""
+        """Every request that could be decoded."""
         self.packets: list[bytes] = []
-        """The same as bytes."""
-        self._answers = list(answers)
+        """The same requests as bytes."""
         self._tls = tls
         self._lock = threading.Lock()
         self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port: int = self._socket.getsockname()[1]
         self.address = str(Address(host, self.port))
-        """For ``servers`` in the configuration."""
-        self._thread = threading.Thread(target=self._serve, name="stand-in", daemon=True)
+        """Its address, as in the configuration key ``servers``."""
+        self._thread = threading.Thread(target=self._serve, name="fake server", daemon=True)
 
     def __enter__(self) -> Self:
+        """Start to answer."""
         self._thread.start()
         return self
 
     def __exit__(
         self, exception: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Close the port."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept()
         self._thread.join(_SECONDS)
         self._socket.close()
+
+    def respond(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
+        """The answer to one request; override or replace it for a server that behaves differently."""
+        if request["request"] != "sender data":
+            return None  # as a real server does
+        values = [Value(v["host"], v["key"], v["value"], v["clock"], v["ns"]) for v in request["data"]]
+        with self._lock:
+            self.requests.append(request)
+            self.packets.append(packet)
+            if self.answers:
+                return self.answers.pop(0)
+            accepted = [value for value in values if not self.reject(value)]
+            self.values += accepted
+        info = f"processed: {len(accepted)}; failed: {len(values) - len(accepted)}; total: {len(values)}"
+        return {"response": "success", "info": f"{info}; seconds spent: 0.000100"}
 
     def _serve(self) -> None:
         while True:
@@ -81,7 +100,7 @@ class FakeServer:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            threading.Thread(target=self._talk, args=(connection,), name="stand-in", daemon=True).start()
+            threading.Thread(target=self._talk, args=(connection,), name="fake server", daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, ZabbixUnreachable, ValueError, KeyError, TypeError):
@@ -101,24 +120,8 @@ class FakeServer:
             if not chunk:
                 return
             packet += chunk
-        header = decode_header(packet, _MAX_REQUEST)
-        request = json.loads(unpack(packet, _MAX_REQUEST))
-        answer = self._take(request, bytes(packet))
+        answer = self.respond(json.loads(unpack(packet, _MAX_REQUEST)), bytes(packet))
         if isinstance(answer, dict):
-            answer = pack(json.dumps(answer).encode(), bool(header and header.flags & COMPRESSED))
+            answer = pack(json.dumps(answer).encode(), compress=bool(packet[4] & COMPRESSED))
         if answer is not None:
             connection.sendall(answer)
-
-    def _take(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
-        if request["request"] != "sender data":
-            return None  # as a real server does
-        values = [Value(v["host"], v["key"], v["value"], v["clock"], v["ns"]) for v in request["data"]]
-        with self._lock:
-            self.requests.append(request)
-            self.packets.append(packet)
-            if self._answers:
-                return self._answers.pop(0)
-            accepted = [value for value in values if not self.reject(value)]
-            self.values += accepted
-        info = f"processed: {len(accepted)}; failed: {len(values) - len(accepted)}; total: {len(values)}"
-        return {"response": "success", "info": f"{info}; seconds spent: 0.000100"}

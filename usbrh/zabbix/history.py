@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from typing import Any
 
+from usbrh.clock import NS
 from usbrh.zabbix.api import Api
 
-NS = 1_000_000_000
 WINDOW = 6 * 3600
 """Seconds of history per call of the API."""
 

@@ -1,8 +1,8 @@
-"""The sender protocol of Zabbix as bytes: requests with values, and the answers. No sockets here.
+"""The sender protocol of Zabbix as bytes: requests with values, and their answers. This module opens no sockets.
 
 Source: https://www.zabbix.com/documentation/current/en/manual/appendix/protocols/header_datalen and
 https://www.zabbix.com/documentation/7.0/en/manual/appendix/protocols/zabbix_sender; redirects
-as proxies of 7.0 send them.
+as proxies of Zabbix 7.0 send them.
 
 A packet is ``ZBXD``, flags (1 byte), the length of the data and a reserved number (4 bytes each, little-endian;
 8 bytes each in a large packet), and the data. In a compressed packet the reserved number is the length before
@@ -15,16 +15,18 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+from usbrh.clock import NS
 from usbrh.config.addresses import Address
 from usbrh.errors import ConfigError, ZabbixUnreachable
 
 MAGIC = b"ZBXD"
 PROTOCOL, COMPRESSED, LARGE = 0x01, 0x02, 0x04
 MAX_ANSWER = 1 << 20
-"""Bytes of an answer, before and after inflation. A real one has about a hundred."""
+"""Largest answer in bytes, before and after decompression. A real answer has about 100 bytes."""
 MAX_REVISION = 2**63 - 1
+"""Largest revision of a redirect."""
 
 _SMALL_HEADER = struct.Struct("<4sBII")
 _LARGE_HEADER = struct.Struct("<4sBQQ")
@@ -35,7 +37,7 @@ _INFO = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value for one item, with the moment it is of."""
+    """One value for one item, with its timestamp."""
 
     host: str
     """Technical name of the Zabbix host."""
@@ -45,48 +47,45 @@ class Value:
     clock: int
     """Whole seconds since 1970-01-01 UTC."""
     ns: int
-    """Nanoseconds, 0 to 999,999,999. Zabbix keeps one value an item, clock and ns, and drops a second in silence."""
+    """Nanoseconds, 0 to 999,999,999. Zabbix keeps one value per item, clock and ns, and drops others silently."""
 
     @classmethod
     def at(cls, time_ns: int, host: str, key: str, value: str) -> Self:
-        """A value of the moment ``time_ns``, nanoseconds since 1970-01-01 UTC."""
-        return cls(host, key, value, *divmod(time_ns, 1_000_000_000))
+        """A value with the timestamp ``time_ns``, nanoseconds since 1970-01-01 UTC."""
+        return cls(host, key, value, *divmod(time_ns, NS))
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """A proxy group's word that another proxy is in charge of the host of the first value."""
+    """The answer of a proxy group: another proxy is responsible for the host of the first value."""
 
     revision: int
-    """Grows with each change of the group; an older one than the last seen is out of date."""
+    """Grows with each change of the group. A redirect with a lower revision than an earlier one is out of date."""
     address: Address | None
-    """None: forget the last redirect and ask the original address."""
+    """The responsible proxy. None: forget the last redirect and ask the original address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a server or proxy says to a request."""
+    """The answer of a server or proxy to one request."""
 
-    processed: int = 0
-    """Values taken, which is not stored: one that its item can't hold, or that is too old for it, is dropped later."""
-    failed: int = 0
-    """Values rejected; the answer never says which, or why."""
-    total: int = 0
-    seconds: float = 0.0
-    """What the server says it needed."""
+    accepted: int = 0
+    """Values that Zabbix counts as processed. It may still drop some later: of the wrong type, or too old."""
+    rejected: int = 0
+    """Values that Zabbix counts as failed. The answer never says which ones, or why."""
     redirect: Redirect | None = None
-    """If there is one, nothing was taken."""
+    """With a redirect, nothing was accepted."""
 
 
 def encode_request(values: Iterable[Value], now_ns: int, compress: bool = False) -> bytes:
-    """The request that gives ``values`` to a server: the bytes of ``zabbix_sender -T -N``.
+    """The request that sends ``values``, byte by byte as ``zabbix_sender -T -N`` sends it.
 
     Args:
-        values: all of one Zabbix host, since a redirect looks at the first one only.
-        now_ns: the moment of sending, nanoseconds since 1970-01-01 UTC.
-        compress: by zlib; the answer is then compressed too.
+        values: all of one Zabbix host, because a redirect depends on the first value only.
+        now_ns: the time of sending, nanoseconds since 1970-01-01 UTC.
+        compress: use zlib; the answer is then compressed too.
     """
-    clock, ns = divmod(now_ns, 1_000_000_000)
+    clock, ns = divmod(now_ns, NS)
     data = [{"host": v.host, "key": v.key, "value": v.value, "clock": v.clock, "ns": v.ns} for v in values]
     request = {"request": "sender data", "data": data, "clock": clock, "ns": ns}
     text = json.dumps(request, ensure_ascii=False, separators=(",", ":"))
@@ -94,37 +93,29 @@ def encode_request(values: Iterable[Value], now_ns: int, compress: bool = False)
 
 
 def pack(data: bytes, compress: bool = False) -> bytes:
-    """One packet with ``data``."""
+    """A packet that contains ``data``."""
     flags, reserved = PROTOCOL, 0
     if compress:
         flags, reserved, data = PROTOCOL | COMPRESSED, len(data), zlib.compress(data)
     return _SMALL_HEADER.pack(MAGIC, flags, len(data), reserved) + data
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class _Header(NamedTuple):
     """The first bytes of a packet."""
 
-    flags: int
+    size: int
+    """Bytes of the header itself."""
     length: int
-    """Bytes of data that follow."""
-    reserved: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of the header itself."""
-        return (_LARGE_HEADER if self.flags & LARGE else _SMALL_HEADER).size
+    """Bytes of data after the header."""
+    decompressed: int | None
+    """Bytes of data after decompression; None if the data is not compressed."""
 
 
-def decode_header(received: bytes | bytearray, limit: int = MAX_ANSWER) -> Header | None:
-    """The header that ``received`` begins with; None if more bytes are needed.
-
-    Raises:
-        ZabbixUnreachable: no Zabbix sends this, or it is of more than ``limit`` bytes. Said at the first wrong byte.
-    """
+def _decode_header(received: bytes | bytearray, limit: int) -> _Header | None:
+    """The header at the start of ``received``; None if more bytes are needed. Raises at the first impossible byte."""
     if received[: len(MAGIC)] != MAGIC[: len(received)]:
         raise ZabbixUnreachable(
-            f"not the answer of a Zabbix server: it begins with {bytes(received[:16])!r}; is the port right?"
+            f"not the answer of a Zabbix server: it begins with {bytes(received[:16])!r}", remedy="check the port"
         )
     if len(received) <= len(MAGIC):
         return None
@@ -135,19 +126,20 @@ def decode_header(received: bytes | bytearray, limit: int = MAX_ANSWER) -> Heade
     if len(received) < layout.size:
         return None
     _, _, length, reserved = layout.unpack_from(received)
-    larger = max(length, reserved if flags & COMPRESSED else 0)
+    decompressed = reserved if flags & COMPRESSED else None
+    larger = max(length, decompressed or 0)
     if larger > limit:
-        raise ZabbixUnreachable(f"the answer is said to be of {larger} bytes, more than the {limit} that are read")
-    return Header(flags, length, reserved)
+        raise ZabbixUnreachable(f"the answer announces {larger} bytes, more than the limit of {limit}")
+    return _Header(layout.size, length, decompressed)
 
 
 def missing(received: bytes | bytearray, limit: int = MAX_ANSWER) -> int:
-    """How many bytes have to be read next: 0 when the packet is whole.
+    """The number of bytes to read next; 0 when the packet is complete.
 
     Raises:
-        ZabbixUnreachable: as ``decode_header``.
+        ZabbixUnreachable: at the first byte that no Zabbix sends, or if the packet has more than ``limit`` bytes.
     """
-    header = decode_header(received, limit)
+    header = _decode_header(received, limit)
     if header:
         return max(0, header.size + header.length - len(received))
     large = len(received) > len(MAGIC) and received[len(MAGIC)] & LARGE
@@ -155,34 +147,34 @@ def missing(received: bytes | bytearray, limit: int = MAX_ANSWER) -> int:
 
 
 def unpack(packet: bytes | bytearray, limit: int = MAX_ANSWER) -> bytes:
-    """The data of one whole packet, inflated if it is compressed.
+    """The data of one complete packet, decompressed.
 
     Raises:
-        ZabbixUnreachable: it is cut off, too long, larger than ``limit``, or not a packet.
+        ZabbixUnreachable: the packet is incomplete, too long, larger than ``limit``, or not a packet.
     """
-    header = decode_header(packet, limit)
+    header = _decode_header(packet, limit)
     if not header or len(packet) < header.size + header.length:
         raise ZabbixUnreachable(f"the answer is cut off after {len(packet)} bytes")
     data = bytes(packet[header.size :])
     if len(data) > header.length:
-        raise ZabbixUnreachable(f"the answer has {len(data) - header.length} bytes more than it says")
-    if not header.flags & COMPRESSED:
+        raise ZabbixUnreachable(f"the answer has {len(data) - header.length} bytes more than it announces")
+    if header.decompressed is None:
         return data
-    inflater = zlib.decompressobj()
+    decompressor = zlib.decompressobj()
     try:
-        data = inflater.decompress(data, header.reserved + 1)  # never more than it says, which is within the limit
+        data = decompressor.decompress(data, header.decompressed + 1)  # the announced length is within the limit
     except zlib.error as error:
         raise ZabbixUnreachable(f"the answer can't be decompressed: {error}") from None
-    if len(data) != header.reserved or not inflater.eof or inflater.unused_data:
-        raise ZabbixUnreachable(f"the answer does not decompress to the {header.reserved} bytes that it says")
+    if len(data) != header.decompressed or not decompressor.eof or decompressor.unused_data:
+        raise ZabbixUnreachable(f"the answer does not decompress to the announced {header.decompressed} bytes")
     return data
 
 
 def decode_response(packet: bytes | bytearray) -> Response:
-    """What one whole packet answers to ``encode_request``.
+    """The answer to ``encode_request`` in one complete packet.
 
     Raises:
-        ZabbixUnreachable: it is no such answer, or the server says that the request as a whole failed.
+        ZabbixUnreachable: the packet is not such an answer, or the server rejected the whole request.
     """
     data = unpack(packet)
     try:
@@ -199,10 +191,10 @@ def decode_response(packet: bytes | bytearray) -> Response:
     counts = _INFO.fullmatch(info) if isinstance(info, str) else None
     if not counts:
         raise ZabbixUnreachable(f"the answer has no counts: {data[:200].decode(errors='replace')}")
-    processed, failed, total = (int(counts[group]) for group in (1, 2, 3))
-    if processed + failed != total:
+    accepted, rejected, total = (int(counts[group]) for group in (1, 2, 3))
+    if accepted + rejected != total:
         raise ZabbixUnreachable(f"the answer's counts do not add up: {info}")
-    return Response(processed, failed, total, float(counts[4]))
+    return Response(accepted, rejected)
 
 
 def _redirect(redirect: Any) -> Redirect:

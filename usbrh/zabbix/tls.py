@@ -1,18 +1,20 @@
-"""TLS towards a Zabbix server or proxy, as its own agent does it: certificates or a pre-shared key.
+"""TLS connections to a Zabbix server or proxy, as Zabbix's own agent makes them: with certificates or a pre-shared key.
 
-With certificates the server's has to be signed by ``tls_ca_file``, not be in ``tls_crl_file``, and have the issuer and
-subject that are given. **Zabbix does not compare host names with certificates**, nor does this: its servers'
-certificates seldom carry one. Whoever signs other things with the same authority gives the subject, too.
+With certificates, the server's certificate must be signed by ``tls_ca_file``, must not be in ``tls_crl_file``, and must
+have the configured issuer and subject. **Zabbix does not compare host names with certificates**, and neither does this
+module: certificates of Zabbix servers rarely contain one. If the same authority also signs other certificates,
+configure the subject too.
 
-A pre-shared key is TLS 1.2 only: in TLS 1.3 a server may pass over the key and show a certificate that nobody
-checks (https://github.com/python/cpython/issues/160159). The standard library has it from Python 3.13; below, the
-extra ``usbrh[psk]`` brings the same method.
+A pre-shared key uses TLS 1.2 only: in TLS 1.3 a server may ignore the key and present a certificate that nobody checks
+(https://github.com/python/cpython/issues/160159). The standard library supports pre-shared keys from Python 3.13; for
+older versions the extra ``usbrh[psk]`` provides the same method.
 """
 
 import re
 import ssl
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,12 +24,12 @@ from usbrh.config import ZabbixConfig
 from usbrh.config.secret_file import MAX_BYTES, exposure
 from usbrh.errors import ConfigError, ZabbixUnreachable
 from usbrh.installation import by_debian, install_command
-from usbrh.zabbix.sockets import patiently
+from usbrh.zabbix.sockets import set_timeout
 
-# What Zabbix's own OpenSSL builds ask for.
+# As in Zabbix's own builds with OpenSSL.
 _PSK_CIPHERS = "kECDHEPSK+AES128:kPSK+AES128"
 
-# Python names the attributes of a certificate in full, Zabbix by OpenSSL's short names.
+# Python uses the long names of a certificate's attributes, Zabbix uses OpenSSL's short names.
 _SHORT = MappingProxyType(
     {
         "commonName": "CN",
@@ -41,62 +43,51 @@ _SHORT = MappingProxyType(
         "userId": "UID",
         "surname": "SN",
         "givenName": "GN",
-        "emailAddress": "emailAddress",
-        "serialNumber": "serialNumber",
-        "postalCode": "postalCode",
-        "title": "title",
-        "description": "description",
-        "name": "name",
-        "initials": "initials",
-        "pseudonym": "pseudonym",
-        "dnQualifier": "dnQualifier",
-        "organizationIdentifier": "organizationIdentifier",
-        "businessCategory": "businessCategory",
     }
 )
+"""Those that differ."""
 
 
 class Tls:
-    """The TLS of one configuration, for any number of connections.
-
-    Raises:
-        ConfigError: a parameter or file is missing, wrong, unreadable, or readable by others.
-    """
+    """The TLS settings of one configuration, for any number of connections."""
 
     def __init__(self, settings: ZabbixConfig) -> None:
+        """Load the key and the certificates.
+
+        Raises:
+            ConfigError: a parameter or file is missing, wrong, unreadable, or readable by others.
+        """
         self._settings = settings
         self._psk = settings.tls_connect == "psk"
         self._context = _psk_context(settings) if self._psk else _certificate_context(settings)
 
     def wrap(self, connection: Any, deadline: Deadline) -> ssl.SSLSocket:
-        """``connection`` after a handshake. It is closed if anything fails.
+        """Encrypt ``connection``: the TLS connection after its handshake, with the server's identity checked.
 
         Raises:
-            ZabbixUnreachable: no handshake, or not with the right server.
+            ZabbixUnreachable: the handshake failed, or this is not the configured server. The connection is closed.
         """
         try:
-            connection.getpeername()  # fails if it was reset already, which wrap_socket would leave half open
+            connection.getpeername()  # fails if the server has reset it; wrap_socket would then leave it half open
             secured = self._context.wrap_socket(connection, do_handshake_on_connect=False)
         except OSError as error:
             connection.close()
-            raise ZabbixUnreachable(f"no TLS handshake: {self._likely(error)}") from None
+            raise self._failed(error) from None
         try:
-            self._greet(secured, deadline)
+            while True:
+                set_timeout(secured, deadline)
+                with suppress(TimeoutError):
+                    secured.do_handshake()
+                    break
             self._check(secured)
-        except BaseException:
+        except BaseException as error:
             secured.close()
+            if isinstance(error, TimeoutError):
+                raise ZabbixUnreachable(f"TLS handshake failed: no answer within {deadline.seconds:.1f} s") from None
+            if isinstance(error, OSError):
+                raise self._failed(error) from None
             raise
         return secured
-
-    def _greet(self, secured: ssl.SSLSocket, deadline: Deadline) -> None:
-        try:
-            patiently(secured, deadline, secured.do_handshake)
-        except ssl.SSLCertVerificationError as error:
-            raise ZabbixUnreachable(f"the server's certificate is not accepted: {error.verify_message}") from None
-        except TimeoutError:
-            raise ZabbixUnreachable(f"no TLS handshake within {deadline.seconds:.1f} s") from None
-        except OSError as error:
-            raise ZabbixUnreachable(f"no TLS handshake: {self._likely(error)}") from None
 
     def _check(self, secured: ssl.SSLSocket) -> None:
         cipher, version = (secured.cipher() or ("none",))[0], secured.version()
@@ -113,18 +104,26 @@ class Tls:
             if wanted is not None and found != wanted:
                 raise ZabbixUnreachable(f'the {field} of the server\'s certificate is "{found}", not "{wanted}"')
 
-    def _likely(self, error: OSError) -> str:
-        if self._psk and isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionResetError):
-            return "the server hung up, as it does when the PSK's identity or key is another there; its log says which"
+    def _failed(self, error: OSError) -> ZabbixUnreachable:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ZabbixUnreachable(f"the server's certificate was rejected: {error.verify_message}")
         if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionResetError):
-            return "the server hung up, as it does without TLS or when it does not accept our certificate; see its log"
-        return str(getattr(error, "reason", None) or error.strerror or error).replace("_", " ").lower()
+            cause = (
+                "usually because the PSK identity or key differs"
+                if self._psk
+                else "usually because it does not use TLS, or because it rejects our certificate"
+            )
+            return ZabbixUnreachable(
+                f"TLS handshake failed: the server closed the connection, {cause}", remedy="check the server's log"
+            )
+        text = str(getattr(error, "reason", None) or error.strerror or error).replace("_", " ").lower()
+        return ZabbixUnreachable(f"TLS handshake failed: {text}")
 
 
 def distinguished_name(name: Any) -> str:
-    """The RFC 4514 text of a name as ``getpeercert`` gives it, in the way Zabbix writes and compares it.
+    """The text of a ``name`` from ``getpeercert``, in RFC 4514 format as Zabbix writes and compares it.
 
-    The last part comes first, ``+`` stands within a part of several attributes, and only ASCII is escaped.
+    The last part comes first, ``+`` joins several attributes of one part, and only ASCII characters are escaped.
     """
     return ",".join(
         "+".join(f"{_SHORT.get(attribute, attribute)}={_escape(value)}" for attribute, value in reversed(part))
@@ -151,7 +150,9 @@ def _certificate_context(settings: ZabbixConfig) -> ssl.SSLContext:
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
     def no_password() -> str:
-        raise _wrong(settings, "tls_key_file", f"{key} is encrypted; openssl pkey -in {key} -out NEW decrypts it")
+        raise _wrong(
+            settings, "tls_key_file", f"{key} is encrypted", remedy=f"decrypt it: openssl pkey -in {key} -out NEW"
+        )
 
     _load(settings, "tls_cert_file", lambda: context.load_cert_chain(certificate, key, no_password))
     return context
@@ -161,12 +162,14 @@ def _psk_context(settings: ZabbixConfig) -> Any:
     identity, key = pre_shared_key(settings)
     context = _context_with_psk()
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # there is none; the key proves who the server is
+    context.verify_mode = ssl.CERT_NONE  # the server has no certificate; the key proves its identity
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.set_ciphers(_PSK_CIPHERS)
     except ssl.SSLError:
-        raise ConfigError(f"{ssl.OPENSSL_VERSION} of this Python has no PSK; use Debian's own python3") from None
+        raise ConfigError(
+            f"this Python's {ssl.OPENSSL_VERSION} does not support PSK", remedy="use Debian's own python3"
+        ) from None
     context.set_psk_client_callback(lambda hint: (identity, key))
     return context
 
@@ -180,15 +183,16 @@ def _context_with_psk() -> Any:
         needed = 'tls_connect = "psk" needs Python 3.13, or sslpsk3'
         if by_debian():
             raise ConfigError(
-                f"{needed}, which Debian has no package of; install usbrh in a venv, in its source folder:"
-                " sudo python3 -m venv /opt/usbrh && sudo /opt/usbrh/bin/pip install '.[psk]'"
+                f"{needed}, which Debian does not package",
+                remedy="install usbrh in a venv, in its source folder:"
+                " sudo python3 -m venv /opt/usbrh && sudo /opt/usbrh/bin/pip install '.[psk]'",
             ) from None
-        raise ConfigError(f"{needed}; {install_command('sslpsk3')}") from None
+        raise ConfigError(needed, remedy=install_command("sslpsk3")) from None
     return SSLPSKContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def pre_shared_key(settings: ZabbixConfig) -> tuple[str, bytes]:
-    """Its identity, and the key.
+    """The identity and the key.
 
     Raises:
         ConfigError: one of them is missing, or the file is wrong, unreadable, or readable by others.
@@ -203,10 +207,12 @@ def pre_shared_key(settings: ZabbixConfig) -> tuple[str, bytes]:
     except OSError as error:
         raise _unreadable(settings, "tls_psk_file", path, error) from None
     if not re.fullmatch(rb"(?:[0-9A-Fa-f]{2}){16,256}", text):
-        message = (
-            f"{path} is no pre-shared key: one line of 32 to 512 hexadecimal digits; openssl rand -hex 32 makes one"
+        raise _wrong(
+            settings,
+            "tls_psk_file",
+            f"{path} is not a pre-shared key: one line of 32 to 512 hexadecimal digits",
+            remedy="create one: openssl rand -hex 32",
         )
-        raise _wrong(settings, "tls_psk_file", message)
     return identity, bytes.fromhex(text.decode())
 
 
@@ -219,14 +225,16 @@ def _needed(settings: ZabbixConfig, key: str) -> Path:
 
 
 def _secret(settings: ZabbixConfig, key: str) -> Path:
-    """The path of a file that nobody else may read or change."""
+    """The path of a file; raises if other users may read or change it."""
     path = _needed(settings, key)
     try:
         mode = path.stat().st_mode
     except OSError as error:
         raise _unreadable(settings, key, path, error) from None
     if whom := exposure(mode):
-        raise _wrong(settings, key, f"{path} is secret, and can {whom} (mode {stat.S_IMODE(mode):o}); chmod 640 {path}")
+        raise _wrong(
+            settings, key, f"{path} is secret, and can {whom} (mode {stat.S_IMODE(mode):o})", remedy=f"chmod 640 {path}"
+        )
     return path
 
 
@@ -235,23 +243,22 @@ def _load(settings: ZabbixConfig, key: str, load: Any) -> None:
         load()
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise _wrong(settings, key, f"{getattr(settings, key)} is not what is needed: {reason}") from None
+        raise _wrong(settings, key, f"{getattr(settings, key)} can't be used: {reason}") from None
     except OSError as error:
         raise _unreadable(settings, key, getattr(settings, key), error) from None
 
 
 def _unreadable(settings: ZabbixConfig, key: str, path: Path, error: OSError) -> ConfigError:
     if isinstance(error, PermissionError):
-        return _wrong(
-            settings, key, f"{path} can't be read by this user; sudo chgrp usbrh {path} && sudo chmod 640 {path}"
-        )
-    return _wrong(settings, key, f"{path} can't be read: {error.strerror}; see ls -l {path}")
+        remedy = f"sudo chgrp usbrh {path} && sudo chmod 640 {path}"
+        return _wrong(settings, key, f"{path} can't be read by this user", remedy=remedy)
+    return _wrong(settings, key, f"{path} can't be read: {error.strerror}", remedy=f"see: ls -l {path}")
 
 
 def _missing(settings: ZabbixConfig, key: str) -> ConfigError:
-    return _wrong(settings, "tls_connect", f'"{settings.tls_connect}" needs {key} too')
+    return _wrong(settings, "tls_connect", f'"{settings.tls_connect}" also needs {key}')
 
 
-def _wrong(settings: ZabbixConfig, key: str, message: str) -> ConfigError:
+def _wrong(settings: ZabbixConfig, key: str, message: str, *, remedy: str | None = None) -> ConfigError:
     where = settings.origin.get(key)
-    return ConfigError(f"{where}: {key}: {message}" if where else f"{key}: {message}")
+    return ConfigError(f"{where}: {key}: {message}" if where else f"{key}: {message}", remedy=remedy)

@@ -1,4 +1,4 @@
-"""A full disk and a read-only file system: said, and measuring and delivery go on. In a mount namespace of its own."""
+"""A full disk and a read-only file system are reported; measuring and delivery continue. In its own mount namespace."""
 
 import json
 import signal
@@ -164,7 +164,7 @@ def test_the_service_goes_on_and_journals_later_what_it_kept_in_memory(disk: Dis
     service.send_signal(signal.SIGTERM)
     _, errors = service.communicate(timeout=20)
     assert service.returncode == 0
-    assert errors.count("the disk is full") == 1  # said once
+    assert errors.count("the disk is full") == 1  # reported once
     assert "the journal can be used again" in errors
     delivered = {json.loads(value.value)["time"] for value in server.values if value.key == "usbrh.get[sim-1]"}
     assert delivered == {each["time"] for each in disk.exported() if each["sensor"] == "sim-1"}

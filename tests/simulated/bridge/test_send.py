@@ -1,4 +1,4 @@
-"""``usbrh send`` and ``usbrh journal`` as processes, with virtual sensors and the stand-in for the server."""
+"""``usbrh send`` and ``usbrh journal`` as processes, with virtual sensors and the fake server."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ from tests.support.daemon import wait_for
 from tests.support.journal import readings
 from tests.support.network import closed_port
 from tests.support.send import USBRH, House, keys
-from usbrh.bridge.delivery import BATCH
+from usbrh.bridge.batches import BATCH
 from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
 
@@ -32,13 +32,18 @@ def house(tmp_path: Path, server: FakeServer) -> House:
     return House(tmp_path, server.address)
 
 
+NOTHING_WRONG = {"rejected": 0, "waiting": 0, "lost": 0, "out_of_time": False, "error": None, "remedy": None}
+"""In the JSON object for a destination."""
+
+
 def test_send_brings_every_reading_to_the_server(house: House, server: FakeServer) -> None:
     done = house.usbrh("send", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [reading["sensor"] for reading in told] == ["sim-1", "sim-2"]
+    *printed, delivered = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [reading["sensor"] for reading in printed] == ["sim-1", "sim-2"]
+    assert delivered == {"destination": server.address, "delivered": 2, **NOTHING_WRONG}
     # Sent in the order of their times, which is either's: they are measured side by side.
-    sent = sorted(told, key=lambda reading: str(reading["time"]))
+    sent = sorted(printed, key=lambda reading: str(reading["time"]))
     assert keys(server) == [
         "usbrh.discovery",
         *(f"usbrh.get[{reading['sensor']}]" for reading in sent),
@@ -57,7 +62,7 @@ def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
     house = House(tmp_path, closed_port())
     done = house.usbrh("send")
     assert done.returncode == 6
-    assert "no connection: connection refused; what waits stays in the journal" in done.stderr
+    assert "no connection: connection refused; readings wait in the journal" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     house.usbrh("send")
     status = json.loads(house.usbrh("journal", "status", "--json").stdout)
@@ -77,10 +82,10 @@ def test_a_flush_for_programs(tmp_path: Path, server: FakeServer) -> None:
     house.usbrh("send")
     done = house.usbrh("journal", "flush", "--json")
     assert done.returncode == 6
-    nothing = {"delivered": 0, "rejected": 0, "out_of_time": False}
+    refused = {"waiting": 1, "error": f"{down}: no connection: connection refused"}
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
-        {"destination": down, **nothing, "error": f"{down}: no connection: connection refused"},
-        {"destination": server.address, **nothing, "error": None},
+        {"destination": down, "delivered": 0, **NOTHING_WRONG, **refused},
+        {"destination": server.address, "delivered": 0, **NOTHING_WRONG},
     ]
 
 
@@ -90,31 +95,33 @@ def test_one_destination_that_is_down_does_not_hold_up_another(tmp_path: Path, s
     assert house.usbrh("send").returncode == 6
     assert keys(server).count("usbrh.get[sim-1]") == 1
     for each in house.exported():
-        assert each["destinations"] == {down: "waiting", server.address: "delivered"}
+        assert each["destinations"] == [
+            {"destination": down, "state": "waiting", "reason": None},
+            {"destination": server.address, "state": "delivered", "reason": None},
+        ]
 
 
-def test_rejected_values_are_seven_and_told_with_a_reason(house: House, server: FakeServer) -> None:
+def test_rejected_values_are_seven_and_have_a_reason(house: House, server: FakeServer) -> None:
     server.reject = lambda value: value.key == "usbrh.get[sim-2]"
     done = house.usbrh("send")
     assert done.returncode == 7
     assert "rejected 1 reading; usbrh journal status" in done.stderr
     status = house.usbrh("journal", "status").stdout
     assert 'sim-2: 1 rejected: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
-    assert {each["sensor"]: each["destinations"] for each in house.exported()} == {
-        "sim-1": {server.address: "delivered"},
-        "sim-2": {server.address: "rejected"},
-    }
+    assert house.states() == [("sim-1", server.address, "delivered"), ("sim-2", server.address, "rejected")]
+    (rejected,) = house.exported()[1]["destinations"]
+    assert rejected["reason"].startswith('the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper')
     server.reject = lambda value: False
     assert house.usbrh("journal", "flush").returncode == 0
-    assert {state for each in house.exported() for state in dict(each["destinations"]).values()} == {"delivered"}  # type: ignore[call-overload]
+    assert {state for _, _, state in house.states()} == {"delivered"}
 
 
 def test_rejected_states_are_only_a_warning(house: House, server: FakeServer) -> None:
     server.reject = lambda value: not value.key.startswith("usbrh.get")
     done = house.usbrh("send")
     assert done.returncode == 0
-    assert "does not take usbrh.discovery" in done.stderr
-    assert "does not take usbrh.bridge" in done.stderr
+    assert "rejected usbrh.discovery" in done.stderr
+    assert "rejected usbrh.bridge" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("send",), ("run",), ("journal", "flush")])
@@ -129,7 +136,7 @@ def test_virtual_readings_leave_only_when_allowed(house: House, server: FakeServ
         assert house.usbrh(*command, "--allow-simulated", USBRH_ALLOW_SIMULATED="").returncode == 0
 
 
-def test_no_server_is_said(house: House) -> None:
+def test_no_server_is_an_error(house: House) -> None:
     done = house.usbrh("send", USBRH_ZABBIX_SERVERS="")
     assert done.returncode == 2
     assert "USBRH_ZABBIX_SERVERS" in done.stderr
@@ -152,7 +159,7 @@ def test_an_empty_list_of_servers_keeps_the_readings_for_the_agent(
     house.environment |= {"USBRH_ZABBIX_SERVERS": "", "USBRH_CONFIG": str(tmp_path / "usbrh.toml")}
     sent = house.usbrh("send", "--json")
     assert (sent.returncode, sent.stderr) == (0, "")
-    (_, reading) = map(json.loads, sent.stdout.splitlines())
+    (_, reading) = map(json.loads, sent.stdout.splitlines())  # and no destination
     assert json.loads(house.usbrh("agent", "get", "sim-2").stdout)["time"] == reading["time"]
     checked = house.usbrh("zabbix", "check")
     assert (checked.returncode, checked.stderr.count("\n")) == (2, 1)
@@ -175,8 +182,8 @@ def test_a_configured_sensor_that_is_not_there_is_a_failed_reading(
     config.write_text('[sensor."sim-1"]\nname = "attic"\n[sensor."sim-9"]\nname = "cellar"\n[sensor."1-1.4"]\n')
     done = house.usbrh("send", "--json", "--config", str(config))
     assert done.returncode == 3
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(each["sensor"], each["state"]) for each in told] == [
+    printed = [json.loads(line) for line in done.stdout.splitlines()][:-1]
+    assert [(each["sensor"], each["state"]) for each in printed] == [
         ("attic", "ok"),
         ("sim-2", "ok"),
         ("cellar", "not_found"),
@@ -186,9 +193,7 @@ def test_a_configured_sensor_that_is_not_there_is_a_failed_reading(
 
 
 @pytest.mark.parametrize("spoil", ["directory", "file"])
-def test_a_journal_that_can_not_be_used_is_said_and_the_reading_is_delivered(
-    house: House, server: FakeServer, spoil: str
-) -> None:
+def test_with_an_unusable_journal_the_reading_is_delivered(house: House, server: FakeServer, spoil: str) -> None:
     if spoil == "directory":
         house.journal.mkdir()
     else:
@@ -201,7 +206,9 @@ def test_a_journal_that_can_not_be_used_is_said_and_the_reading_is_delivered(
     assert keys(server) == ["usbrh.discovery", "usbrh.get[sim-1]", "usbrh.get[sim-2]", "usbrh.bridge"]
 
 
-def test_readings_that_reach_neither_journal_nor_server_are_said_to_be_lost(tmp_path: Path, server: FakeServer) -> None:
+def test_readings_that_reach_neither_journal_nor_server_are_reported_as_lost(
+    tmp_path: Path, server: FakeServer
+) -> None:
     down = closed_port()
     house = House(tmp_path, f"{down},{server.address}")
     house.journal.mkdir()
@@ -214,6 +221,20 @@ def test_readings_that_reach_neither_journal_nor_server_are_said_to_be_lost(tmp_
     assert rejected == f"usbrh: {server.address} rejected 1 reading; lost, there is no journal"
     done = house.usbrh("send", USBRH_ZABBIX_SERVERS=server.address)
     assert "delivered without it" not in done.stderr
+
+
+def test_lost_readings_are_reported_to_programs(tmp_path: Path, server: FakeServer) -> None:
+    down = closed_port()
+    house = House(tmp_path, f"{down},{server.address}")
+    house.journal.mkdir()
+    server.reject = lambda value: value.key == "usbrh.get[sim-2]"
+    done = house.usbrh("send", "--json")
+    assert done.returncode == 6
+    unreached = {"lost": 2, "error": f"{down}: no connection: connection refused"}
+    assert [json.loads(line) for line in done.stdout.splitlines()][2:] == [
+        {"destination": down, "delivered": 0, **NOTHING_WRONG, "waiting": None, **unreached},
+        {"destination": server.address, "delivered": 1, **NOTHING_WRONG, "waiting": None, "rejected": 1, "lost": 1},
+    ]
 
 
 def test_what_was_delivered_before_the_server_went_away_is_counted(tmp_path: Path) -> None:
@@ -255,13 +276,13 @@ def test_send_ends_in_time_when_nobody_answers(tmp_path: Path) -> None:
 class Slow(FakeServer):
     """Takes its time over each request."""
 
-    def _take(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
+    def respond(self, request: dict[str, Any], packet: bytes) -> dict[str, Any] | bytes | None:
         time.sleep(0.3)
-        return super()._take(request, packet)
+        return super().respond(request, packet)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_flush_ends_soon_and_knows_what_was_taken(tmp_path: Path, end: signal.Signals) -> None:
+def test_an_interrupted_flush_ends_soon_and_records_what_was_accepted(tmp_path: Path, end: signal.Signals) -> None:
     with Slow() as server:
         house = House(tmp_path, server.address)
         with Journal(house.journal) as journal:
@@ -322,8 +343,8 @@ def test_sighup_reads_the_configuration_again(house: House, server: FakeServer, 
     notify = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(notify))
-        said: list[str] = []
-        listener = threading.Thread(target=lambda: said.extend(iter(lambda: manager.recv(1000).decode(), "end")))
+        received: list[str] = []
+        listener = threading.Thread(target=lambda: received.extend(iter(lambda: manager.recv(1000).decode(), "end")))
         listener.start()
         service = house.start("run", "--config", str(config), NOTIFY_SOCKET=str(notify), WATCHDOG_USEC="6000000")
         wait_for("a reading of sim-1", lambda: "usbrh.get[sim-1]" in keys(server), 20)
@@ -341,12 +362,12 @@ def test_sighup_reads_the_configuration_again(house: House, server: FakeServer, 
         listener.join()
     assert service.returncode == 0
     assert "the old configuration stays" in errors
-    assert said[0] == "READY=1"
-    assert any(each.startswith("RELOADING=1\nMONOTONIC_USEC=") for each in said)
-    assert said.count("READY=1") == 3
-    assert any("WATCHDOG=1" in each for each in said)
-    assert "STATUS=2 of 2 sensors measured\nWATCHDOG=1" in said
-    assert [number for number, each in enumerate(said) if "STOPPING=1" in each] == [len(said) - 1]
+    assert received[0] == "READY=1"
+    assert any(each.startswith("RELOADING=1\nMONOTONIC_USEC=") for each in received)
+    assert received.count("READY=1") == 3
+    assert any("WATCHDOG=1" in each for each in received)
+    assert "STATUS=2 of 2 sensors measured\nWATCHDOG=1" in received
+    assert [number for number, each in enumerate(received) if "STOPPING=1" in each] == [len(received) - 1]
 
 
 def test_a_reload_with_another_journal_saves_what_the_first_could_not_take(
@@ -375,10 +396,10 @@ def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, s
                               timeout=60, check=False)  # fmt: skip
     assert (done.returncode, "can't write to standard output" in done.stderr) == (1, True), done
     assert keys(server).count("usbrh.get[sim-1]") == 1
-    assert {each["destinations"][server.address] for each in house.exported()} == {"delivered"}  # type: ignore[index]
+    assert set(house.states()) == {("sim-1", server.address, "delivered"), ("sim-2", server.address, "delivered")}
 
 
-def test_what_fails_is_said_once(house: House, tmp_path: Path) -> None:
+def test_a_failure_is_reported_once(house: House, tmp_path: Path) -> None:
     script = tmp_path / "sensors.toml"
     script.write_text('[sensor.sim-1]\n[[sensor.sim-1.fault]]\nname = "access_denied"\n')
     done = house.usbrh("send", USBRH_SIMULATE=str(script))

@@ -51,7 +51,7 @@ def test_the_printed_lines_make_the_next_reading_right(tmp_path: Path) -> None:
     assert first.returncode == 0
     table = tomllib.loads(first.stdout)["sensor"]["sim-1"]
     assert table.keys() == {"temperature_offset", "humidity_offset"}
-    assert "(instead of temperature_offset = 0.3" in first.stderr
+    assert "(replaces temperature_offset = 0.3" in first.stderr
     lines = "".join(f"{key} = {value}\n" for key, value in table.items())
     config.write_text(f'[sensor."sim-1"]\nname = "cellar"\ntemperature_scale = 1.02\n{lines}')
     reading = json.loads(usbrh("read", "--json", "--config", str(config), USBRH_SIMULATE="1").stdout)
@@ -72,7 +72,7 @@ def test_the_mean_of_several_readings_counts() -> None:
     ("arguments", "status", "words"),
     [
         ((), 2, "give --temperature, --humidity or both"),
-        (("--temperature", "20"), 2, "say which sensor: sim-1, sim-2"),
+        (("--temperature", "20"), 2, "name one sensor: sim-1, sim-2"),
         (("attic", "--temperature", "20"), 3, "no sensor 'attic'"),
         (("sim-1", "--temperature", "100", "--readings", "1"), 2, "temperature_offset must be -50 to 50, not 68"),
         (("sim-1", "--humidity", "101"), 2, "101.0 is not in the range"),
@@ -88,9 +88,9 @@ def test_what_is_no_calibration(arguments: tuple[str, ...], status: int, words: 
 @pytest.mark.parametrize(
     ("humidity", "offset", "words"),
     [
-        (7.9, -10.0, "reads 0 %RH, which is all it can say of dry air; take humidity_offset = -10.0 out of the"),
-        (0.0, 0.0, "reads 0 %RH, which is all it can say of dry air; take a wetter reference"),
-        (95.0, 10.0, "reads 100 %RH, which is all it can say of wet air; let it dry"),
+        (7.9, -10.0, "reads 0 %RH, the end of its range; remove humidity_offset = -10.0 from the"),
+        (0.0, 0.0, "reads 0 %RH, the end of its range; use a wetter reference"),
+        (95.0, 10.0, "reads 100 %RH, the end of its range; let it dry"),
     ],
 )
 def test_a_reading_at_the_end_of_its_range_is_no_calibration(

@@ -37,7 +37,7 @@ def wait_for_lines(file: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_ends_cleanly_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
+def test_it_ends_cleanly_at_a_signal(tmp_path: Path, how: signal.Signals) -> None:
     file = tmp_path / "room.csv"
     with start("-o", str(file)) as process:
         wait_for_lines(file, 3)
@@ -110,7 +110,7 @@ def test_a_broken_line_stays_alone(tmp_path: Path) -> None:
     assert file.read_text() == "header\n2026-11-22T08:0\nwhole\n"
 
 
-def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away_is_created_again(tmp_path: Path) -> None:
     log = LogFile(str(tmp_path / "room.csv"), "header")
     log.append(["a"], 0)
     (tmp_path / "room.csv").rename(tmp_path / "room.csv.1")
@@ -135,7 +135,7 @@ def test_a_full_disk_is_an_error_that_names_the_file() -> None:
 
 
 @pytest.mark.parametrize("before", ["", "header\nwhole\n"])
-def test_a_line_that_does_not_fit_is_taken_back(tmp_path: Path, before: str) -> None:
+def test_a_line_that_does_not_fit_is_removed(tmp_path: Path, before: str) -> None:
     file = tmp_path / "room.csv"
     file.write_text(before)
     log = LogFile(str(file), "header")

@@ -34,7 +34,7 @@ from usbrh.errors import (
     SensorTimeout,
     TransferFailed,
 )
-from usbrh.poller import Rounds
+from usbrh.poller import Poller
 from usbrh.reading import Reading, SensorInfo
 from usbrh.sensors import Sensor, _default_backend, find
 from usbrh.simulator import SimulatorBackend, VirtualUsbrh2
@@ -601,24 +601,24 @@ def test_a_configured_usbrh2_that_is_not_plugged_in(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: None)
     monkeypatch.delenv("USBRH_SIMULATE", raising=False)
     _default_backend.cache_clear()
-    rounds = Rounds(Config(sensor={"E02A": SensorConfig("attic"), "1-1.4": SensorConfig("cellar")}))
-    attic, cellar = rounds.measure()
+    poller = Poller(Config(sensor={"E02A": SensorConfig("attic"), "1-1.4": SensorConfig("cellar")}))
+    attic, cellar = poller.measure()
     assert (attic.sensor, attic.model, attic.serial, attic.state) == ("attic", "USBRH2", "E02A", "not_found")
     assert (cellar.sensor, cellar.model, cellar.serial, cellar.port) == ("cellar", "USB-RH", None, "1-1.4")
-    assert json.loads(rounds.discovery())[0] == {"{#SENSOR}": "attic", "{#PORT}": "E02A", "{#MODEL}": "USBRH2"}
+    assert poller.discovery()[0] == {"{#SENSOR}": "attic", "{#PORT}": "E02A", "{#MODEL}": "USBRH2"}
 
 
 def test_one_that_is_lost_is_missed_once_and_found_again_at_another_port(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("usbrh.sensors._default_backend", lambda _: bench.backend)
-    rounds = Rounds(Config(sensor={"E02A": SensorConfig("attic")}))
-    assert [reading.state for reading in rounds.measure()] == ["ok"]
+    poller = Poller(Config(sensor={"E02A": SensorConfig("attic")}))
+    assert [reading.state for reading in poller.measure()] == ["ok"]
     bench.model.unplug()
-    assert [(reading.sensor, reading.state) for reading in rounds.measure()] == [("attic", "not_found")]
+    assert [(reading.sensor, reading.state) for reading in poller.measure()] == [("attic", "not_found")]
     bench.model.plug()
     bench.model.number = 7
-    assert [(reading.port, reading.state) for reading in rounds.measure()] == [("sim-7", "ok")]
+    assert [(reading.port, reading.state) for reading in poller.measure()] == [("sim-7", "ok")]
 
 
 @pytest.mark.parametrize("name", ["device.md", "device.ja.md"])

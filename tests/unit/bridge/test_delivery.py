@@ -1,8 +1,9 @@
-"""From the journal to one destination, with the real sender and the stand-in for the server."""
+"""From the journal to one destination, with the real sender and the fake server."""
 
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ import pytest
 
 from tests.support.clocks import FixedClock, HandClock
 from tests.support.journal import START, reading, readings
-from usbrh.bridge.delivery import AHEAD, BATCH, RETRY_SECONDS, Delivery, item_key
-from usbrh.clock import Deadline
+from usbrh.bridge.batches import BATCH, MAX_BYTES
+from usbrh.bridge.delivery import PAGE, RETRY_SECONDS, Delivery, Route
+from usbrh.clock import NS, Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.config.addresses import Address, Destination
+from usbrh.config.addresses import Destination
 from usbrh.errors import JournalError, ZabbixUnreachable
-from usbrh.journal.store import NS, Journal, State
+from usbrh.journal.store import Journal, State
 from usbrh.zabbix.fake_server import FakeServer
-from usbrh.zabbix.protocol import Value
-from usbrh.zabbix.sender import Outcome, Sender
+from usbrh.zabbix.items import reading_key
+from usbrh.zabbix.protocol import Response, Value
+from usbrh.zabbix.sender import Sender
 
 HOST = "living-room-pc"
 
@@ -37,27 +40,27 @@ def journal(tmp_path: Path, server: FakeServer) -> Iterator[Journal]:
 
 
 def delivery(journal: Journal, server: FakeServer, *, allow_simulated: bool = False, now: int = START) -> Delivery:
-    senders = [Sender(Destination.parse(server.address), ZabbixConfig()) for _ in range(2)]
-    return Delivery(journal, server.address, senders, HOST, allow_simulated=allow_simulated, clock=FixedClock(now))
+    route = Route(server.address, Sender(Destination.parse(server.address), ZabbixConfig()), HOST)
+    return Delivery(journal, route, allow_simulated=allow_simulated, clock=FixedClock(now))
 
 
 def soon() -> Deadline:
     return Deadline(10)
 
 
-def fates(journal: Journal, server: FakeServer) -> list[State]:
-    return [fate[server.address].state for _, fate in journal.export()]
+def states(journal: Journal, server: FakeServer) -> list[State]:
+    return [delivery[server.address].state for _, delivery in journal.export()]
 
 
 def test_every_value_has_its_own_clock_and_ns(journal: Journal, server: FakeServer) -> None:
     given = readings(3)
     journal.add(given)
     result = delivery(journal, server).deliver(soon())
-    assert (result.delivered, result.rejected, result.error, result.held_back) == (3, 0, None, False)
+    assert (result.delivered, result.rejected, result.error, result.simulated_waiting) == (3, 0, None, False)
     assert server.values == [
         Value(HOST, "usbrh.get[living-room]", each.to_json(), each.time_ns // NS, each.time_ns % NS) for each in given
     ]
-    assert fates(journal, server) == [State.DELIVERED] * 3
+    assert states(journal, server) == [State.DELIVERED] * 3
 
 
 def test_batches_in_the_original_order(journal: Journal, server: FakeServer) -> None:
@@ -68,15 +71,22 @@ def test_batches_in_the_original_order(journal: Journal, server: FakeServer) -> 
     assert moments == sorted(moments)
 
 
+def test_a_request_is_of_bounded_size(journal: Journal, server: FakeServer) -> None:
+    sizes = [10, MAX_BYTES, 10, MAX_BYTES // 2, 10]
+    journal.add([replace(reading(number), error="x" * size) for number, size in enumerate(sizes)])
+    assert delivery(journal, server).deliver(soon()).delivered == len(sizes)
+    assert [len(request["data"]) for request in server.requests] == [1, 1, 3]
+
+
 def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, server: FakeServer) -> None:
     sensors = ["attic", "cellar", "hall"]
     journal.add([reading(number, sensor) for number in range(1, 801) for sensor in sensors])
     assert delivery(journal, server).deliver(soon()).delivered == 2400
     assert len(server.values) == 2400
     for sensor in sensors:
-        moments = [(value.clock, value.ns) for value in server.values if value.key == item_key(sensor)]
+        moments = [(value.clock, value.ns) for value in server.values if value.key == reading_key(sensor)]
         assert moments == sorted(moments)
-    assert fates(journal, server) == [State.DELIVERED] * 2400
+    assert states(journal, server) == [State.DELIVERED] * 2400
 
 
 def test_nothing_waits_nothing_is_sent(journal: Journal, server: FakeServer) -> None:
@@ -85,15 +95,15 @@ def test_nothing_waits_nothing_is_sent(journal: Journal, server: FakeServer) -> 
 
 
 def test_rejected_values_are_found_and_set_apart(journal: Journal, server: FakeServer) -> None:
-    server.reject = lambda value: value.key == item_key("attic") or value.ns in {7, 8, 90}
+    server.reject = lambda value: value.key == reading_key("attic") or value.ns in {7, 8, 90}
     journal.add([reading(number, "attic" if number % 10 == 0 else "living-room") for number in range(1, 101)])
     result = delivery(journal, server).deliver(soon())
     rejected = {7, 8, 90, *range(10, 101, 10)}
-    assert [number for number, fate in enumerate(fates(journal, server), 1) if fate == State.REJECTED] == sorted(
+    assert [number for number, state in enumerate(states(journal, server), 1) if state == State.REJECTED] == sorted(
         rejected
     )
     assert (result.delivered, result.rejected) == (100 - len(rejected), len(rejected))
-    # Each that was taken is there, and sent again only with its own clock and ns.
+    # Each accepted one is there, and was sent again only with its own clock and ns.
     assert {(value.clock, value.ns) for value in server.values} == {
         divmod(reading(number).time_ns, NS) for number in range(1, 101) if number not in rejected
     }
@@ -103,7 +113,7 @@ def test_rejected_values_are_found_and_set_apart(journal: Journal, server: FakeS
 
 
 def test_few_requests_find_one_sensor_that_is_not_known(journal: Journal, server: FakeServer) -> None:
-    server.reject = lambda value: value.key == item_key("attic")
+    server.reject = lambda value: value.key == reading_key("attic")
     journal.add([reading(number, sensor) for number in range(50) for sensor in ("attic", "cellar", "bath", "hall")])
     delivery(journal, server).deliver(soon())
     assert len(server.requests) == 1 + 4
@@ -120,159 +130,160 @@ def test_all_rejected_says_that_the_host_may_be_unknown(journal: Journal, server
 def test_what_was_rejected_does_not_block_and_comes_later(journal: Journal, server: FakeServer) -> None:
     server.reject = lambda value: True
     journal.add(readings(300))
-    way = delivery(journal, server)
-    way.deliver(soon())
+    to_server = delivery(journal, server)
+    to_server.deliver(soon())
     server.requests.clear()
-    assert way.deliver(soon(), retry=True).rejected == 2
+    assert to_server.deliver(soon(), retry=True).rejected == 2
     assert [len(request["data"]) for request in server.requests] == [2]  # the oldest and the newest are tried
     server.reject = lambda value: False
-    assert way.deliver(soon()).delivered == 0
-    assert way.deliver(soon(), retry=True).delivered == 300
-    assert fates(journal, server) == [State.DELIVERED] * 300
+    assert to_server.deliver(soon()).delivered == 0
+    assert to_server.deliver(soon(), retry=True).delivered == 300
+    assert states(journal, server) == [State.DELIVERED] * 300
     assert len({(value.clock, value.ns) for value in server.values}) == 300
 
 
-def test_an_oldest_that_is_never_taken_does_not_hide_the_others(journal: Journal, server: FakeServer) -> None:
+def test_an_oldest_that_is_never_accepted_does_not_hide_the_others(journal: Journal, server: FakeServer) -> None:
     server.reject = lambda value: True
     journal.add(readings(10))
-    way = delivery(journal, server)
-    way.deliver(soon())
+    to_server = delivery(journal, server)
+    to_server.deliver(soon())
     server.reject = lambda value: value.ns == 1
-    way.deliver(soon(), retry=True)
-    assert fates(journal, server) == [State.REJECTED] + [State.DELIVERED] * 9
+    to_server.deliver(soon(), retry=True)
+    assert states(journal, server) == [State.REJECTED] + [State.DELIVERED] * 9
 
 
 @pytest.mark.parametrize("in_the_end", ["taken", "rejected"])
 def test_what_is_tried_twice_counts_once(journal: Journal, server: FakeServer, in_the_end: str) -> None:
     server.reject = lambda value: True
     journal.add(readings(5))
-    way = delivery(journal, server)
-    way.deliver(soon())
+    to_server = delivery(journal, server)
+    to_server.deliver(soon())
     server.requests.clear()
     # All 2 that are retried at once, then each of them; then all 5.
     server.reject = lambda value: value.ns == 1 and (in_the_end == "rejected" or len(server.requests) <= 3)
-    result = way.deliver(soon(), retry=True)
+    result = to_server.deliver(soon(), retry=True)
     assert (result.delivered, result.rejected) == ((5, 0) if in_the_end == "taken" else (4, 1))
-    assert fates(journal, server).count(State.REJECTED) == result.rejected
+    assert states(journal, server).count(State.REJECTED) == result.rejected
 
 
-class SlowSender:
-    """Takes ``seconds`` of a clock of its own for each request, and nothing of what is in ``rejects``."""
+class SlowSender(Sender):
+    """Needs ``seconds`` of its clock for each request, and rejects the readings of the sensors in ``rejects``."""
 
     def __init__(self, clock: HandClock, *rejects: str) -> None:
+        super().__init__(Destination.parse("192.0.2.1"), ZabbixConfig())
         self.clock = clock
         self.seconds = 2.0
-        self.rejects = {item_key(sensor) for sensor in rejects}
+        self.rejects = {reading_key(sensor) for sensor in rejects}
         self.sent: list[list[str]] = []
 
-    def send(self, values: Sequence[Value], deadline: Deadline) -> Outcome:
+    def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
         self.clock.now += self.seconds
         if deadline.passed:
             raise ZabbixUnreachable("no whole answer")
         self.sent.append([value.key for value in values])
         accepted = sum(value.key not in self.rejects for value in values)
-        return Outcome(accepted, len(values) - accepted, Address("192.0.2.1", 10051))
+        return Response(accepted, len(values) - accepted)
 
 
 def slow(journal: Journal, *rejects: str) -> tuple[Delivery, SlowSender, HandClock]:
     clock = HandClock()
     sender = SlowSender(clock, *rejects)
     journal.sync_destinations(["slow"])
-    return Delivery(journal, "slow", [sender, sender], HOST, clock=clock), sender, clock
+    return Delivery(journal, Route("slow", sender, HOST), clock=clock), sender, clock
 
 
 def test_many_rejected_sensors_hold_up_nobody(journal: Journal) -> None:
     rooms = [f"room-{number}" for number in range(16)]
-    way, sender, clock = slow(journal, *rooms)
+    to_server, sender, clock = slow(journal, *rooms)
     journal.add([reading(number, room) for number, room in enumerate(rooms)])
-    assert way.deliver(Deadline(100, clock)).rejected == 16
+    assert to_server.deliver(Deadline(100, clock)).rejected == 16
     for number in range(100, 103):
         journal.add([reading(number, "good")])
         sender.sent.clear()
-        result = way.deliver(Deadline(22, clock), retry=True)
+        result = to_server.deliver(Deadline(22, clock), retry=True)
         assert (result.delivered, result.rejected, result.error, result.out_of_time) == (1, 16, None, False)
         assert [len(request) for request in sender.sent] == [1, 16]
-    sender.rejects = {item_key(room) for room in rooms[1:]}
+    sender.rejects = {reading_key(room) for room in rooms[1:]}
     for _ in range(100):
-        if way.deliver(Deadline(22, clock), retry=True).delivered:
+        if to_server.deliver(Deadline(22, clock), retry=True).delivered:
             return
     raise AssertionError("the one that is taken is never found")
 
 
-def test_however_slow_the_server_is_what_it_takes_again_is_found(journal: Journal) -> None:
-    way, sender, clock = slow(journal, "good", "bad")
+def test_a_slow_server_receives_what_it_accepts_again(journal: Journal) -> None:
+    to_server, sender, clock = slow(journal, "good", "bad")
     journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
-    assert way.deliver(Deadline(100, clock)).rejected == 10
-    sender.rejects, sender.seconds = {item_key("bad")}, RETRY_SECONDS + 0.1
-    delivered = sum(way.deliver(Deadline(22, clock), retry=True).delivered for _ in range(50))
+    assert to_server.deliver(Deadline(100, clock)).rejected == 10
+    sender.rejects, sender.seconds = {reading_key("bad")}, RETRY_SECONDS + 0.1
+    delivered = sum(to_server.deliver(Deadline(22, clock), retry=True).delivered for _ in range(50))
     assert (delivered, [each.count for each in journal.rejected("slow")]) == (5, [5])
 
 
-def test_however_slow_the_server_is_a_backlog_of_which_some_is_rejected_gets_shorter(journal: Journal) -> None:
-    way, sender, clock = slow(journal, "bad")
+def test_a_backlog_with_rejected_readings_gets_shorter_at_a_slow_server(journal: Journal) -> None:
+    to_server, sender, clock = slow(journal, "bad")
     journal.add([reading(number, sensor) for number in range(5) for sensor in ("good", "bad")])
     sender.seconds = 20
     waiting = []
     for _ in range(3):
-        way.deliver(Deadline(3600, clock), seconds=15)
+        to_server.deliver(Deadline(3600, clock), seconds=15)
         waiting.append(len(journal.waiting("slow", 100)))
     assert waiting == [5, 0, 0]
     assert [each.count for each in journal.rejected("slow")] == [5]
 
 
-def test_a_retry_that_breaks_has_held_up_nothing(journal: Journal, server: FakeServer) -> None:
-    server.reject = lambda value: value.key == item_key("attic")
+def test_a_retry_that_fails_has_delayed_nothing(journal: Journal, server: FakeServer) -> None:
+    server.reject = lambda value: value.key == reading_key("attic")
     journal.add([reading(1, "attic")])
-    way = delivery(journal, server)
-    way.deliver(soon())
+    to_server = delivery(journal, server)
+    to_server.deliver(soon())
     journal.add([reading(2, "cellar")])
-    original = server._take
+    original = server.respond
 
     def hangs_up(request: dict[str, Any], packet: bytes) -> Any:
         return None if "attic" in str(request) else original(request, packet)
 
-    server._take = hangs_up  # type: ignore[method-assign]
-    result = way.deliver(soon(), retry=True)
+    server.respond = hangs_up  # type: ignore[method-assign]
+    result = to_server.deliver(soon(), retry=True)
     assert (result.delivered, type(result.error)) == (1, ZabbixUnreachable)
-    assert fates(journal, server) == [State.REJECTED, State.DELIVERED]
+    assert states(journal, server) == [State.REJECTED, State.DELIVERED]
 
 
 def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Journal) -> None:
-    way, sender, clock = slow(journal)
-    journal.add(readings(2 * AHEAD))
+    to_server, sender, clock = slow(journal)
+    journal.add(readings(2 * PAGE))
     start = clock.now
-    result = way.deliver(Deadline(3600, clock), seconds=9)
+    result = to_server.deliver(Deadline(3600, clock), seconds=9)
     assert (clock.now - start, result.delivered) == (10, 5 * BATCH)  # what was begun is brought to its end
     assert (result.out_of_time, result.error) == (True, None)
-    result = way.deliver(Deadline(3600, clock))
-    assert (result.delivered, result.out_of_time) == (2 * AHEAD - 5 * BATCH, False)
-    assert sum(len(request) for request in sender.sent) == 2 * AHEAD
+    result = to_server.deliver(Deadline(3600, clock))
+    assert (result.delivered, result.out_of_time) == (2 * PAGE - 5 * BATCH, False)
+    assert sum(len(request) for request in sender.sent) == 2 * PAGE
 
 
-def test_a_server_that_counts_nothing_has_not_taken_it(journal: Journal, server: FakeServer) -> None:
+def test_a_value_that_the_server_does_not_count_is_rejected(journal: Journal, server: FakeServer) -> None:
     journal.add(readings(1))
-    server._answers.append({"response": "success", "info": "processed: 0; failed: 0; total: 0; seconds spent: 0.0"})
+    server.answers.append({"response": "success", "info": "processed: 0; failed: 0; total: 0; seconds spent: 0.0"})
     assert delivery(journal, server).deliver(soon()).rejected == 1
-    assert fates(journal, server) == [State.REJECTED]
+    assert states(journal, server) == [State.REJECTED]
 
 
 def test_what_was_delivered_before_the_break_is_marked(journal: Journal, server: FakeServer) -> None:
     journal.add(readings(3 * BATCH))
-    server._answers[:] = []
-    way = delivery(journal, server)
-    original, count = server._take, 0
+    server.answers[:] = []
+    to_server = delivery(journal, server)
+    original, count = server.respond, 0
 
     def breaks(request: dict[str, object], packet: bytes) -> object:
         nonlocal count
         count += 1
         return None if count == 3 else original(request, packet)
 
-    server._take = breaks  # type: ignore[assignment]
-    result = way.deliver(soon())
+    server.respond = breaks  # type: ignore[assignment]
+    result = to_server.deliver(soon())
     assert isinstance(result.error, ZabbixUnreachable)
     assert result.delivered == 2 * BATCH
     assert len(journal.waiting(server.address, 10000)) == BATCH
-    assert way.deliver(soon()).delivered == BATCH
+    assert to_server.deliver(soon()).delivered == BATCH
     assert len(server.values) == 3 * BATCH
 
 
@@ -282,13 +293,13 @@ def test_a_passed_deadline_leaves_the_rest(journal: Journal, server: FakeServer)
     assert (result.out_of_time, result.delivered, server.requests) == (True, 0, [])
 
 
-def test_virtual_readings_are_held_back(journal: Journal, server: FakeServer) -> None:
+def test_simulated_readings_are_not_sent(journal: Journal, server: FakeServer) -> None:
     journal.add([reading(1), reading(2, simulated=True), reading(3)])
     result = delivery(journal, server).deliver(soon(), retry=True)
-    assert (result.delivered, result.held_back) == (2, True)
+    assert (result.delivered, result.simulated_waiting) == (2, True)
     assert not any(json.loads(value.value)["simulated"] for value in server.values)
     result = delivery(journal, server, allow_simulated=True).deliver(soon())
-    assert (result.delivered, result.held_back) == (1, False)
+    assert (result.delivered, result.simulated_waiting) == (1, False)
 
 
 def test_warns_before_zabbix_drops_what_is_too_old(
@@ -300,7 +311,8 @@ def test_warns_before_zabbix_drops_what_is_too_old(
     journal.add(readings(1, first=2))
     delivery(journal, server, now=START + 26 * 86400 * NS).deliver(soon())
     assert (
-        "for 26 days: Zabbix drops without a word what is older than the item's history period (31 days" in caplog.text
+        "for 26 days: Zabbix drops readings without an error when they are older than the item's history period (31 "
+        "days" in caplog.text
     )
 
 
@@ -328,10 +340,10 @@ def test_a_state_is_of_now_and_a_rejected_one_is_a_warning(
     journal: Journal, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    way = delivery(journal, server, now=START + 5)
-    way.send_state("usbrh.bridge", "{}", soon())
-    assert server.values == [Value(HOST, "usbrh.bridge", "{}", START // NS, 5)]
+    to_server = delivery(journal, server, now=START + 5)
+    to_server.send_state("usbrh.bridge", {"v": 1}, soon())
+    assert server.values == [Value(HOST, "usbrh.bridge", '{"v": 1}', START // NS, 5)]
     assert caplog.text == ""
     server.reject = lambda value: True
-    way.send_state("usbrh.bridge", "{}", soon())
-    assert 'does not take usbrh.bridge: the host "living-room-pc" has no such item' in caplog.text
+    to_server.send_state("usbrh.bridge", {"v": 1}, soon())
+    assert 'rejected usbrh.bridge: the host "living-room-pc" has no such item' in caplog.text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.journal import readings
-from usbrh.bridge.delivery import BATCH
+from usbrh.bridge.batches import BATCH
 from usbrh.bridge.once import send_once
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal.store import Journal
@@ -21,13 +21,13 @@ def test_a_backlog_too_long_for_one_send_leaves_time_for_the_state(
     monkeypatch.setattr("usbrh.bridge.once.SEND_SECONDS", 3.0)
     monkeypatch.setattr("usbrh.bridge.once.BACKLOG_SHARE", 0.5)
     with FakeServer() as server:
-        take = server._take
+        take = server.respond
 
         def slowly(request: dict[str, Any], packet: bytes) -> Any:
             time.sleep(0.1)
             return take(request, packet)
 
-        server._take = slowly  # type: ignore[method-assign]
+        server.respond = slowly  # type: ignore[method-assign]
         path = tmp_path / "journal.db"
         with Journal(path) as journal:
             journal.sync_destinations([server.address])

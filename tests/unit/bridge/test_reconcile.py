@@ -13,8 +13,9 @@ import pytest
 from tests.support.command import usbrh
 from tests.support.frontend import FrontEnd
 from usbrh.bridge.reconcile import compare
+from usbrh.clock import NS
 from usbrh.config import Config, ZabbixConfig
-from usbrh.journal.store import NS, Journal
+from usbrh.journal.store import Journal
 from usbrh.reading import Reading, format_time
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.fake_server import FakeServer
@@ -69,8 +70,8 @@ def test_what_waits_or_is_rejected_at_a_destination_is_not_missing(journal: Jour
     now = time.time_ns()
     journal.sync_destinations(["a", "b"])
     ids = journal.add(readings("attic", *(now - n * MINUTE for n in (4, 3, 2))))
-    journal.mark("b", ids)
-    journal.mark("a", ids[:1], {ids[1]: "rejected"})
+    journal.acknowledge("b", ids)
+    journal.acknowledge("a", ids[:1], {ids[1]: "rejected"})
     zabbix = ZabbixConfig(servers=("a", "b"), host="pc", origin=MappingProxyType({"servers": "a test"}))
     with Zabbix("usbrh.get[attic]") as front_end, Api(front_end.url, token="secret") as api:
         (each,) = compare(Config(zabbix=zabbix), api, journal, 0)
@@ -87,7 +88,7 @@ def test_what_waits_or_is_rejected_at_a_destination_is_not_missing(journal: Jour
 def test_what_is_just_on_its_way_is_not_missing(journal: Journal) -> None:
     now = time.time_ns()
     journal.sync_destinations(["a"])
-    journal.mark("a", journal.add(readings("attic", now - MINUTE, now)))
+    journal.acknowledge("a", journal.add(readings("attic", now - MINUTE, now)))
     with Zabbix("usbrh.state[attic]") as front_end:
         front_end.rows = {("usbrh.state[attic]", now - MINUTE)}
         done = lines(journal, front_end, "a")
@@ -97,7 +98,7 @@ def test_what_is_just_on_its_way_is_not_missing(journal: Journal) -> None:
 def test_a_sensor_without_an_item_does_not_keep_the_others_from_being_compared(journal: Journal) -> None:
     now = time.time_ns()
     journal.sync_destinations(["a"])
-    journal.mark("a", journal.add(readings("1-1.4", now - MINUTE) + readings("attic", now - MINUTE)))
+    journal.acknowledge("a", journal.add(readings("1-1.4", now - MINUTE) + readings("attic", now - MINUTE)))
     with Zabbix("usbrh.get[attic]") as front_end:
         front_end.rows = {("usbrh.get[attic]", now - MINUTE)}
         done = lines(journal, front_end, "a")
@@ -112,7 +113,7 @@ def test_a_sensor_without_an_item_does_not_keep_the_others_from_being_compared(j
 def test_a_sensor_that_the_template_leaves_out_is_no_failure(journal: Journal) -> None:
     now = time.time_ns()
     journal.sync_destinations(["a"])
-    journal.mark("a", journal.add(readings("spare", now - MINUTE)))
+    journal.acknowledge("a", journal.add(readings("spare", now - MINUTE)))
     with Zabbix("usbrh.get[spare]", kept="0") as front_end:
         done = lines(journal, front_end, "a")
     assert (
@@ -126,7 +127,7 @@ def test_a_long_time_is_asked_for_in_parts(journal: Journal) -> None:
     now = time.time_ns()
     moments = [now - n * 3600 * NS for n in (1, 2, 7, 8, 24 * 20)]
     journal.sync_destinations(["a"])
-    journal.mark("a", journal.add(readings("attic", *moments)))
+    journal.acknowledge("a", journal.add(readings("attic", *moments)))
     with Zabbix("usbrh.get[attic]") as front_end:
         front_end.rows = {("usbrh.get[attic]", moment) for moment in moments}
         done = lines(journal, front_end, "a")
@@ -142,7 +143,7 @@ def test_sent_again_beside_a_sensor_that_is_rejected(journal: Journal) -> None:
     with FakeServer(reject=lambda value: value.key == "usbrh.get[cellar]") as server:
         journal.sync_destinations([server.address])
         attic, cellar = journal.add(readings("attic", now - MINUTE) + readings("cellar", now - MINUTE))
-        journal.mark(server.address, [attic], {cellar: "rejected"})
+        journal.acknowledge(server.address, [attic], {cellar: "rejected"})
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, server.address)
     assert (done.returncode, done.stderr) == (0, "")
@@ -153,7 +154,7 @@ def test_compared_and_sent_again_for_programs(journal: Journal) -> None:
     now = time.time_ns()
     with FakeServer() as server:
         journal.sync_destinations([server.address])
-        journal.mark(server.address, journal.add(readings("attic", now - 2 * MINUTE, now - MINUTE)))
+        journal.acknowledge(server.address, journal.add(readings("attic", now - 2 * MINUTE, now - MINUTE)))
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             front_end.rows = {("usbrh.get[attic]", now - 2 * MINUTE)}
             done = lines(journal, front_end, server.address, options=["--json"])
@@ -180,7 +181,7 @@ def test_sent_again_while_another_destination_is_away(journal: Journal) -> None:
         journal.sync_destinations(servers)
         ids = journal.add(readings("attic", now - MINUTE))
         for each in servers:
-            journal.mark(each, ids)
+            journal.acknowledge(each, ids)
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, *servers)
     assert done.returncode == 0, done
@@ -192,7 +193,7 @@ def test_sent_again_and_rejected(journal: Journal) -> None:
     now = time.time_ns()
     with FakeServer(reject=lambda value: True) as server:
         journal.sync_destinations([server.address])
-        journal.mark(server.address, journal.add(readings("attic", now - MINUTE)))
+        journal.acknowledge(server.address, journal.add(readings("attic", now - MINUTE)))
         with Zabbix("usbrh.get[attic]", trapper=server) as front_end:
             done = lines(journal, front_end, server.address)
     assert (done.returncode, "rejected 1 of them; see: usbrh journal status" in done.stderr) == (7, True), done
@@ -201,7 +202,7 @@ def test_sent_again_and_rejected(journal: Journal) -> None:
 def test_sent_again_and_nobody_there(journal: Journal) -> None:
     now = time.time_ns()
     journal.sync_destinations(["127.0.0.1:1"])
-    journal.mark("127.0.0.1:1", journal.add(readings("attic", now - MINUTE)))
+    journal.acknowledge("127.0.0.1:1", journal.add(readings("attic", now - MINUTE)))
     with Zabbix("usbrh.get[attic]") as front_end:
         done = lines(journal, front_end, "127.0.0.1:1")
     assert (done.returncode, "no connection" in done.stderr) == (6, True), done

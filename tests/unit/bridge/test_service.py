@@ -22,7 +22,8 @@ from tests.support.journal import readings
 from tests.support.network import closed_port
 from usbrh.bridge.once import routes, send_once
 from usbrh.bridge.service import Bridge
-from usbrh.bridge.wakeup import WakeupPipe
+from usbrh.bridge.unsaved import Unsaved
+from usbrh.bridge.wakeup import Control
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.errors import ConfigError
@@ -40,9 +41,15 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 @pytest.fixture
-def bell() -> Iterator[WakeupPipe]:
-    with WakeupPipe() as bell:
-        yield bell
+def control() -> Iterator[Control]:
+    with Control() as control:
+        yield control
+
+
+def unsaved(count: int) -> Unsaved:
+    kept = Unsaved()
+    kept.add(readings(count))
+    return kept
 
 
 def interrupted(work: Callable[[], Any], handler: Callable[[], Any], line: int) -> int:
@@ -69,14 +76,15 @@ def interrupted(work: Callable[[], Any], handler: Callable[[], Any], line: int) 
 
 
 @pytest.mark.parametrize("what", ["the wait for the next round", "another signal"])
-def test_a_signal_at_any_moment_ends_the_service(config: Config, bell: WakeupPipe, what: str) -> None:
+def test_a_signal_at_any_moment_ends_the_service(config: Config, control: Control, what: str) -> None:
     for line in range(1, 1000):
-        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
+        control.stopping = False
+        bridge = Bridge(config, routes(config), control, allow_simulated=True)
 
         def wait(bridge: Bridge = bridge) -> None:
             bridge._wait(SYSTEM_CLOCK.monotonic() + 0.05)
 
-        lines = interrupted(wait if what.startswith("the wait") else bridge.end, bridge.end, line)
+        lines = interrupted(wait if what.startswith("the wait") else control.stop, control.stop, line)
         if lines < line:
             break
         began = time.monotonic()
@@ -86,15 +94,15 @@ def test_a_signal_at_any_moment_ends_the_service(config: Config, bell: WakeupPip
 
 
 @contextlib.contextmanager
-def running(bridge: Bridge, *, for_good: bool = True) -> Iterator[None]:
-    """``bridge`` while it runs, from its first round on."""
+def running(bridge: Bridge, end: Callable[[], None]) -> Iterator[None]:
+    """``bridge`` while it runs, from its first round until ``end`` is called."""
     thread = threading.Thread(target=bridge.run)
     thread.start()
     try:
-        wait_for("the first round", lambda: bridge.rounds.counts.readings > 0)
+        wait_for("the first round", lambda: bridge.poller.counts.readings > 0)
         yield
     finally:
-        bridge.end(for_good=for_good)
+        end()
         thread.join(20)
         assert not thread.is_alive()
 
@@ -104,48 +112,49 @@ def journalled(path: Path) -> int:
         return len(list(journal.export()))
 
 
-def test_at_its_end_it_journals_what_it_has_in_memory(config: Config, bell: WakeupPipe) -> None:
+def test_at_its_end_it_journals_what_it_has_in_memory(config: Config, control: Control) -> None:
     config.journal.path.mkdir()
-    bridge = Bridge(config, routes(config), bell, allow_simulated=True)
-    with running(bridge):
+    bridge = Bridge(config, routes(config), control, allow_simulated=True)
+    with running(bridge, control.stop):
         wait_for("a reading in memory", lambda: bridge.unsaved)
         config.journal.path.rmdir()
-    assert bridge.unsaved == []
+    assert len(bridge.unsaved) == 0
     assert journalled(config.journal.path) == 1
 
 
 def test_what_is_in_memory_outlives_a_reload(
-    config: Config, bell: WakeupPipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    config: Config, control: Control, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
     config.journal.path.mkdir()
-    before = Bridge(config, routes(config), bell, allow_simulated=True)
-    with running(before, for_good=False):
+    before = Bridge(config, routes(config), control, allow_simulated=True)
+    with running(before, control.reload):
         wait_for("a reading in memory", lambda: before.unsaved)
     assert len(before.unsaved) == 1
     assert "lost" not in caplog.text
     other = replace(config, journal=JournalConfig(path=tmp_path / "other.db"))
-    counts = before.rounds.counts
-    after = Bridge(other, routes(other), bell, allow_simulated=True, counts=counts, unsaved=before.unsaved)
-    with running(after):
+    counts = before.poller.counts
+    control.reloading = False
+    after = Bridge(other, routes(other), control, allow_simulated=True, counts=counts, unsaved=before.unsaved)
+    with running(after, control.stop):
         wait_for("the next reading", lambda: counts.readings == 2)
     assert journalled(other.journal.path) == 2
 
 
-def test_what_is_lost_is_said(config: Config, bell: WakeupPipe, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_readings_are_logged(config: Config, control: Control, caplog: pytest.LogCaptureFixture) -> None:
     config.journal.path.mkdir()
-    bridge = Bridge(config, routes(config), bell, allow_simulated=True)
-    with running(bridge):
+    bridge = Bridge(config, routes(config), control, allow_simulated=True)
+    with running(bridge, control.stop):
         wait_for("a reading in memory", lambda: bridge.unsaved)
     assert "1 reading in memory only, lost where not delivered" in caplog.text
 
 
-def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bell: WakeupPipe) -> None:
+def test_an_unusable_journal_is_in_the_state(config: Config, control: Control) -> None:
     with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         config.journal.path.mkdir()
-        bridge = Bridge(config, routes(config), bell, allow_simulated=True, unsaved=readings(3))
-        with running(bridge):
+        bridge = Bridge(config, routes(config), control, allow_simulated=True, unsaved=unsaved(3))
+        with running(bridge, control.stop):
             wait_for("the state", lambda: any(each.key == "usbrh.bridge" for each in server.values))
         state = json.loads(next(each.value for each in server.values if each.key == "usbrh.bridge"))
     assert state["waiting"] is None
@@ -154,7 +163,7 @@ def test_a_journal_that_can_not_be_used_is_said_in_the_state(config: Config, bel
 
 
 def test_too_little_memory_for_the_journal_does_not_keep_readings_from_being_delivered(
-    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
+    config: Config, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_little(*arguments: object, **more: object) -> None:
         raise MemoryError
@@ -168,67 +177,67 @@ def test_too_little_memory_for_the_journal_does_not_keep_readings_from_being_del
         assert sent.journal_error.__context__ is None, "it would keep in memory what failed"
         assert "usbrh.get[sim-1]" in [each.key for each in server.values]
         server.values.clear()
-        with running(Bridge(config, routes(config), bell, allow_simulated=True)):
+        with running(Bridge(config, routes(config), control, allow_simulated=True), control.stop):
             wait_for("the state", lambda: "usbrh.bridge" in [each.key for each in server.values])
             wait_for("the reading", lambda: "usbrh.get[sim-1]" in [each.key for each in server.values])
             assert "there is too little memory" in next(each.value for each in server.values if "bridge" in each.key)
 
 
 def test_too_little_memory_for_a_delivery_does_not_end_the_service(
-    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
+    config: Config, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transaction = JournalFile.transaction
 
-    def too_little_for_couriers(*arguments: Any, **more: Any) -> Any:
+    def too_little_for_workers(*arguments: Any, **more: Any) -> Any:
         if threading.current_thread().name.startswith("to "):
             raise MemoryError
         return transaction(*arguments, **more)
 
-    monkeypatch.setattr(JournalFile, "transaction", too_little_for_couriers)
+    monkeypatch.setattr(JournalFile, "transaction", too_little_for_workers)
     with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
-        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
-        with running(bridge):
+        bridge = Bridge(config, routes(config), control, allow_simulated=True)
+        with running(bridge, control.stop):
             wait_for("the state", lambda: "usbrh.bridge" in [each.key for each in server.values])
         assert "there is too little memory" in next(each.value for each in server.values if "bridge" in each.key)
         assert [worker.broken for worker in bridge._workers] == [None]
 
 
-def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, bell: WakeupPipe) -> None:
+def test_after_a_reload_what_is_in_memory_is_delivered(config: Config, control: Control) -> None:
     with FakeServer() as server:
         config = replace(config, zabbix=ZabbixConfig(servers=(server.address,), host="pc"))
         config.journal.path.mkdir()
-        bridge = Bridge(config, routes(config), bell, allow_simulated=True, unsaved=readings(3))
-        with running(bridge):
+        bridge = Bridge(config, routes(config), control, allow_simulated=True, unsaved=unsaved(3))
+        with running(bridge, control.stop):
             wait_for("them", lambda: [each.key for each in server.values].count("usbrh.get[living-room]") == 3)
 
 
-def test_a_reload_that_comes_to_nothing_journals_what_is_in_memory(config: Config, bell: WakeupPipe) -> None:
-    bridge = Bridge(config, routes(config), bell, allow_simulated=False, unsaved=readings(3))
-    with pytest.raises(ConfigError, match="these sensors are virtual"):
+def test_a_reload_that_comes_to_nothing_journals_what_is_in_memory(config: Config, control: Control) -> None:
+    bridge = Bridge(config, routes(config), control, allow_simulated=False, unsaved=unsaved(3))
+    with pytest.raises(ConfigError, match="refusing to send simulated readings"):
         bridge.run()
     assert journalled(config.journal.path) == 3
 
 
-def test_what_breaks_it_before_it_delivers_is_what_is_told(
-    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
+def test_an_error_before_the_first_delivery_is_raised(
+    config: Config, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bridge = Bridge(config, routes(config), bell, allow_simulated=True)
+    bridge = Bridge(config, routes(config), control, allow_simulated=True)
     monkeypatch.setattr(bridge, "_save", lambda readings: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bridge.run()
 
 
 def test_many_destinations_that_hang_hold_up_the_end_no_longer_than_one(
-    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
+    config: Config, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("usbrh.bridge.service.STOP_SECONDS", 0.1)
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in silent]
         config = replace(config, zabbix=ZabbixConfig(servers=tuple(addresses), host="pc"))
-        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
-        with running(bridge):
+        bridge = Bridge(config, routes(config), control, allow_simulated=True)
+        with running(bridge, control.stop):
             for each in silent:
                 stack.enter_context(each.accept()[0])
             began = time.monotonic()
@@ -236,16 +245,16 @@ def test_many_destinations_that_hang_hold_up_the_end_no_longer_than_one(
 
 
 def test_a_journal_that_another_program_holds_holds_up_the_end_no_longer_than_for_one(
-    config: Config, bell: WakeupPipe, monkeypatch: pytest.MonkeyPatch
+    config: Config, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("usbrh.journal.file.BUSY_SECONDS", 0.5)
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(FakeServer()) for _ in range(6)]
         config = replace(config, zabbix=ZabbixConfig(servers=tuple(each.address for each in servers), host="pc"))
-        bridge = Bridge(config, routes(config), bell, allow_simulated=True)
+        bridge = Bridge(config, routes(config), control, allow_simulated=True)
         directory = os.open(config.journal.path.parent, os.O_RDONLY)
         stack.callback(os.close, directory)
-        with running(bridge):
+        with running(bridge, control.stop):
             wait_for("all", lambda: all("usbrh.bridge" in [value.key for value in each.values] for each in servers))
             fcntl.flock(directory, fcntl.LOCK_EX)
             began = time.monotonic()

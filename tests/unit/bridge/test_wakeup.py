@@ -7,41 +7,41 @@ import time
 from usbrh.bridge.wakeup import WakeupPipe
 
 
-def waited(bell: WakeupPipe, seconds: float) -> float:
+def waited(pipe: WakeupPipe, seconds: float) -> float:
     began = time.monotonic()
-    bell.wait(seconds)
+    pipe.wait(seconds)
     return time.monotonic() - began
 
 
-def test_a_ring_ends_one_wait() -> None:
-    with WakeupPipe() as bell:
-        assert waited(bell, 0.1) >= 0.1
-        bell.wake()
-        bell.wake()
-        assert waited(bell, 10) < 5
-        assert waited(bell, 0.1) >= 0.1
+def test_a_call_ends_one_wait() -> None:
+    with WakeupPipe() as pipe:
+        assert waited(pipe, 0.1) >= 0.1
+        pipe.wake()
+        pipe.wake()
+        assert waited(pipe, 10) < 5
+        assert waited(pipe, 0.1) >= 0.1
 
 
-def test_too_much_ringing_blocks_nobody() -> None:
-    with WakeupPipe() as bell:
+def test_many_calls_block_nobody() -> None:
+    with WakeupPipe() as pipe:
         for _ in range(100_000):
-            bell.wake()
-        assert waited(bell, 10) < 5
+            pipe.wake()
+        assert waited(pipe, 10) < 5
 
 
-def test_a_ring_after_the_end_harms_nobody() -> None:
-    with WakeupPipe() as bell:
+def test_a_call_after_the_end_is_ignored() -> None:
+    with WakeupPipe() as pipe:
         pass
-    bell.wake()
+    pipe.wake()
 
 
-def test_a_signal_rings_whatever_its_handler_does() -> None:
+def test_a_signal_ends_the_wait_whatever_its_handler_does() -> None:
     before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
     try:
-        with WakeupPipe() as bell:
-            bell.wake_on_signals()
+        with WakeupPipe() as pipe:
+            pipe.wake_on_signals()
             os.kill(os.getpid(), signal.SIGUSR1)
-            assert waited(bell, 10) < 5
+            assert waited(pipe, 10) < 5
         assert signal.set_wakeup_fd(-1) == -1
     finally:
         signal.signal(signal.SIGUSR1, before)

@@ -1,4 +1,4 @@
-"""One destination's thread, with the real sender, the stand-in for the server, and a clock that is moved by hand."""
+"""One destination's thread, with the real sender, the fake server, and a clock that is moved by hand."""
 
 import socket
 import time
@@ -12,19 +12,27 @@ import pytest
 from tests.support.clocks import FixedClock, HandClock
 from tests.support.daemon import wait_for
 from tests.support.journal import START, reading, readings
-from usbrh.bridge.delivery import BATCH, Delivery
+from usbrh.bridge.batches import BATCH
+from usbrh.bridge.delivery import Delivery, Route
+from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.worker import FIRST_RETRY, LONGEST_PAUSE, RETRY_REJECTED, STATE_INTERVAL, DestinationWorker
-from usbrh.clock import Clock, Deadline, SystemClock
+from usbrh.clock import NS, Clock, Deadline, SystemClock
 from usbrh.config import ZabbixConfig
-from usbrh.config.addresses import Address, Destination
+from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
-from usbrh.journal.store import NS, Journal
+from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
-from usbrh.zabbix.protocol import Value
-from usbrh.zabbix.sender import Outcome, Sender
+from usbrh.zabbix.protocol import Response, Value
+from usbrh.zabbix.sender import Sender
 
 HOST = "living-room-pc"
 DISCOVERY, BRIDGE, READING = "usbrh.discovery", "usbrh.bridge", "usbrh.get[living-room]"
+
+
+def delivery(journal: Journal, destination: str, address: str, **settings: Any) -> Delivery:
+    """To ``address``, of what waits for ``destination``."""
+    sender = Sender(Destination.parse(address), ZabbixConfig(**settings))
+    return Delivery(journal, Route(destination, sender, HOST))
 
 
 class Bench:
@@ -34,8 +42,9 @@ class Bench:
         self.server = server
         self.journal = Journal(path, clock=FixedClock(START))
         self.journal.sync_destinations([server.address])
-        senders = [Sender(Destination.parse(server.address), ZabbixConfig())]
-        self.worker = DestinationWorker(Delivery(self.journal, server.address, senders, HOST), lambda: "{}", clock)
+        self.delivery = delivery(self.journal, server.address, server.address)
+        self.unsaved = Unsaved(100)
+        self.worker = DestinationWorker(self.delivery, dict, self.unsaved, clock)
         self.measured = 0
 
     def measure(self) -> None:
@@ -50,7 +59,7 @@ class Bench:
         return [value["key"] for request in self.server.requests[before:] for value in request["data"]]
 
     def readings(self) -> int:
-        """How many the server has taken."""
+        """How many the server has accepted."""
         return len({(value.clock, value.ns) for value in self.server.values if value.key == READING})
 
 
@@ -71,7 +80,7 @@ def test_a_host_that_is_not_known_yet_is_tried_again_soon_and_then_ever_more_rar
     bench: Bench, clock: HandClock
 ) -> None:
     bench.server.reject = lambda value: True
-    bench.worker.new_discovery("[]")
+    bench.worker.send_discovery([])
     assert bench.deliver() == [DISCOVERY, READING, BRIDGE]
     pauses = []
     for _ in range(6):
@@ -91,10 +100,8 @@ def test_a_host_that_is_not_known_yet_is_tried_again_soon_and_then_ever_more_rar
     assert bench.deliver() == [READING, BRIDGE]
 
 
-def test_a_discovery_that_was_taken_is_sent_again_while_its_readings_are_rejected(
-    bench: Bench, clock: HandClock
-) -> None:
-    bench.worker.new_discovery("[]")
+def test_an_accepted_discovery_is_sent_again_while_its_readings_are_rejected(bench: Bench, clock: HandClock) -> None:
+    bench.worker.send_discovery([])
     assert bench.deliver() == [DISCOVERY, READING, BRIDGE]  # by the host that was deleted, as it turns out
     bench.server.reject = lambda value: value.key == READING
     assert bench.deliver() == [READING]
@@ -123,9 +130,9 @@ def test_a_stop_does_not_wait_for_the_next_retry(bench: Bench) -> None:
 def test_what_could_not_be_sent_is_new_still(bench: Bench, clock: HandClock) -> None:
     with FakeServer() as gone:
         pass
-    sender = Sender(Destination.parse(gone.address), ZabbixConfig())
-    cut = DestinationWorker(Delivery(bench.journal, bench.server.address, [sender], HOST), lambda: "{}", clock)
-    cut.new_discovery("[]")
+    to_gone = delivery(bench.journal, bench.server.address, gone.address)
+    cut = DestinationWorker(to_gone, dict, Unsaved(), clock)
+    cut.send_discovery([])
     assert isinstance(cut.deliver(Deadline(5)), ZabbixUnreachable)
     with FakeServer(gone.port) as back:
         assert cut.deliver(Deadline(5)) is None
@@ -153,8 +160,7 @@ def test_a_stop_ends_an_exchange_that_has_more_time(tmp_path: Path) -> None:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         journal.sync_destinations([address])
         journal.add(readings(3 * BATCH))
-        senders = [Sender(Destination.parse(address), ZabbixConfig(timeout=60)) for _ in range(2)]
-        worker = DestinationWorker(Delivery(journal, address, senders, HOST), lambda: "{}")
+        worker = DestinationWorker(delivery(journal, address, address, timeout=60), dict, Unsaved())
         worker.start()
         with silent.accept()[0]:
             worker.stop(0.2)
@@ -162,60 +168,71 @@ def test_a_stop_ends_an_exchange_that_has_more_time(tmp_path: Path) -> None:
             assert not worker._thread.is_alive()
 
 
-def test_what_comes_while_a_full_queue_is_sent_is_sent_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usbrh.bridge.worker.UNSAVED", 100)
-    worker = DestinationWorker(bench.worker._delivery, lambda: "{}")
-    worker.new_readings(readings(100))
-    worker.deliver(Deadline(0))  # no time, nothing sent
-    take, late = bench.server._take, readings(16, first=1000)
+def test_what_comes_while_a_full_queue_is_sent_is_sent_next(bench: Bench) -> None:
+    bench.unsaved.add(readings(100))
+    bench.worker.deliver(Deadline(0))  # no time, nothing sent
+    respond, late = bench.server.respond, readings(16, first=1000)
 
     def meanwhile(request: dict[str, Any], packet: bytes) -> Any:
-        worker.new_readings(late)
+        assert bench.unsaved.add(late) == len(late)
         late.clear()
-        return take(request, packet)
+        return respond(request, packet)
 
-    bench.server._take = meanwhile  # type: ignore[method-assign]
-    assert worker.deliver(Deadline(10)) is None
-    assert worker.deliver(Deadline(10)) is None
+    bench.server.respond = meanwhile  # type: ignore[method-assign]
+    assert bench.worker.deliver(Deadline(10)) is None
+    assert bench.worker.deliver(Deadline(10)) is None
     assert bench.readings() == 116
+    received = len(bench.server.values)
+    assert bench.worker.deliver(Deadline(10)) is None
+    assert len(bench.server.values) == received, "each is sent once"
+
+
+def test_what_the_journal_has_is_not_sent_from_memory_too(bench: Bench) -> None:
+    bench.unsaved.add(readings(5))
+    bench.journal.add(readings(5))
+    bench.unsaved.clear()
+    bench.unsaved.add(readings(1, first=6))
+    assert bench.worker.deliver(Deadline(10)) is None
+    assert [value.key for value in bench.server.values].count(READING) == 6
 
 
 def test_a_long_backlog_keeps_neither_state_nor_discovery_waiting(tmp_path: Path, clock: HandClock) -> None:
-    told: list[tuple[float, str]] = []
+    states_sent: list[tuple[float, str]] = []
 
-    class Slow:
-        def send(self, values: Sequence[Value], deadline: Deadline) -> Outcome:
+    class Slow(Sender):
+        def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
             clock.now += 4
             if values[0].key != READING:
-                told.append((clock.now, values[0].key))
-            return Outcome(len(values), 0, Address("192.0.2.1", 10051))
+                states_sent.append((clock.now, values[0].key))
+            return Response(len(values))
 
     with Journal(tmp_path / "journal.db") as journal:
         journal.sync_destinations(["slow"])
         journal.add(readings(60 * BATCH))
-        worker = DestinationWorker(Delivery(journal, "slow", [Slow()], HOST, clock=clock), lambda: "{}", clock)
-        worker.new_discovery("[]")
+        route = Route("slow", Slow(Destination.parse("192.0.2.1"), ZabbixConfig()), HOST)
+        worker = DestinationWorker(Delivery(journal, route, clock=clock), dict, Unsaved(), clock)
+        worker.send_discovery([])
         discovered = 0.0
         while journal.waiting("slow", 1):
             if not discovered and clock.now > 1030:
-                worker.new_discovery("[another]")
+                worker.send_discovery([{"{#SENSOR}": "another"}])
                 discovered = clock.now
             assert worker.deliver(Deadline(3600, clock)) is None
-    states = [moment for moment, key in told if key == BRIDGE]
+    states = [moment for moment, key in states_sent if key == BRIDGE]
     assert clock.now - 1000 > 240
     assert states[0] - 1000 < 40
     assert all(after - before <= STATE_INTERVAL + 40 for before, after in pairwise(states))
-    assert [moment - discovered <= 8 for moment, key in told if key == DISCOVERY] == [True, True]
+    assert [moment - discovered <= 8 for moment, key in states_sent if key == DISCOVERY] == [True, True]
 
 
 def test_the_thread_goes_on_at_once_with_a_backlog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usbrh.bridge.worker.PORTION", 0.05)
     with FakeServer() as server:
-        take = server._take
-        server._take = lambda *request: time.sleep(0.05) or take(*request)  # type: ignore[func-returns-value,method-assign]
+        respond = server.respond
+        server.respond = lambda *request: time.sleep(0.05) or respond(*request)  # type: ignore[func-returns-value,method-assign]
         bench = Bench(server, tmp_path / "journal.db", SystemClock())
         bench.journal.add(readings(20))
-        monkeypatch.setattr("usbrh.bridge.delivery.BATCH", 1)
+        monkeypatch.setattr("usbrh.bridge.batches.BATCH", 1)
         bench.worker.start()
         try:
             wait_for("all of them", lambda: bench.readings() == 20, LONGEST_PAUSE / 2)
@@ -230,13 +247,13 @@ def test_a_rejected_value_at_which_the_server_hangs_up_does_not_silence_the_brid
 ) -> None:
     bench.server.reject = lambda value: value.key == READING
     bench.deliver()
-    original = bench.server._take
+    original = bench.server.respond
     first = str(reading(1).time_ns % NS)
 
     def hangs_up(request: dict[str, Any], packet: bytes) -> Any:
         return None if any(str(value["ns"]) == first for value in request["data"]) else original(request, packet)
 
-    bench.server._take = hangs_up  # type: ignore[method-assign]
+    bench.server.respond = hangs_up  # type: ignore[method-assign]
     clock.now += RETRY_REJECTED
     assert isinstance(bench.worker.deliver(Deadline(10)), ZabbixUnreachable)
     clock.now += LONGEST_PAUSE

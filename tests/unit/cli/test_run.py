@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import wait_for
-from usbrh.cli import cli, run
+from usbrh.bridge import reload as reloading
+from usbrh.cli import cli
 from usbrh.cli.context import Context
 from usbrh.zabbix.fake_server import FakeServer
 
@@ -69,10 +70,10 @@ def count(server: FakeServer, name: str) -> int:
 def test_a_reload_that_is_asked_for_during_another_is_done(
     toml: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = run._reloaded
+    reloaded = reloading._reloaded
 
-    def meanwhile(context: Context, *old: Any) -> Any:
-        new = load(context, *old)
+    def meanwhile(*old: Any) -> Any:
+        new = reloaded(*old)
         if "two" in toml.read_text():
             configure(toml, "three")
             reload()
@@ -84,7 +85,7 @@ def test_a_reload_that_is_asked_for_during_another_is_done(
         reload()
         wait_for("three", lambda: count(server, "three"), 10)
 
-    monkeypatch.setattr(run, "_reloaded", meanwhile)
+    monkeypatch.setattr(reloading, "_reloaded", meanwhile)
     configure(toml, "one")
     run_while(administrator)
     assert count(server, "three") >= 1
@@ -106,7 +107,7 @@ def test_the_old_configuration_stays_though_its_own_files_are_gone(
     assert "; the old configuration stays" in caplog.text
 
 
-def test_what_waits_in_the_journal_before_is_said(
+def test_what_waits_in_the_old_journal_is_logged(
     toml: Path, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     def administrator() -> None:

@@ -547,11 +547,11 @@ def test_a_journal_in_which_readings_wait_or_were_rejected(tmp_path: Path) -> No
         [fresh] = journal.add([reading(5)])
     assert [found.status for found in service.journal(config)] == [Status.OK]
     with Journal(config.journal.path) as journal:
-        journal.mark("zabbix.example:10051", [fresh])
+        journal.acknowledge("zabbix.example:10051", [fresh])
         [late] = journal.add([reading(3600)])
     assert [found.remedy for found in service.journal(config)] == [None, "usbrh journal flush"]
     with Journal(config.journal.path) as journal:
-        journal.mark("zabbix.example:10051", [], {late: "there is no such host"})
+        journal.acknowledge("zabbix.example:10051", [], {late: "there is no such host"})
     found = list(service.journal(config))[1]
     assert (found.status, found.remedy) == (Status.WARNING, "see: usbrh journal status")
     assert "there is no such host" in found.message

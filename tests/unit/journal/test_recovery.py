@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -18,9 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.clocks import FixedClock
-from tests.support.journal import NS, START, A, B, C, flip, reading, readings, schema_1, waiting
+from tests.support.journal import START, A, B, C, flip, reading, readings, waiting
+from usbrh.clock import NS
 from usbrh.journal import file as journal_file
 from usbrh.journal.file import companions, replacement
+from usbrh.journal.reader import JournalReader
 from usbrh.journal.recovery import STEP, rebuild
 from usbrh.journal.store import Journal
 
@@ -34,11 +37,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Journal(made) as journal:
         journal.sync_destinations([A, B])
         journal.add(readings(COUNT - 10))
-        journal.mark(A, [n for n in range(1, 41) if n not in range(21, 24)], {7: "no item", 8: "no item"})
-        journal.mark(A, [], {7: "x", 8: "x"})
+        journal.acknowledge(A, [n for n in range(1, 41) if n not in range(21, 24)], {7: "no item", 8: "no item"})
+        journal.acknowledge(A, [], {7: "x", 8: "x"})
         journal.send_again(A, [7, 8])
-        journal.mark(A, [], {7: "no item", 8: "no item"})
-        journal.mark(B, range(1, 6))
+        journal.acknowledge(A, [], {7: "no item", 8: "no item"})
+        journal.acknowledge(B, range(1, 6))
     journal.add(readings(10, first=COUNT - 9))
     kept = tmp_path_factory.mktemp("kept") / "journal.db"
     for file in (made, *companions(made)):
@@ -67,7 +70,7 @@ def use(path: Path) -> tuple[Journal, set[str]]:
     there = {entry.body for entry, _ in journal.export()}
     new = reading(COUNT + 1)
     journal.add([new])
-    assert journal.latest("living-room") == new
+    assert JournalReader(path).latest("living-room") == new
     assert journal.status().readings == len(there) + 1
     return journal, there
 
@@ -83,7 +86,7 @@ def check(path: Path) -> set[str]:
         }
         assert {reading(number).to_json() for number in numbers} & there <= wait
         for _ in range(2):  # if the damage is only found by marking, all is sent once more
-            journal.mark(destination, [entry.id for entry in journal.waiting(destination, 1000)])
+            journal.acknowledge(destination, [entry.id for entry in journal.waiting(destination, 1000)])
         assert waiting(journal, destination) == []
     journal.close()
     return there
@@ -160,8 +163,8 @@ def test_a_schema_that_is_no_text(sound: Path) -> None:
     """Python can't even read SQLite's message about it; found by benchmarks.fuzz."""
     with copy_of(sound) as path:
         content = path.read_bytes()
-        assert content.count(b"held_state") > 1
-        path.write_bytes(content.replace(b"held_state", b"held_\xd7tate"))
+        assert content.count(b"exceptions_state") > 1
+        path.write_bytes(content.replace(b"exceptions_state", b"exceptions_\xd7tate"))
         companions(path)[0].unlink()
         journal, there = use(path)
         journal.close()
@@ -183,7 +186,7 @@ def test_is_set_aside_under_a_name_that_says_so(
         assert aside.read_bytes() == spoilt
     assert f"the journal {path} was damaged" in caplog.text
     assert f"it is kept as {aside}" in caplog.text
-    assert "saved from it: " in caplog.text
+    assert "recovered: " in caplog.text
 
 
 def test_a_link_to_the_journal_stays_one(tmp_path: Path) -> None:
@@ -215,17 +218,17 @@ def test_what_is_being_delivered_while_another_process_replaces_the_file_settles
     service.sync_destinations([A, B])
     service.add(readings(40))
     for destination in (A, B):
-        service.mark(destination, range(1, 31))
+        service.acknowledge(destination, range(1, 31))
     clock.now = reading(11).time_ns + 3600 * NS
     service.add(readings(20, first=41))  # and the first 10 are old enough to go
-    service.mark(B, range(31, 51))
+    service.acknowledge(B, range(31, 51))
     sent = service.waiting(A, 20)
     assert [entry.id for entry in sent] == list(range(31, 51))
     service.close()
     flip(path, 15)
     with Journal(path, clock=clock) as export:
         assert len(list(export.export())) == 49
-    service.mark(A, [entry.id for entry in sent[:10]], {entry.id: "no item" for entry in sent[10:]})
+    service.acknowledge(A, [entry.id for entry in sent[:10]], {entry.id: "no item" for entry in sent[10:]})
     # Sent once more, with the same clock and ns; counted as delivered when it is known which they are.
     assert [entry.reading for entry in service.waiting(A, 1000)] == readings(30, first=31)
     assert [entry.reading for entry in service.waiting(B, 1000)] == readings(10, first=51)
@@ -246,7 +249,7 @@ def test_numbers_of_readings_that_were_lost_are_not_used_again(tmp_path: Path) -
     with Journal(path) as other:
         other.add([reading(4)])
     assert len(list(service.export())) == 3
-    service.mark(A, sent)
+    service.acknowledge(A, sent)
     assert [entry.reading for entry in service.waiting(A, 10)] == [reading(1), reading(2), reading(4)]
     assert service.standings()[0].waiting == 3
 
@@ -263,19 +266,7 @@ def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest
     journal.sync_destinations([A])
     journal.add([reading(21)])
     assert (journal.standings()[0].waiting, journal.standings()[0].expired) == (20, 0)
-    assert "saved from it: 19 readings, all to be sent again" in caplog.text
-
-
-@pytest.mark.parametrize("migrated", [False, True])
-def test_places_of_the_first_schema(tmp_path: Path, migrated: bool) -> None:
-    path = tmp_path / "journal.db"
-    schema_1(path)
-    if migrated:
-        Journal(path).close()
-    flip(path, 1)
-    journal = Journal(path)
-    assert [entry.reading for entry, _ in journal.export()] == readings(3, first=2)
-    assert [entry.reading for entry in journal.waiting(A, 10)] == readings(2, first=3)
+    assert "recovered: 19 readings, all are sent again" in caplog.text
 
 
 def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
@@ -283,15 +274,68 @@ def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
     with Journal(path) as journal:
         journal.sync_destinations([A, B])
         journal.add(readings(20))
-        journal.mark(A, range(1, 11))
-        journal.mark(B, range(1, 16))
+        journal.acknowledge(A, range(1, 11))
+        journal.acknowledge(B, range(1, 16))
         journal.sync_destinations([A, B, C])
-        journal.mark(C, range(16, 19))
+        journal.acknowledge(C, range(16, 19))
     flip(path, 3)
     journal = Journal(path)
-    states = {entry.reading: fates[C].state for entry, fates in journal.export()}
+    states = {entry.reading: found[C].state for entry, found in journal.export()}
     assert [states[reading(n)] for n in (1, 15, 16, 18)] == ["dropped", "dropped", "delivered", "delivered"]
     assert [entry.reading for entry in journal.waiting(C, 10)] == readings(2, first=19)
+
+
+def test_the_stays_of_a_destination_that_returned_are_saved(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A, B])
+        journal.add(readings(4))
+        journal.acknowledge(A, range(1, 5))
+        journal.acknowledge(B, [1, 2])
+        journal.sync_destinations([A])
+        journal.add(readings(4, first=5))
+        journal.acknowledge(A, range(5, 9))
+        journal.sync_destinations([A, B])
+        journal.add(readings(4, first=9))
+        journal.acknowledge(A, range(9, 13))
+        journal.acknowledge(B, [9, 10])
+    flip(path, 1)
+    journal = Journal(path)
+    delivered, dropped, waits = ["delivered"], ["dropped"], ["waiting"]
+    assert [found[B].state for _, found in journal.export()] == delivered + dropped * 6 + delivered * 2 + waits * 2
+    assert [found[A].state for _, found in journal.export()] == delivered * 11
+    journal.sync_destinations([A])
+    assert [found[B].state for _, found in journal.export()] == delivered + dropped * 6 + delivered * 2 + dropped * 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM cursor WHERE destination = 'b.example'",
+        "UPDATE cursor SET active = 0 WHERE destination = 'b.example'",
+        "UPDATE cursor SET active = 0",
+        "DELETE FROM exceptions",
+        "DELETE FROM exceptions WHERE reading = 2",
+    ],
+)
+def test_a_lost_row_makes_readings_wait_again_instead_of_being_lost(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A, B])
+        journal.add(readings(5))
+        journal.acknowledge(A, range(1, 6))
+        journal.acknowledge(B, [1, 5], {2: "no item"})
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA secure_delete = ON")
+    db.execute(damage)
+    db.execute("VACUUM")
+    db.close()
+    with Journal(path) as journal:
+        journal.sync_destinations([A, B])
+        wait = [entry.reading for entry in journal.waiting(B, 10)]
+        assert wait in (readings(5), readings(4, first=2))
+        assert journal.rejected(B) == []
+    assert len(list(path.parent.glob("*damaged-*Z"))) == 1
 
 
 def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
@@ -300,7 +344,7 @@ def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
     with Journal(path) as journal:
         journal.sync_destinations([A])
         journal.add(readings(20))
-        journal.mark(A, range(1, 20))
+        journal.acknowledge(A, range(1, 20))
     with Journal(earlier) as journal:
         journal.add([reading(101), reading(2), *readings(20, first=31), reading(3), reading(20)])
     flip(path, 20)  # it came again
@@ -445,4 +489,4 @@ def test_a_journal_that_was_removed_is_begun_anew(sound: Path, caplog: pytest.Lo
         journal.add(readings(1))
         assert waiting(journal, A) == [1]
         journal.close()
-    assert f"the journal {path} was removed; a new one is begun" in caplog.text
+    assert f"the journal {path} was removed: a new one is started" in caplog.text

@@ -1,4 +1,4 @@
-"""The journal: durable, one place a destination, bounded, several processes."""
+"""The journal: durable, one cursor per destination, bounded, several processes."""
 
 import fcntl
 import logging
@@ -10,20 +10,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.clocks import FixedClock
-from tests.support.journal import NS, START, A, B, C, reading, readings, schema_1, waiting
+from tests.support.journal import START, A, B, C, old_journal, reading, readings, waiting
 from usbrh.bridge.parallel import run_parallel
-from usbrh.clock import Deadline
+from usbrh.clock import NS, Deadline
 from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
-from usbrh.journal.queries import PRUNE
-from usbrh.journal.rows import places, write_place
+from usbrh.journal.reader import JournalReader
+from usbrh.journal.schema import SCHEMA
 from usbrh.journal.store import Journal, State
+from usbrh.journal.updates import PRUNE
 from usbrh.reading import Reading
 
 
@@ -39,8 +39,8 @@ def journal(path: Path) -> Journal:
     return journal
 
 
-def fates(journal: Journal, destination: str) -> list[State]:
-    return [fate[destination].state for _, fate in journal.export()]
+def states(journal: Journal, destination: str) -> list[State]:
+    return [found[destination].state for _, found in journal.export()]
 
 
 def test_gives_back_what_it_got_oldest_first(journal: Journal) -> None:
@@ -66,15 +66,15 @@ def test_a_failed_reading_is_a_reading(journal: Journal) -> None:
 
 def test_destinations_are_independent(journal: Journal) -> None:
     journal.add(readings(5))
-    journal.mark(A, [1, 2, 3])
+    journal.acknowledge(A, [1, 2, 3])
     assert waiting(journal, A) == [4, 5]
     assert waiting(journal, B) == [1, 2, 3, 4, 5]
-    assert fates(journal, A) == [State.DELIVERED] * 3 + [State.WAITING] * 2
+    assert states(journal, A) == [State.DELIVERED] * 3 + [State.WAITING] * 2
 
 
 def test_rejected_readings_stand_apart_and_come_back(journal: Journal) -> None:
     journal.add([*readings(4), reading(9, "attic")])
-    journal.mark(A, [1, 4], {2: "no item", 3: "no item", 5: "no such key"})
+    journal.acknowledge(A, [1, 4], {2: "no item", 3: "no item", 5: "no such key"})
     assert waiting(journal, A) == []
     by_sensor = {rejection.sensor: rejection for rejection in journal.rejected(A)}
     living = by_sensor["living-room"]
@@ -84,29 +84,29 @@ def test_rejected_readings_stand_apart_and_come_back(journal: Journal) -> None:
     assert waiting(journal, A) == [2, 3]
     journal.add([reading(10)])
     assert waiting(journal, A) == [2, 3, 6]
-    journal.mark(A, [2, 3, 6])
-    assert fates(journal, A) == [State.DELIVERED] * 4 + [State.REJECTED, State.DELIVERED]
+    journal.acknowledge(A, [2, 3, 6])
+    assert states(journal, A) == [State.DELIVERED] * 4 + [State.REJECTED, State.DELIVERED]
 
 
 def test_what_is_skipped_still_waits(journal: Journal) -> None:
     journal.add(readings(5))
-    journal.mark(A, [3])
+    journal.acknowledge(A, [3])
     assert waiting(journal, A) == [1, 2, 4, 5]
 
 
 def test_a_delivery_by_another_process_stands(journal: Journal) -> None:
     journal.add(readings(2))
-    journal.mark(A, [1, 2])
-    journal.mark(A, [], {1: "rejected there"})
-    assert fates(journal, A) == [State.DELIVERED] * 2
-    journal.mark(A, [1, 2])
+    journal.acknowledge(A, [1, 2])
+    journal.acknowledge(A, [], {1: "rejected there"})
+    assert states(journal, A) == [State.DELIVERED] * 2
+    journal.acknowledge(A, [1, 2])
     assert journal.status().destinations[0].delivered == 2
 
 
 def test_virtual_readings_can_be_left_out(journal: Journal) -> None:
     journal.add([reading(1), reading(2, simulated=True), reading(3)])
     assert [entry.id for entry in journal.waiting(A, 10, simulated=False)] == [1, 3]
-    journal.mark(A, [1, 3])
+    journal.acknowledge(A, [1, 3])
     assert journal.waiting(A, 10, simulated=False) == []
     assert waiting(journal, A) == [2]
     assert journal.waiting(A, 10)[0].simulated
@@ -114,7 +114,7 @@ def test_virtual_readings_can_be_left_out(journal: Journal) -> None:
 
 def test_sending_again(journal: Journal) -> None:
     journal.add(readings(5))
-    journal.mark(A, [1, 2, 3])
+    journal.acknowledge(A, [1, 2, 3])
     journal.send_again(A, [2, 4, 99])
     assert waiting(journal, A) == [2, 4, 5]
 
@@ -123,12 +123,14 @@ def test_a_new_destination_starts_with_what_nobody_has_taken(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal.add(readings(6))
-    journal.mark(A, [1, 2, 4], {3: "no item"})
-    journal.mark(B, [1])
-    changes = journal.sync_destinations([A, B, C])
+    journal.acknowledge(A, [1, 2, 4], {3: "no item"})
+    journal.acknowledge(B, [1])
+    caplog.set_level(logging.INFO)
+    journal.sync_destinations([A, B, C])
     assert waiting(journal, C) == [3, 5, 6]
-    assert (changes.added, changes.dropped) == ({C: 3}, {})
-    journal.mark(B, [2, 3])
+    assert f"new destination {C}: 3 readings waiting for it" in caplog.text
+    assert "left the configuration" not in caplog.text
+    journal.acknowledge(B, [2, 3])
     journal.sync_destinations([A, B])
     journal.sync_destinations([A, B, C])
     assert waiting(journal, C) == [5, 6]
@@ -136,48 +138,64 @@ def test_a_new_destination_starts_with_what_nobody_has_taken(
 
 def test_the_queue_of_one_that_left_is_dropped_and_said(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     journal.add(readings(4))
-    journal.mark(A, [1, 2])
-    changes = journal.sync_destinations([C])
-    assert changes.dropped == {A: 2, B: 4}
+    journal.acknowledge(A, [1, 2])
+    journal.sync_destinations([C])
     assert f"{A} left the configuration: 2 readings dropped that waited for it" in caplog.text
+    assert f"{B} left the configuration: 4 readings dropped that waited for it" in caplog.text
     assert waiting(journal, C) == [3, 4]
-    assert fates(journal, A) == [State.DELIVERED] * 2 + [State.DROPPED] * 2
+    assert states(journal, A) == [State.DELIVERED] * 2 + [State.DROPPED] * 2
     with pytest.raises(JournalError, match="not a destination"):
         journal.waiting(A, 1)
-    assert not journal.sync_destinations([C]).added
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    journal.sync_destinations([C])
+    assert caplog.text == ""
 
 
 def test_what_was_never_for_a_destination_is_not_called_delivered(journal: Journal) -> None:
     journal.add(readings(4))
-    journal.mark(A, [1, 2, 4], {3: "no item"})
-    journal.mark(B, [1, 2])
+    journal.acknowledge(A, [1, 2, 4], {3: "no item"})
+    journal.acknowledge(B, [1, 2])
     journal.sync_destinations([A, C])
-    assert fates(journal, C) == [State.DROPPED] * 2 + [State.WAITING, State.DROPPED]
-    journal.mark(C, [3])
-    journal.mark(C, [3])
-    assert fates(journal, C) == [State.DROPPED] * 2 + [State.DELIVERED, State.DROPPED]
+    assert states(journal, C) == [State.DROPPED] * 2 + [State.WAITING, State.DROPPED]
+    journal.acknowledge(C, [3])
+    journal.acknowledge(C, [3])
+    assert states(journal, C) == [State.DROPPED] * 2 + [State.DELIVERED, State.DROPPED]
     assert journal.standings()[1].delivered == 1
     journal.add(readings(2, first=5))
-    journal.mark(A, [5, 6])
+    journal.acknowledge(A, [5, 6])
     journal.sync_destinations([A, B, C])
     assert waiting(journal, B) == []
-    assert fates(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4
+    assert states(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4
     journal.add([reading(7)])
-    journal.mark(B, [7])
-    assert fates(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4 + [State.DELIVERED]
+    journal.acknowledge(B, [7])
+    assert states(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4 + [State.DELIVERED]
 
 
 def test_what_was_rejected_when_a_destination_left_is_dropped_when_it_comes_back(journal: Journal) -> None:
     journal.add(readings(3))
-    journal.mark(A, [1, 2, 3])
-    journal.mark(B, [1, 3], {2: "no item"})
+    journal.acknowledge(A, [1, 2, 3])
+    journal.acknowledge(B, [1, 3], {2: "no item"})
     for _ in range(2):
         journal.sync_destinations([A])
-        assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
+        assert states(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
         journal.sync_destinations([A, B])
-        assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
+        assert states(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
     assert waiting(journal, B) == []
     assert journal.rejected(B) == []
+
+
+def test_the_states_of_each_stay_in_the_configuration_are_kept(journal: Journal) -> None:
+    """Two destinations take turns. Each accepts the first two readings of its turn, and none that waited before."""
+    for turn in range(4):
+        here = A if turn % 2 else B
+        journal.add(readings(3, first=3 * turn + 1))
+        journal.sync_destinations([here])
+        journal.acknowledge(here, [3 * turn + 1, 3 * turn + 2])
+    accepted, away, waits = [State.DELIVERED] * 2, [State.DROPPED] * 2, [State.WAITING]
+    assert states(journal, B) == [*accepted, *[State.DROPPED] * 4] * 2
+    assert states(journal, A) == [*away, *waits, *accepted, *waits] * 2
+    assert (journal.standings()[0].delivered, journal.standings()[0].waiting) == (2, 4)
 
 
 def test_the_first_destination_gets_what_was_measured_before(path: Path) -> None:
@@ -203,17 +221,17 @@ def test_what_was_deleted_while_there_was_no_destination_does_not_wait(path: Pat
         path.unlink()
 
 
-def test_the_oldest_are_given_up_counted_and_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_oldest_expire_and_that_is_counted_and_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     journal = Journal(path, max_waiting=5, clock=FixedClock(START))
     journal.sync_destinations([A, B])
     journal.add(readings(5))
-    journal.mark(B, [1, 2, 3, 4, 5])
-    journal.mark(A, [2], {1: "no item"})
-    assert "given up" not in caplog.text
+    journal.acknowledge(B, [1, 2, 3, 4, 5])
+    journal.acknowledge(A, [2], {1: "no item"})
+    assert "expired" not in caplog.text
     journal.add(readings(3, first=6))
-    assert f"2 readings for {A} given up, the oldest: more than 5 wait for it" in caplog.text
+    assert f"2 readings for {A} expired, the oldest: more than 5 wait; they stay in the history" in caplog.text
     assert waiting(journal, A) == [4, 5, 6, 7, 8]
-    assert fates(journal, A)[:4] == [State.GIVEN_UP, State.DELIVERED, State.GIVEN_UP, State.WAITING]
+    assert states(journal, A)[:4] == [State.EXPIRED, State.DELIVERED, State.EXPIRED, State.WAITING]
     standing = {each.destination: each for each in journal.status().destinations}
     assert (standing[A].expired, standing[A].waiting, standing[A].rejected_count) == (2, 5, 0)
     assert standing[B].expired == 0
@@ -224,38 +242,29 @@ def test_delivered_readings_are_kept_for_a_time(path: Path) -> None:
     journal = Journal(path, keep=3600, clock=clock)
     journal.sync_destinations([A])
     journal.add(readings(10))
-    journal.mark(A, [1, 2, 3, 5], {4: "no item"})
+    journal.acknowledge(A, [1, 2, 3, 5], {4: "no item"})
     clock.now = START + 2 * 3600 * NS
     journal.add([reading(1000)])
     assert [entry.id for entry, _ in journal.export()] == [4, 6, 7, 8, 9, 10, 11]
-    journal.mark(A, [6, 7, 8, 9, 10, 11])
+    journal.acknowledge(A, [6, 7, 8, 9, 10, 11])
     assert journal.add([reading(1001)]) == [12]
     assert [entry.id for entry, _ in journal.export()] == [4, 11, 12]
     assert waiting(journal, A) == [12]
 
 
-@pytest.mark.parametrize("older", [False, True])
-def test_what_a_destination_that_left_had_not_taken_is_kept_for_a_time(
-    path: Path, caplog: pytest.LogCaptureFixture, older: bool
+def test_what_a_destination_that_left_had_not_received_is_kept_for_a_time(
+    path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = FixedClock(START)
     journal = Journal(path, keep=3600, clock=clock)
     journal.sync_destinations([A, B])
     journal.add(readings(10))
-    journal.mark(A, range(1, 11))
-    journal.mark(B, [2, 5], {1: "no item", 4: "no item"})
-    if older:  # as files were written in which it went on waiting
-
-        def leave(db: sqlite3.Connection) -> None:
-            write_place(db, replace(places(db)[1], gone=True))
-
-        journal._run(leave, write=True)
+    journal.acknowledge(A, range(1, 11))
+    journal.acknowledge(B, [2, 5], {1: "no item", 4: "no item"})
     journal.sync_destinations([A])
     clock.now += 2 * 3600 * NS
     journal.add([reading(1000)])
-    kept = {entry.id: fate[B].state for entry, fate in journal.export()}
-    held = dict.fromkeys([1, 3, 4], State.DROPPED) if older else {}
-    assert kept == held | {11: State.DROPPED}
+    assert [(entry.id, found[B].state) for entry, found in journal.export()] == [(11, State.DROPPED)]
     journal.sync_destinations([A, C])
     journal.add([reading(1001)])
     assert [entry.id for entry, _ in journal.export()] == [11, 12]
@@ -267,7 +276,7 @@ def test_numbers_are_not_used_twice(path: Path) -> None:
     journal = Journal(path, keep=60, clock=clock)
     journal.sync_destinations([A])
     journal.add(readings(3))
-    journal.mark(A, [1, 2, 3])
+    journal.acknowledge(A, [1, 2, 3])
     clock.now += 86400 * NS
     journal.add([])
     assert list(journal.export()) == []
@@ -276,7 +285,7 @@ def test_numbers_are_not_used_twice(path: Path) -> None:
 
 
 def test_history_in_the_order_of_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usbrh.journal.store.PAGE", 3)
+    monkeypatch.setattr("usbrh.journal.queries.PAGE", 3)
     journal.add([reading(number, sensor) for number in (5, 1, 9, 3, 7) for sensor in ("b", "a")])
     times = [(entry.time_ns, entry.sensor) for entry in journal.history()]
     assert times == sorted(times)
@@ -286,15 +295,9 @@ def test_history_in_the_order_of_time(journal: Journal, monkeypatch: pytest.Monk
     assert len(list(journal.export())) == 10
 
 
-def test_the_latest_is_what_was_added_last(journal: Journal) -> None:
-    journal.add([reading(5), reading(3), reading(9, "attic")])
-    assert journal.latest("living-room") == reading(3)
-    assert journal.latest("cellar") is None
-
-
 def test_status(journal: Journal, path: Path) -> None:
     journal.add([reading(2), reading(1), reading(3)])
-    journal.mark(A, [1], {2: "no item"})
+    journal.acknowledge(A, [1], {2: "no item"})
     status = journal.status()
     assert (status.readings, status.oldest_ns, status.newest_ns) == (3, reading(1).time_ns, reading(3).time_ns)
     assert status.bytes > 0
@@ -305,7 +308,7 @@ def test_status(journal: Journal, path: Path) -> None:
 
 def test_is_there_after_closing(journal: Journal, path: Path) -> None:
     journal.add(readings(2))
-    journal.mark(A, [1])
+    journal.acknowledge(A, [1])
     journal.close()
     again = Journal(path)
     assert waiting(again, A) == [2]
@@ -320,7 +323,7 @@ def test_two_processes_add_and_deliver_at_once(journal: Journal, path: Path) -> 
         "for number in range(100):\n"
         "    journal.add([reading(number, sys.argv[2])])\n"
         "    entries = journal.waiting(A, 3)\n"
-        "    journal.mark(A, [entry.id for entry in entries])\n"
+        "    journal.acknowledge(A, [entry.id for entry in entries])\n"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(path), name], stderr=subprocess.PIPE) for name in "xyz"
@@ -364,42 +367,21 @@ def test_a_foreign_database_is_not_touched(path: Path) -> None:
     assert len(list(path.parent.iterdir())) == 1
 
 
-def test_migration(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal.add(readings(2))
-    journal.close()
-    monkeypatch.setattr(
-        journal_file, "MIGRATIONS", (*journal_file.MIGRATIONS, "CREATE TABLE news (x); INSERT INTO news VALUES (1);")
-    )
-    assert waiting(Journal(path), A) == [1, 2]
-    with sqlite3.connect(path) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (len(journal_file.MIGRATIONS),)
-        assert db.execute("SELECT x FROM news").fetchall() == [(1,)]
-    db.close()
-
-
-def test_a_file_of_the_first_schema(path: Path) -> None:
-    schema_1(path)
-    journal = Journal(path)
-    assert fates(journal, A) == [State.DELIVERED] * 2 + [State.REJECTED, State.WAITING]
-    assert fates(journal, B) == [State.DELIVERED] + [State.DROPPED] * 3
-    assert (journal.rejected(A)[0].reason, journal.standings()[0].delivered) == ("no item", 2)
-    journal.sync_destinations([A, B, C])
-    assert fates(journal, B) == [State.DELIVERED, State.DROPPED, State.WAITING, State.WAITING]
-    assert fates(journal, C) == [State.DROPPED] * 2 + [State.WAITING] * 2
-    assert list(path.parent.glob("*damaged*")) == []
-
-
-def test_a_file_of_the_first_schema_is_never_half_changed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    schema_1(path)
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_journal_of_an_older_version_is_not_touched(path: Path, schema: int) -> None:
+    old_journal(path, schema)
     before = path.read_bytes()
-    first, *others = journal_file.MIGRATIONS
-    broken = [f"{each}; INSERT INTO held VALUES (1, 1, 'nonsense', NULL)" for each in others]
-    with monkeypatch.context() as patched:
-        patched.setattr(journal_file, "MIGRATIONS", (first, *broken))
-        with pytest.raises(JournalError, match="CHECK constraint failed"):
-            Journal(path).add(readings(1))
-    assert path.read_bytes()[100:] == before[100:]  # the header knows of WAL now
-    assert waiting(Journal(path), A) == [4]
+    for use in (lambda: Journal(path).add(readings(1)), lambda: JournalReader(path).latest("living-room")):
+        with pytest.raises(JournalError) as caught:
+            use()
+        assert caught.value.message == (
+            f"the journal {path} can't be used: an older usbrh wrote it (schema {schema}, this version needs {SCHEMA})"
+        )
+        assert caught.value.remedy == f"move it away: cd {path.parent} && mkdir -p old && mv {path.name}* old"
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    subprocess.run(str(caught.value.remedy).removeprefix("move it away: "), shell=True, check=True)
+    assert Journal(path).add(readings(1)) == [1]
 
 
 def test_a_lock_that_stays_is_an_error_in_time(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,7 +389,7 @@ def test_a_lock_that_stays_is_an_error_in_time(journal: Journal, path: Path, mon
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     journal.close()
-    with pytest.raises(JournalError, match="another program has held it"):
+    with pytest.raises(JournalError, match="another program has locked it"):
         journal.add(readings(1))
     assert waiting(journal, A) == []  # reading goes on
     other.execute("ROLLBACK")
@@ -423,7 +405,7 @@ def test_threads_wait_for_another_program_side_by_side(
 
     def work(number: int) -> float:
         began = time.monotonic()
-        with pytest.raises(JournalError, match="another program has held it"):
+        with pytest.raises(JournalError, match="another program has locked it"):
             journal.add(readings(1))
         return time.monotonic() - began
 
@@ -529,12 +511,12 @@ def test_what_one_destination_rejected_costs_the_others_nothing(journal: Journal
         return len(count)
 
     journal.add(readings(5000))
-    journal.mark(A, [], dict.fromkeys(range(1, 5001), "no item"))
-    journal.mark(B, range(1, 4991))
+    journal.acknowledge(A, [], dict.fromkeys(range(1, 5001), "no item"))
+    journal.acknowledge(B, range(1, 4991))
     if left:
         journal.sync_destinations([B])
     assert steps(lambda: journal.waiting(B, 1)) < 5
-    assert steps(lambda: journal.mark(B, [4991])) < 5
+    assert steps(lambda: journal.acknowledge(B, [4991])) < 5
     assert steps(lambda: journal.sync_destinations([B] if left else [A, B])) < 5
     if left:  # before that, what waits there is counted by each add
         assert steps(lambda: journal.add([reading(9999)])) < 5
@@ -557,8 +539,8 @@ def test_a_clock_that_is_set_back_and_forth(path: Path) -> None:
         journal.add([Reading("x", "1-1", "USB-RH", clock.now + number, 20.0, 50.0)])
     entries = journal.waiting(A, 100)
     assert [entry.time_ns for entry in entries] == [START + step * NS + n for n, step in enumerate(steps)]
-    journal.mark(A, [entry.id for entry in entries])
-    assert journal.latest("x") == entries[-1].reading
+    journal.acknowledge(A, [entry.id for entry in entries])
+    assert JournalReader(path).latest("x") == entries[-1].reading
     assert len(list(journal.history())) == len(steps)
 
 
@@ -567,7 +549,7 @@ def test_a_clock_that_is_years_ahead_for_a_moment_costs_little_history(path: Pat
     journal = Journal(path, clock=clock)
     journal.sync_destinations([A])
     journal.add(readings(2 * PRUNE))
-    journal.mark(A, range(1, 2 * PRUNE + 1))
+    journal.acknowledge(A, range(1, 2 * PRUNE + 1))
     clock.now += 20 * 365 * 86400 * NS
     journal.add([reading(5000)])
     assert journal.status().readings == PRUNE + 1

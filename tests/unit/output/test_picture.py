@@ -143,8 +143,12 @@ def test_one_sensor_of_two(journal: Path, tmp_path: Path) -> None:
     ("arguments", "status", "words"),
     [
         (["-o", "a.svg", "garage"], 3, "no readings of 'garage' in the last 7d; "),
-        (["-o", "a.gif"], 2, "a picture is .png, .svg, .pdf"),
-        (["-o", "/no/folder/a.png"], 2, "/no/folder/a.png: can't be written: No such file or directory; "),
+        (["-o", "a.gif"], 2, "the name of a picture ends in .png, .svg, .pdf"),
+        (
+            ["-o", "/no/folder/a.png"],
+            2,
+            "can't write /no/folder/a.png: No such file or directory; ",
+        ),
         ([], 2, "missing option '-o' / '--output'"),
     ],
 )

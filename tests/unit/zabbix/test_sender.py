@@ -1,4 +1,5 @@
 import json
+import logging
 import socket
 import threading
 import time
@@ -11,12 +12,12 @@ import pytest
 from tests.support.faultproxy import Fault, FaultProxy, black_hole
 from usbrh.clock import Deadline, SystemClock
 from usbrh.config import ZabbixConfig
-from usbrh.config.addresses import Address, Destination
+from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix import sender as module
+from usbrh.zabbix import sockets
 from usbrh.zabbix.fake_server import FakeServer
-from usbrh.zabbix.protocol import Value, encode_request, pack
-from usbrh.zabbix.sender import MAX_BYTES, MAX_VALUES, Sender, batches
+from usbrh.zabbix.protocol import Response, Value, encode_request, pack
+from usbrh.zabbix.sender import Sender
 from usbrh.zabbix.sockets import POLL_SECONDS
 
 VALUE = Value("living-room-pc", "usbrh.get[1-1.4]", '{"v": 1}', 1795334400, 123456789)
@@ -54,43 +55,23 @@ def rejecting() -> Iterator[str]:
 @pytest.mark.parametrize("compression", [False, True])
 def test_accepted(compression: bool) -> None:
     with FakeServer() as server:
-        outcome = sender_to(server.address, ZabbixConfig(compression=compression)).send([VALUE], Deadline(5))
+        response = sender_to(server.address, ZabbixConfig(compression=compression)).send([VALUE], Deadline(5))
     assert server.values == [VALUE]
-    assert (outcome.accepted, outcome.failed, outcome.warnings) == (1, 0, ())
-    assert outcome.node == Address("127.0.0.1", server.port)
+    assert response == Response(1, 0)
     assert server.packets[0][4] == (3 if compression else 1)
 
 
 def test_rejected_values_are_counted() -> None:
     values = [Value("pc", f"key{n}", "1", n, 0) for n in range(5)]
     with FakeServer(reject=lambda value: value.key == "key3") as server:
-        outcome = sender_to(server.address).send(values, Deadline(5))
-    assert (outcome.accepted, outcome.failed) == (4, 1)
+        assert sender_to(server.address).send(values, Deadline(5)) == Response(4, 1)
 
 
 def test_values_that_the_server_does_not_even_count_are_rejected() -> None:
-    # A real server says this when the clock of every value is wrong.
+    # A real server answers this when the clock of every value is wrong.
     info = "processed: 0; failed: 0; total: 0; seconds spent: 0.000100"
     with FakeServer(answers=[{"response": "success", "info": info}]) as server:
-        outcome = sender_to(server.address).send([VALUE], Deadline(5))
-    assert (outcome.accepted, outcome.failed) == (0, 1)
-
-
-def test_a_request_never_mixes_hosts_and_is_bounded() -> None:
-    values = [Value(f"host{n % 3}", "k", str(n), n, 0) for n in range(3 * MAX_VALUES + 3)]
-    with FakeServer() as server:
-        assert sender_to(server.address).send(values, Deadline(20)).accepted == len(values)
-    assert [len(request["data"]) for request in server.requests] == [MAX_VALUES, 1] * 3
-    for request in server.requests:
-        assert len({value["host"] for value in request["data"]}) == 1
-    for host in ("host0", "host1", "host2"):
-        assert [v for v in server.values if v.host == host] == [v for v in values if v.host == host]
-
-
-def test_large_values_go_in_requests_of_their_own() -> None:
-    values = [Value("h", "k", "x" * size, n, 0) for n, size in enumerate([10, MAX_BYTES, 10, MAX_BYTES // 2, 10])]
-    assert [len(batch) for batch in batches(values)] == [1, 1, 3]
-    assert list(batches([])) == []
+        assert sender_to(server.address).send([VALUE], Deadline(5)).accepted == 0
 
 
 def test_ipv6_and_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,13 +139,13 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_connecting_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(sockets, "CONNECT_SECONDS", 0.3)
     with black_hole() as address, at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no connection within 0\.3 s"):
         sender_to(address).send([VALUE], Deadline(20))
 
 
 class TestCluster:
-    def test_any_failure_leads_to_the_next_node(self) -> None:
+    def test_any_failure_leads_to_the_next_node(self, caplog: pytest.LogCaptureFixture) -> None:
         faults = [
             Fault(cut_request=0),
             Fault(cut_request=20, reset=True),
@@ -177,10 +158,10 @@ class TestCluster:
             for fault in faults:
                 with FaultProxy(server.address, fault) as proxy:
                     sender = sender_to(f"{nobody};{proxy.address};{server.address}", ZabbixConfig(timeout=0.5))
-                    outcome = sender.send([VALUE], Deadline(10))
-                assert outcome.accepted == 1, fault
-                assert str(outcome.node) == server.address
-                assert [warning.partition(": ")[0] for warning in outcome.warnings] == [nobody, proxy.address]
+                    caplog.clear()
+                    assert sender.send([VALUE], Deadline(10)).accepted == 1, fault
+                assert [message.partition(": ")[0] for message in caplog.messages] == [nobody, proxy.address]
+                assert all(message.endswith(f"; sending to {server.address} instead") for message in caplog.messages)
 
     def test_the_node_that_worked_is_asked_first(self) -> None:
         with FakeServer() as server, FaultProxy(server.address, Fault(cut_request=0)) as proxy:
@@ -193,42 +174,87 @@ class TestCluster:
     def test_it_is_left_when_it_stops_working(self) -> None:
         with FakeServer() as server, FaultProxy(server.address) as one, FaultProxy(server.address) as two:
             sender = sender_to(f"{one.address};{two.address}")
-            assert str(sender.send([VALUE], Deadline(5)).node) == one.address
-            one.fault = Fault(cut_request=0)
-            assert str(sender.send([VALUE], Deadline(5)).node) == two.address
-            one.fault, two.fault = two.fault, one.fault
-            assert str(sender.send([VALUE], Deadline(5)).node) == one.address
+            connections = []
+            for faults in ((Fault(), Fault()), (Fault(cut_request=0), Fault()), (Fault(), Fault(cut_request=0))):
+                one.fault, two.fault = faults
+                assert sender.send([VALUE], Deadline(5)).accepted == 1
+                connections.append((one.connections, two.connections))
+            assert connections == [(1, 0), (2, 1), (3, 2)]
+            assert len(server.values) == 3
 
-    def test_a_silent_node_leaves_time_for_the_others(self) -> None:
+    def test_a_silent_node_leaves_time_for_the_others(self, caplog: pytest.LogCaptureFixture) -> None:
         with FakeServer() as server, FaultProxy(server.address, Fault(cut_request=9, silent=True)) as mute, at_most(2):
             sender = sender_to(f"{mute.address};{server.address}")
-            outcome = sender.send([VALUE], Deadline(2))
-        assert outcome.accepted == 1
-        assert outcome.warnings == (f"{mute.address}: no whole answer within 1.0 s",)
+            assert sender.send([VALUE], Deadline(2)).accepted == 1
+        assert caplog.messages == [
+            f"{mute.address}: no complete answer within 1.0 s; sending to {server.address} instead"
+        ]
 
-    def test_all_failures_are_told(self) -> None:
+    def test_a_node_that_does_not_answer_is_logged_once_and_once_more_when_it_answers_again(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        with FakeServer() as server, FaultProxy(server.address) as one, FaultProxy(server.address) as two:
+            sender = sender_to(f"{one.address};{two.address}")
+            broken = Fault(cut_request=0)
+
+            def send(*faults: Fault) -> None:
+                one.fault, two.fault = faults
+                with suppress(ZabbixUnreachable):
+                    sender.send([VALUE], Deadline(5))
+
+            def logged() -> list[tuple[str, str]]:
+                found = [(record.levelname, record.message.split(": ")[0]) for record in caplog.records]
+                caplog.clear()
+                return found
+
+            send(broken, Fault())
+            assert logged() == [("WARNING", one.address)]
+            send(broken, Fault())
+            send(broken, broken)  # the error reports both nodes
+            send(broken, Fault())
+            assert logged() == []
+            send(Fault(), broken)
+            assert logged() == [("WARNING", two.address), ("INFO", f"{one.address} answers again")]
+            send(broken, Fault())
+            assert logged() == [("WARNING", one.address), ("INFO", f"{two.address} answers again")]
+
+    def test_two_threads_log_a_node_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        with FakeServer() as server, rejecting() as nobody:
+            sender = sender_to(f"{nobody};{server.address}")
+            threads = [threading.Thread(target=sender.send, args=([VALUE], Deadline(5))) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+        assert len(server.values) == 8
+        assert len(caplog.messages) == 1
+
+    def test_all_failures_are_in_the_error(self, caplog: pytest.LogCaptureFixture) -> None:
         with rejecting() as one, rejecting() as two, pytest.raises(ZabbixUnreachable) as caught:
             sender_to(f"{one};{two}").send([VALUE], Deadline(5))
         assert str(caught.value) == (
             f"{one}: no connection: connection refused; {two}: no connection: connection refused"
         )
+        assert caplog.messages == []
 
 
 class TestRedirect:
-    def test_is_followed_and_remembered(self) -> None:
+    def test_is_followed_and_remembered(self, caplog: pytest.LogCaptureFixture) -> None:
         with FakeServer() as second, FakeServer(answers=[redirect(second.address, 28)]) as first:
             sender = sender_to(first.address)
             for _ in range(3):
-                outcome = sender.send([VALUE], Deadline(5))
-                assert (outcome.accepted, str(outcome.node), outcome.warnings) == (1, second.address, ())
+                assert sender.send([VALUE], Deadline(5)).accepted == 1
         assert (len(first.requests), len(second.values)) == (1, 3)
+        assert caplog.messages == []
 
     def test_is_remembered_for_that_host_only(self) -> None:
         other = Value("other-pc", "k", "1", 1, 0)
         with FakeServer() as second, FakeServer(answers=[redirect(second.address)]) as first:
             sender = sender_to(first.address)
             sender.send([VALUE], Deadline(5))
-            sender.send([other, VALUE], Deadline(5))
+            sender.send([other], Deadline(5))
+            sender.send([VALUE], Deadline(5))
         assert (first.values, second.values) == ([other], [VALUE, VALUE])
 
     def test_a_second_one_in_a_row_is_an_error(self) -> None:
@@ -243,25 +269,26 @@ class TestRedirect:
 
     def test_in_circles(self) -> None:
         with FakeServer() as first:
-            first._answers[:] = [redirect(first.address)] * 10
+            first.answers[:] = [redirect(first.address)] * 10
             with pytest.raises(ZabbixUnreachable, match="second time"):
                 sender_to(first.address).send([VALUE], Deadline(5))
             assert len(first.requests) == 2
 
-    def test_an_older_one_is_ignored(self) -> None:
+    def test_an_older_one_is_ignored(self, caplog: pytest.LogCaptureFixture) -> None:
         with FakeServer() as third, FakeServer(answers=[redirect(third.address, 27)]) as second:  # noqa: SIM117
             with FakeServer(answers=[redirect(second.address, 28)]) as first:
-                second._answers.insert(0, {"response": "success", "info": _INFO})
+                second.answers.insert(0, {"response": "success", "info": _INFO})
                 sender = sender_to(first.address)
                 assert sender.send([VALUE], Deadline(5)).accepted == 1
-                outcome = sender.send([VALUE], Deadline(5))
-        assert outcome.warnings == (f"{second.address}: redirect of revision 27, older than 28, is ignored",)
+                assert sender.send([VALUE], Deadline(5)).accepted == 1
+        (message,) = caplog.messages
+        assert message.startswith(f"{second.address}: redirect of revision 27, older than 28, is ignored; ")
         assert (len(first.values), len(third.values)) == (1, 0)
 
     def test_a_newer_one_replaces_it(self) -> None:
         with FakeServer() as third, FakeServer(answers=[{"response": "success", "info": _INFO}]) as second:  # noqa: SIM117
             with FakeServer(answers=[redirect(second.address, 28)]) as first:
-                second._answers.append(redirect(third.address, 29))
+                second.answers.append(redirect(third.address, 29))
                 sender = sender_to(first.address)
                 for _ in range(3):
                     assert sender.send([VALUE], Deadline(5)).accepted == 1
@@ -276,10 +303,12 @@ class TestRedirect:
         with FakeServer(answers=[{"response": "success", "info": _INFO}, RESET]) as second:  # noqa: SIM117
             with FakeServer(answers=[redirect(second.address)]) as first:
                 sender = sender_to(first.address)
-                assert sender.send([VALUE], Deadline(5)).node.port == second.port
-                assert sender.send([VALUE], Deadline(5)).node.port == first.port
-                assert sender.send([VALUE], Deadline(5)).node.port == first.port
-        assert (len(first.requests), len(second.requests)) == (3, 2)
+                requests = []
+                for _ in range(3):
+                    assert sender.send([VALUE], Deadline(5)).accepted == 1
+                    requests.append((len(first.requests), len(second.requests)))
+        assert requests == [(1, 1), (2, 2), (3, 2)]
+        assert len(first.values) == 2
 
     def test_a_dead_target_is_forgotten(self) -> None:
         with rejecting() as dead, FakeServer(answers=[redirect(dead)]) as first:
@@ -332,9 +361,9 @@ def test_cut_at_each_byte(reset: bool) -> None:
 )
 def test_never_past_the_deadline(fault: Fault) -> None:
     with FakeServer() as server, FaultProxy(server.address, fault) as proxy:
-        with at_most(0.4), pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.4 s"):
+        with at_most(0.4), pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.4 s"):
             sender_to(proxy.address).send([VALUE], Deadline(0.4, Noon()))
-        with at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.3 s"):
+        with at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.3 s"):
             sender_to(proxy.address, ZabbixConfig(timeout=0.3)).send([VALUE], Deadline(10, Noon()))
 
 
@@ -342,7 +371,7 @@ def test_a_server_that_does_not_read() -> None:
     large = Value("h", "k", "x" * (32 << 20), 1, 0)
     with socket.create_server(("127.0.0.1", 0)) as listener, at_most(1.0):
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.5 s"):
+        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.5 s"):
             sender_to(address).send([large], Deadline(0.5))
 
 
@@ -355,7 +384,7 @@ def test_who_shortens_the_deadline_ends_the_exchange() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, at_most(0.3 + POLL_SECONDS):
         deadline = Deadline(300)
         threading.Timer(0.3, deadline.shorten, (0,)).start()
-        with pytest.raises(ZabbixUnreachable, match=r"no whole answer within 0\.3 s"):
+        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.3 s"):
             sender_to(f"127.0.0.1:{silent.getsockname()[1]}", ZabbixConfig(timeout=60)).send([VALUE], deadline)
 
 
@@ -367,23 +396,19 @@ def test_a_deadline_that_has_passed() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"ZBXD\x01\xff\xff\xff\x7f\0\0\0\0", "said to be of 2147483647 bytes"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "is the port right"),
+        (b"ZBXD\x01\xff\xff\xff\x7f\0\0\0\0", "announces 2147483647 bytes"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "begins with b'SSH-2.0-OpenS'; check the port"),
         ({"response": "failed", "info": "no"}, "rejected the whole request"),
         (
             {"response": "success", "info": _INFO.replace("1", "2", 1).replace("total: 1", "total: 2")},
-            "it took 2 values of",
+            "reports 2 accepted values of the 1 sent",
         ),
-        (None, "the server hung up without an answer; its log says why"),
+        (None, "closed the connection without an answer; check the server's log"),
     ],
 )
 def test_answers_that_are_none(answer: Any, words: str) -> None:
     with FakeServer(answers=[answer]) as server, pytest.raises(ZabbixUnreachable, match=words):
         sender_to(server.address).send([VALUE], Deadline(5))
-
-
-def test_nothing_to_send() -> None:
-    assert sender_to("192.0.2.1").send([], Deadline(5)).accepted == 0
 
 
 def test_no_connection_is_left_open(recwarn: pytest.WarningsRecorder) -> None:

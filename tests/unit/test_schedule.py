@@ -2,7 +2,7 @@
 
 import pytest
 
-from usbrh.bridge.schedule import NS, Schedule
+from usbrh.clock import NS, Schedule
 
 
 class TwoClocks:

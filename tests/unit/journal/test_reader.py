@@ -1,0 +1,141 @@
+"""Read-only access to the journal: right in each state of the file, and without a trace."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.journal import A, B, flip, reading, readings
+from usbrh.errors import JournalError
+from usbrh.journal.file import companions
+from usbrh.journal.reader import JournalReader
+from usbrh.journal.store import Journal
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A journal of 5 readings; 1 and 2 are delivered to A, 3 is rejected there. Nobody has it open."""
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A, B])
+        journal.add([*readings(4), reading(9, "attic")])
+        journal.acknowledge(A, [1, 2], {3: "no item"})
+    return path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Each file in the folder of the journal, without the log's index: SQLite's readers enter themselves there."""
+    return {file.name: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+
+
+def read_everything(path: Path) -> None:
+    before = contents(path)
+    reader = JournalReader(path)
+    with Journal(path) as journal:
+        wanted = journal.status(), journal.standings()
+    assert reader.latest("living-room") == reading(4)
+    assert reader.latest("attic") == reading(9, "attic")
+    assert reader.latest("cellar") is None
+    assert reader.standings() == wanted[1]
+    status = reader.status()
+    assert status
+    assert (status.readings, status.destinations) == (5, wanted[1])
+    assert contents(path) == before
+
+
+def test_a_journal_that_nobody_has_open(path: Path) -> None:
+    before = sorted(file.name for file in path.parent.iterdir())
+    JournalReader(path).status()
+    assert sorted(file.name for file in path.parent.iterdir()) == before == [path.name]
+    read_everything(path)
+
+
+def test_a_journal_that_a_service_has_open(path: Path) -> None:
+    with Journal(path) as service:
+        service.send_again(B, [])
+        assert companions(path)[0].exists()
+        read_everything(path)
+        service.add([reading(10, "attic")])
+        assert JournalReader(path).latest("attic") == reading(10, "attic")
+
+
+def test_a_journal_that_a_killed_service_left(path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from usbrh.journal.store import Journal\n"
+        "from tests.support.journal import reading\n"
+        "Journal(Path(sys.argv[1])).add([reading(10, 'attic')]); os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert companions(path)[0].stat().st_size > 0
+    before = contents(path)
+    assert JournalReader(path).latest("attic") == reading(10, "attic")
+    status = JournalReader(path).status()
+    assert status
+    assert status.readings == 6
+    assert contents(path) == before
+
+
+def test_no_journal_and_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "journal.db"
+    for _ in range(2):
+        reader = JournalReader(path)
+        assert (reader.latest("attic"), reader.standings(), reader.status()) == (None, None, None)
+        assert list(tmp_path.glob("**/*")) == [path.parent, path][: 2 * path.parent.exists()]
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize("content", [b"x" * 100, b"x" * 5000, b"SQLite format 3\0" + bytes(4080)])
+def test_a_file_that_is_no_journal(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match="can't be read") as caught:
+        JournalReader(path).latest("attic")
+    assert caught.value.remedy == "see: usbrh journal status"
+    assert contents(path) == {path.name: content}
+
+
+def test_a_database_of_another_program(tmp_path: Path) -> None:
+    path = tmp_path / "music.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE reading (title)")
+    db.close()
+    before = contents(path)
+    with pytest.raises(JournalError, match="a database of another program"):
+        JournalReader(path).latest("attic")
+    assert contents(path) == before
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file(tmp_path: Path, make: "object") -> None:
+    path = tmp_path / "journal.db"
+    assert callable(make)
+    make(path)
+    with pytest.raises(JournalError, match="it is not a file"):
+        JournalReader(path).status()
+
+
+def test_damage_is_reported_and_left_to_the_service(path: Path) -> None:
+    flip(path, 4)
+    before = contents(path)
+    with pytest.raises(JournalError, match="the checksum of reading 4 is wrong") as caught:
+        JournalReader(path).latest("living-room")
+    assert caught.value.remedy == "see: usbrh journal status"
+    assert JournalReader(path).latest("attic") == reading(9, "attic")
+    assert contents(path) == before
+
+
+def test_a_log_without_its_index(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy" / "journal.db"
+    copy.parent.mkdir()
+    with Journal(path) as service:
+        service.add([reading(10, "attic")])
+        for file in (path, companions(path)[0]):
+            shutil.copy(file, copy.parent)
+    before = contents(copy)
+    assert JournalReader(copy).latest("attic") == reading(10, "attic")
+    assert {file.name: file.read_bytes() for file in copy.parent.iterdir()} == before

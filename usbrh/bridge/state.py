@@ -1,0 +1,53 @@
+"""The value of ``usbrh.bridge``: the state of usbrh on this machine."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from usbrh import __version__
+from usbrh.clock import NS
+from usbrh.errors import JournalError, UsbrhError
+from usbrh.journal.store import DestinationStatus, Journal
+from usbrh.poller import Poller
+
+
+def bridge_state(
+    poller: Poller, destinations: Sequence[DestinationStatus] | None, error: UsbrhError | None = None
+) -> dict[str, Any]:
+    """The JSON object of ``usbrh.bridge``.
+
+    Args:
+        poller: its sensors and counters.
+        destinations: the status of each destination; None if the journal can't be used.
+        error: what is wrong with the bridge.
+    """
+    known = destinations is not None
+    each = destinations or ()
+    oldest = min((one.oldest_ns for one in each if one.oldest_ns is not None), default=None)
+    age = 0 if oldest is None else max(0, (poller.clock.time_ns() - oldest) // NS)
+    counts = poller.counts
+    return {
+        "v": 1,
+        "version": __version__,
+        "uptime": int(poller.clock.monotonic() - counts.started),
+        "sensors": len(poller.sensors),
+        "readings": counts.readings,
+        "failed": counts.failures.total(),
+        "failures_by_kind": dict(counts.failures),
+        "waiting": max((one.waiting for one in each), default=0) if known else None,
+        "oldest_waiting_age": age if known else None,
+        "rejected": sum(one.rejected_count for one in each) if known else None,
+        "expired": sum(one.expired for one in each) if known else None,
+        "simulated": poller.simulated,
+        "error": error and error.message,
+        "remedy": error and error.remedy,
+    }
+
+
+def journal_state(poller: Poller, journal: Journal, error: UsbrhError | None = None) -> dict[str, Any]:
+    """The JSON object of ``usbrh.bridge`` with the numbers from ``journal``; without them if there is an ``error``."""
+    if error is None:
+        try:
+            return bridge_state(poller, journal.standings())
+        except JournalError as journal_error:
+            error = journal_error
+    return bridge_state(poller, None, error)

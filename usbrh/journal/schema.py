@@ -1,0 +1,70 @@
+"""The tables of the journal's file, and the check that a file has them."""
+
+import sqlite3
+from pathlib import Path
+
+from usbrh.errors import JournalError
+
+APPLICATION_ID = 0x75736272
+"""``usbr``, in the header of the file. A database without it belongs to another program."""
+SCHEMA = 3
+"""Number of this shape of the tables, in the header as ``user_version``. Only unreleased versions wrote 1 and 2."""
+TABLES = """
+    CREATE TABLE reading (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time_ns INTEGER NOT NULL,
+        sensor TEXT NOT NULL,
+        simulated INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        crc INTEGER NOT NULL,
+        UNIQUE (time_ns, sensor)
+    );
+    CREATE INDEX reading_sensor ON reading (sensor);
+    CREATE TABLE cursor (
+        id INTEGER PRIMARY KEY,
+        destination TEXT NOT NULL,
+        active INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        delivered INTEGER NOT NULL,
+        expired INTEGER NOT NULL,
+        complete INTEGER NOT NULL,
+        open_sum INTEGER NOT NULL,
+        active_count INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        crc INTEGER NOT NULL
+    );
+    CREATE TABLE exceptions (
+        reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
+        cursor INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'rejected', 'expired', 'dropped')),
+        reason TEXT,
+        PRIMARY KEY (reading, cursor)
+    ) WITHOUT ROWID;
+    CREATE INDEX exceptions_state ON exceptions (cursor, state, reading);
+"""
+CREATE = f"BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
+"""The script that makes a new journal of an empty file."""
+
+
+def has_tables(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file at ``path``, opened as ``db``, is a journal of this version; False if it is empty.
+
+    Raises:
+        JournalError: it belongs to another program, or to another version of usbrh.
+        sqlite3.Error: it is no database.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    ours = int(db.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID
+    if not ours and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        found, remedy = "it is a database of another program", "set another file as path in [journal]"
+    elif version > SCHEMA:
+        found = f"a newer usbrh wrote it (schema {version}, this version knows {SCHEMA})"
+        remedy = "install that version, or set another file as path in [journal]"
+    elif ours and version < SCHEMA:
+        found = f"an older usbrh wrote it (schema {version}, this version needs {SCHEMA})"
+        # The write-ahead log is moved with the file: SQLite would apply it to the new one.
+        remedy = f"move it away: cd {path.parent} && mkdir -p old && mv {path.name}* old"
+    else:
+        return ours
+    raise JournalError(f"the journal {path} can't be used: {found}", remedy=remedy)

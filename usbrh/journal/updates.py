@@ -1,0 +1,179 @@
+"""What is written to the journal's tables; each function runs inside one transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from usbrh.journal.queries import count_open, cursor_for
+from usbrh.journal.rows import (
+    ENTRY,
+    OPEN,
+    Cursor,
+    Entry,
+    State,
+    active_cursors,
+    count_active,
+    cursors,
+    last_id,
+    verified,
+    write_cursor,
+)
+from usbrh.reading import Reading
+
+PRUNE = 500
+"""Old readings that one call deletes at most. So it is short, and a clock that is years ahead for a minute deletes
+little."""
+
+
+def insert(db: sqlite3.Connection, reading: Reading) -> int:
+    """Add ``reading`` and return its id; of one that is there already (same sensor and time), the id it has."""
+    query = f"SELECT {ENTRY} FROM reading WHERE time_ns = ? AND sensor = ?"  # noqa: S608
+    for row in db.execute(query, (reading.time_ns, reading.sensor)):
+        return Entry.from_row(row).id
+    new = Entry(last_id(db) + 1, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
+    db.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", new.row)
+    return new.id
+
+
+def expire(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
+    """Let the oldest open readings expire where more than ``max_waiting`` are open; their number by destination."""
+    expired = {}
+    for cursor in active_cursors(db):
+        too_many = count_open(db, verified(db, cursor)) - max_waiting
+        if too_many <= 0:
+            continue
+        rows = db.execute(
+            f"SELECT reading FROM exceptions WHERE cursor = ?1 AND {OPEN}"  # noqa: S608
+            " UNION ALL SELECT id FROM reading WHERE id > ?2 ORDER BY 1 LIMIT ?3",
+            (cursor.id, cursor.offset, too_many),
+        )
+        ids = [int(row[0]) for row in rows]
+        _set_state(db, cursor, dict.fromkeys(ids, f"more than {max_waiting} waited"), State.EXPIRED)
+        write_cursor(db, replace(cursor, offset=max([cursor.offset, *ids]), expired=cursor.expired + len(ids)))
+        expired[cursor.destination] = len(ids)
+    return expired
+
+
+def prune(db: sqlite3.Connection, before_ns: int) -> None:
+    """Delete some readings from before ``before_ns`` that are open nowhere; to be called after ``expire``."""
+    done = min((cursor.offset for cursor in active_cursors(db)), default=last_id(db))
+    db.execute(
+        "DELETE FROM reading WHERE id IN (SELECT id FROM reading WHERE time_ns < ? AND id <= ?"  # noqa: S608
+        f" AND NOT EXISTS (SELECT 1 FROM exceptions WHERE exceptions.reading = reading.id AND {OPEN})"
+        " ORDER BY time_ns LIMIT ?)",
+        (before_ns, done, PRUNE),
+    )
+
+
+def acknowledge(
+    db: sqlite3.Connection, destination: str, delivered: Iterable[int], rejected: Mapping[int, str]
+) -> None:
+    """Record what ``destination`` answered: the ids it accepted, and those it rejected, with the likely reasons.
+
+    An id that is not open there is ignored: another process was faster, or it is from before a repair.
+    """
+    cursor = cursor_for(db, destination)
+
+    def undelivered(number: int) -> bool:
+        query = "SELECT 1 FROM exceptions WHERE reading = ? AND cursor = ? AND state != 'delivered'"
+        return number > cursor.offset or db.execute(query, (number, cursor.id)).fetchone() is not None
+
+    accepted = sorted(filter(undelivered, set(delivered)))
+    reasons = {number: rejected[number] for number in rejected.keys() - accepted if undelivered(number)}
+    offset = max([cursor.offset, *accepted, *reasons])
+    ahead = {number for number in (*accepted, *reasons) if number > cursor.offset}
+    skipped: set[int] = set()
+    if len(ahead) < offset - cursor.offset:  # ids have no gaps
+        rows = db.execute("SELECT id FROM reading WHERE id > ? AND id <= ?", (cursor.offset, offset))
+        skipped = {int(row[0]) for row in rows} - ahead
+    # Without a row, a reading up to the offset is delivered, but one up to the start is not for this destination.
+    db.executemany(
+        "DELETE FROM exceptions WHERE reading = ? AND cursor = ?",
+        [(number, cursor.id) for number in accepted if cursor.start < number <= cursor.offset],
+    )
+    _set_state(db, cursor, {number: None for number in accepted if number <= cursor.start}, State.DELIVERED)
+    _set_state(db, cursor, reasons, State.REJECTED)
+    _set_state(db, cursor, dict.fromkeys(sorted(skipped)), State.WAITING)
+    write_cursor(db, replace(cursor, offset=offset, delivered=cursor.delivered + len(accepted)))
+
+
+def send_again(db: sqlite3.Connection, destination: str, ids: Iterable[int]) -> None:
+    """Let the readings ``ids`` wait for ``destination`` again, whatever their states are."""
+    cursor = cursor_for(db, destination)
+    kept = [number for number in ids if db.execute("SELECT 1 FROM reading WHERE id = ?", (number,)).fetchone()]
+    _set_state(db, cursor, {number: None for number in kept if number <= cursor.offset}, State.WAITING)
+    write_cursor(db, cursor)
+
+
+def retry_rejected(db: sqlite3.Connection, destination: str, sensor: str) -> int:
+    """Let the rejected readings of ``sensor`` wait for ``destination`` again, and return their number."""
+    return db.execute(
+        "UPDATE exceptions SET state = 'waiting', reason = NULL WHERE cursor = ? AND state = 'rejected'"
+        " AND reading IN (SELECT id FROM reading WHERE sensor = ?)",
+        (cursor_for(db, destination).id, sensor),
+    ).rowcount
+
+
+def set_destinations(db: sqlite3.Connection, destinations: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Make ``destinations`` the ones that readings wait for.
+
+    The result has those that came and those that left, each with the number of readings that wait or waited for it.
+    """
+    active = {cursor.destination: verified(db, cursor) for cursor in active_cursors(db)}
+    everyone = cursors(db)
+    start, undelivered = _undelivered(db, everyone)
+    number = max((cursor.id for cursor in everyone), default=0)
+    came, left = {}, {}
+    for destination, cursor in active.items():
+        if destination not in destinations:
+            left[destination] = count_open(db, cursor)
+            _leave(db, cursor)
+    for destination in dict.fromkeys(destinations):
+        if destination not in active:
+            # One that returns gets a new cursor as well: what was added in its absence is not for it.
+            number += 1
+            new = Cursor(number, destination, True, start, start)
+            _set_state(db, new, dict.fromkeys(undelivered), State.WAITING)
+            write_cursor(db, new)
+            came[destination] = last_id(db) - start + len(undelivered)
+    count_active(db)
+    return came, left
+
+
+def _leave(db: sqlite3.Connection, cursor: Cursor) -> None:
+    """Drop what is open at a destination that left the configuration, so that ``prune`` can delete it one day."""
+    db.execute(
+        f"UPDATE exceptions SET state = 'dropped', reason = NULL WHERE cursor = ? AND {OPEN}",  # noqa: S608
+        (cursor.id,),
+    )
+    write_cursor(db, replace(cursor, active=False))
+
+
+def _undelivered(db: sqlite3.Connection, everyone: Sequence[Cursor]) -> tuple[int, list[int]]:
+    """What no destination has received: all readings after the id returned first, and the ids in the list.
+
+    ``everyone``: all cursors.
+    """
+    first = db.execute("SELECT min(id) FROM reading").fetchone()[0]
+    start = last_id(db) if first is None else first - 1
+    if not everyone:
+        return start, []
+    furthest = max(everyone, key=lambda cursor: cursor.offset)
+    rows = db.execute(
+        "SELECT reading FROM exceptions AS open WHERE cursor = ? AND state IN ('waiting', 'rejected', 'dropped')"
+        " AND NOT EXISTS (SELECT 1 FROM cursor AS other WHERE open.reading <= other.offset AND NOT EXISTS ("
+        "  SELECT 1 FROM exceptions WHERE exceptions.reading = open.reading AND exceptions.cursor = other.id"
+        "  AND state != 'delivered')) ORDER BY reading",
+        (furthest.id,),
+    )
+    # While no destination is configured, old readings are deleted although nobody has received them.
+    return max(furthest.offset, start), [int(row[0]) for row in rows]
+
+
+def _set_state(db: sqlite3.Connection, cursor: Cursor, reasons: Mapping[int, str | None], state: State) -> None:
+    """Write exceptions: the readings in ``reasons`` have ``state`` at the destination of ``cursor``."""
+    db.executemany(
+        "INSERT INTO exceptions (reading, cursor, state, reason) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
+        [(number, cursor.id, state, reason) for number, reason in reasons.items()],
+    )
