@@ -9,12 +9,12 @@ from typing import Any
 
 from usbrh import __version__
 from usbrh.clock import SYSTEM_CLOCK, Clock
-from usbrh.config.model import PORT_PATH, Config
-from usbrh.drivers import usbrh1, usbrh2
+from usbrh.config.model import Config
+from usbrh.drivers.base import Bus
 from usbrh.errors import SensorNotFound, UsbrhError
 from usbrh.journal.store import NS, DestinationStatus
 from usbrh.reading import Reading, SensorInfo
-from usbrh.sensors import READ_TIMEOUT, Sensor, find, measure_all
+from usbrh.sensors import READ_TIMEOUT, Sensor, absent, find, measure_all
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ class Rounds:
     """One measurement of every sensor, again and again."""
 
     def __init__(
-        self, config: Config, clock: Clock = SYSTEM_CLOCK, counts: Counts | None = None, *, backend: Any = None
+        self, config: Config, clock: Clock = SYSTEM_CLOCK, counts: Counts | None = None, *, backend: Bus | None = None
     ) -> None:
-        """``backend``: a pyusb backend, see ``discovery.find``."""
+        """``backend``: where to look for sensors, see ``sensors.find``."""
         self.counts = counts or Counts(clock.monotonic())
         self.sensors: list[Sensor] = []
         """Those plugged in at the last round."""
@@ -117,7 +117,7 @@ class Rounds:
         """What the configuration names and is not plugged in. Among virtual sensors, only virtual ones are missed."""
         there = {sensor.info.identity for sensor in self.sensors}
         return [
-            _absent(identity, settings.name, self.simulated)
+            absent(identity, settings.name, self.simulated)
             for identity, settings in self._config.sensor.items()
             if identity not in there and identity.startswith("sim-") == self.simulated
         ]
@@ -135,10 +135,3 @@ class Rounds:
             elif reading.error is None and before != "ok":
                 log.info("%s measures again", reading.sensor)
             self._states[identity] = reading.state
-
-
-def _absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
-    """What can be said of a sensor that only the configuration knows: of a USBRH2 not even where it belongs."""
-    if PORT_PATH.fullmatch(identity):
-        return SensorInfo(identity, usbrh1.MODEL, name or identity, simulated=simulated)
-    return SensorInfo(identity, usbrh2.MODEL, name or identity, identity, simulated=simulated)

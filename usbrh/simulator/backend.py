@@ -90,6 +90,8 @@ class SimulatorBackend(usb.backend.IBackend):
 
     simulated = True
     """So that what is read can be marked as not real."""
+    problem = None
+    """Why USB can't be used: it always can."""
 
     def __init__(self, models: Iterable[VirtualUsbRh | VirtualUsbrh2], clock: Clock = SYSTEM_CLOCK) -> None:
         """Plug in ``models``, which live by the same ``clock`` as the transfers; a USBRH2 gets a pseudo-terminal."""
@@ -103,10 +105,15 @@ class SimulatorBackend(usb.backend.IBackend):
         self._address = 0
         self._lock = threading.RLock()
 
+    @property
+    def usb_backend(self) -> "SimulatorBackend":
+        """Itself, as the driver finds its pyusb backend."""
+        return self
+
     def serial_ports(self) -> list[tuple[str, str, Path]]:
-        """Serial number, port and device node of each USBRH2 that is plugged in."""
-        there = [(port.model.serial, port.model.name, port.node) for port in self.ports]
-        return [(serial, name, node) for serial, name, node in there if node]
+        """Name in /dev/serial/by-id, port and device node of each USBRH2 that is plugged in."""
+        found = [(port.model.serial, port.model.name, port.node) for port in self.ports]
+        return [(f"usb-Strawberry_Linux_USBRH2_{serial}-if00", name, node) for serial, name, node in found if node]
 
     def close(self) -> None:
         """Take the serial ports away."""

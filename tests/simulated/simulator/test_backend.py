@@ -321,7 +321,7 @@ def test_a_read_notices_an_unplug_from_another_thread() -> None:
 
 
 def test_the_driver_reads_ten_thousand_in_no_time(backend: SimulatorBackend, clock: VirtualClock) -> None:
-    sensor = usbrh1.UsbRh("sim-1", backend, clock)
+    sensor = usbrh1.UsbRh("sim-1", backend)
     begin = time.monotonic()
     for n in range(10_000):
         raw = sensor.measure(Deadline(5, clock)).raw
