@@ -76,7 +76,7 @@ async def _serve(models: list[script.Model], host: str, port: int, caught: list[
         while (line := (await lines.get()).strip()) != "quit":
             if line:
                 answer = execute(line, by_name)
-                server.poke()
+                server.refresh()
                 click.echo(json.dumps(answer, ensure_ascii=False))
     finally:
         await server.close()

@@ -41,21 +41,11 @@ _log = logging.getLogger(__name__)
 
 def crc8(data: bytes) -> int:
     """Compute the checksum of a line, from the ``:`` to the last ``,``: polynomial 0x31, start value 0."""
-    crc = 0
-    for byte in data:
-        crc = _CRC_TABLE[crc ^ byte]
-    return crc
-
-
-def _crc_table() -> Iterator[int]:
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc << 1) ^ (0x131 if crc & 0x80 else 0)
-        yield crc
-
-
-_CRC_TABLE = tuple(_crc_table())
+    remainder = int.from_bytes(data, "big") << 8
+    for bit in range(remainder.bit_length() - 1, 7, -1):
+        if remainder >> bit & 1:
+            remainder ^= 0x131 << (bit - 8)
+    return remainder
 
 
 def parse(line: bytes, label: str = "the sensor") -> tuple[float, float]:

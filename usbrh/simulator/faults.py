@@ -1,12 +1,12 @@
-"""Everything that can be made to go wrong with a virtual sensor, by name."""
+"""The faults of a virtual sensor, by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
 
 class Step(Enum):
-    """Where in the life of a measurement a fault strikes."""
+    """The step of a measurement at which a fault occurs."""
 
     OPEN = "the host opens the device"
     CLAIM = "the host claims the interface"
@@ -17,25 +17,26 @@ class Step(Enum):
 
 
 class Fault(NamedTuple):
-    """One kind of fault; ``seconds`` is the default of what it takes a time for."""
+    """One kind of fault."""
 
     step: Enum
-    says: str
+    description: str
     seconds: float | None = None
+    """The default duration, for faults that have one."""
 
 
 FAULTS = {
     "access_denied": Fault(Step.OPEN, "opening fails with EACCES"),
     "busy": Fault(Step.CLAIM, "another program holds the interface: claiming fails with EBUSY"),
-    "detach_rejected": Fault(Step.DETACH, "the kernel's driver does not let go"),
+    "detach_rejected": Fault(Step.DETACH, "the kernel's driver can't be detached"),
     "feature_stalls": Fault(Step.FEATURE, "LED, heater and firmware requests stall"),
     "feature_hangs": Fault(Step.FEATURE, "LED, heater and firmware requests are not answered"),
     "unplug_before_request": Fault(Step.REQUEST, "gone when the request comes; back after so many seconds, if given"),
     "unplug_during_request": Fault(Step.REQUEST, "gone in the middle of the request; back as above"),
     "request_stalls": Fault(Step.REQUEST, "the request stalls"),
-    "request_hangs": Fault(Step.REQUEST, "the request is neither taken nor rejected"),
+    "request_hangs": Fault(Step.REQUEST, "the request is neither accepted nor rejected"),
     "request_io_error": Fault(Step.REQUEST, "the request fails with EIO"),
-    "first_answer_hangs": Fault(Step.REQUEST, "the first request after plug-in is taken, and never answered"),
+    "first_answer_hangs": Fault(Step.REQUEST, "the first request after plug-in is accepted, and never answered"),
     "unplug_while_measuring": Fault(Step.ANSWER, "gone after half of the measuring time; back as above"),
     "unplug_during_read": Fault(Step.ANSWER, "gone while the answer is read; back as above"),
     "no_answer": Fault(Step.ANSWER, "no answer at all"),
@@ -52,10 +53,9 @@ FAULTS = {
     "duplicate": Fault(Step.ANSWER, "the answer twice"),
     "unsolicited": Fault(Step.ANSWER, "a report that nobody asked for, at once, and later the answer"),
 }
-"""By name. Where several of one step are armed, the first of this table strikes, one a step."""
+"""The faults of a USB-RH. Of the armed faults of one step, only the first in this table occurs."""
 
-
-SPOILT: dict[str, Callable[[bytes], bytes]] = {
+CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "short": lambda report: report[:3],
     "long": lambda report: report + b"\0",
     "empty": lambda report: b"",
@@ -64,45 +64,4 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "all_ff": lambda report: b"\xff" * len(report),
     "out_of_range": lambda report: bytes([report[0] | 0x10, report[1], report[2] | 0x40, *report[3:]]),
 }
-"""What the faults that change nothing but the report make of it."""
-
-
-class Armed:
-    """The faults of one sensor that wait to strike."""
-
-    def __init__(self, faults: Mapping[str, Fault] = FAULTS) -> None:
-        self._faults = faults
-        self._armed: dict[str, tuple[int | None, float | None]] = {}
-
-    def arm(self, name: str, times: int | None, seconds: float | None) -> None:
-        """Let ``name`` strike the next ``times`` times; None: until it is disarmed.
-
-        Raises:
-            ValueError: there is no such fault, or a number is out of its range.
-        """
-        if name not in self._faults:
-            raise ValueError(f"there is no fault {name!r}; there are: {', '.join(self._faults)}")
-        if times is not None and times < 1:
-            raise ValueError(f"a fault strikes 1 time or more, not {times}")
-        if seconds is not None and seconds < 0:
-            raise ValueError(f"a fault takes 0 s or more, not {seconds}")
-        self._armed[name] = (times, seconds if seconds is not None else self._faults[name].seconds)
-
-    def disarm(self) -> None:
-        self._armed.clear()
-
-    def strike(self, step: Enum, *, but: str = "") -> tuple[str, float | None]:
-        """The name and the seconds of the fault that strikes now; an empty name if none does."""
-        for name, fault in self._faults.items():
-            if fault.step is step and name in self._armed and name != but:
-                times, seconds = self._armed[name]
-                if times == 1:
-                    del self._armed[name]
-                elif times is not None:
-                    self._armed[name] = (times - 1, seconds)
-                return name, seconds
-        return "", None
-
-    def waiting(self) -> dict[str, int | None]:
-        """What is armed, and how often each still strikes; None: for ever."""
-        return {name: times for name, (times, _) in self._armed.items()}
+"""For the faults that only change the report: how."""

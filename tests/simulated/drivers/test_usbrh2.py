@@ -41,7 +41,7 @@ from usbrh.poller import Rounds
 from usbrh.reading import Reading, SensorInfo
 from usbrh.sensors import Sensor, find
 from usbrh.simulator import SimulatorBackend, VirtualUsbrh2
-from usbrh.simulator.usbrh2 import FAULTS2, HEATER_BIT
+from usbrh.simulator.usbrh2 import HEATER_BIT, USBRH2_FAULTS
 
 DEADLINE = 5.0
 LATE = 0.4
@@ -281,20 +281,20 @@ def attempt(bench: Bench, timeout: float) -> Reading | Exception:
 def outcomes() -> dict[tuple[str, str], Outcome]:
     """All at the same time, since each takes its own."""
     cases: dict[tuple[str, str], tuple[str, int | None, float]]
-    cases = {(name, "once"): (name, 1, DEADLINE) for name in FAULTS2}
-    cases |= {(name, "always"): (name, None, 1.6) for name in FAULTS2}
+    cases = {(name, "once"): (name, 1, DEADLINE) for name in USBRH2_FAULTS}
+    cases |= {(name, "always"): (name, None, 1.6) for name in USBRH2_FAULTS}
     with ThreadPoolExecutor(max_workers=12) as pool:
         return dict(zip(cases, pool.map(lambda case: outcome(*case), cases.values()), strict=True))
 
 
-@pytest.mark.parametrize("name", FAULTS2)
+@pytest.mark.parametrize("name", USBRH2_FAULTS)
 def test_what_strikes_once_is_recovered_from(outcomes: dict[tuple[str, str], Outcome], name: str) -> None:
     found = outcomes[name, "once"]
     assert isinstance(found.first, Reading), found.first
     assert isinstance(found.then, Reading), found.then
 
 
-@pytest.mark.parametrize("name", FAULTS2)
+@pytest.mark.parametrize("name", USBRH2_FAULTS)
 def test_what_lasts_is_an_error_by_the_deadline(outcomes: dict[tuple[str, str], Outcome], name: str) -> None:
     found, expected = outcomes[name, "always"], ALWAYS[name]
     if expected is None:

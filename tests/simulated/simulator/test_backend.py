@@ -17,8 +17,8 @@ from usbrh.drivers import usb as usbdevice
 from usbrh.drivers import usbrh1
 from usbrh.simulator.backend import SimulatorBackend, Transfer
 from usbrh.simulator.clock import VirtualClock
-from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.room import room
+from usbrh.simulator.usbrh1 import VirtualUsbRh
 
 CAPTURED = bytes.fromhex("04de1c01000241")
 Device = Any

@@ -12,7 +12,8 @@ from usbrh import psychrometry, sht1x
 from usbrh.simulator.chapter9 import TransferError
 from usbrh.simulator.clock import VirtualClock
 from usbrh.simulator.faults import FAULTS, Step
-from usbrh.simulator.model import (
+from usbrh.simulator.room import HEATER_RISE, Ticks, room
+from usbrh.simulator.usbrh1 import (
     FEATURE_REPORT,
     GET_REPORT,
     MEASURING,
@@ -21,7 +22,6 @@ from usbrh.simulator.model import (
     UNSOLICITED,
     VirtualUsbRh,
 )
-from usbrh.simulator.room import HEATER_RISE, Ticks, room
 
 CAPTURED = bytes.fromhex("04de1c01000241")
 

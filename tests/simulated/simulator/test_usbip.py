@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usbrh.simulator import descriptors, usbip, usbip_wire
-from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.room import room
 from usbrh.simulator.usbip import UsbIpServer
+from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 CAPTURED = bytes.fromhex("04de1c01000241")
@@ -151,7 +151,7 @@ class Server:
     def by_hand(self, act: Callable[[], None]) -> None:
         async def acted() -> None:
             act()
-            self.usbip.poke()
+            self.usbip.refresh()
 
         asyncio.run_coroutine_threadsafe(acted(), self.loop).result(5)
 
@@ -443,7 +443,7 @@ def test_no_bytes_bring_it_down(server: Server, attached: bool, data: bytes) -> 
 
 
 def test_a_client_that_says_nothing_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usbip, "_PATIENCE", 0.2)
+    monkeypatch.setattr(usbip, "_REQUEST_TIMEOUT", 0.2)
     with Client(server.port) as client:
         begin = time.monotonic()
         assert client.gone()
