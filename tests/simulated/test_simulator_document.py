@@ -7,9 +7,9 @@ import usb.core
 
 from usbrh.simulator import script
 from usbrh.simulator.commands import execute
-from usbrh.simulator.faults import FAULTS
+from usbrh.simulator.faults import FAULTS, USBRH2_FAULTS
 from usbrh.simulator.usbrh1 import VirtualUsbRh
-from usbrh.simulator.usbrh2 import USBRH2_FAULTS, VirtualUsbrh2
+from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 TEXT, JAPANESE = (
     Path(__file__).parents[2].joinpath("docs", name).read_text("utf-8") for name in ("simulator.md", "simulator.ja.md")

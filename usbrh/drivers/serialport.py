@@ -38,9 +38,7 @@ class SerialDevice(SharedDevice):
     def session(self, deadline: Deadline) -> Iterator[tuple["Serial", NodeLock]]:
         """Open the port; yield it and the lock on its node.
 
-        Raises:
-            SensorError: one of its subclasses, by the deadline. Errors of the operating system and of pyserial in the
-                body become such errors too.
+        Raises SensorError, also for errors of the operating system and of pyserial in the body.
         """
         node = self._find()
         with self._errors_mapped(node):
@@ -94,8 +92,8 @@ def command_timeout(label: str) -> SensorTimeout:
 def close_both(port: "Serial", lock: NodeLock) -> threading.Thread | None:
     """Close the port and its lock without waiting for the device.
 
-    The kernel waits up to 30 s in close for a device that does not accept what was sent. A thread then does that; it is
-    returned.
+    For a device that does not accept what was sent, the kernel waits up to 30 s in close. A thread then closes both.
+    The function returns that thread.
     """
 
     def close() -> None:

@@ -77,9 +77,7 @@ class SharedDevice:
     def when_free(self, operation: Callable[[], _T], node: Path, deadline: Deadline) -> _T:
         """Return the result of ``operation``, which fails with EBUSY or EAGAIN while another program uses ``node``.
 
-        Raises:
-            SensorBusy: another program still used it at the deadline.
-            OSError: any other failure.
+        Raises SensorBusy if the program still uses it at the deadline, and OSError for any other failure.
         """
         while True:
             try:
@@ -92,12 +90,7 @@ class SharedDevice:
             deadline.clock.sleep(min(PAUSE, deadline.remaining()))
 
     def lock(self, node: Path, deadline: Deadline) -> NodeLock:
-        """Wait for the other processes that use this package, and lock ``node`` against them.
-
-        Raises:
-            SensorBusy: another process still had it locked at the deadline.
-            OSError: the node can't be opened.
-        """
+        """Wait for the other processes of this package, and lock ``node`` against them. Raises as ``when_free``."""
         lock = self.when_free(lambda: NodeLock(node), node, deadline)
         if not lock.acquire(MEASURE, deadline):
             lock.close()
@@ -115,18 +108,14 @@ class SharedDevice:
         """Lease the heater before the body switches it on; end the lease after the body switched it off, or failed.
 
         The lease is another lock on the node of ``session``, so it ends with this process. A virtual device without a
-        node has no lock.
-
-        Raises:
-            SensorBusy: another process has the heater on.
+        node has no lock. Raises SensorBusy if another process has the heater on.
         """
         if on and session and not self._heater_lock:
             lock = NodeLock(session.node)
             if not lock.acquire(HEATER, Deadline(0)):
                 lock.close()
-                raise SensorBusy(
-                    f"{self.label}: another process has its heater on", self.port, remedy="wait for it to end"
-                )
+                message = f"{self.label}: another process has its heater on"
+                raise SensorBusy(message, self.port, remedy="wait for it to end")
             self._heater_lock = lock
         self._heater_is_ours = False
         try:

@@ -44,8 +44,7 @@ class UsbDevice(SharedDevice):
     def session(self, deadline: Deadline) -> Iterator[tuple[usb.core.Device, NodeLock | None]]:
         """Claim the device; yield it and the lock on its node, which a virtual device does not have.
 
-        Raises:
-            SensorError: one of its subclasses, by the deadline. Errors of libusb in the body become such errors too.
+        Raises SensorError, also for errors of libusb in the body.
         """
         device = self._find()
         queueing = deadline.within(max(0.0, deadline.remaining() - WORK))
@@ -57,11 +56,9 @@ class UsbDevice(SharedDevice):
                 usb.util.dispose_resources(device)
 
     def claim(self, device: usb.core.Device, deadline: Deadline) -> None:
-        """Detach the kernel's driver, if it is attached, and claim the interface. Waits while another program has it.
+        """Detach the kernel's driver, if it is attached, and claim the interface, which another program may have.
 
-        Raises:
-            SensorBusy: another program still had it at the deadline.
-            USBError: libusb can't detach the driver or claim the interface.
+        Raises SensorBusy if it still has it at the deadline, and USBError if libusb fails.
         """
 
         def attempt() -> None:
@@ -72,11 +69,7 @@ class UsbDevice(SharedDevice):
         self.when_free(attempt, _node(device), deadline)
 
     def release(self, deadline: Deadline) -> None:
-        """Attach the kernel's driver again, so that programs find the sensor at /dev/hidraw*.
-
-        Raises:
-            SensorError: one of its subclasses, by the deadline.
-        """
+        """Attach the kernel's driver again, so that programs find the sensor at /dev/hidraw*. Raises SensorError."""
         device = self._find()
         with self._queue(device, deadline), self._errors_mapped(device):
             try:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from usbrh.simulator.device import VirtualInstrument
-from usbrh.simulator.faults import FAULTS
+from usbrh.simulator.faults import FAULTS, USBRH2_FAULTS
 from usbrh.simulator.usbip_wire import busid
-from usbrh.simulator.usbrh2 import USBRH2_FAULTS
 
 HELP = """\
 sim-1 ticks T RH [T RH ...]   what it measures from now on: raw words, in turn

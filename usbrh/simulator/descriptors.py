@@ -1,4 +1,4 @@
-"""The USB descriptors of the virtual USB-RH, as bytes on the wire.
+"""The USB descriptors of the virtual USB-RH, as bytes on the wire and as named fields.
 
 Known of the real one (several independent drivers agree, docs/device.md): vendor and product number, HID, one
 interface, interrupt IN endpoint 0x81, reports of 7 bytes without report number, no serial number.
@@ -16,22 +16,30 @@ REPORT_LENGTH = 7
 PACKET_SIZE = 8
 HID_TYPE, REPORT_TYPE = 0x21, 0x22
 
-DEVICE = struct.pack(
+
+def _descriptor(layout: str, names: str, *values: int) -> tuple[bytes, dict[str, int]]:
+    """Return a descriptor, and its fields by their names in the USB specification."""
+    data = struct.pack(layout, struct.calcsize(layout), *values)
+    return data, dict(zip(names.split(), struct.unpack(layout, data), strict=True))
+
+
+# USB 1.1; the interface has the class; texts 1 and 2, no serial number.
+DEVICE, DEVICE_FIELDS = _descriptor(
     "<BBHBBBBHHHBBBB",
-    18,
-    DEVICE_TYPE,
-    0x0110,  # USB 1.1
-    0,  # the interface has the class
-    0,
-    0,
-    PACKET_SIZE,
-    VENDOR_ID,
-    PRODUCT_ID,
-    0x0100,
-    1,  # manufacturer
-    2,  # product
-    0,  # no serial number
-    1,
+    "bLength bDescriptorType bcdUSB bDeviceClass bDeviceSubClass bDeviceProtocol bMaxPacketSize0 idVendor idProduct"
+    " bcdDevice iManufacturer iProduct iSerialNumber bNumConfigurations",
+    *(DEVICE_TYPE, 0x0110, 0, 0, 0, PACKET_SIZE, VENDOR_ID, PRODUCT_ID, 0x0100, 1, 2, 0, 1),
+)
+INTERFACE, INTERFACE_FIELDS = _descriptor(
+    "<BBBBBBBBB",
+    "bLength bDescriptorType bInterfaceNumber bAlternateSetting bNumEndpoints bInterfaceClass bInterfaceSubClass"
+    " bInterfaceProtocol iInterface",
+    *(INTERFACE_TYPE, 0, 0, 1, 3, 0, 0, 0),
+)
+ENDPOINT_IN, ENDPOINT_FIELDS = _descriptor(
+    "<BBBBHB",
+    "bLength bDescriptorType bEndpointAddress bmAttributes wMaxPacketSize bInterval",
+    *(ENDPOINT_TYPE, ENDPOINT, 3, PACKET_SIZE, 10),
 )
 
 # A vendor-defined page with one input, one output and one feature report of 7 bytes each.
@@ -43,44 +51,13 @@ REPORT = bytes.fromhex(
     "0904 b102"  # feature
     "c0"
 )
-
-INTERFACE = struct.pack("<BBBBBBBBB", 9, INTERFACE_TYPE, 0, 0, 1, 3, 0, 0, 0)
 HID = struct.pack("<BBHBBBH", 9, HID_TYPE, 0x0110, 0, 1, REPORT_TYPE, len(REPORT))
-ENDPOINT_IN = struct.pack("<BBBBHB", 7, ENDPOINT_TYPE, ENDPOINT, 3, PACKET_SIZE, 10)
 _PARTS = INTERFACE + HID + ENDPOINT_IN
-CONFIGURATION_HEAD = struct.pack("<BBHBBBBB", 9, CONFIGURATION_TYPE, 9 + len(_PARTS), 1, CONFIGURATION, 0, 0x80, 50)
-
-DESCRIPTORS = {
-    DEVICE_TYPE: DEVICE,
-    CONFIGURATION_TYPE: CONFIGURATION_HEAD + _PARTS,
-    HID_TYPE: HID,
-    REPORT_TYPE: REPORT,
-}
-
-
-def _fields(layout: str, names: str, data: bytes) -> dict[str, int]:
-    """Return the fields of a descriptor by their names in the USB specification."""
-    return dict(zip(names.split(), struct.unpack(layout, data), strict=True))
-
-
-DEVICE_FIELDS = _fields(
-    "<BBHBBBBHHHBBBB",
-    "bLength bDescriptorType bcdUSB bDeviceClass bDeviceSubClass bDeviceProtocol bMaxPacketSize0 idVendor"
-    " idProduct bcdDevice iManufacturer iProduct iSerialNumber bNumConfigurations",
-    DEVICE,
-)
-CONFIGURATION_FIELDS = _fields(
+_HEAD, CONFIGURATION_FIELDS = _descriptor(
     "<BBHBBBBB",
     "bLength bDescriptorType wTotalLength bNumInterfaces bConfigurationValue iConfiguration bmAttributes bMaxPower",
-    CONFIGURATION_HEAD,
+    *(CONFIGURATION_TYPE, 9 + len(_PARTS), 1, CONFIGURATION, 0, 0x80, 50),
 )
-INTERFACE_FIELDS = _fields(
-    "<BBBBBBBBB",
-    "bLength bDescriptorType bInterfaceNumber bAlternateSetting bNumEndpoints bInterfaceClass bInterfaceSubClass"
-    " bInterfaceProtocol iInterface",
-    INTERFACE,
-)
-ENDPOINT_FIELDS = _fields(
-    "<BBBBHB", "bLength bDescriptorType bEndpointAddress bmAttributes wMaxPacketSize bInterval", ENDPOINT_IN
-)
+
+DESCRIPTORS = {DEVICE_TYPE: DEVICE, CONFIGURATION_TYPE: _HEAD + _PARTS, HID_TYPE: HID, REPORT_TYPE: REPORT}
 TEXTS = {1: "Strawberry Linux Co.,Ltd.", 2: "USBRH"}

@@ -5,11 +5,10 @@ import itertools
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any, ClassVar
 
 from usbrh.clock import Clock
-from usbrh.simulator.faults import Fault
+from usbrh.simulator.faults import Fault, Step
 from usbrh.simulator.room import AirSource, Heater, Source, Values
 
 Event = Callable[[float], None]
@@ -125,7 +124,7 @@ class VirtualInstrument(ABC):
 
     @abstractmethod
     def details(self) -> dict[str, Any]:
-        """Return what the status of this kind of instrument has besides, by JSON key."""
+        """Return what only the status of this kind of instrument has, by JSON key."""
 
     def next_event(self) -> float | None:
         """Return the moment (s, monotonic) at which the device will do something by itself; None: never."""
@@ -137,7 +136,7 @@ class VirtualInstrument(ABC):
     def _at(self, when: float, event: Event) -> None:
         heapq.heappush(self._events, (when, next(self._order), event))
 
-    def _trigger(self, step: Enum, *, but: str = "") -> tuple[str, float | None]:
+    def _trigger(self, step: Step, *, but: str = "") -> tuple[str, float | None]:
         """Return the name and the seconds of the fault that occurs now; an empty name if none does."""
         for name, fault in self._faults.items():
             if fault.step is step and name in self._armed and name != but:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Step(Enum):
-    """The step of a measurement at which a fault occurs."""
+    """The step at which a fault occurs: the first six of a USB-RH, the others of a USBRH2."""
 
     OPEN = "the host opens the device"
     CLAIM = "the host claims the interface"
@@ -14,12 +14,15 @@ class Step(Enum):
     FEATURE = "a feature report is set or asked for"
     REQUEST = "a measurement is asked for"
     ANSWER = "a measurement is under way or done"
+    COMMAND = "a command comes"
+    MEASURE = "getrh asks for a measurement"
+    SWITCH = "a command that switches something comes"
 
 
 class Fault(NamedTuple):
     """One kind of fault."""
 
-    step: Enum
+    step: Step
     description: str
     seconds: float | None = None
     """The default duration, for faults that have one."""
@@ -55,6 +58,27 @@ FAULTS = {
 }
 """The faults of a USB-RH. Of the armed faults of one step, only the first in this table occurs."""
 
+USBRH2_FAULTS = {
+    "silent": Fault(Step.COMMAND, "commands are neither done nor answered"),
+    "unplug_on_command": Fault(Step.COMMAND, "gone when a command comes; back after so many seconds, if given"),
+    "hang": Fault(Step.COMMAND, "everything is served in its turn, but only after so many seconds", seconds=2.0),
+    "ignores": Fault(Step.SWITCH, "echo, auto, LED and heater stay as they are"),
+    "no_answer": Fault(Step.MEASURE, "getrh is not answered"),
+    "late": Fault(Step.MEASURE, "the answer to getrh is held back for so many seconds", seconds=10.0),
+    "half_line": Fault(Step.MEASURE, "the answer stops in its middle"),
+    "unplug_mid_line": Fault(Step.MEASURE, "gone in the middle of the answer; back as above"),
+    "dropped_byte": Fault(Step.MEASURE, "a digit of the answer is missing"),
+    "flipped_bit": Fault(Step.MEASURE, "a bit of a digit is another"),
+    "no_crc": Fault(Step.MEASURE, "the answer has no checksum"),
+    "disconnected_chip": Fault(Step.MEASURE, "what 0xffff from the chip gives: 130.00 °C, 100.00 %RH"),
+    "shorted_chip": Fault(Step.MEASURE, "what 0x0000 from the chip gives: -45.00 °C, 0.00 %RH"),
+    "garbage": Fault(Step.MEASURE, "bytes that mean nothing"),
+    "endless": Fault(Step.MEASURE, "four thousand digits without an end of line"),
+    "duplicate": Fault(Step.MEASURE, "the answer twice"),
+    "byte_by_byte": Fault(Step.MEASURE, "the answer in single bytes, so many seconds apart", seconds=0.005),
+}
+"""The faults of a USBRH2. Of the armed faults of one step, only the first in this table occurs."""
+
 CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "short": lambda report: report[:3],
     "long": lambda report: report + b"\0",
@@ -64,4 +88,4 @@ CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "all_ff": lambda report: b"\xff" * len(report),
     "out_of_range": lambda report: bytes([report[0] | 0x10, report[1], report[2] | 0x40, *report[3:]]),
 }
-"""For the faults that only change the report: how."""
+"""For the faults of a USB-RH that only change the report: how."""

@@ -96,7 +96,7 @@ class VirtualUsbRh(VirtualInstrument):
             return len(self._reports)
 
     def details(self) -> dict[str, Any]:
-        """Return what only the status of a USB-RH has."""
+        """Return what its status has and that of a USBRH2 has not, by JSON key."""
         return {"held": self.held}
 
     # ---------------------------------------------------------------- the wire

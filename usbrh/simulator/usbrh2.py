@@ -6,13 +6,12 @@ exactly the echo and the prompt are.
 """
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import room
 from usbrh.simulator.device import VirtualInstrument
-from usbrh.simulator.faults import Fault
+from usbrh.simulator.faults import USBRH2_FAULTS, Step
 
 MEASURING = 0.016
 """s for one measurement of the SHT31 at high repeatability, at most (data sheet: 15.5 ms)."""
@@ -25,36 +24,6 @@ MAX_AUTO = 65535
 _SWITCHES = {"0": False, "off": False, "false": False, "1": True, "on": True, "true": True}
 _LINE_LIMIT = 64
 _COMMANDS = "getrh auto <s>|off led1=<bool> led2=<bool> heater <bool> status ver serial echo <bool> list help"
-
-
-class Usbrh2Step(Enum):
-    """The step of a conversation at which a fault occurs."""
-
-    COMMAND = "a command comes"
-    MEASURE = "a measurement is asked for"
-    SWITCH = "a command that switches something comes"
-
-
-USBRH2_FAULTS = {
-    "silent": Fault(Usbrh2Step.COMMAND, "commands are neither done nor answered"),
-    "unplug_on_command": Fault(Usbrh2Step.COMMAND, "gone when a command comes; back after so many seconds, if given"),
-    "hang": Fault(Usbrh2Step.COMMAND, "everything is served in its turn, but only after so many seconds", seconds=2.0),
-    "ignores": Fault(Usbrh2Step.SWITCH, "echo, auto, LED and heater stay as they are"),
-    "no_answer": Fault(Usbrh2Step.MEASURE, "getrh is not answered"),
-    "late": Fault(Usbrh2Step.MEASURE, "the answer to getrh is held back for so many seconds", seconds=10.0),
-    "half_line": Fault(Usbrh2Step.MEASURE, "the answer stops in its middle"),
-    "unplug_mid_line": Fault(Usbrh2Step.MEASURE, "gone in the middle of the answer; back as above"),
-    "dropped_byte": Fault(Usbrh2Step.MEASURE, "a digit of the answer is missing"),
-    "flipped_bit": Fault(Usbrh2Step.MEASURE, "a bit of a digit is another"),
-    "no_crc": Fault(Usbrh2Step.MEASURE, "the answer has no checksum"),
-    "disconnected_chip": Fault(Usbrh2Step.MEASURE, "what 0xffff from the chip gives: 130.00 °C, 100.00 %RH"),
-    "shorted_chip": Fault(Usbrh2Step.MEASURE, "what 0x0000 from the chip gives: -45.00 °C, 0.00 %RH"),
-    "garbage": Fault(Usbrh2Step.MEASURE, "bytes that mean nothing"),
-    "endless": Fault(Usbrh2Step.MEASURE, "four thousand digits without an end of line"),
-    "duplicate": Fault(Usbrh2Step.MEASURE, "the answer twice"),
-    "byte_by_byte": Fault(Usbrh2Step.MEASURE, "the answer in single bytes, so many seconds apart", seconds=0.005),
-}
-"""The faults of a USBRH2. Of the armed faults of one step, only the first in this table occurs."""
 
 
 def crc8(data: bytes) -> int:
@@ -136,7 +105,7 @@ class VirtualUsbrh2(VirtualInstrument):
         return self._auto
 
     def details(self) -> dict[str, Any]:
-        """Return what only the status of a USBRH2 has."""
+        """Return what its status has and that of a USB-RH has not, by JSON key."""
         return {"serial": self.serial, "auto": self.automatic}
 
     # ---------------------------------------------------------------- the wire
@@ -186,7 +155,7 @@ class VirtualUsbrh2(VirtualInstrument):
         if not words:
             self._prompt()
             return
-        fault, seconds = self._trigger(Usbrh2Step.COMMAND)
+        fault, seconds = self._trigger(Step.COMMAND)
         match fault:
             case "silent":
                 return
@@ -215,7 +184,7 @@ class VirtualUsbrh2(VirtualInstrument):
                 self._send_line(f"echo={int(self._echo)} led1={self._leds['1']} led2={self._leds['2']}")
             case ["help"]:
                 self._send_line(_COMMANDS)
-            case _ if not (self._trigger(Usbrh2Step.SWITCH)[0] or self._switch(words, at)):
+            case _ if not (self._trigger(Step.SWITCH)[0] or self._switch(words, at)):
                 self._send_line("Error")
         self._prompt()
 
@@ -251,7 +220,7 @@ class VirtualUsbrh2(VirtualInstrument):
     # ---------------------------------------------------------------- measuring
 
     def _answer(self, at: float) -> None:
-        fault, seconds = self._trigger(Usbrh2Step.MEASURE)
+        fault, seconds = self._trigger(Step.MEASURE)
         answer = self._measure(at) + self.newline
         match fault:
             case "no_answer":

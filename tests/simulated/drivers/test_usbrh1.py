@@ -297,6 +297,20 @@ def test_a_passing_fault_does_not_leave_the_heater_on(bench: Bench, fault: str) 
 
 
 @pytest.mark.parametrize("fault", ["feature_hangs", "feature_stalls"])
+def test_a_heater_that_could_not_be_switched_off_is_switched_off_by_the_next_operation(
+    bench: Bench, fault: str
+) -> None:
+    bench.sensor.set_heater(True)
+    bench.model.fault(fault)
+    with pytest.raises(SensorError):
+        bench.sensor.set_heater(False)
+    bench.model.clear_faults()
+    assert [bench.model.heater] == [True]
+    bench.sensor.read()
+    assert not bench.model.heater
+
+
+@pytest.mark.parametrize("fault", ["feature_hangs", "feature_stalls"])
 def test_a_heater_that_does_not_go_on_is_an_error_and_marks_nothing(bench: Bench, fault: str) -> None:
     bench.model.fault(fault)
     with pytest.raises(SensorError):

@@ -41,7 +41,8 @@ from usbrh.poller import Rounds
 from usbrh.reading import Reading, SensorInfo
 from usbrh.sensors import Sensor, find
 from usbrh.simulator import SimulatorBackend, VirtualUsbrh2
-from usbrh.simulator.usbrh2 import HEATER_BIT, USBRH2_FAULTS
+from usbrh.simulator.faults import USBRH2_FAULTS
+from usbrh.simulator.usbrh2 import HEATER_BIT
 
 DEADLINE = 5.0
 LATE = 0.4

@@ -581,7 +581,7 @@ def test_addresses_that_are_none(listen: str) -> None:
         capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 2
-    assert f"--listen {listen}: write ADDRESS or ADDRESS:PORT" in done.stderr
+    assert f"--listen {listen}: not an address; write ADDRESS or ADDRESS:PORT" in done.stderr
 
 
 def test_sensors_from_a_file(tmp_path: Path) -> None:
