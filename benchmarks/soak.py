@@ -1,4 +1,4 @@
-"""Many readings of a sensor at which random faults strike: ``python -m benchmarks.soak [READINGS]``.
+"""Many readings of a sensor at which random faults occur: ``python -m benchmarks.soak [READINGS]``.
 
 Time is virtual, so that 20,000 readings with all their time-outs take seconds. Each measurement of the virtual sensor
 has ticks of its own; a reading is wrong if its ticks are not those of a measurement that ended after it was asked for.
@@ -29,15 +29,15 @@ class Soak:
     right: int = 0
     wrong: int = 0
     late: int = 0
-    struck: Counter[str] = field(default_factory=Counter)
+    occurred: Counter[str] = field(default_factory=Counter)
     recovered: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     lost: int = 0
-    """Errors although no fault was armed, or a single one that strikes once and can be recovered from."""
+    """Errors although no fault was armed, or a single one that occurs once and can be recovered from."""
 
 
 def soak(readings: int, seed: int = 1) -> Soak:
-    """Read ``readings`` times; before each, up to three faults are armed, to strike once, some times, or always."""
+    """Read ``readings`` times; before each, up to three faults are armed, to occur once, some times, or always."""
     dice, clock, result = random.Random(seed), VirtualClock(), Soak()
     model = VirtualUsbRh(clock=clock, ticks=lambda number: (4000 + number % 8000, HUMIDITY))
     backend = SimulatorBackend([model], clock)
@@ -52,7 +52,7 @@ def soak(readings: int, seed: int = 1) -> Soak:
             recoverable &= times == 1 and name != "access_denied" and (name == "late" or seconds <= 1.0)
         (sensor,) = sensors if (sensors := find(backend=backend, clock=clock)) else (None,)
         result.readings += 1
-        result.struck.update(armed)
+        result.occurred.update(armed)
         measured, started = model.measured, clock.monotonic()
         if sensor is None:
             result.errors["not_found"] += 1

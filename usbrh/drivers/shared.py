@@ -135,7 +135,7 @@ class SharedDevice:
     def busy(self, nodes: list[Path]) -> SensorError:
         """Return the error of a device that was busy until the deadline; it names the programs that use ``nodes``."""
         who = ", ".join(holders(nodes)) or "another program"
-        return SensorBusy(f"{self.label} is held by {who}", self.port, remedy="end it, or try again")
+        return SensorBusy(f"{self.label} is in use by {who}", self.port, remedy="end it, or try again")
 
     def failure(self, number: int | None, node: Path, message: str) -> SensorError:
         """Return the error for an errno of the operating system; ``message`` is for a number without a meaning."""

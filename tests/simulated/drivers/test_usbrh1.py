@@ -106,7 +106,7 @@ def test_release_gives_the_sensor_back_and_the_next_reading_takes_it_again(bench
     assert not kernel_has_it()
 
 
-# fault, how often it strikes, and what then happens: None, recovers within so many seconds; else the error
+# fault, how often it occurs, and what then happens: None, recovers within so many seconds; else the error
 RECOVERED = {
     "busy": (3, 1.0),
     "request_stalls": (3, 1.0),
@@ -138,7 +138,7 @@ def test_a_passing_fault_is_recovered_from(bench: Bench, fault: str) -> None:
 
 def test_a_sensor_that_is_free_too_late_to_be_measured_was_busy(bench: Bench) -> None:
     bench.model.fault("busy", 18)  # it is tried each 0.1 s
-    with pytest.raises(SensorBusy, match="held by another program"):
+    with pytest.raises(SensorBusy, match="in use by another program"):
         bench.sensor.read(2.0)
     bench.read()
 

@@ -234,7 +234,7 @@ class Outcome:
     took: float
 
 
-# What one reading of 1.6 s comes to when the fault strikes at each try.
+# What one reading of 1.6 s comes to when the fault occurs at each try.
 ALWAYS: dict[str, type[SensorError] | None] = {
     "silent": SensorTimeout,
     "unplug_on_command": SensorNotFound,
@@ -289,7 +289,7 @@ def outcomes() -> dict[tuple[str, str], Outcome]:
 
 
 @pytest.mark.parametrize("name", USBRH2_FAULTS)
-def test_what_strikes_once_is_recovered_from(outcomes: dict[tuple[str, str], Outcome], name: str) -> None:
+def test_what_occurs_once_is_recovered_from(outcomes: dict[tuple[str, str], Outcome], name: str) -> None:
     found = outcomes[name, "once"]
     assert isinstance(found.first, Reading), found.first
     assert isinstance(found.then, Reading), found.then
@@ -408,7 +408,7 @@ def test_one_that_waits_in_vain_says_who_holds_it(bench: Bench) -> None:
     with NodeLock(bench.node) as lock:
         assert lock.acquire(MEASURE, Deadline(0))
         started = time.monotonic()
-        with pytest.raises(SensorBusy, match="held by"):
+        with pytest.raises(SensorBusy, match="in use by"):
             bench.sensor.read(1.0)
         assert 0.4 < time.monotonic() - started < 1.0 + LATE
     bench.read()
@@ -419,7 +419,7 @@ def test_a_program_that_locks_the_port_is_waited_for_and_named(bench: Bench) -> 
     with subprocess.Popen([sys.executable, "-c", hold + "time.sleep(60)"], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         holder.stdout.readline()
-        with pytest.raises(SensorBusy, match=f"held by .*\\(PID {holder.pid}\\)"):
+        with pytest.raises(SensorBusy, match=f"in use by .*\\(PID {holder.pid}\\)"):
             bench.sensor.read(0.5)
         release = threading.Timer(0.5, holder.kill)
         release.start()

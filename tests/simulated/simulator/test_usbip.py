@@ -315,7 +315,7 @@ def test_one_host_has_it(server: Server, client: Client) -> None:
         ("read_io_error", -errno.EPROTO, b""),
     ],
 )
-def test_spoilt_answers(client: Client, model: VirtualUsbRh, fault: str, status: int, data: bytes) -> None:
+def test_corrupted_answers(client: Client, model: VirtualUsbRh, fault: str, status: int, data: bytes) -> None:
     model.fault(fault, 1)
     client.ask()
     assert client.read() == (status, data)
