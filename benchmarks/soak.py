@@ -29,7 +29,7 @@ class Soak:
     right: int = 0
     wrong: int = 0
     late: int = 0
-    struck: Counter[str] = field(default_factory=Counter)
+    occurred: Counter[str] = field(default_factory=Counter)
     recovered: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     lost: int = 0
@@ -37,7 +37,7 @@ class Soak:
 
 
 def soak(readings: int, seed: int = 1) -> Soak:
-    """Read ``readings`` times; before each, up to three faults are armed, to strike once, some times, or always."""
+    """Read ``readings`` times; before each, up to three faults are armed, to occur once, some times, or always."""
     dice, clock, result = random.Random(seed), VirtualClock(), Soak()
     model = VirtualUsbRh(clock=clock, ticks=lambda number: (4000 + number % 8000, HUMIDITY))
     backend = SimulatorBackend([model], clock)
@@ -52,7 +52,7 @@ def soak(readings: int, seed: int = 1) -> Soak:
             recoverable &= times == 1 and name != "access_denied" and (name == "late" or seconds <= 1.0)
         (sensor,) = sensors if (sensors := find(backend=backend, clock=clock)) else (None,)
         result.readings += 1
-        result.struck.update(armed)
+        result.occurred.update(armed)
         measured, started = model.measured, clock.monotonic()
         if sensor is None:
             result.errors["not_found"] += 1

@@ -58,9 +58,8 @@ PACKAGES = (
         "sensors",
         "which sensors are plugged in, their names, how they are selected",
         ("config", "drivers", "simulator"),
-        ("usb",),
     ),
-    Package("poller", "the measuring loop: readings of all selected sensors, round by round", ("config", "sensors")),
+    Package("poller", "the measuring loop: readings of all selected sensors, round by round", _MEASURING),
     Package("journal", "the send queue and local history: one SQLite file, its repair, read-only access", ()),
     Package(
         "zabbix",

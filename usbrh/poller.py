@@ -4,10 +4,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Schedule
 from usbrh.config import Config
+from usbrh.drivers.base import Bus
 from usbrh.errors import SensorNotFound, UsbrhError
 from usbrh.reading import Reading, SensorInfo
 from usbrh.sensors import READ_TIMEOUT, Sensor, absent, find, measure_all, select
@@ -52,9 +52,9 @@ class Poller:
         *,
         selectors: Sequence[str] | None = None,
         counts: Counts | None = None,
-        backend: Any = None,
+        backend: Bus | None = None,
     ) -> None:
-        """Select the sensors as ``sensors.select`` does; no selector selects all. ``backend`` is a pyusb backend.
+        """Select the sensors as ``sensors.select`` does; no selector selects all. ``backend`` as in ``sensors.find``.
 
         Raises:
             SensorNotFound: a selected sensor is not plugged in, or no sensor is.

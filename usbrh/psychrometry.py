@@ -1,24 +1,25 @@
-"""Quantities that follow from temperature and relative humidity. Pure: no I/O, no state."""
+"""Computes quantities of humid air from temperature and relative humidity. Pure: no I/O, no state."""
 
 from math import exp, log
 
-# m and Tn in °C of the Magnus formula: sheet v4.3 and version 5, Table 9.
+# m and Tn in °C of the Magnus formula: data sheet SHT1x v4.3 and version 5, Table 9.
 _WATER = (17.62, 243.12)
 _ICE = (22.46, 272.62)
 
 
 def dew_point(temperature: float, humidity: float) -> float | None:
-    """The dew point in °C, with the constants over ice when the air is below 0 °C.
+    """Compute the dew point in °C, with the constants over ice when the air is below 0 °C.
 
-    Td = Tn·Γ / (m − Γ) with Γ = ln(RH/100) + m·T/(Tn + T): sheet v4.3 and version 5, Table 9, for −40 to 50 °C. The
-    sheet chooses ice or water by the air's temperature, not by the dew point; docs/accuracy.md says what that means.
+    Td = Tn·Γ / (m − Γ) with Γ = ln(RH/100) + m·T/(Tn + T): data sheet SHT1x v4.3 and version 5, Table 9, for −40 to
+    50 °C. The data sheet chooses ice or water by the temperature of the air, not by the dew point; docs/accuracy.md
+    explains the effect.
 
     Args:
         temperature: of the air, °C.
         humidity: %RH.
 
     Returns:
-        None at 0 %RH and below, where there is no dew point.
+        None at 0 %RH and below, where no dew point exists.
     """
     if humidity <= 0.0:
         return None
@@ -28,10 +29,10 @@ def dew_point(temperature: float, humidity: float) -> float | None:
 
 
 def absolute_humidity(temperature: float, humidity: float) -> float:
-    """The mass of water vapour in g per m³ of air.
+    """Compute the mass of water vapour in g per m³ of air.
 
     216.7·e/(273.15 + T) with the vapour pressure e = RH/100 · 6.112 hPa · exp(17.62·T/(243.12 °C + T)): Sensirion's
-    "Humidity at a Glance". Over water below 0 °C too, since that is what such a sensor's %RH refers to.
+    "Humidity at a Glance". Over water below 0 °C too, because the %RH of such a sensor refers to water.
 
     Args:
         temperature: of the air, °C.

@@ -1,25 +1,25 @@
-"""Which sensors are plugged in, and how they are named and chosen."""
+"""Which sensors are plugged in, and how they are named and selected."""
 
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from usbrh import psychrometry
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
-from usbrh.config.model import PORT_PATH
 from usbrh.drivers import usbrh1, usbrh2
-from usbrh.drivers.base import Instrument, LedState, Plugged
+from usbrh.drivers.base import Bus, Instrument, Kind, LedState
 from usbrh.errors import LibusbMissing, SensorError, SensorNotFound
 from usbrh.reading import Calibration, Reading, SensorInfo
 
-INSTRUMENTS: tuple[Callable[[Any], Iterable[Plugged]], ...] = (usbrh1.plugged_in, usbrh2.plugged_in)
-"""What finds the instruments of each kind. Each is given the pyusb backend, whose attribute ``simulated`` says
-whether virtual instruments are wanted or real ones; None where USB can't be used."""
+if TYPE_CHECKING:
+    from usbrh.simulator import SimulatorBackend
+
+INSTRUMENTS: tuple[Kind, ...] = (usbrh1.KIND, usbrh2.KIND)
+"""The kinds of instrument, one per driver module."""
 
 READ_TIMEOUT = 5.0
 """s for one operation with a sensor, with all tries and the wait for other processes."""
@@ -28,9 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class Sensor:
-    """One instrument that is plugged in, with what the configuration says of it."""
+    """One instrument that is plugged in, with its settings from the configuration."""
 
     def __init__(self, info: SensorInfo, instrument: Instrument, settings: SensorConfig, clock: Clock) -> None:
+        """Combine what ``find`` found; ``clock`` measures deadlines and stamps readings."""
         self.info = info
         self.settings = settings
         self._instrument = instrument
@@ -47,10 +48,10 @@ class Sensor:
         )
 
     def read(self, timeout: float = READ_TIMEOUT) -> Reading:
-        """Measure once; ends within ``timeout`` seconds.
+        """Measure once, within ``timeout`` seconds.
 
         Raises:
-            SensorError: one of its leaves; there is no reading.
+            SensorError: one of its subclasses, if there is no reading.
         """
         measured = self._instrument.measure(Deadline(timeout, self._clock))
         calibration = self.calibration
@@ -75,7 +76,7 @@ class Sensor:
         )
 
     def firmware(self, timeout: float = READ_TIMEOUT) -> str:
-        """The firmware's version. Raises SensorError."""
+        """Ask for the version of the firmware. Raises SensorError."""
         return self._instrument.firmware(Deadline(timeout, self._clock))
 
     def set_led(self, number: int, state: bool | LedState, timeout: float = READ_TIMEOUT) -> None:
@@ -85,9 +86,9 @@ class Sensor:
         self._instrument.set_led(number, state, Deadline(timeout, self._clock))
 
     def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
-        """Switch the heater; on, it stays on until it is switched off, or by the next to open the sensor if we die.
+        """Switch the heater. It stays on until it is switched off. Raises SensorError.
 
-        Raises SensorError.
+        If this process ends first, the next process that opens the sensor switches the heater off.
         """
         self._instrument.set_heater(on, Deadline(timeout, self._clock))
 
@@ -99,69 +100,70 @@ class Sensor:
 def find(
     config: Config | None = None,
     *,
-    backend: Any = None,
+    backend: Bus | None = None,
     clock: Clock = SYSTEM_CLOCK,
     known: Iterable[Sensor] = (),
 ) -> list[Sensor]:
-    """The sensors that are plugged in, in the order of their ports.
+    """Find the sensors that are plugged in, in the order of their ports.
 
     Args:
         config: names and calibration.
-        backend: a pyusb backend; without one libusb, or virtual sensors if ``USBRH_SIMULATE`` is set.
+        backend: where to look, such as a ``SimulatorBackend``; without it the USB of this machine, or virtual sensors
+            if ``USBRH_SIMULATE`` is set.
         clock: what measures deadlines and stamps readings.
-        known: the result of an earlier call: the same sensor at the same place stays the same object.
+        known: the result of an earlier call: the same sensor at the same port stays the same object.
 
     Raises:
-        LibusbMissing: libusb can't be loaded or initialised, and there is no sensor that works without it.
-        SensorNotFound: this machine has no USB bus at all.
+        LibusbMissing: libusb can't be loaded or initialised, and no sensor works without it.
+        SensorNotFound: this machine has no USB bus.
         ConfigError: ``USBRH_SIMULATE`` is wrong.
     """
     config = config or Config()
+    bus = backend or _default_bus()
     before = {sensor.info: sensor for sensor in known}
     sensors = []
-    for plugged in sorted(_plugged_in(backend), key=lambda plugged: _natural(plugged.port)):
+    found = [(kind.model, plugged) for kind in INSTRUMENTS for plugged in kind.plugged_in(bus)]
+    for model, plugged in sorted(found, key=lambda each: _natural(each[1].port)):
         identity = plugged.serial or plugged.port
         settings = config.sensor.get(identity, SensorConfig())
-        info = SensorInfo(plugged.port, plugged.model, settings.name or identity, plugged.serial, plugged.simulated)
+        info = SensorInfo(plugged.port, model, settings.name or identity, plugged.serial, bus.simulated)
         sensor = before.get(info)
         if sensor is None or sensor.settings != settings:
             label = f"{settings.name} ({identity})" if settings.name else identity
-            sensor = Sensor(info, plugged.driver(label, settings, clock), settings, clock)
+            driver = plugged.driver(label=label, coefficients=settings.coefficients, supply=settings.supply)
+            sensor = Sensor(info, driver, settings, clock)
         sensors.append(sensor)
+    if bus.problem is not None:
+        if not sensors:
+            raise bus.problem
+        _log.warning("%s", bus.problem)
     return sensors
 
 
+def absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
+    """Describe a sensor that the configuration names and that is not plugged in.
+
+    The form of its identity shows its kind; ``model`` is ``unknown`` if no driver knows the form. Where a sensor with a
+    serial number belongs is not known: ``port`` is the serial number then.
+    """
+    for kind in INSTRUMENTS:
+        if kind.identity.fullmatch(identity):
+            serial = identity if kind.has_serial else None
+            return SensorInfo(identity, kind.model, name or identity, serial, simulated)
+    return SensorInfo(identity, "unknown", name or identity, simulated=simulated)
+
+
 def usb_problem() -> LibusbMissing | SensorNotFound | None:
-    """Why no USB-RH can be found on this machine, whatever is plugged in; None if one can.
+    """Return why no USB-RH can be found on this machine, whatever is plugged in; None if one can.
 
     Raises:
         ConfigError: ``USBRH_SIMULATE`` is wrong.
     """
-    try:
-        _default_backend(os.environ.get("USBRH_SIMULATE", ""))
-    except (LibusbMissing, SensorNotFound) as error:
-        return error
-    return None
-
-
-def _plugged_in(backend: Any) -> list[Plugged]:
-    """All instruments; those that need no libusb even where there is none."""
-    problem = None
-    if backend is None:
-        try:
-            backend = _default_backend(os.environ.get("USBRH_SIMULATE", ""))
-        except (LibusbMissing, SensorNotFound) as error:
-            problem = error
-    found = [plugged for instruments in INSTRUMENTS for plugged in instruments(backend)]
-    if problem is not None:
-        if not found:
-            raise problem
-        _log.warning("%s", problem)
-    return found
+    return _default_bus().problem
 
 
 def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
-    """The sensors that are meant: a selector is a name, port, serial number, number in ``usbrh list``, or "all".
+    """Select sensors. A selector is a name, port, serial number, number in ``usbrh list``, or "all".
 
     Raises:
         SensorNotFound: no such sensor, or none at all.
@@ -174,19 +176,21 @@ def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
 
 
 def named(sensors: Sequence[Sensor], name: str) -> Sensor:
-    """The sensor of that name, port or serial number. Never another one because it was unplugged.
+    """Return the sensor with that name, port or serial number, never another one because it was unplugged.
 
     Raises:
         SensorNotFound: no such sensor.
     """
     if not sensors:
-        raise SensorNotFound("no sensor is plugged in; plug one in, or try a virtual one: USBRH_SIMULATE=1 usbrh list")
+        raise SensorNotFound(
+            "no sensor is plugged in", remedy="plug one in, or try a virtual one: USBRH_SIMULATE=1 usbrh list"
+        )
     for field in ("name", "port", "serial"):
         for sensor in sensors:
             if getattr(sensor.info, field) == name:
                 return sensor
-    there = ", ".join(sensor.info.name for sensor in sensors)
-    raise SensorNotFound(f"no sensor {name!r}; there is: {there}")
+    names = ", ".join(sensor.info.name for sensor in sensors)
+    raise SensorNotFound(f"no sensor {name!r}", remedy=f"choose one of: {names}")
 
 
 def _select_one(sensors: Sequence[Sensor], selector: str) -> Sensor:
@@ -200,7 +204,7 @@ def _select_one(sensors: Sequence[Sensor], selector: str) -> Sensor:
 
 
 def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock: Clock = SYSTEM_CLOCK) -> list[Reading]:
-    """One reading of each, all at the same time. A sensor that fails gives a reading that says so."""
+    """Measure with all sensors at the same time. A sensor that fails gives a reading with the error."""
 
     def measure(sensor: Sensor) -> Reading:
         try:
@@ -216,32 +220,22 @@ def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock:
         return list(pool.map(measure, sensors))
 
 
-def absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
-    """What is known of a configured sensor that is not plugged in."""
-    if PORT_PATH.fullmatch(identity):
-        return SensorInfo(identity, usbrh1.MODEL, name or identity, simulated=simulated)
-    return SensorInfo(identity, usbrh2.MODEL, name or identity, identity, simulated=simulated)
+def _default_bus() -> Bus:
+    """Return the simulator if ``USBRH_SIMULATE`` is set, else the USB of this machine as it is now."""
+    simulate = os.environ.get("USBRH_SIMULATE")
+    if simulate:
+        return _simulator(simulate)
+    from usbrh.drivers.bus import SystemBus  # noqa: PLC0415  # libusb is slow to load, and virtual sensors don't need it
+
+    return SystemBus()
 
 
 @cache
-def _default_backend(simulate: str) -> Any:
-    if simulate:
-        from usbrh.simulator import backend_from_environment  # noqa: PLC0415  # only for those who asked for it
+def _simulator(simulate: str) -> "SimulatorBackend":
+    """Return the virtual sensors of this process; they keep their state from call to call."""
+    from usbrh.simulator import backend_from_environment  # noqa: PLC0415  # only needed with USBRH_SIMULATE
 
-        return backend_from_environment(simulate)
-    from ctypes.util import find_library  # noqa: PLC0415  # as heavy as all the rest, and not for virtual sensors
-
-    from usb.backend import libusb1  # noqa: PLC0415
-
-    backend = libusb1.get_backend()
-    if backend is not None:
-        return backend
-    # pyusb does not say why: no library, or one that found no USB to work with.
-    if find_library("usb-1.0") is None:
-        raise LibusbMissing("libusb is not installed; sudo apt install libusb-1.0-0")
-    if not Path("/dev/bus/usb").exists():
-        raise SensorNotFound("no sensor: this machine has no USB bus (no /dev/bus/usb)")
-    raise LibusbMissing("libusb can't be initialised; usbrh --debug list says more")
+    return backend_from_environment(simulate)
 
 
 def _natural(port: str) -> list[tuple[int, str]]:

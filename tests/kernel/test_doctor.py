@@ -109,7 +109,7 @@ def test_another_program_has_it(vm: Machine, new_sensor: Plugged) -> None:
     assert message == f"{new_sensor.port}: hidraw_reader (PID {holder}) has it open"
     assert doctor["permission"][0] == "ok"
     assert doctor["reading"][0] == "fault"
-    assert f"held by hidraw_reader (PID {holder})" in doctor["reading"][1]
+    assert f"in use by hidraw_reader (PID {holder})" in doctor["reading"][1]
     vm.run(fix.partition(": ")[2], user="alice").check()
     vm.run("while pgrep -x hidraw_reader; do sleep 0.05; done").check()
 

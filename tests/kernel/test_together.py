@@ -50,7 +50,7 @@ def test_eight_readers_at_once(vm: Machine, sensor: Plugged) -> None:
             right += 1
         else:
             assert (result.status, reading["state"]) == (5, "busy"), result
-            assert "held by" in reading["error"]
+            assert "in use by" in reading["error"]
     assert right >= 6, results
 
 
@@ -88,7 +88,7 @@ def test_a_foreign_program_holds_the_sensor(vm: Machine, new_sensor: Plugged, pr
     rejected = vm.run(f"usbrh read {new_sensor.port} --json", user="alice")
     assert rejected.status == 5, rejected
     assert json.loads(rejected.stdout)["state"] == "busy"
-    assert f"held by {program} (PID " in rejected.stderr
+    assert f"in use by {program} (PID " in rejected.stderr
     # Whoever had it is not disturbed, and after it the sensor is ours.
     assert vm.run("cat /tmp/held").check() == "04de1c01000241\n"
     vm.run(f"pkill -x {program}").check()

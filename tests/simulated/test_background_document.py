@@ -9,7 +9,7 @@ from usbrh import sensors as discovery
 from usbrh.errors import SensorError
 from usbrh.simulator.backend import SimulatorBackend
 from usbrh.simulator.clock import VirtualClock
-from usbrh.simulator.model import VirtualUsbRh
+from usbrh.simulator.usbrh1 import VirtualUsbRh
 
 DOCUMENTS = [Path(__file__).parents[2] / "docs" / name for name in ("background.md", "background.ja.md")]
 FAULTS = ("no_answer", "request_stalls", "short", "all_ff", "unplug_while_measuring")

@@ -9,7 +9,7 @@ from usbrh.config import Config
 from usbrh.errors import SensorNotFound
 from usbrh.poller import Poller
 from usbrh.reading import Reading
-from usbrh.sensors import _default_backend
+from usbrh.sensors import _simulator
 
 
 class Time:
@@ -72,7 +72,7 @@ def test_a_sensor_plugged_in_later_is_measured_too_and_one_unplugged_says_so(mon
     poller = Poller(Config(), selectors=[])
     monkeypatch.setenv("USBRH_SIMULATE", "2")
     assert [each.sensor for each in poller.measure()] == ["sim-1", "sim-2"]
-    backend = _default_backend("2")
+    backend = _simulator("2")
     backend.models["sim-2"].unplug()
     assert [(each.sensor, each.state) for each in poller.measure()] == [("sim-1", "ok"), ("sim-2", "not_found")]
     backend.models["sim-2"].plug()

@@ -22,11 +22,11 @@ def test_the_third_instrument(tmp_path: Path) -> None:
     done = subprocess.run(apply, cwd=tmp_path, input=diff, text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, f"bring docs/architecture.md up to date: {done.stderr}"
     where = subprocess.run(
-        [sys.executable, "-c", "import usbrh.hwmon; print(usbrh.hwmon.__file__)"],
+        [sys.executable, "-c", "import usbrh.drivers.hwmon; print(usbrh.drivers.hwmon.__file__)"],
         cwd=tmp_path, text=True, capture_output=True, timeout=60, check=True,
     )  # fmt: skip
-    assert where.stdout.strip() == str(tmp_path / "usbrh/hwmon.py"), "the copy is what runs"
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_hwmon.py"]
+    assert where.stdout.strip() == str(tmp_path / "usbrh/drivers/hwmon.py"), "the copy is what runs"
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/drivers/test_hwmon.py"]
     done = subprocess.run(pytest, cwd=tmp_path, text=True, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
+    assert "2 passed" in done.stdout

@@ -23,8 +23,8 @@ from usbrh.journal.store import Journal
 from usbrh.sensors import find, measure_all
 from usbrh.simulator.backend import SimulatorBackend
 from usbrh.simulator.clock import VirtualClock
-from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.room import Source
+from usbrh.simulator.usbrh1 import VirtualUsbRh
 
 PICTURES = CHECKOUT / "tests" / "output"
 STEP = 120

@@ -1,4 +1,4 @@
-"""``usbrh led``, ``usbrh heater`` and ``usbrh release``: the instrument's own controls."""
+"""``usbrh led``, ``usbrh heater`` and ``usbrh release``: the controls of an instrument."""
 
 import time
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from usbrh.reading import Reading
 from usbrh.sensors import Sensor, find, select
 
 _MAX_SECONDS = 180
-# What the self-test asks for. The data sheet promises 5 to 10 °C for the bare chip, on a USB-RH about 2 °C were
-# seen; the dew point is that of the same air, and moves only by the errors of the two quantities.
+# °C, %RH and °C that pass the test. The data sheet has a rise of 5 to 10 °C for the bare chip; a USB-RH showed about
+# 2 °C. The air stays the same, so the dew point moves only by the errors of the two quantities.
 _RISE, _FALL, _DEW_POINT_DRIFT = 0.5, 0.5, 2.0
 
 
 def _one(context: Context, selector: str | None) -> Sensor:
-    """The sensor that is meant; the only one when none is named."""
+    """Return the selected sensor; without a selector, the only one."""
     sensors = select(find(context.config), [selector or "all"])
     if len(sensors) > 1:
         names = ", ".join(sensor.info.name for sensor in sensors)
@@ -35,15 +35,15 @@ def _one(context: Context, selector: str | None) -> Sensor:
 @click.argument("sensor", required=False)
 @pass_context
 def led(context: Context, led: str, state: LedState, sensor: str | None) -> None:
-    """Switch LED 1 or 2 of SENSOR; a USBRH2 can let it blink by itself.
+    """Switch LED 1 or 2 of SENSOR. On a USBRH2 it can also blink.
 
-    Their colours differ between sources; give them names of your own: led = {green = 1, red = 2} in the sensor's
-    section of the configuration.
+    The sources disagree about their colours. You can name them in the sensor's section of the configuration:
+    led = {green = 1, red = 2}
     """
     chosen = _one(context, sensor)
     number = chosen.settings.led.get(led) or {"1": 1, "2": 2}.get(led)
     if number is None:
-        raise click.BadParameter(f"{led!r} is neither 1, 2 nor a name that the configuration gives.", param_hint="LED")
+        raise click.BadParameter(f"{led!r} is neither 1, 2 nor a name from the configuration.", param_hint="LED")
     chosen.set_led(number, state)
 
 
@@ -51,8 +51,8 @@ def led(context: Context, led: str, state: LedState, sensor: str | None) -> None
 def heater() -> None:
     """Switch the sensor's heater, or test the sensor with it.
 
-    The heater is a functional test, not a way to dry the sensor for long: readings meanwhile are not those of the
-    room, and are marked "heater": true.
+    The heater is for a functional test; it does not dry the sensor for long. Readings with the heater on do not show
+    the room. They are marked "heater": true.
     """
 
 
@@ -67,7 +67,7 @@ _seconds = click.option(
 
 @contextmanager
 def _heating(sensor: Sensor) -> Iterator[None]:
-    """The heater on, and off again whatever comes between, an interrupt while it is being switched on included."""
+    """Switch the heater on, and off again in every case, also after an interrupt while it is being switched on."""
     ours = True
     try:
         try:
@@ -86,7 +86,7 @@ def _heating(sensor: Sensor) -> Iterator[None]:
 @_seconds
 @pass_context
 def heater_on(context: Context, sensor: str | None, seconds: int) -> None:
-    """Heat for a time, and switch off at its end or when interrupted."""
+    """Heat for some seconds; an interrupt ends it."""
     chosen = _one(context, sensor)
     with _heating(chosen):
         click.echo(f"The heater of {chosen.info.name} is on for {seconds} s; Ctrl-C ends it.", err=True)
@@ -108,9 +108,9 @@ def heater_off(context: Context, sensor: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @pass_context
 def heater_test(context: Context, sensor: str | None, seconds: int, as_json: bool) -> None:
-    """Heat the sensor and see whether it answers as it should.
+    """Heat the sensor and check the readings.
 
-    Temperature has to rise and humidity to fall while the dew point stays. Exit status 1 if one does not.
+    The temperature has to rise and the humidity to fall, while the dew point stays. Otherwise the exit status is 1.
     """
     chosen = _one(context, sensor)
     before = chosen.read()
@@ -142,7 +142,7 @@ def _heater_checks(before: Reading, after: Reading) -> list[tuple[str, bool]]:
 
 
 def _change(before: float | None, after: float | None) -> float:
-    """How much it grew; nothing if one of them is not defined (the dew point of bone-dry air)."""
+    """Return the growth; 0 if one of them is not defined (the dew point of air without water)."""
     return 0.0 if before is None or after is None else after - before
 
 
@@ -150,9 +150,9 @@ def _change(before: float | None, after: float | None) -> float:
 @click.argument("sensor", required=False)
 @pass_context
 def release(context: Context, sensor: str | None) -> None:
-    """Give SENSOR back to the kernel's HID driver, so that programs on /dev/hidraw find it again.
+    """Give SENSOR back to the kernel's HID driver, so that programs find it at /dev/hidraw* again.
 
-    usbrh takes it from there at its first reading and then leaves it as it is, so that readings stay silent in the
-    kernel's log. The next usbrh command takes it again.
+    The first reading of usbrh detaches that driver. It stays detached, so that readings write nothing to the kernel's
+    log. The next usbrh command detaches it again.
     """
     _one(context, sensor).release()

@@ -1,5 +1,7 @@
 """``usbrh list`` and ``usbrh read``."""
 
+from typing import Any
+
 import click
 
 from usbrh import errors
@@ -13,18 +15,18 @@ _EXAMPLES = (
     Reading("attic", "1-1.4", "USB-RH", 0, 31.69, 42.85, 17.52, 14.2, Ticks(7169, 1246, bytes(3)), "sht1x"),
     Reading("roof", "1-1.3", "USBRH2", 0, serial="E02A", status="0x8010", state="timeout", error="it did not answer"),
 )
-"""Of each value that may be there, one."""
+"""Together they have every value that a format can name."""
 
 
 @click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @pass_context
 def list_(context: Context, as_json: bool) -> None:
     """Show the sensors that are plugged in.
 
-    A sensor that can't be opened is listed too, and the reason is said.
+    The list includes sensors that can't be opened; the reason is printed on stderr.
     """
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # usbrh read has no use for it
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # usbrh read starts faster without it
 
     sensors = select(find(context.config), ["all"])
     with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
@@ -43,21 +45,19 @@ def list_(context: Context, as_json: bool) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     for row in rows:
         if row["error"]:
-            click.echo(f"usbrh: {row['error']}", err=True)
+            click.echo(f"usbrh: {errors.joined(row['error'], row['remedy'])}", err=True)
     if any(row["simulated"] for row in rows):
         click.echo("These sensors are virtual (USBRH_SIMULATE is set).", err=True)
 
 
-def _describe(sensor: Sensor) -> dict[str, str | bool | None]:
+def _describe(sensor: Sensor) -> dict[str, Any]:
+    """Return the row of a sensor, by JSON key."""
     firmware, access, error = None, "ok", None
     try:
         firmware = sensor.firmware(_LIST_TIMEOUT)
-    except errors.AccessDenied as problem:
-        access, error = "denied", str(problem)
-    except errors.SensorBusy as problem:
-        access, error = "busy", str(problem)
     except errors.SensorError as problem:
-        access, error = "failed", str(problem)
+        access = {"access_denied": "denied", "busy": "busy"}.get(problem.kind, "failed")
+        error = problem
     info = sensor.info
     return {
         "name": info.name,
@@ -66,7 +66,8 @@ def _describe(sensor: Sensor) -> dict[str, str | bool | None]:
         "serial": info.serial,
         "firmware": firmware,
         "access": access,
-        "error": error,
+        "error": error and error.message,
+        "remedy": error and error.remedy,
         "simulated": info.simulated,
     }
 
@@ -87,22 +88,22 @@ def _format_problem(error: Exception) -> str:
 
 @click.command()
 @click.argument("sensor", nargs=-1)
-@click.option("--all", "all_", is_flag=True, help="All sensors, which is what no SENSOR means too.")
-@click.option("--json", "how", flag_value="json", help="One JSON object a reading and line.")
+@click.option("--all", "all_", is_flag=True, help="All sensors; the default without SENSOR.")
+@click.option("--json", "how", flag_value="json", help="One JSON object per reading, one per line.")
 @click.option("--csv", "how", flag_value="csv", help="Comma-separated, with a header.")
 @click.option(
     "--format",
     "template",
     metavar="STR",
     callback=_check_format,
-    help="A format of your own, such as '{temperature:.1f} {humidity:.1f}'; a value that is not there is printed as U.",
+    help="Your own format, such as '{temperature:.1f} {humidity:.1f}'; a missing value is printed as U.",
 )
 @click.option("--fahrenheit", "how", flag_value="fahrenheit", help="As text, with temperatures in °F.")
 @pass_context
 def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None, template: str | None) -> None:
-    """Read each SENSOR once: a name, a port, a serial number, a number in the order of usbrh list, or "all".
+    """Read each SENSOR once: a name, a port, a serial number, a number in usbrh list, or "all".
 
-    A sensor that fails does not hide the others; the exit status is then that of the first failure.
+    If a sensor fails, the others are read all the same. The exit status is that of the first failure.
     """
     if how and template is not None:
         raise click.UsageError(f"--{how} and --format exclude each other.")

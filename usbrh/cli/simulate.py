@@ -18,7 +18,7 @@ from usbrh.simulator.usbip import PORT, UsbIpServer
 from usbrh.simulator.usbip_wire import busid
 
 
-@click.command(epilog="Commands on stdin, one a line, each answered by a line of JSON:\n\n\b\n" + HELP)
+@click.command(epilog="Commands on stdin, one per line. Each is answered with one line of JSON:\n\n\b\n" + HELP)
 @click.option("--usbip", is_flag=True, required=True, help="Serve them by USB/IP, for any Linux with vhci_hcd.")
 @click.option(
     "--sensors",
@@ -34,9 +34,9 @@ from usbrh.simulator.usbip_wire import busid
     help=f"Where to listen.  [default: 127.0.0.1:{PORT}]",
 )
 def simulate(usbip: bool, sensors: str, listen: str) -> None:
-    """Serve virtual sensors until stdin says "quit" or the process is ended.
+    """Serve virtual sensors until stdin has the line "quit" or the process ends.
 
-    stdin may be a terminal, a file or a FIFO; its end does not end the server.
+    stdin can be a terminal, a file or a FIFO. The server goes on after the end of stdin.
     """
     caught: list[int] = []
     try:
@@ -46,7 +46,7 @@ def simulate(usbip: bool, sensors: str, listen: str) -> None:
 
 
 async def _serve(models: list[script.Model], host: str, port: int, caught: list[int]) -> None:
-    """Serve until "quit"; cancelled by a signal, whose number is then the first in ``caught``."""
+    """Serve until "quit". A signal cancels this task; its number is then the first in ``caught``."""
     this = asyncio.current_task()
 
     def end(number: int) -> None:
@@ -54,7 +54,7 @@ async def _serve(models: list[script.Model], host: str, port: int, caught: list[
         if this is not None and len(caught) == 1:
             this.cancel()
 
-    # An exception out of a signal handler could strike in any connection; this ends all of them in good order.
+    # An exception from a signal handler could interrupt any connection; cancelling the task closes all in order.
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, end, number)
@@ -62,9 +62,8 @@ async def _serve(models: list[script.Model], host: str, port: int, caught: list[
     try:
         await server.start(host, port)
     except OSError as error:
-        raise ConfigError(
-            f"can't listen on {host}:{port}: {error.strerror}; choose another place with --listen ADDRESS:PORT"
-        ) from error
+        message = f"can't listen on {host}:{port}: {error.strerror}"
+        raise ConfigError(message, remedy="choose another address: --listen ADDRESS:PORT") from error
     host, port = server.address
     usbip = "usbip" if port == PORT else f"usbip --tcp-port {port}"
     for model in models:
@@ -76,14 +75,14 @@ async def _serve(models: list[script.Model], host: str, port: int, caught: list[
         while (line := (await lines.get()).strip()) != "quit":
             if line:
                 answer = execute(line, by_name)
-                server.poke()
+                server.refresh()
                 click.echo(json.dumps(answer, ensure_ascii=False))
     finally:
         await server.close()
 
 
 def _stdin_lines() -> "asyncio.Queue[str]":
-    """The lines of stdin as they come. Files can't be waited for by an event loop, so a thread reads them."""
+    """Return a queue with the lines of stdin. A thread reads them, because an event loop can't wait for a file."""
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[str]()
 
     def read() -> None:
@@ -96,7 +95,7 @@ def _stdin_lines() -> "asyncio.Queue[str]":
             loop.call_soon_threadsafe(lines.put_nowait, rest.decode("utf-8", "replace"))
 
     def run() -> None:
-        with suppress(OSError, RuntimeError):  # no stdin; the loop has ended
+        with suppress(OSError, RuntimeError):  # no stdin; the event loop has ended
             read()
 
     threading.Thread(target=run, daemon=True).start()
@@ -104,8 +103,9 @@ def _stdin_lines() -> "asyncio.Queue[str]":
 
 
 def _address(text: str) -> tuple[str, int]:
-    """ADDRESS or ADDRESS:PORT, with an IPv6 address in brackets; port 0 is any free one."""
+    """Split ADDRESS or ADDRESS:PORT, with an IPv6 address in brackets; port 0 stands for any free one."""
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^][:\s]+))(?::(\d{1,5}))?", text, re.ASCII)
     if not match or int(match[3] or 0) > 0xFFFF:
-        raise ConfigError(f"--listen {text}: write ADDRESS or ADDRESS:PORT, such as 127.0.0.1:{PORT}")
+        message = f"--listen {text}: not an address"
+        raise ConfigError(message, remedy=f"write ADDRESS or ADDRESS:PORT, such as 127.0.0.1:{PORT}")
     return match[1] or match[2], int(match[3]) if match[3] else PORT

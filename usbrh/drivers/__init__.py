@@ -1,1 +1,1 @@
-"""The instruments: one module per model, and what they share."""
+"""Drivers: one module per model of instrument, and what they share."""

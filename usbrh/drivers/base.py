@@ -1,14 +1,19 @@
-"""What every instrument can do. A new one is a module that has a class like this and a function that finds it.
+"""What an instrument is, and what its driver module offers to ``usbrh.sensors``.
 
-docs/architecture.md shows one being added.
+A driver module has a class with the methods of ``Instrument``, and one ``Kind``. docs/architecture.md has an example.
 """
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from usbrh.clock import Clock, Deadline
-from usbrh.config import SensorConfig
+from usbrh.clock import Deadline
+from usbrh.errors import LibusbMissing, SensorNotFound
 from usbrh.reading import Ticks
+
+if TYPE_CHECKING:
+    from usb.backend import IBackend
 
 LedState = Literal["off", "on", "blink"]
 
@@ -21,47 +26,77 @@ class Measurement(NamedTuple):
     humidity: float
     """%RH, 0 to 100."""
     conversion: str
+    """How the values were computed from ticks, such as ``sht1x-v3@5V``; ``device`` when the instrument converts."""
     raw: Ticks | None = None
     heater: bool = False
-    """Measured with the heater on."""
+    """True if the heater was on."""
     status: str | None = None
-    """The status word of the sensor chip in hexadecimal, such as ``0x8010``, from instruments that tell it."""
+    """The status word of the sensor chip in hexadecimal, such as ``0x8010``; None if the instrument sends none."""
 
 
 class Instrument(Protocol):
-    """One instrument that is plugged in. A call ends by its deadline, and raises a SensorError if it can't be done."""
-
-    model: str
-    port: str
-    serial: str | None
-    simulated: bool
-    label: str
-    """What messages call it: its name and port."""
+    """One instrument. Each call ends by its deadline, and raises a SensorError if it fails."""
 
     def measure(self, deadline: Deadline) -> Measurement:
         """Measure temperature and humidity once."""
 
     def firmware(self, deadline: Deadline) -> str:
-        """The firmware's version, in the instrument's own words."""
+        """Ask for the version of the firmware, in the instrument's own words."""
 
     def set_led(self, number: int, state: LedState, deadline: Deadline) -> None:
         """Switch LED 1 or 2. Raises ConfigError if the instrument has no such LED or no such state."""
 
     def set_heater(self, on: bool, deadline: Deadline) -> None:
-        """Switch the sensor's heater. On, it stays on until it is switched off; if this process ends before, by
-        the next to open the sensor."""
+        """Switch the sensor's heater. It stays on until it is switched off.
+
+        If this process ends first, the next process that opens the sensor switches the heater off.
+        """
 
     def release(self, deadline: Deadline) -> None:
-        """Give the instrument back to the kernel's own driver; nothing if it was never taken from it."""
+        """Give the instrument back to the kernel's own driver, if the driver took it from there."""
+
+
+SerialPort = tuple[str, str, Path]
+"""One serial port: its name in /dev/serial/by-id, such as ``usb-Strawberry_Linux_USBRH2_E02A-if00``; its USB port path
+``1-1.4``, or the name of the node if it is not on USB; and its device node, such as ``/dev/ttyACM0``."""
+
+
+class Bus(Protocol):
+    """Where drivers find instruments: the USB of this machine, or the simulator."""
+
+    simulated: bool
+    """True for virtual instruments. A driver must then not report real ones."""
+
+    @property
+    def usb_backend(self) -> "IBackend | None":
+        """The pyusb backend; None if libusb can't be used."""
+
+    @property
+    def problem(self) -> LibusbMissing | SensorNotFound | None:
+        """Why libusb can't be used; None if it can."""
+
+    def serial_ports(self) -> list[SerialPort]:
+        """Find the serial ports that are plugged in now."""
 
 
 class Plugged(NamedTuple):
-    """One instrument that was found: what names it, and how its driver is made."""
+    """One instrument that is plugged in."""
 
-    model: str
     port: str
     """USB port path, ``1-1.4``."""
     serial: str | None
-    simulated: bool
-    driver: Callable[[str, SensorConfig, Clock], Instrument]
-    """Makes the driver from the label for messages, the settings and the clock; touches no device."""
+    driver: Callable[..., Instrument]
+    """Makes its driver, without opening it. Keyword arguments: ``label``, the name for messages; ``coefficients`` and
+    ``supply`` for an instrument that sends ticks (``usbrh.sht1x``)."""
+
+
+class Kind(NamedTuple):
+    """One kind of instrument: how to find the ones that are plugged in, and how to recognise one that is not."""
+
+    model: str
+    plugged_in: Callable[[Bus], Iterable[Plugged]]
+    """Finds the instruments of this kind. Opens none of them."""
+    identity: "re.Pattern[str]"
+    """Matches every identity of this kind that a configuration can name: serial number, without one the port."""
+    has_serial: bool = False
+    """True if the identity is a serial number."""

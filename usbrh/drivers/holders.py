@@ -1,4 +1,4 @@
-"""Which processes have a device node open: who holds the sensor?"""
+"""Which processes have a device node open."""
 
 import os
 import re
@@ -10,14 +10,14 @@ _OURS = re.compile(rb"[^\0]*python[^\0]*\0(?:-[^m\0][^\0]*\0)*(?:-m\0|(?:[^\0]*/
 
 
 def hidraw_nodes(port: str) -> list[Path]:
-    """The /dev/hidraw nodes of the sensor at USB port path ``port``; empty when the HID driver is not bound."""
+    """Return the /dev/hidraw nodes of the sensor at USB port path ``port``; none if the HID driver is not bound."""
     return [Path("/dev") / entry.name for entry in _SYSFS.glob(f"{port}:1.0/*/hidraw/hidraw*")]
 
 
 def holders(nodes: list[Path]) -> list[str]:
-    """``name (PID n)`` of each other process that has one of ``nodes`` open.
+    """Return ``name (PID n)`` of each other process that has one of ``nodes`` open.
 
-    Only processes whose descriptors this user may see: one's own, or all as root.
+    A user sees only the file descriptors of the user's own processes; root sees all.
     """
     if not nodes:
         return []
@@ -29,16 +29,16 @@ def holders(nodes: list[Path]) -> list[str]:
         try:
             if any(str(descriptor.readlink()) in wanted for descriptor in (process / "fd").iterdir()):
                 found.append(f"{_name(process)} (PID {process.name})")
-        except OSError:  # not ours to see, or ended while we looked
+        except OSError:  # another user's process, or one that has ended
             continue
     return found
 
 
 def _name(process: Path) -> str:
-    """What a process is called: its own name, but ``usbrh`` for one of ours.
+    """Return the name of a process: its own, or ``usbrh`` for a process of this program.
 
-    The kernel has the interpreter's name for what was started by ``python3 -m usbrh``, or by a script whose first line
-    is too long for the kernel, which pip then lets a shell start.
+    The kernel only knows the name of the interpreter if ``python3 -m usbrh`` started it, or a script whose first line
+    is too long for the kernel; pip then lets a shell start the script.
     """
     if _OURS.match((process / "cmdline").read_bytes()):
         return "usbrh"

@@ -1,8 +1,8 @@
-"""Locks on a device node, so that all processes of all users queue for one sensor.
+"""Locks on a device node, so that the processes of all users queue for one sensor.
 
-The lock is on ``/dev/bus/usb/BBB/DDD`` or ``/dev/ttyACMn`` itself: whoever may use the sensor may lock it, there is no
-lock file to make, to own or to clean away, and the kernel lets go of it when the process ends, however it ends. They
-are open-file-description locks of single bytes (Linux: fcntl(2), F_OFD_SETLK), which exclude threads too.
+The lock is on ``/dev/bus/usb/BBB/DDD`` or ``/dev/ttyACMn`` itself. Every user who may use the sensor may lock it. There
+is no lock file to create, own or remove, and the kernel drops the lock when the process ends, however it ends. They are
+open-file-description locks on single bytes (Linux: fcntl(2), F_OFD_SETLK), which exclude threads too.
 """
 
 import errno
@@ -10,16 +10,16 @@ import fcntl
 import os
 import struct
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from usbrh.clock import Deadline
 
 MEASURE = 0
-"""Byte held by whoever talks to the sensor."""
+"""Byte that a process locks while it talks to the sensor."""
 HEATER = 1
-"""Byte held by the process that has switched the heater on, as long as it is on."""
+"""Byte that a process locks while it has the heater on."""
 
-_POLL = 0.01
+_POLL_SECONDS = 0.01
 _FLOCK = "hhqqi4x"  # struct flock: l_type, l_whence, l_start, l_len, l_pid
 
 
@@ -32,23 +32,24 @@ class NodeLock:
         Raises:
             OSError: no such node (ENOENT), or no permission (EACCES).
         """
-        # A terminal device must neither become ours (we would die when it is unplugged) nor wait for a carrier.
+        self.node = node
+        # A serial port must neither become our terminal, whose end would kill us, nor wait for a carrier.
         self._fd = os.open(node, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
 
-    def __enter__(self) -> "NodeLock":
+    def __enter__(self) -> Self:
+        """Return itself; the end of the block closes it."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
+        """Close it."""
         self.close()
 
     def close(self) -> None:
-        """Let go of everything that is locked."""
+        """Unlock all bytes and close the node."""
         os.close(self._fd)
 
     def acquire(self, byte: int, deadline: Deadline) -> bool:
-        """Wait for ``byte``; False when the deadline came first."""
+        """Lock ``byte``; False if others still had it locked at the deadline."""
         while True:
             try:
                 fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
@@ -59,10 +60,10 @@ class NodeLock:
                 return True
             if deadline.passed:
                 return False
-            deadline.clock.sleep(_POLL)
+            deadline.clock.sleep(_POLL_SECONDS)
 
-    def held_elsewhere(self, byte: int) -> bool:
-        """Somebody else, in this process or another, holds ``byte``."""
+    def locked_elsewhere(self, byte: int) -> bool:
+        """Return whether another NodeLock, in this process or another, has ``byte`` locked."""
         question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
         answer = struct.unpack(_FLOCK, fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, question))
         return bool(answer[0] != fcntl.F_UNLCK)

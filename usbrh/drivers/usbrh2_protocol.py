@@ -1,31 +1,34 @@
-"""What is said with a USBRH2 on its serial port. docs/device.md describes the protocol and its sources.
+"""The commands and answers of a USBRH2 on its serial port. docs/device.md describes the protocol and its sources.
 
-A conversation begins by ending what somebody else may have left: half a command, the automatic lines of ``auto``, the
-echo. Then ``status`` is asked. The device serves commands in their order, so that whatever was asked of it before
-has been answered when the status word comes, and a line of values that comes after our ``getrh`` is the answer to it:
-neither an automatic line nor one that a process asked for which has died since.
+A conversation first ends what another program may have left: half a command, the automatic lines of ``auto``, the echo.
+Then it asks for ``status``. The device serves commands in their order. When the status word arrives, the device has
+answered everything that was asked before. The next line of values therefore answers our ``getrh``: it is neither an
+automatic line nor the answer to a process that died.
 
-A line counts only when it is whole, of the right form, with the right checksum, and within the sensor's range.
+A line counts only if it is whole, has the right form and checksum, and is within the range of the sensor.
 """
 
 import logging
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from usbrh.clock import Deadline
+from usbrh.drivers.serialport import command_timeout
+from usbrh.drivers.shared import REPLUG
 from usbrh.errors import BadReport, SensorTimeout
 
+if TYPE_CHECKING:
+    from serial import Serial
+
 ANSWER_WINDOW = 1.0
-"""s to wait for one answer before beginning anew; the sensor chip measures in 16 ms."""
-SLICE = 0.05
+"""s to wait for one answer before starting again; the sensor chip measures in 16 ms."""
+_READ_SLICE = 0.05
 """s for one read."""
-REPLUG = "; unplug it and plug it in again"
-"""The remedy at the end of a message."""
 _WRITE_WINDOW = 0.5
-"""s for the device to take one command."""
+"""s for the device to accept one command."""
 _GAP = 0.02
-"""s without a character after which a command counts as served that has no answer which could be known."""
+"""s without a character after which a command counts as served, if the form of its answer is not known."""
 _LONGEST_GAP = 0.2
 _LONGEST_LINE = 256
 
@@ -37,39 +40,29 @@ _log = logging.getLogger(__name__)
 
 
 def crc8(data: bytes) -> int:
-    """The checksum of a line, over everything from the ``:`` to the last ``,``: polynomial 0x31, start 0."""
-    crc = 0
-    for byte in data:
-        crc = _CRC_TABLE[crc ^ byte]
-    return crc
-
-
-def _crc_table() -> Iterator[int]:
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc << 1) ^ (0x131 if crc & 0x80 else 0)
-        yield crc
-
-
-_CRC_TABLE = tuple(_crc_table())
+    """Compute the checksum of a line, from the ``:`` to the last ``,``: polynomial 0x31, start value 0."""
+    remainder = int.from_bytes(data, "big") << 8
+    for bit in range(remainder.bit_length() - 1, 7, -1):
+        if remainder >> bit & 1:
+            remainder ^= 0x131 << (bit - 8)
+    return remainder
 
 
 def parse(line: bytes, label: str = "the sensor") -> tuple[float, float]:
-    """°C and %RH of a line such as ``:23.77,42.76,AC``, without its end.
+    """Return °C and %RH of a line such as ``:23.77,42.76,AC``, without its end.
 
     Raises:
-        BadReport: another form, a wrong checksum, or values that the sensor can't measure, which is what a chip that is
-            disconnected (130 °C) or short-circuited (-45 °C) gives.
+        BadReport: another form, a wrong checksum, or values that the sensor can't measure: a chip that is
+            disconnected gives 130 °C, a short-circuited one -45 °C.
     """
     match = _LINE.fullmatch(line)
     if not match:
-        raise BadReport(f"{label} sent something that is not a line of values: {_shown(line)}{REPLUG}")
+        raise BadReport(f"{label} sent something that is not a line of values: {_shown(line)}", remedy=REPLUG)
     if crc8(match[1]) != int(match[4], 16):
-        raise BadReport(f"{label} sent a line with a wrong checksum: {_shown(line)}{REPLUG}")
+        raise BadReport(f"{label} sent a line with a wrong checksum: {_shown(line)}", remedy=REPLUG)
     temperature, humidity = float(match[2]), float(match[3])
     if not (_COLDEST <= temperature <= _HOTTEST and humidity <= 100):
-        raise BadReport(f"{label} sent values that the sensor can't measure: {_shown(line)}{REPLUG}")
+        raise BadReport(f"{label} sent values that the sensor can't measure: {_shown(line)}", remedy=REPLUG)
     return temperature, humidity
 
 
@@ -77,35 +70,32 @@ def _shown(line: bytes) -> str:
     return repr(line[:40].decode("ascii", "backslashreplace"))
 
 
-def took_nothing(label: str) -> SensorTimeout:
-    """The error of a device that does not take what is written to it."""
-    return SensorTimeout(f"{label} did not take a command in time{REPLUG}")
-
-
 class Lines:
-    """The whole lines in a stream of characters; CR and LF in any mix end them, and prompts are not part of them."""
+    """Splits a stream of characters into whole lines. Any mix of CR and LF ends a line; prompts are removed."""
 
     def __init__(self) -> None:
+        """Start without characters."""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that ended in ``data``, without those that are empty."""
+        """Return the lines that end in ``data``, without empty ones."""
         *whole, self._rest = re.split(rb"[\r\n]", self._rest + data)
         if len(self._rest) > _LONGEST_LINE:
-            self._rest = b"?"  # what still comes of it is not a line of values either
+            self._rest = b"?"  # so that the end of this line is not taken for a line of values
         return [line for line in (each.lstrip(b"> \t").rstrip() for each in whole) if line]
 
 
 class Conversation:
-    """An open port of which the other side is known to have answered everything up to now."""
+    """An open port. Every command before the present one has been answered."""
 
-    def __init__(self, port: Any, label: str) -> None:
+    def __init__(self, port: "Serial", label: str) -> None:
+        """Send nothing. Messages name the device by its ``label``."""
         self._port = port
         self._label = label
         self._lines = Lines()
 
     def begin(self, deadline: Deadline) -> int:
-        """End what somebody else may have left, and wait for the status word, which is returned."""
+        """End what another program may have left, and return the status word."""
         self._port.reset_input_buffer()
         for command in ("", "auto off", "echo off"):
             self._write(command, deadline)
@@ -113,28 +103,28 @@ class Conversation:
         return self.status(deadline)
 
     def status(self, deadline: Deadline) -> int:
-        """The status word; whatever was sent before has been served when it comes."""
+        """Return the status word. When it arrives, the device has served every earlier command."""
         self._write("status", deadline)
         return self._until_status(deadline)[0]
 
     def values(self, deadline: Deadline) -> tuple[float, float]:
-        """°C and %RH, measured now."""
+        """Measure now; return °C and %RH."""
         self._write("getrh", deadline)
-        window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)
+        window = deadline.within(ANSWER_WINDOW)
         for line in self._read(window):
             _log.debug("%s: answered %s", self._label, _shown(line))
             if line.startswith(b":"):
                 return parse(line, self._label)
-        raise self._silence(window)
+        raise self._no_answer(window)
 
     def switch(self, command: str, deadline: Deadline) -> int:
-        """Do ``command``, and the status word afterwards."""
+        """Send ``command``, and return the status word after it."""
         self._write(command, deadline)
         self._settle(deadline)
         return self.status(deadline)
 
     def words(self, command: str, deadline: Deadline) -> str:
-        """The first line that ``command`` is answered with."""
+        """Send ``command``, and return the first line of its answer."""
         self._write(command, deadline)
         lines = self._settle(deadline)
         self._write("status", deadline)
@@ -142,34 +132,35 @@ class Conversation:
         for line in lines:
             if line.lower() != command.encode():  # its echo
                 return line.decode("ascii", "backslashreplace")
-        raise BadReport(f"{self._label} gave no answer to {command!r}{REPLUG}")
+        raise BadReport(f"{self._label} gave no answer to {command!r}", remedy=REPLUG)
 
     def _write(self, command: str, deadline: Deadline) -> None:
-        import serial  # noqa: PLC0415  # see usbrh2._open
+        import serial  # noqa: PLC0415  # only needed with a USBRH2
 
-        # With 0, pyserial would not tell what was not taken.
+        # With 0, pyserial would not report that the device did not accept everything.
         self._port.write_timeout = max(0.01, min(_WRITE_WINDOW, deadline.remaining()))
         try:
             self._port.write(command.encode("ascii") + b"\r")
         except serial.SerialTimeoutException as error:
-            raise took_nothing(self._label) from error
+            raise command_timeout(self._label) from error
 
     def _until_status(self, deadline: Deadline) -> tuple[int, list[bytes]]:
-        window = Deadline(min(ANSWER_WINDOW, deadline.remaining()), deadline.clock)
+        """Return the status word, and the lines before it."""
+        window = deadline.within(ANSWER_WINDOW)
         before: list[bytes] = []
         for line in self._read(window):
             match = _STATUS.fullmatch(line)
             if match:
                 return int(match[1] or match[2], 16), before
             before.append(line)
-        raise self._silence(window)
+        raise self._no_answer(window)
 
     def _settle(self, deadline: Deadline) -> list[bytes]:
-        """What comes until nothing comes for a moment: some commands have no answer, and one may show in any form."""
-        window = Deadline(min(_LONGEST_GAP, deadline.remaining()), deadline.clock)
+        """Return the lines that come until there is a gap: some commands have no answer, or one in any form."""
+        window = deadline.within(_LONGEST_GAP)
         lines = []
         while not window.passed:
-            data = self._some(_GAP)
+            data = self._available(_GAP)
             if not data:
                 break
             lines += self._lines.feed(data)
@@ -177,12 +168,12 @@ class Conversation:
 
     def _read(self, window: Deadline) -> Iterator[bytes]:
         while not window.passed:
-            yield from self._lines.feed(self._some(min(SLICE, window.remaining())))
+            yield from self._lines.feed(self._available(min(_READ_SLICE, window.remaining())))
 
-    def _some(self, timeout: float) -> bytes:
-        """What is there; without anything, what comes first within ``timeout`` seconds."""
+    def _available(self, timeout: float) -> bytes:
+        """Return what has arrived; if nothing has, wait up to ``timeout`` seconds for the first character."""
         self._port.timeout = timeout
         return bytes(self._port.read(self._port.in_waiting or 1))
 
-    def _silence(self, window: Deadline) -> SensorTimeout:
-        return SensorTimeout(f"{self._label} did not answer within {window.seconds:.1f} s{REPLUG}")
+    def _no_answer(self, window: Deadline) -> SensorTimeout:
+        return SensorTimeout(f"{self._label} did not answer within {window.seconds:.1f} s", remedy=REPLUG)

@@ -1,16 +1,20 @@
 """What every USB device answers: the standard requests of chapter 9 of the USB specification."""
 
 import errno
+import struct
+from collections.abc import Mapping
 
-from usbrh.simulator import descriptors
-
-_DIRECTION_IN = 0x80
+DEVICE_TYPE, CONFIGURATION_TYPE, STRING_TYPE, INTERFACE_TYPE, ENDPOINT_TYPE = 1, 2, 3, 4, 5
+CONFIGURATION = 1
+"""The number of the only configuration."""
+_ENGLISH = struct.pack("<H", 0x0409)
 
 
 class TransferError(Exception):
     """A transfer that failed, with the errno that a Linux host gets for it."""
 
     def __init__(self, number: int) -> None:
+        """Fail with this errno."""
         super().__init__(errno.errorcode[number])
         self.errno = number
 
@@ -18,11 +22,21 @@ class TransferError(Exception):
 class StandardRequests:
     """The part of the device's state that belongs to USB itself."""
 
-    def __init__(self) -> None:
-        """As after power-on; the host's first act, choosing the only configuration, is taken as done."""
-        self.halted = False
-        """The interrupt endpoint answers with STALL."""
-        self.configuration = descriptors.CONFIGURATION
+    def __init__(self, descriptors: Mapping[int, bytes], texts: Mapping[int, str], endpoints: tuple[int, ...]) -> None:
+        """Start as after power-on, with the only configuration chosen, which is the host's first act.
+
+        Args:
+            descriptors: the device's own ones, by type.
+            texts: its string descriptors, from number 1 on.
+            endpoints: their addresses, without endpoint 0.
+        """
+        self._descriptors = descriptors
+        self._texts = texts
+        self._addresses = (0x00, 0x80, *endpoints)
+        self._interfaces = descriptors[CONFIGURATION_TYPE][4]  # bNumInterfaces
+        self.halted: set[int] = set()
+        """The endpoints that answer with STALL."""
+        self.configuration = CONFIGURATION
 
     def answer(self, request: tuple[int, int], value: int, index: int) -> bytes:
         """Answer (bmRequestType, bRequest), wValue, wIndex.
@@ -30,40 +44,40 @@ class StandardRequests:
         Raises:
             TransferError: EPIPE, there is no such request.
         """
-        if request[0] & _DIRECTION_IN:
-            return self._ask(request, value, index)
-        self._tell(request, value, index)
-        return b""
+        answer = self._answer(request, value, index)
+        if answer is None:
+            raise TransferError(errno.EPIPE)
+        return answer
 
-    def _ask(self, request: tuple[int, int], value: int, index: int) -> bytes:
+    def _answer(self, request: tuple[int, int], value: int, index: int) -> bytes | None:
         match request:
             case ((0x80 | 0x81), 0x06):  # GET_DESCRIPTOR
-                answer = descriptors.descriptor(value >> 8, value & 0xFF)
-                if answer is not None:
-                    return answer
-            case ((0x80 | 0x81), 0x00):  # GET_STATUS of the device: bus-powered, no remote wake-up; of the interface
+                return self._descriptor(value >> 8, value & 0xFF)
+            case ((0x80 | 0x81), 0x00):  # GET_STATUS of the device: bus-powered, no remote wake-up; of an interface
                 return bytes(2)
-            case 0x82, 0x00 if index in _ENDPOINTS:
-                return bytes([int(self.halted and index == descriptors.ENDPOINT), 0])
+            case 0x82, 0x00 if index in self._addresses:
+                return bytes([int(index in self.halted), 0])
             case 0x80, 0x08:  # GET_CONFIGURATION
                 return bytes([self.configuration])
-            case 0x81, 0x0A if index == 0:  # GET_INTERFACE
+            case 0x81, 0x0A if index < self._interfaces:  # GET_INTERFACE
                 return bytes(1)
-        raise TransferError(errno.EPIPE)
-
-    def _tell(self, request: tuple[int, int], value: int, index: int) -> None:
-        match request:
-            case 0x02, (0x01 | 0x03) as feature if value == 0 and index in _ENDPOINTS:
-                # CLEAR_FEATURE and SET_FEATURE, ENDPOINT_HALT
-                if index == descriptors.ENDPOINT:
-                    self.halted = feature == 0x03
-            case 0x00, 0x09 if value in (0, descriptors.CONFIGURATION):  # SET_CONFIGURATION
+            case 0x02, 0x01 if value == 0 and index in self._addresses:  # CLEAR_FEATURE, ENDPOINT_HALT
+                self.halted.discard(index)
+                return b""
+            case 0x02, 0x03 if value == 0 and index in self._addresses:  # SET_FEATURE; endpoint 0 can't halt
+                self.halted |= {index} - {0x00, 0x80}
+                return b""
+            case 0x00, 0x09 if value in (0, CONFIGURATION):  # SET_CONFIGURATION
                 self.configuration = value
-                self.halted = False
-            case 0x01, 0x0B if value == index == 0:  # SET_INTERFACE
-                self.halted = False
-            case _:
-                raise TransferError(errno.EPIPE)
+                self.halted.clear()
+                return b""
+            case 0x01, 0x0B if value == 0 and index < self._interfaces:  # SET_INTERFACE
+                self.halted.clear()
+                return b""
+        return None
 
-
-_ENDPOINTS = (0x00, 0x80, descriptors.ENDPOINT)
+    def _descriptor(self, kind: int, index: int) -> bytes | None:
+        if kind == STRING_TYPE and (index == 0 or index in self._texts):
+            text = self._texts[index].encode("utf-16-le") if index else _ENGLISH
+            return bytes([2 + len(text), STRING_TYPE]) + text
+        return self._descriptors.get(kind) if index == 0 else None

@@ -1,20 +1,23 @@
-"""Time that passes at once, for tests and soaks."""
+"""A clock whose time passes only in sleep, for tests and long simulations."""
 
 
 class VirtualClock:
-    """A ``usbrh.clock.Clock`` in which sleeping takes no time. For one thread."""
+    """A ``usbrh.clock.Clock`` in which sleeping takes no real time. For one thread."""
 
     def __init__(self, time_ns: int = 1_767_225_600_000_000_000) -> None:
-        """Begin at ``time_ns``, 2026-01-01 unless told otherwise."""
+        """Start at ``time_ns``; the default is 2026-01-01."""
         self._start_ns = time_ns
         self._passed_ns = 0
 
     def monotonic(self) -> float:
+        """Seconds that passed since the start."""
         return self._passed_ns / 1e9
 
     def time_ns(self) -> int:
+        """Nanoseconds since 1970-01-01 UTC."""
         return self._start_ns + self._passed_ns
 
     def sleep(self, seconds: float) -> None:
-        # Rounded up: whoever sleeps until a moment must find that it has come.
+        """Let ``seconds`` pass, at once."""
+        # Rounded up, so that the moment slept for has come.
         self._passed_ns += max(0, -int(-seconds * 1e9 // 1))

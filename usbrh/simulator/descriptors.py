@@ -1,4 +1,4 @@
-"""What the virtual USB-RH says of itself: its USB descriptors, as bytes on the wire.
+"""The USB descriptors of the virtual USB-RH, as bytes on the wire and as named fields.
 
 Known of the real one (several independent drivers agree, docs/device.md): vendor and product number, HID, one
 interface, interrupt IN endpoint 0x81, reports of 7 bytes without report number, no serial number.
@@ -8,31 +8,38 @@ current, and the report descriptor beyond its three reports of 7 bytes.
 
 import struct
 
+from usbrh.simulator.chapter9 import CONFIGURATION, CONFIGURATION_TYPE, DEVICE_TYPE, ENDPOINT_TYPE, INTERFACE_TYPE
+
 VENDOR_ID, PRODUCT_ID = 0x1774, 0x1001
 ENDPOINT = 0x81
 REPORT_LENGTH = 7
 PACKET_SIZE = 8
-CONFIGURATION = 1
-
-DEVICE_TYPE, CONFIGURATION_TYPE, STRING_TYPE, INTERFACE_TYPE, ENDPOINT_TYPE = 1, 2, 3, 4, 5
 HID_TYPE, REPORT_TYPE = 0x21, 0x22
 
-DEVICE = struct.pack(
+
+def _descriptor(layout: str, names: str, *values: int) -> tuple[bytes, dict[str, int]]:
+    """Return a descriptor, and its fields by their names in the USB specification."""
+    data = struct.pack(layout, struct.calcsize(layout), *values)
+    return data, dict(zip(names.split(), struct.unpack(layout, data), strict=True))
+
+
+# USB 1.1; the interface has the class; texts 1 and 2, no serial number.
+DEVICE, DEVICE_FIELDS = _descriptor(
     "<BBHBBBBHHHBBBB",
-    18,
-    DEVICE_TYPE,
-    0x0110,  # USB 1.1
-    0,  # the class is the interface's
-    0,
-    0,
-    PACKET_SIZE,
-    VENDOR_ID,
-    PRODUCT_ID,
-    0x0100,
-    1,  # manufacturer
-    2,  # product
-    0,  # no serial number
-    1,
+    "bLength bDescriptorType bcdUSB bDeviceClass bDeviceSubClass bDeviceProtocol bMaxPacketSize0 idVendor idProduct"
+    " bcdDevice iManufacturer iProduct iSerialNumber bNumConfigurations",
+    *(DEVICE_TYPE, 0x0110, 0, 0, 0, PACKET_SIZE, VENDOR_ID, PRODUCT_ID, 0x0100, 1, 2, 0, 1),
+)
+INTERFACE, INTERFACE_FIELDS = _descriptor(
+    "<BBBBBBBBB",
+    "bLength bDescriptorType bInterfaceNumber bAlternateSetting bNumEndpoints bInterfaceClass bInterfaceSubClass"
+    " bInterfaceProtocol iInterface",
+    *(INTERFACE_TYPE, 0, 0, 1, 3, 0, 0, 0),
+)
+ENDPOINT_IN, ENDPOINT_FIELDS = _descriptor(
+    "<BBBBHB",
+    "bLength bDescriptorType bEndpointAddress bmAttributes wMaxPacketSize bInterval",
+    *(ENDPOINT_TYPE, ENDPOINT, 3, PACKET_SIZE, 10),
 )
 
 # A vendor-defined page with one input, one output and one feature report of 7 bytes each.
@@ -44,25 +51,13 @@ REPORT = bytes.fromhex(
     "0904 b102"  # feature
     "c0"
 )
-
-INTERFACE = struct.pack("<BBBBBBBBB", 9, INTERFACE_TYPE, 0, 0, 1, 3, 0, 0, 0)
 HID = struct.pack("<BBHBBBH", 9, HID_TYPE, 0x0110, 0, 1, REPORT_TYPE, len(REPORT))
-ENDPOINT_IN = struct.pack("<BBBBHB", 7, ENDPOINT_TYPE, ENDPOINT, 3, PACKET_SIZE, 10)
 _PARTS = INTERFACE + HID + ENDPOINT_IN
-CONFIGURATION_HEAD = struct.pack("<BBHBBBBB", 9, CONFIGURATION_TYPE, 9 + len(_PARTS), 1, CONFIGURATION, 0, 0x80, 50)
+_HEAD, CONFIGURATION_FIELDS = _descriptor(
+    "<BBHBBBBB",
+    "bLength bDescriptorType wTotalLength bNumInterfaces bConfigurationValue iConfiguration bmAttributes bMaxPower",
+    *(CONFIGURATION_TYPE, 9 + len(_PARTS), 1, CONFIGURATION, 0, 0x80, 50),
+)
 
-_TEXTS = {1: "Strawberry Linux Co.,Ltd.", 2: "USBRH"}
-
-
-def _string(data: bytes) -> bytes:
-    return bytes([2 + len(data), STRING_TYPE]) + data
-
-
-def descriptor(kind: int, index: int) -> bytes | None:
-    """The descriptor of that type and number; None if the device has no such one."""
-    if kind == STRING_TYPE:
-        if index == 0:
-            return _string(struct.pack("<H", 0x0409))
-        return _string(_TEXTS[index].encode("utf-16-le")) if index in _TEXTS else None
-    only = {DEVICE_TYPE: DEVICE, CONFIGURATION_TYPE: CONFIGURATION_HEAD + _PARTS, HID_TYPE: HID, REPORT_TYPE: REPORT}
-    return only.get(kind) if index == 0 else None
+DESCRIPTORS = {DEVICE_TYPE: DEVICE, CONFIGURATION_TYPE: _HEAD + _PARTS, HID_TYPE: HID, REPORT_TYPE: REPORT}
+TEXTS = {1: "Strawberry Linux Co.,Ltd.", 2: "USBRH"}

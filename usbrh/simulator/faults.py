@@ -1,12 +1,12 @@
-"""Everything that can be made to go wrong with a virtual sensor, by name."""
+"""The faults of a virtual sensor, by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
 
 class Step(Enum):
-    """Where in the life of a measurement a fault strikes."""
+    """The step at which a fault occurs: the first six of a USB-RH, the others of a USBRH2."""
 
     OPEN = "the host opens the device"
     CLAIM = "the host claims the interface"
@@ -14,28 +14,32 @@ class Step(Enum):
     FEATURE = "a feature report is set or asked for"
     REQUEST = "a measurement is asked for"
     ANSWER = "a measurement is under way or done"
+    COMMAND = "a command comes"
+    MEASURE = "getrh asks for a measurement"
+    SWITCH = "a command that switches something comes"
 
 
 class Fault(NamedTuple):
-    """One kind of fault; ``seconds`` is the default of what it takes a time for."""
+    """One kind of fault."""
 
-    step: Enum
-    says: str
+    step: Step
+    description: str
     seconds: float | None = None
+    """The default duration, for faults that have one."""
 
 
 FAULTS = {
     "access_denied": Fault(Step.OPEN, "opening fails with EACCES"),
     "busy": Fault(Step.CLAIM, "another program holds the interface: claiming fails with EBUSY"),
-    "detach_rejected": Fault(Step.DETACH, "the kernel's driver does not let go"),
+    "detach_rejected": Fault(Step.DETACH, "the kernel's driver can't be detached"),
     "feature_stalls": Fault(Step.FEATURE, "LED, heater and firmware requests stall"),
     "feature_hangs": Fault(Step.FEATURE, "LED, heater and firmware requests are not answered"),
     "unplug_before_request": Fault(Step.REQUEST, "gone when the request comes; back after so many seconds, if given"),
     "unplug_during_request": Fault(Step.REQUEST, "gone in the middle of the request; back as above"),
     "request_stalls": Fault(Step.REQUEST, "the request stalls"),
-    "request_hangs": Fault(Step.REQUEST, "the request is neither taken nor rejected"),
+    "request_hangs": Fault(Step.REQUEST, "the request is neither accepted nor rejected"),
     "request_io_error": Fault(Step.REQUEST, "the request fails with EIO"),
-    "first_answer_hangs": Fault(Step.REQUEST, "the first request after plug-in is taken, and never answered"),
+    "first_answer_hangs": Fault(Step.REQUEST, "the first request after plug-in is accepted, and never answered"),
     "unplug_while_measuring": Fault(Step.ANSWER, "gone after half of the measuring time; back as above"),
     "unplug_during_read": Fault(Step.ANSWER, "gone while the answer is read; back as above"),
     "no_answer": Fault(Step.ANSWER, "no answer at all"),
@@ -52,10 +56,30 @@ FAULTS = {
     "duplicate": Fault(Step.ANSWER, "the answer twice"),
     "unsolicited": Fault(Step.ANSWER, "a report that nobody asked for, at once, and later the answer"),
 }
-"""By name. Where several of one step are armed, the first of this table strikes, one a step."""
+"""The faults of a USB-RH. Of the armed faults of one step, only the first in this table occurs."""
 
+USBRH2_FAULTS = {
+    "silent": Fault(Step.COMMAND, "commands are neither done nor answered"),
+    "unplug_on_command": Fault(Step.COMMAND, "gone when a command comes; back after so many seconds, if given"),
+    "hang": Fault(Step.COMMAND, "everything is served in its turn, but only after so many seconds", seconds=2.0),
+    "ignores": Fault(Step.SWITCH, "echo, auto, LED and heater stay as they are"),
+    "no_answer": Fault(Step.MEASURE, "getrh is not answered"),
+    "late": Fault(Step.MEASURE, "the answer to getrh is held back for so many seconds", seconds=10.0),
+    "half_line": Fault(Step.MEASURE, "the answer stops in its middle"),
+    "unplug_mid_line": Fault(Step.MEASURE, "gone in the middle of the answer; back as above"),
+    "dropped_byte": Fault(Step.MEASURE, "a digit of the answer is missing"),
+    "flipped_bit": Fault(Step.MEASURE, "a bit of a digit is another"),
+    "no_crc": Fault(Step.MEASURE, "the answer has no checksum"),
+    "disconnected_chip": Fault(Step.MEASURE, "what 0xffff from the chip gives: 130.00 °C, 100.00 %RH"),
+    "shorted_chip": Fault(Step.MEASURE, "what 0x0000 from the chip gives: -45.00 °C, 0.00 %RH"),
+    "garbage": Fault(Step.MEASURE, "bytes that mean nothing"),
+    "endless": Fault(Step.MEASURE, "four thousand digits without an end of line"),
+    "duplicate": Fault(Step.MEASURE, "the answer twice"),
+    "byte_by_byte": Fault(Step.MEASURE, "the answer in single bytes, so many seconds apart", seconds=0.005),
+}
+"""The faults of a USBRH2. Of the armed faults of one step, only the first in this table occurs."""
 
-SPOILT: dict[str, Callable[[bytes], bytes]] = {
+CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "short": lambda report: report[:3],
     "long": lambda report: report + b"\0",
     "empty": lambda report: b"",
@@ -64,45 +88,4 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "all_ff": lambda report: b"\xff" * len(report),
     "out_of_range": lambda report: bytes([report[0] | 0x10, report[1], report[2] | 0x40, *report[3:]]),
 }
-"""What the faults that change nothing but the report make of it."""
-
-
-class Armed:
-    """The faults of one sensor that wait to strike."""
-
-    def __init__(self, faults: Mapping[str, Fault] = FAULTS) -> None:
-        self._faults = faults
-        self._armed: dict[str, tuple[int | None, float | None]] = {}
-
-    def arm(self, name: str, times: int | None, seconds: float | None) -> None:
-        """Let ``name`` strike the next ``times`` times; None: until it is disarmed.
-
-        Raises:
-            ValueError: there is no such fault, or a number is out of its range.
-        """
-        if name not in self._faults:
-            raise ValueError(f"there is no fault {name!r}; there are: {', '.join(self._faults)}")
-        if times is not None and times < 1:
-            raise ValueError(f"a fault strikes 1 time or more, not {times}")
-        if seconds is not None and seconds < 0:
-            raise ValueError(f"a fault takes 0 s or more, not {seconds}")
-        self._armed[name] = (times, seconds if seconds is not None else self._faults[name].seconds)
-
-    def disarm(self) -> None:
-        self._armed.clear()
-
-    def strike(self, step: Enum, *, but: str = "") -> tuple[str, float | None]:
-        """The name and the seconds of the fault that strikes now; an empty name if none does."""
-        for name, fault in self._faults.items():
-            if fault.step is step and name in self._armed and name != but:
-                times, seconds = self._armed[name]
-                if times == 1:
-                    del self._armed[name]
-                elif times is not None:
-                    self._armed[name] = (times - 1, seconds)
-                return name, seconds
-        return "", None
-
-    def waiting(self) -> dict[str, int | None]:
-        """What is armed, and how often each still strikes; None: for ever."""
-        return {name: times for name, (times, _) in self._armed.items()}
+"""For the faults of a USB-RH that only change the report: how."""

@@ -1,4 +1,4 @@
-"""A virtual USBRH2 behind a pseudo-terminal, which stands in for /dev/ttyACMn: any process can open it."""
+"""A virtual USBRH2 behind a pseudo-terminal, which replaces /dev/ttyACMn: any process can open it."""
 
 import os
 import select
@@ -6,15 +6,16 @@ import threading
 import tty
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
-_SLICE = 0.01
-"""s; so often it looks whether somebody opened the port, or did something to the sensor."""
+_POLL_SECONDS = 0.01
+"""The thread checks this often whether a program opened the port, and what was done to the sensor."""
 
 
 class PtyPort:
-    """The port of one sensor, from a thread of its own; it comes and goes as the sensor is plugged."""
+    """The serial port of one sensor, served by its own thread. It exists while the sensor is plugged in."""
 
     def __init__(self, model: VirtualUsbrh2) -> None:
         """Open the pseudo-terminal and serve it until ``close``."""
@@ -35,20 +36,22 @@ class PtyPort:
         return self._node
 
     def close(self) -> None:
-        """Take the port away."""
+        """Remove the port."""
         self._ended.set()
         self._thread.join()
         with self._lock:
             self._drop()
 
-    def __enter__(self) -> "PtyPort":
+    def __enter__(self) -> Self:
+        """Return itself; the end of the block removes the port."""
         return self
 
     def __exit__(self, *error: object) -> None:
+        """Remove the port."""
         self.close()
 
     def _follow(self) -> None:
-        """Plug and unplug the port as the sensor was."""
+        """Create and remove the port as the sensor is plugged in and unplugged."""
         with self._lock:
             if self._ended.is_set():
                 return
@@ -59,8 +62,8 @@ class PtyPort:
                 self._plug_in = self.model.plug_ins
                 self._master, slave = os.openpty()
                 self._node = Path(os.ttyname(slave))
-                # As a CDC-ACM port that was used before: without this, what it says before the host has set it up
-                # would come back as commands.
+                # As a CDC-ACM port that was used before. Otherwise the terminal would echo what the device sends before
+                # the host has set it up, and the echo would arrive as commands.
                 tty.setraw(slave)
                 os.close(slave)
                 os.set_blocking(self._master, False)
@@ -78,15 +81,16 @@ class PtyPort:
                 opened = self._pump(opened)
                 master = self._master
             if master is None or not opened:
-                self._ended.wait(_SLICE)
+                self._ended.wait(_POLL_SECONDS)
                 continue
             event = self.model.next_event()
-            wait = _SLICE if event is None else max(0.0, min(_SLICE, event - self.model.clock.monotonic()))
+            until = _POLL_SECONDS if event is None else event - self.model.clock.monotonic()
+            wait = max(0.0, min(_POLL_SECONDS, until))
             with suppress(OSError, ValueError):  # closed meanwhile
                 select.select([master], [], [], wait)
 
     def _pump(self, opened: bool) -> bool:
-        """Carry what is there in both directions; whether somebody has the port open."""
+        """Pass on characters in both directions; return whether a program has the port open."""
         if self._master is None:
             return False
         watch = select.poll()
@@ -99,8 +103,8 @@ class PtyPort:
             if opened:
                 self.model.close()
             return False
-        said = self.model.read()
-        if said:
-            with suppress(BlockingIOError):  # nobody reads: as with a FIFO that is full, the rest is lost
-                os.write(self._master, said)
+        output = self.model.read()
+        if output:
+            with suppress(BlockingIOError):  # no program reads: as with a FIFO that is full, the rest is lost
+                os.write(self._master, output)
         return True

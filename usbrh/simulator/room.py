@@ -1,15 +1,15 @@
-"""What the virtual sensor chip measures: a room that drifts, and the chip's own heater."""
+"""What the virtual sensor chip measures: a room that drifts, and the warmth of its own heater."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 Ticks = tuple[int, int]
 """SO_T (14 bit) and SO_RH (12 bit), in this order."""
-Source = Callable[[int], Ticks]
-"""The ticks of the n-th measurement, from 0."""
-
 Air = tuple[float, float]
 """°C and %RH."""
+Source = Callable[[int], Ticks]
+"""The ticks of the n-th measurement, from 0."""
 AirSource = Callable[[int], Air]
 """The air at the n-th measurement, from 0."""
 
@@ -19,20 +19,20 @@ CAPTURED: Ticks = (7169, 1246)
 HEATER_RISE = 6.0
 """°C above the room in the end; the data sheet says 5 to 10."""
 HEATER_TIME = 20.0
-"""s for 1 - 1/e of the way."""
+"""s until the chip has 1 - 1/e of it."""
 
 
 def room(number: int = 1) -> Source:
-    """The room of sensor ``number``: slow and the same each time.
+    """Return the room of sensor ``number``: it changes slowly, and the same way each time.
 
-    That of sensor 1 begins with the captured reading; the others are a little cooler and damper, each its own.
+    The room of sensor 1 begins with the captured reading; each of the others is a little cooler and damper.
     """
     cooler = 217 * (number - 1) % 1400
     damper = 131 * (number - 1) % 900
     phase = math.tau * (number - 1) / 7
 
     def ticks(n: int) -> Ticks:
-        # A slow swing over 360 measurements (1.2 °C) and a small one over 11; in a warmer room the air is drier.
+        # A slow swing over 360 measurements (1.2 °C) and a small one over 11; warmer air is drier.
         slow = math.sin(math.tau * n / 360 + phase) - math.sin(phase)
         small = math.sin(math.tau * n / 11 + phase) - math.sin(phase)
         temperature = CAPTURED[0] - cooler + round(120 * slow + 5 * small)
@@ -43,7 +43,7 @@ def room(number: int = 1) -> Source:
 
 
 def air(number: int = 1) -> AirSource:
-    """The same rooms, for a sensor that converts by itself."""
+    """Return the same rooms, for a sensor that converts its values itself."""
     ticks = room(number)
 
     def measure(n: int) -> Air:
@@ -54,42 +54,64 @@ def air(number: int = 1) -> AirSource:
     return measure
 
 
-def listed_air(values: Sequence[Air]) -> AirSource:
-    """These values in turn, then from the first again."""
-    steps = tuple(values)
-    return lambda n: steps[n % len(steps)]
+class Values(NamedTuple):
+    """The values that one kind of virtual sensor measures."""
+
+    key: str
+    """Their word in scripts and commands."""
+    types: tuple[type, ...]
+    lowest: Air
+    highest: Air
+    description: str
+    room: Callable[[int], Callable[[int], Any]]
+    """The drifting room of a sensor, by its number."""
+
+    def in_turn(self, pairs: object, first: int = 0) -> Callable[[int], Any]:
+        """Return a source of these pairs in turn, again and again; measurement ``first`` gives the first pair.
+
+        Raises:
+            ValueError: this is not a list of such pairs; the message says what it has to be.
+        """
+        if not isinstance(pairs, list) or not pairs or not all(self._fits(pair) for pair in pairs):
+            raise ValueError(self.description)
+        return lambda n: tuple(pairs[(n - first) % len(pairs)])
+
+    def _fits(self, pair: object) -> bool:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(type(number) in self.types for number in pair):
+            return False
+        return all(low <= number <= high for low, number, high in zip(self.lowest, pair, self.highest, strict=True))
 
 
-def listed(ticks: Sequence[Ticks]) -> Source:
-    """These ticks in turn, then from the first again."""
-    steps = tuple(ticks)
-    return lambda n: steps[n % len(steps)]
+_WORDS = "pairs of temperature and humidity, each a word of 16 bits (0 to 65535)"
+TICKS = Values("ticks", (int,), (0, 0), (0xFFFF, 0xFFFF), _WORDS, room)
+AIR = Values("values", (int, float), (-45, 0), (130, 100), "pairs of °C, -45 to 130, and %RH, 0 to 100", air)
 
 
 class Heater:
-    """How far the heater has warmed the chip. The water in the air stays, so warmer reads as drier."""
+    """How far the heater has warmed the chip. The amount of water in the air stays, so warmer air reads as drier."""
 
     def __init__(self) -> None:
+        """Off, and cold."""
         self.on = False
         self._rise = 0.0
         self._at = 0.0
 
     def switch(self, on: bool, at: float) -> None:
-        """From the moment ``at`` (s) on."""
+        """Switch it at the moment ``at`` (s)."""
         self._rise, self._at, self.on = self.rise(at), at, on
 
     def rise(self, at: float) -> float:
-        """°C above the room at that moment."""
+        """Return how many °C above the room the chip is at the moment ``at``."""
         target = HEATER_RISE if self.on else 0.0
         return target + (self._rise - target) * math.exp((self._at - at) / HEATER_TIME)
 
     def warm_air(self, temperature: float, humidity: float, at: float) -> Air:
-        """The air at the warmed chip."""
+        """Return the air at the warmed chip."""
         warm = temperature + self.rise(at)
         return warm, humidity * _saturation(temperature) / _saturation(warm)
 
     def warm(self, ticks: Ticks, at: float) -> Ticks:
-        """What the warmed chip measures where a cold one would measure ``ticks``."""
+        """Return what the warmed chip measures where a cold one would measure ``ticks``."""
         if self.rise(at) < 0.005:  # less than one tick
             return ticks
         cold = _temperature(ticks[0])

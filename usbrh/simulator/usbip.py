@@ -1,8 +1,8 @@
 """A USB/IP server (device side) over virtual sensors: any Linux with vhci_hcd can attach them as real USB devices.
 
-An unplugged sensor's connection is dropped, on which the kernel sees the device go; after it was plugged in again
-it has to be attached again. Faults that are the host's own (access, claim, detach) do not apply: the host is real.
-USB/IP has no message for a bus reset; the SET_CONFIGURATION with which a host ends one does its work.
+When a sensor is unplugged, the server drops its connection, and the kernel removes the device. Plugged in again, it has
+to be attached again. Faults of the host (access, claim, detach) do not apply: the host is real. USB/IP has no message
+for a bus reset; the SET_CONFIGURATION with which a host ends a reset has the same effect.
 """
 
 import asyncio
@@ -14,25 +14,26 @@ from contextlib import suppress
 from usbrh.simulator import usbip_wire as wire
 from usbrh.simulator.cdc_acm import UsbSerial
 from usbrh.simulator.chapter9 import TransferError
-from usbrh.simulator.model import VirtualUsbRh
+from usbrh.simulator.script import Model
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 PORT = 3240
 """The port that is registered for USB/IP."""
-_PATIENCE = 10.0
-"""s for a new connection to say what it wants."""
+_REQUEST_TIMEOUT = 10.0
+"""s for a new connection to send its request."""
 
 _log = logging.getLogger(__name__)
 
 
-class _Protocol(Exception):
-    """The other side does not speak USB/IP as it should."""
+class _ProtocolError(Exception):
+    """The other side does not follow the protocol."""
 
 
 class UsbIpServer:
-    """Serves ``models`` until closed; all in one event loop."""
+    """Serves ``models`` until closed, in one event loop."""
 
-    def __init__(self, models: Iterable[VirtualUsbRh | VirtualUsbrh2]) -> None:
+    def __init__(self, models: Iterable[Model]) -> None:
+        """Serve nothing until ``start``."""
         self.models = {wire.busid(model.number): model for model in models}
         self.address: tuple[str, int] = ("", 0)
         """Where it listens."""
@@ -40,7 +41,7 @@ class UsbIpServer:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str = "127.0.0.1", port: int = PORT) -> None:
-        """Listen; port 0 takes a free one.
+        """Listen; port 0 stands for any free one.
 
         Raises:
             OSError: it can't listen there.
@@ -56,8 +57,8 @@ class UsbIpServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._server.wait_closed()
 
-    def poke(self) -> None:
-        """Something was done to a sensor by hand: look at once what has become of it."""
+    def refresh(self) -> None:
+        """Send at once what changed because something was done to a sensor by hand."""
         for imported in list(self._imported.values()):
             imported.pump()
 
@@ -70,26 +71,26 @@ class UsbIpServer:
             task.add_done_callback(self._connections.discard)
         try:
             await self._serve(reader, writer)
-        except _Protocol as problem:
+        except _ProtocolError as problem:
             _log.warning("dropped a client: %s", problem)
         except (asyncio.IncompleteReadError, asyncio.CancelledError, TimeoutError, OSError):
-            pass  # it has gone, or we are going
+            pass  # the client has gone, or the server is closing
         finally:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_REQUEST_TIMEOUT):
             version, code, _ = wire.OPERATION.unpack(await reader.readexactly(wire.OPERATION.size))
             if version != wire.VERSION:
-                raise _Protocol(f"version {version:#06x} instead of {wire.VERSION:#06x}")
+                raise _ProtocolError(f"version {version:#06x} instead of {wire.VERSION:#06x}")
             if code == wire.OP_REQ_DEVLIST:
-                there = [(model.number, _looks(model)) for model in self.models.values() if model.plugged]
-                writer.write(wire.device_list(there))
+                plugged = [(model.number, _profile(model)) for model in self.models.values() if model.plugged]
+                writer.write(wire.device_list(plugged))
                 return await writer.drain()
             if code != wire.OP_REQ_IMPORT:
-                raise _Protocol(f"unknown operation {code:#06x}")
+                raise _ProtocolError(f"unknown operation {code:#06x}")
             (raw,) = wire.BUSID.unpack(await reader.readexactly(wire.BUSID.size))
         busid = raw.partition(b"\0")[0].decode("ascii", "replace")
         model = self.models.get(busid)
@@ -98,7 +99,7 @@ class UsbIpServer:
         elif busid in self._imported:
             writer.write(wire.operation(wire.OP_REP_IMPORT, wire.BUSY))
         else:
-            writer.write(wire.operation(wire.OP_REP_IMPORT, wire.OK, wire.device(model.number, _looks(model))))
+            writer.write(wire.operation(wire.OP_REP_IMPORT, wire.OK, wire.device(model.number, _profile(model))))
             imported = self._imported[busid] = _Import(model, reader, writer)
             try:
                 await imported.run()
@@ -108,18 +109,16 @@ class UsbIpServer:
         return await writer.drain()
 
 
-def _looks(model: VirtualUsbRh | VirtualUsbrh2) -> wire.Looks:
-    return wire.USBRH1 if isinstance(model, VirtualUsbRh) else wire.USBRH2
+def _profile(model: Model) -> wire.Profile:
+    return wire.USBRH2 if isinstance(model, VirtualUsbrh2) else wire.USBRH1
 
 
 class _Import:
-    """One sensor in the hands of one host, until the connection ends."""
+    """One sensor that is attached to one host, until the connection ends."""
 
-    def __init__(
-        self, model: VirtualUsbRh | VirtualUsbrh2, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, model: Model, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._model = model
-        self._device = model if isinstance(model, VirtualUsbRh) else UsbSerial(model)
+        self._device = UsbSerial(model) if isinstance(model, VirtualUsbrh2) else model
         self._reader = reader
         self._writer = writer
         self._plug_in = model.plug_ins
@@ -135,28 +134,28 @@ class _Import:
                 await self._submit(wire.Submit.parse(header))
             elif command == wire.CMD_UNLINK:
                 (unlinked,) = wire.UNLINK.unpack(header)
-                taken_back = self._waiting.pop(unlinked, None) is not None
-                self._writer.write(wire.ret_unlink(seqnum, -errno.ECONNRESET if taken_back else 0))
+                cancelled = self._waiting.pop(unlinked, None) is not None
+                self._writer.write(wire.ret_unlink(seqnum, -errno.ECONNRESET if cancelled else 0))
             else:
-                raise _Protocol(f"unknown command {command:#x}")
+                raise _ProtocolError(f"unknown command {command:#x}")
             self.pump()
             await self._writer.drain()
 
     def stop(self) -> None:
-        """Let no timer run on."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def pump(self) -> None:
-        """Give waiting URBs what the device has by now, and look again when it will do something."""
+        """Answer waiting URBs with what the device has now, and again when the device will do something."""
         self.stop()
         silent = set()
         for urb in [urb for urb in self._waiting.values() if urb.endpoint]:
             if urb.endpoint not in silent and not self._transfer(urb):
                 silent.add(urb.endpoint)
         if not self._model.plugged or self._model.plug_ins != self._plug_in:
-            # No goodbye: the kernel sees the connection go as the device being pulled out.
+            # No message: to the kernel, a dropped connection is an unplugged device.
             self._writer.transport.abort()
             return
         event = self._model.next_event()
@@ -165,26 +164,26 @@ class _Import:
             self._timer = asyncio.get_running_loop().call_later(delay, self.pump)
 
     async def _submit(self, urb: wire.Submit) -> None:
-        if not 0 <= urb.length <= wire.MOST_DATA:
-            raise _Protocol(f"a transfer of {urb.length} bytes")
+        if not 0 <= urb.length <= wire.MAX_DATA:
+            raise _ProtocolError(f"a transfer of {urb.length} bytes")
         if urb.packets not in (0, -1):
-            raise _Protocol("an isochronous transfer")
+            raise _ProtocolError("an isochronous transfer")
         data = await self._reader.readexactly(urb.length) if urb.direction == wire.OUT else b""
         if urb.seqnum in self._waiting:
-            raise _Protocol(f"sequence number {urb.seqnum} twice")
+            raise _ProtocolError(f"sequence number {urb.seqnum} twice")
         if urb.endpoint and urb.direction == wire.IN:
             self._waiting[urb.seqnum] = urb  # pump() serves it in its turn
         else:
             self._transfer(urb, data)
 
     def _transfer(self, urb: wire.Submit, data: bytes = b"") -> bool:
-        """Try one transfer and send its end; False if it has to wait on."""
+        """Try one transfer and send its result; False if it has to wait."""
         try:
             answer = self._attempt(urb, data)
         except TransferError as error:
             self._waiting.pop(urb.seqnum, None)
-            if error.errno != errno.ENODEV:  # of which the dropped connection tells
-                # What fails on the bus itself is EPROTO to a host, which libusb calls an I/O error.
+            if error.errno != errno.ENODEV:  # the dropped connection reports that one
+                # A failure on the bus itself is EPROTO to a host; libusb reports an I/O error.
                 status = errno.EPROTO if error.errno == errno.EIO else error.errno
                 self._writer.write(wire.ret_submit(urb.seqnum, -status, 0))
             return True

@@ -1,12 +1,13 @@
 """The bytes of USB/IP, version 1.1.1, as Linux documents them in Documentation/usb/usbip_protocol.rst.
 
-All numbers are big-endian, except within the setup packet, which is passed on as it is on the wire of USB.
+All numbers are big-endian, except in the setup packet, which has the byte order of USB.
 """
 
 import struct
 from dataclasses import dataclass
 
 from usbrh.simulator import cdc_acm, descriptors
+from usbrh.simulator.chapter9 import CONFIGURATION
 
 VERSION = 0x0111
 OP_REQ_DEVLIST, OP_REP_DEVLIST = 0x8005, 0x0005
@@ -24,25 +25,25 @@ OPERATION = struct.Struct(">HHI")  # version, code, status
 BUSID = struct.Struct(">32s")
 DEVICE = struct.Struct(">256s32sIIIHHHBBBBBB")
 INTERFACE = struct.Struct(">BBBx")
-COMMAND = struct.Struct(">IIIII28x")  # command, seqnum, devid, direction, ep; then 28 bytes of each command's own
+COMMAND = struct.Struct(">IIIII28x")  # command, seqnum, devid, direction, ep; 28 bytes depend on the command
 SUBMIT = struct.Struct(">20xIiiii8s")  # flags, length, start frame, packets, interval, setup
-UNLINK = struct.Struct(">20xI24x")  # seqnum of the one to be unlinked
+UNLINK = struct.Struct(">20xI24x")  # seqnum of the URB to unlink
 SETUP = struct.Struct("<BBHHH")
 _RETURN = struct.Struct(">IIIIIiiiii8x")
 _RETURN_UNLINK = struct.Struct(">IIIIIi24x")
 
-MOST_DATA = 4096
-"""Bytes in one control transfer, as the kernel limits it."""
+MAX_DATA = 4096
+"""Bytes in one control transfer; the kernel's limit."""
 
 
 def busid(number: int) -> str:
-    """The bus id of sensor ``number``: ``1-1`` for the first."""
+    """Return the bus id of sensor ``number``: ``1-1`` for the first."""
     return f"{BUS}-{number}"
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """What the list says of a kind of device."""
+class Profile:
+    """What the list of devices shows of one kind."""
 
     speed: int
     device: bytes
@@ -51,39 +52,40 @@ class Looks:
     """Class, subclass and protocol of each."""
 
 
-USBRH1 = Looks(LOW_SPEED, descriptors.DEVICE, (tuple(descriptors.INTERFACE[5:8]),))  # type: ignore[arg-type]
-USBRH2 = Looks(FULL_SPEED, cdc_acm.DEVICE, cdc_acm.INTERFACES)
+USBRH1 = Profile(LOW_SPEED, descriptors.DEVICE, (tuple(descriptors.INTERFACE[5:8]),))  # type: ignore[arg-type]
+USBRH2 = Profile(FULL_SPEED, cdc_acm.DEVICE, cdc_acm.INTERFACES)
 
 
-def device(number: int, looks: Looks = USBRH1) -> bytes:
-    """What the list and the import say of sensor ``number``."""
-    vendor, product, release = struct.unpack_from("<HHH", looks.device, 8)
+def device(number: int, profile: Profile = USBRH1) -> bytes:
+    """Return what the list and the import show of sensor ``number``."""
+    vendor, product, release = struct.unpack_from("<HHH", profile.device, 8)
     path = f"/sys/devices/platform/usbrh-simulator/usb{BUS}/{busid(number)}"
     return DEVICE.pack(
         path.encode(),
         busid(number).encode(),
         BUS,
         number,
-        looks.speed,
+        profile.speed,
         vendor,
         product,
         release,
-        *looks.device[4:7],  # class, subclass, protocol
-        descriptors.CONFIGURATION,
+        *profile.device[4:7],  # class, subclass, protocol
+        CONFIGURATION,
         1,  # configurations
-        len(looks.interfaces),
+        len(profile.interfaces),
     )
 
 
 def operation(code: int, status: int, body: bytes = b"") -> bytes:
+    """Return the answer to an operation."""
     return OPERATION.pack(VERSION, code, status) + body
 
 
-def device_list(there: list[tuple[int, Looks]]) -> bytes:
-    """The answer to OP_REQ_DEVLIST."""
-    body = struct.pack(">I", len(there))
-    for number, looks in there:
-        body += device(number, looks) + b"".join(INTERFACE.pack(*interface) for interface in looks.interfaces)
+def device_list(devices: list[tuple[int, Profile]]) -> bytes:
+    """Return the answer to OP_REQ_DEVLIST."""
+    body = struct.pack(">I", len(devices))
+    for number, profile in devices:
+        body += device(number, profile) + b"".join(INTERFACE.pack(*interface) for interface in profile.interfaces)
     return operation(OP_REP_DEVLIST, OK, body)
 
 
@@ -96,22 +98,23 @@ class Submit:
     endpoint: int
     flags: int
     length: int
-    """Bytes to be sent, or at most to be received."""
+    """Bytes to send, or to receive at most."""
     packets: int
     setup: bytes
 
     @classmethod
     def parse(cls, header: bytes) -> "Submit":
+        """Return the URB of a header."""
         _, seqnum, _, direction, endpoint = COMMAND.unpack(header)
         flags, length, _, packets, _, setup = SUBMIT.unpack(header)
         return cls(seqnum, direction, endpoint, flags, length, packets, setup)
 
 
 def ret_submit(seqnum: int, status: int, length: int, data: bytes = b"") -> bytes:
-    """RET_SUBMIT: ``status`` is 0 or a negative errno, ``length`` what was transferred, ``data`` what came in."""
+    """Return RET_SUBMIT. ``status``: 0 or a negative errno; ``length``: bytes transferred; ``data``: bytes received."""
     return _RETURN.pack(RET_SUBMIT, seqnum, 0, 0, 0, status, length, 0, 0, 0) + data
 
 
 def ret_unlink(seqnum: int, status: int) -> bytes:
-    """RET_UNLINK: ``-ECONNRESET`` if the URB was taken back, 0 if it was done already."""
+    """Return RET_UNLINK: ``status`` is ``-ECONNRESET`` if the URB was cancelled, 0 if it was complete already."""
     return _RETURN_UNLINK.pack(RET_UNLINK, seqnum, 0, 0, 0, status)

@@ -1,17 +1,17 @@
-"""How a USBRH2 behaves: characters in, characters out, in its own time. No pseudo-terminal, no threads.
+"""The behaviour of a USBRH2: characters in, characters out, in its own time. No pseudo-terminal, no threads.
 
-What the commands do is the maker's word (docs/device.md). What he does not say is inferred: that commands are served
-in their order, that those which only switch something answer nothing but the prompt, that a wrong one is answered by
-a line of words, and where exactly the echo and the prompt stand.
+The maker publishes what the commands do (docs/device.md). The rest is inferred: the device serves commands in their
+order, a command that only switches something answers with the prompt, a wrong command with a line of words; and where
+exactly the echo and the prompt are.
 """
 
 from collections.abc import Callable
-from enum import Enum
+from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import room
 from usbrh.simulator.device import VirtualInstrument
-from usbrh.simulator.faults import Fault
+from usbrh.simulator.faults import USBRH2_FAULTS, Step
 
 MEASURING = 0.016
 """s for one measurement of the SHT31 at high repeatability, at most (data sheet: 15.5 ms)."""
@@ -19,44 +19,15 @@ STATUS, HEATER_BIT = 0x8010, 0x2000
 """The SHT31's status register after power-up, and its heater bit."""
 FIRMWARE = "USBRH2 Ver 1.00"
 LEDS = {"0": "off", "off": "off", "false": "off", "1": "on", "on": "on", "true": "on", "blink": "blink"}
-LONGEST_AUTO = 65535
+MAX_AUTO = 65535
+"""s between automatic lines, at most."""
 _SWITCHES = {"0": False, "off": False, "false": False, "1": True, "on": True, "true": True}
 _LINE_LIMIT = 64
 _COMMANDS = "getrh auto <s>|off led1=<bool> led2=<bool> heater <bool> status ver serial echo <bool> list help"
 
 
-class Step2(Enum):
-    """Where in the life of a USBRH2 a fault strikes."""
-
-    COMMAND = "a command comes"
-    MEASURE = "a measurement is asked for"
-    SWITCH = "a command that switches something comes"
-
-
-FAULTS2 = {
-    "silent": Fault(Step2.COMMAND, "commands are neither done nor answered"),
-    "unplug_on_command": Fault(Step2.COMMAND, "gone when a command comes; back after so many seconds, if given"),
-    "hang": Fault(Step2.COMMAND, "all that comes is served in its turn, but only after so many seconds", seconds=2.0),
-    "ignores": Fault(Step2.SWITCH, "echo, auto, LED and heater stay as they are"),
-    "no_answer": Fault(Step2.MEASURE, "getrh is not answered"),
-    "late": Fault(Step2.MEASURE, "the answer to getrh is held back for so many seconds", seconds=10.0),
-    "half_line": Fault(Step2.MEASURE, "the answer stops in its middle"),
-    "unplug_mid_line": Fault(Step2.MEASURE, "gone in the middle of the answer; back as above"),
-    "dropped_byte": Fault(Step2.MEASURE, "a digit of the answer is missing"),
-    "flipped_bit": Fault(Step2.MEASURE, "a bit of a digit is another"),
-    "no_crc": Fault(Step2.MEASURE, "the answer has no checksum"),
-    "disconnected_chip": Fault(Step2.MEASURE, "what 0xffff from the chip gives: 130.00 °C, 100.00 %RH"),
-    "shorted_chip": Fault(Step2.MEASURE, "what 0x0000 from the chip gives: -45.00 °C, 0.00 %RH"),
-    "garbage": Fault(Step2.MEASURE, "bytes that mean nothing"),
-    "endless": Fault(Step2.MEASURE, "four thousand digits without an end of line"),
-    "duplicate": Fault(Step2.MEASURE, "the answer twice"),
-    "byte_by_byte": Fault(Step2.MEASURE, "the answer in single bytes, so many seconds apart", seconds=0.005),
-}
-"""By name. Where several of one step are armed, the first of this table strikes, one a step."""
-
-
 def crc8(data: bytes) -> int:
-    """The device's checksum: polynomial 0x31, start 0, bit by bit."""
+    """Compute the device's checksum: polynomial 0x31, start value 0, bit by bit."""
     crc = 0
     for byte in data:
         crc ^= byte
@@ -67,12 +38,12 @@ def crc8(data: bytes) -> int:
 
 
 def line(temperature: float, humidity: float) -> bytes:
-    """``:23.77,42.76,AC``, without its end."""
+    """Return ``:23.77,42.76,AC``, without its end."""
     body = f":{temperature:.2f},{humidity:.2f},".encode()
     return body + b"%02X" % crc8(body)
 
 
-_SPOILT: dict[str, Callable[[bytes], bytes]] = {
+_CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "half_line": lambda answer: answer[: len(answer) // 2],
     "dropped_byte": lambda answer: answer[:2] + answer[3:],
     "flipped_bit": lambda answer: answer[:2] + bytes([answer[2] ^ 1]) + answer[3:],
@@ -88,6 +59,8 @@ _SPOILT: dict[str, Callable[[bytes], bytes]] = {
 class VirtualUsbrh2(VirtualInstrument):
     """One virtual USBRH2. All methods may be called from any thread."""
 
+    values = room.AIR
+
     def __init__(
         self,
         number: int = 1,
@@ -102,18 +75,16 @@ class VirtualUsbrh2(VirtualInstrument):
         """Plug in sensor ``number`` at port ``sim-<number>``.
 
         Args:
-            number: from 1; also chooses the room it stands in.
-            clock: what it lives by.
+            number: from 1; also chooses its room.
+            clock: its time.
             air: °C and %RH of the n-th measurement; without it the room drifts.
             serial: without one ``E001`` for sensor 1, and so on.
             measuring: s for one measurement.
-            firmware: what it says of itself.
+            firmware: its answer to ``ver``.
             newline: how it ends its lines.
         """
-        super().__init__(number, clock, FAULTS2)
-        self.air = air or room.air(number)
+        super().__init__(number, clock, air or room.air(number), measuring, USBRH2_FAULTS)
         self.serial = serial or f"E{number:03X}"
-        self.measuring = measuring
         self.firmware = firmware
         self.newline = newline
         self._auto: float | None = None
@@ -121,7 +92,7 @@ class VirtualUsbrh2(VirtualInstrument):
         self._typed = self._output = b""
         self._power_on()
 
-    # ---------------------------------------------------------------- what can be seen from outside
+    # ---------------------------------------------------------------- seen from outside
 
     @property
     def leds(self) -> tuple[str, str]:
@@ -133,18 +104,19 @@ class VirtualUsbrh2(VirtualInstrument):
         """s between the lines it sends by itself; None if it sends none."""
         return self._auto
 
+    def details(self) -> dict[str, Any]:
+        """Return what its status has and that of a USB-RH has not, by JSON key."""
+        return {"serial": self.serial, "auto": self.automatic}
+
     # ---------------------------------------------------------------- the wire
 
-    def open(self) -> None:
-        """The host opens the port."""
-
     def close(self) -> None:
-        """The host closes the port: the automatic lines end. What was not fetched stays for the next."""
+        """Stop the automatic lines, because the host closed the port. Characters that were not read stay."""
         with self._lock:
             self._auto = None
 
     def write(self, data: bytes) -> None:
-        """Characters from the host; a command is done when its end comes."""
+        """Accept characters from the host; the end of a line completes a command."""
         with self._lock:
             self._advance()
             for byte in data if self._plugged else b"":
@@ -157,16 +129,16 @@ class VirtualUsbrh2(VirtualInstrument):
             self._advance()
 
     def read(self) -> bytes:
-        """What it has to say by now, once."""
+        """Return what it has sent since the last call."""
         with self._lock:
             self._advance()
-            said, self._output = self._output, b""
-            return said
+            output, self._output = self._output, b""
+            return output
 
     # ---------------------------------------------------------------- commands
 
     def _deferred(self, command: str) -> Callable[[float], None]:
-        """``command`` in its turn: while it measures or hangs, whatever comes waits, in its order."""
+        """Return an event that does ``command`` in its turn: commands wait while the device measures or hangs."""
 
         def run(at: float) -> None:
             if at < self._busy_until:
@@ -178,17 +150,17 @@ class VirtualUsbrh2(VirtualInstrument):
 
     def _command(self, command: str, at: float) -> None:
         if self._echo:
-            self._say(command.encode() + self.newline)
+            self._send(command.encode() + self.newline)
         words = command.lower().replace("=", " ").split()
         if not words:
             self._prompt()
             return
-        fault, seconds = self._faults.strike(Step2.COMMAND)
+        fault, seconds = self._trigger(Step.COMMAND)
         match fault:
             case "silent":
                 return
             case "unplug_on_command":
-                self._pull(at, seconds)
+                self._disconnect(at, seconds)
                 return
             case "hang":
                 self._busy_until = at + (seconds or 0.0)
@@ -203,21 +175,21 @@ class VirtualUsbrh2(VirtualInstrument):
                 self._at(self._busy_until, self._answer)
                 return
             case ["status"]:
-                self._tell(f"0x{STATUS | (HEATER_BIT if self.heater else 0):04X}")
+                self._send_line(f"0x{STATUS | (HEATER_BIT if self.heater else 0):04X}")
             case ["ver"]:
-                self._tell(self.firmware)
+                self._send_line(self.firmware)
             case ["serial"]:
-                self._tell(self.serial)
+                self._send_line(self.serial)
             case ["list"]:
-                self._tell(f"echo={int(self._echo)} led1={self._leds['1']} led2={self._leds['2']}")
+                self._send_line(f"echo={int(self._echo)} led1={self._leds['1']} led2={self._leds['2']}")
             case ["help"]:
-                self._tell(_COMMANDS)
-            case _ if not (self._faults.strike(Step2.SWITCH)[0] or self._switch(words, at)):
-                self._tell("Error")
+                self._send_line(_COMMANDS)
+            case _ if not (self._trigger(Step.SWITCH)[0] or self._switch(words, at)):
+                self._send_line("Error")
         self._prompt()
 
     def _switch(self, words: list[str], at: float) -> bool:
-        """Switch something; False if there is no such command."""
+        """Do a command that switches something; False if there is no such command."""
         match words:
             case [("led1" | "led2") as led, value] if value in LEDS:
                 self._leds[led[-1]] = LEDS[value]
@@ -227,7 +199,7 @@ class VirtualUsbrh2(VirtualInstrument):
                 self._echo = _SWITCHES[value]
             case ["auto", ("0" | "off")]:
                 self._auto = None
-            case ["auto", seconds] if seconds.isdigit() and int(seconds) <= LONGEST_AUTO:
+            case ["auto", seconds] if seconds.isdigit() and int(seconds) <= MAX_AUTO:
                 self._auto = float(seconds)
                 self._auto_order = next(self._order)
                 self._at(at + self._auto, self._repeat(self._auto_order))
@@ -236,11 +208,11 @@ class VirtualUsbrh2(VirtualInstrument):
         return True
 
     def _repeat(self, order: int) -> Callable[[float], None]:
-        """The next automatic line, unless ``auto`` was given again since."""
+        """Return an event that sends an automatic line, unless another ``auto`` command came since."""
 
         def run(at: float) -> None:
             if self._auto is not None and order == self._auto_order:
-                self._say(self._measure(at) + self.newline)
+                self._send(self._measure(at) + self.newline)
                 self._at(at + self._auto, run)
 
         return run
@@ -248,17 +220,17 @@ class VirtualUsbrh2(VirtualInstrument):
     # ---------------------------------------------------------------- measuring
 
     def _answer(self, at: float) -> None:
-        fault, seconds = self._faults.strike(Step2.MEASURE)
+        fault, seconds = self._trigger(Step.MEASURE)
         answer = self._measure(at) + self.newline
         match fault:
             case "no_answer":
                 return
             case "late":
                 self._busy_until = at + (seconds or 0.0)
-                self._at(self._busy_until, lambda _: self._say(answer))
+                self._at(self._busy_until, lambda _: self._send(answer))
             case "unplug_mid_line":
-                self._say(answer[: len(answer) // 2])
-                self._at(at + 0.05, lambda at: self._pull(at, seconds))
+                self._send(answer[: len(answer) // 2])
+                self._at(at + 0.05, lambda at: self._disconnect(at, seconds))
                 return
             case "byte_by_byte":
                 for place in range(len(answer)):
@@ -266,35 +238,35 @@ class VirtualUsbrh2(VirtualInstrument):
                 self._busy_until = at + len(answer) * (seconds or 0.0)
                 return
             case _:
-                self._say(_SPOILT.get(fault, bytes)(answer))
+                self._send(_CORRUPTIONS.get(fault, bytes)(answer))
         self._prompt()
 
     def _byte(self, byte: bytes) -> Callable[[float], None]:
-        return lambda _: self._say(byte)
+        return lambda _: self._send(byte)
 
     def _measure(self, at: float) -> bytes:
-        temperature, humidity = self._heater.warm_air(*self.air(self.measured), at)
+        temperature, humidity = self.source(self.measured)
         self.measured += 1
-        return line(temperature, humidity)
+        return line(*self._heater.warm_air(temperature, humidity, at))
 
-    # ---------------------------------------------------------------- its life
+    # ---------------------------------------------------------------- output, plug-in
 
-    def _say(self, data: bytes) -> None:
+    def _send(self, data: bytes) -> None:
         self._output += data
 
-    def _tell(self, words: str) -> None:
-        self._say(words.encode() + self.newline)
+    def _send_line(self, words: str) -> None:
+        self._send(words.encode() + self.newline)
 
     def _prompt(self) -> None:
         if self._echo:
-            self._say(b">")
+            self._send(b">")
 
     def _power_on(self) -> None:
         self._leds = {"1": "off", "2": "off"}
         self._echo = True
         super()._power_on()
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _clear(self) -> None:
+        super()._clear()
         self._auto = None
         self._typed = self._output = b""

@@ -10,4 +10,4 @@ def test_random_faults_give_right_values_or_errors_by_the_deadline(seed: int) ->
     result = soak(1_000, seed)
     assert (result.wrong, result.late, result.lost) == (0, 0, 0)
     assert result.right > 500
-    assert sum(result.errors.values()) > 100, "the faults did not strike"
+    assert sum(result.errors.values()) > 100, "the faults did not occur"

@@ -60,7 +60,13 @@ def test_list_says_why_a_sensor_can_not_be_used(tmp_path: Path) -> None:
     done = usbrh("list", USBRH_SIMULATE=str(script))
     assert done.returncode == 0
     assert done.stdout.splitlines()[1].split()[-1] == "denied"
-    assert "usbrh: no permission for sim-1" in done.stderr
+    row = json.loads(usbrh("list", "--json", USBRH_SIMULATE=str(script)).stdout)
+    assert row["error"].startswith("no permission for sim-1 (")
+    assert row["remedy"].startswith("sudo usbrh setup")
+    assert (
+        done.stderr
+        == f"usbrh: {row['error']}; {row['remedy']}\n" + "These sensors are virtual (USBRH_SIMULATE is set).\n"
+    )
 
 
 def test_several_are_read_at_once_as_json_lines() -> None:
@@ -142,7 +148,7 @@ def test_a_failing_sensor_does_not_hide_the_others(tmp_path: Path) -> None:
     assert broken["error"]
     assert broken["temperature"] is None
     assert whole["temperature"] is not None
-    assert done.stderr == f"usbrh: {broken['error']}\n"
+    assert done.stderr == f"usbrh: {broken['error']}; {broken['remedy']}\n"
     done = usbrh("read", "--format", "N:{temperature}:{humidity}", "sim-1", USBRH_SIMULATE=str(script))
     assert done.stdout == "N:U:U\n"
 
@@ -226,7 +232,7 @@ def test_debug_shows_more_and_changes_no_exit_status() -> None:
     done = usbrh("read", "cellar", "--debug", USBRH_SIMULATE="1")
     assert (done.returncode, done.stdout) == (3, "")
     assert "Traceback" in done.stderr
-    assert done.stderr.splitlines()[-1] == "usbrh: no sensor 'cellar'; there is: sim-1"
+    assert done.stderr.splitlines()[-1] == "usbrh: no sensor 'cellar'; choose one of: sim-1"
     assert "sim-1: answered 04de1c01000241 after 0.30" in usbrh("read", "--debug", USBRH_SIMULATE="1").stderr
 
 

@@ -86,7 +86,7 @@ def test_no_such_sensor_and_no_such_folder() -> None:
     with start("cellar") as process:
         _, words = process.communicate(timeout=10)
     assert process.returncode == 3
-    assert words == "usbrh: no sensor 'cellar'; there is: sim-1, sim-2\n"
+    assert words == "usbrh: no sensor 'cellar'; choose one of: sim-1, sim-2\n"
     with start("-o", "/proc/no/room.csv") as process:
         _, words = process.communicate(timeout=10)
     assert process.returncode == 2

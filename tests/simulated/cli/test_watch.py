@@ -197,7 +197,7 @@ def test_a_sensor_that_fails_keeps_its_last_value_and_says_so() -> None:
     screen = Screen(5, now=lambda: 1030)
     screen.add([good("cellar", 1000)])
     info = SensorInfo("1-1", "USB-RH", "cellar")
-    screen.add([Reading.failed(info, 1005 * 10**9, SensorBusy("cellar is held by another program", "1-1"))])
+    screen.add([Reading.failed(info, 1005 * 10**9, SensorBusy("cellar is in use by another program", "1-1"))])
     assert re.search(r"cellar +21\.50 +45\.00 +9\.00 +8\.60 +busy, 30 s ago", lines(screen, 80, 24)[2])
 
 

@@ -17,8 +17,8 @@ from usbrh.drivers import usb as usbdevice
 from usbrh.drivers import usbrh1
 from usbrh.simulator.backend import SimulatorBackend, Transfer
 from usbrh.simulator.clock import VirtualClock
-from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.room import room
+from usbrh.simulator.usbrh1 import VirtualUsbRh
 
 CAPTURED = bytes.fromhex("04de1c01000241")
 Device = Any
@@ -321,7 +321,7 @@ def test_a_read_notices_an_unplug_from_another_thread() -> None:
 
 
 def test_the_driver_reads_ten_thousand_in_no_time(backend: SimulatorBackend, clock: VirtualClock) -> None:
-    sensor = usbrh1.UsbRh("sim-1", backend, clock)
+    sensor = usbrh1.UsbRh("sim-1", backend)
     begin = time.monotonic()
     for n in range(10_000):
         raw = sensor.measure(Deadline(5, clock)).raw

@@ -12,7 +12,8 @@ from usbrh import psychrometry, sht1x
 from usbrh.simulator.chapter9 import TransferError
 from usbrh.simulator.clock import VirtualClock
 from usbrh.simulator.faults import FAULTS, Step
-from usbrh.simulator.model import (
+from usbrh.simulator.room import HEATER_RISE, Ticks, room
+from usbrh.simulator.usbrh1 import (
     FEATURE_REPORT,
     GET_REPORT,
     MEASURING,
@@ -21,7 +22,6 @@ from usbrh.simulator.model import (
     UNSOLICITED,
     VirtualUsbRh,
 )
-from usbrh.simulator.room import HEATER_RISE, Ticks, room
 
 CAPTURED = bytes.fromhex("04de1c01000241")
 
@@ -239,7 +239,7 @@ def test_usb_reset_forgets_reports_and_keeps_the_leds(device: VirtualUsbRh, cloc
         ("no_answer", None),
     ],
 )
-def test_spoilt_reports(device: VirtualUsbRh, fault: str, report: bytes | None) -> None:
+def test_corrupted_reports(device: VirtualUsbRh, fault: str, report: bytes | None) -> None:
     device.fault(fault, 2)
     for left in (1, None):
         ask(device)
@@ -253,7 +253,7 @@ def test_spoilt_reports(device: VirtualUsbRh, fault: str, report: bytes | None) 
 
 @pytest.mark.parametrize("raw", [(0, 0), (7169, 1246), (16383, 4095)])
 @pytest.mark.parametrize("fault", ["garbage", "out_of_range"])
-def test_spoilt_ticks_can_be_told_whatever_the_room(raw: Ticks, fault: str) -> None:
+def test_corrupted_ticks_show_in_every_room(raw: Ticks, fault: str) -> None:
     device = VirtualUsbRh(clock=VirtualClock(), ticks=lambda n: raw)
     device.fault(fault)
     ask(device)

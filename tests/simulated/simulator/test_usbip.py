@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usbrh.simulator import descriptors, usbip, usbip_wire
-from usbrh.simulator.model import VirtualUsbRh
 from usbrh.simulator.room import room
 from usbrh.simulator.usbip import UsbIpServer
+from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 CAPTURED = bytes.fromhex("04de1c01000241")
@@ -151,7 +151,7 @@ class Server:
     def by_hand(self, act: Callable[[], None]) -> None:
         async def acted() -> None:
             act()
-            self.usbip.poke()
+            self.usbip.refresh()
 
         asyncio.run_coroutine_threadsafe(acted(), self.loop).result(5)
 
@@ -315,7 +315,7 @@ def test_one_host_has_it(server: Server, client: Client) -> None:
         ("read_io_error", -errno.EPROTO, b""),
     ],
 )
-def test_spoilt_answers(client: Client, model: VirtualUsbRh, fault: str, status: int, data: bytes) -> None:
+def test_corrupted_answers(client: Client, model: VirtualUsbRh, fault: str, status: int, data: bytes) -> None:
     model.fault(fault, 1)
     client.ask()
     assert client.read() == (status, data)
@@ -443,7 +443,7 @@ def test_no_bytes_bring_it_down(server: Server, attached: bool, data: bytes) -> 
 
 
 def test_a_client_that_says_nothing_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usbip, "_PATIENCE", 0.2)
+    monkeypatch.setattr(usbip, "_REQUEST_TIMEOUT", 0.2)
     with Client(server.port) as client:
         begin = time.monotonic()
         assert client.gone()
@@ -581,7 +581,7 @@ def test_addresses_that_are_none(listen: str) -> None:
         capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 2
-    assert f"--listen {listen}: write ADDRESS or ADDRESS:PORT" in done.stderr
+    assert f"--listen {listen}: not an address; write ADDRESS or ADDRESS:PORT" in done.stderr
 
 
 def test_sensors_from_a_file(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from tests.support.closed import closed, reachable
 from usbrh import doctor
-from usbrh import sensors as discovery
 from usbrh.bridge.diagnosis import CHECKS
 from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
 from usbrh.doctor import agent, network, service, usb
@@ -235,12 +234,12 @@ def test_no_libusb_is_a_fault_or_a_warning_if_there_is_a_usbrh2(
     monkeypatch.delenv("USBRH_SIMULATE", raising=False)
     monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
     monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: None)
-    discovery._default_backend.cache_clear()
-    monkeypatch.setattr(usbrh2, "ports", list)
+    monkeypatch.setattr("usbrh.drivers.bus.serial_ports", list)
     first, second = islice(doctor.examine(Config(), machine), 2)
     assert (first.check, first.status, first.remedy) == ("libusb", Status.FAULT, "sudo apt install libusb-1.0-0")
     assert (second.check, second.status) == ("USB bus", Status.NOT_CHECKED)
-    monkeypatch.setattr(usbrh2, "ports", lambda: [("E02A", "1-1.4", Path("/dev/ttyACM7"))])
+    port = (usbrh2.PORT_NAME.format("E02A"), "1-1.4", Path("/dev/ttyACM7"))
+    monkeypatch.setattr("usbrh.drivers.bus.serial_ports", lambda: [port])
     first, second, third = islice(doctor.examine(Config(), machine), 3)
     assert (first.check, first.status) == ("libusb", Status.WARNING)
     assert first.remedy == "for a USB-RH: sudo apt install libusb-1.0-0"

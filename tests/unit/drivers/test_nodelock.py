@@ -42,7 +42,7 @@ def test_another_process_excludes_until_it_is_killed(node: Path) -> None:
         started = time.monotonic()
         assert not lock.acquire(MEASURE, Deadline(0.2))
         assert 0.2 <= time.monotonic() - started < 1.0
-        assert lock.held_elsewhere(MEASURE)
+        assert lock.locked_elsewhere(MEASURE)
         process.kill()
         assert lock.acquire(MEASURE, Deadline(2))
 
@@ -57,15 +57,15 @@ def test_bytes_are_locked_apart(node: Path) -> None:
     with NodeLock(node) as heating, NodeLock(node) as reading:
         assert heating.acquire(HEATER, Deadline(0))
         assert reading.acquire(MEASURE, Deadline(0))
-        assert reading.held_elsewhere(HEATER)
-        assert not reading.held_elsewhere(MEASURE)
+        assert reading.locked_elsewhere(HEATER)
+        assert not reading.locked_elsewhere(MEASURE)
 
 
 def test_closing_lets_go(node: Path) -> None:
     with NodeLock(node) as first:
         assert first.acquire(MEASURE, Deadline(0))
     with NodeLock(node) as second:
-        assert not second.held_elsewhere(MEASURE)
+        assert not second.locked_elsewhere(MEASURE)
         assert second.acquire(MEASURE, Deadline(0))
 
 

@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from usbrh.clock import Deadline
-from usbrh.drivers.usbrh2 import ports
+from usbrh.drivers.base import SerialPort
+from usbrh.drivers.bus import serial_ports
+from usbrh.drivers.usbrh2 import plugged_in
 from usbrh.drivers.usbrh2_protocol import Conversation, Lines, crc8, parse
 from usbrh.errors import BadReport, SensorTimeout
 from usbrh.simulator import usbrh2 as device
@@ -148,8 +150,8 @@ class Deaf:
 @pytest.mark.parametrize(("seconds", "took"), [(5.0, 0.5), (0.2, 0.2), (0.0, 0.01)])
 def test_a_command_that_is_not_taken_is_an_error_by_the_deadline(seconds: float, took: float) -> None:
     clock = VirtualClock()
-    conversation = Conversation(Deaf(clock), "E02A")
-    with pytest.raises(SensorTimeout, match="E02A did not take a command in time; unplug it"):
+    conversation = Conversation(Deaf(clock), "E02A")  # type: ignore[arg-type]
+    with pytest.raises(SensorTimeout, match="E02A did not accept a command in time; unplug it"):
         conversation.status(Deadline(seconds, clock))
     assert clock.monotonic() == pytest.approx(took)
 
@@ -170,18 +172,39 @@ def machine(root: Path, serial: str, node: str, usb: str | None) -> None:
     (root / "sys/class/tty" / node).symlink_to(os.path.relpath(tty, root / "sys/class/tty"))
 
 
+class Ports:
+    """A bus with nothing but serial ports."""
+
+    simulated = False
+    usb_backend = None
+    problem = None
+
+    def __init__(self, ports: list[SerialPort]) -> None:
+        self._ports = ports
+
+    def serial_ports(self) -> list[SerialPort]:
+        return self._ports
+
+
 def test_ports_are_found_by_name_with_their_usb_path(tmp_path: Path) -> None:
     machine(tmp_path, "E02A", "ttyACM1", "1-1.4")
     machine(tmp_path, "E0-if00", "ttyACM0", "3-2")
     machine(tmp_path, "0001", "ttyS7", None)
     (tmp_path / "dev/serial/by-id/usb-Arduino_Uno_85-if00").symlink_to("../../ttyACM1")
     dev = tmp_path / "dev"
-    assert ports(dev, tmp_path / "sys") == [
-        ("0001", "ttyS7", dev / "ttyS7"),
-        ("E0-if00", "3-2", dev / "ttyACM0"),
-        ("E02A", "1-1.4", dev / "ttyACM1"),
+    assert serial_ports(dev, tmp_path / "sys") == [
+        ("usb-Arduino_Uno_85-if00", "1-1.4", dev / "ttyACM1"),
+        ("usb-Strawberry_Linux_USBRH2_0001-if00", "ttyS7", dev / "ttyS7"),
+        ("usb-Strawberry_Linux_USBRH2_E0-if00-if00", "3-2", dev / "ttyACM0"),
+        ("usb-Strawberry_Linux_USBRH2_E02A-if00", "1-1.4", dev / "ttyACM1"),
+    ]
+    bus = Ports(serial_ports(dev, tmp_path / "sys"))
+    assert [(plugged.serial, plugged.port) for plugged in plugged_in(bus)] == [
+        ("0001", "ttyS7"),
+        ("E0-if00", "3-2"),
+        ("E02A", "1-1.4"),
     ]
 
 
 def test_no_serial_ports_at_all(tmp_path: Path) -> None:
-    assert ports(tmp_path / "dev", tmp_path / "sys") == []
+    assert serial_ports(tmp_path / "dev", tmp_path / "sys") == []

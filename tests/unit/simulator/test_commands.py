@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from usbrh.simulator.clock import VirtualClock
 from usbrh.simulator.commands import HELP, execute
 from usbrh.simulator.faults import FAULTS
-from usbrh.simulator.model import OUTPUT_REPORT, SET_REPORT, VirtualUsbRh
 from usbrh.simulator.room import room
+from usbrh.simulator.usbrh1 import OUTPUT_REPORT, SET_REPORT, VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 
@@ -42,9 +42,9 @@ def test_a_usbrh2() -> None:
     clock = VirtualClock()
     models = {"sim-1": VirtualUsbrh2(1, clock=clock)}
     assert execute("sim-1 values 23.77 42.76", models)["serial"] == "E001"
-    assert models["sim-1"].air(0) == models["sim-1"].air(1) == (23.77, 42.76)
+    assert models["sim-1"].source(0) == models["sim-1"].source(1) == (23.77, 42.76)
     assert execute("sim-1 drift", models)["ok"]
-    assert models["sim-1"].air(0) != (23.77, 42.76)
+    assert models["sim-1"].source(0) != (23.77, 42.76)
     assert execute("sim-1 fault half_line 2", models)["faults"] == {"half_line": 2}
     for line in ("ticks 1 2", "values", "values 1", "values 20 101", "values a b", "fault short"):
         answer = execute(f"sim-1 {line}", models)
@@ -77,7 +77,7 @@ def test_help_and_faults_say_everything(models: dict[str, VirtualUsbRh]) -> None
         ("sim-1 ticks", "give pairs of temperature and humidity"),
         ("sim-1 ticks 1", "give pairs of temperature and humidity"),
         ("sim-1 ticks 1 65536", "16 bits"),
-        ("sim-1 ticks 1 x", "'x' is not a whole number"),
+        ("sim-1 ticks 1 x", "'x' is not a number"),
         ("sim-1 delay", "delay: too many or too few words"),
         ("sim-1 delay nan", "'nan' is not a number of seconds"),
         ("sim-1 delay -1", "'-1' is not a number of seconds"),

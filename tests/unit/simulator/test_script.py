@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from usbrh.errors import ConfigError
 from usbrh.simulator import script
 from usbrh.simulator.clock import VirtualClock
-from usbrh.simulator.model import FEATURE_REPORT, GET_REPORT, OUTPUT_REPORT, SET_REPORT, VirtualUsbRh
+from usbrh.simulator.usbrh1 import FEATURE_REPORT, GET_REPORT, OUTPUT_REPORT, SET_REPORT, VirtualUsbRh
 
 
 def load(path: Path, text: str) -> list[VirtualUsbRh]:
@@ -121,7 +121,7 @@ def test_example_of_the_documentation_is_right(tmp_path: Path) -> None:
             "sensor.sim-1.fault: there is no fault 'short'; there are: silent",
         ),
         ("[[sensor.sim-1.fault]]", "sensor.sim-1.fault: there is no fault ''; there are: access_denied, busy"),
-        ('[[sensor.sim-1.fault]]\nname = "short"\ntimes = 0', "sensor.sim-1.fault: a fault strikes 1 time or more"),
+        ('[[sensor.sim-1.fault]]\nname = "short"\ntimes = 0', "sensor.sim-1.fault: a fault occurs 1 time or more"),
         ('[[sensor.sim-1.fault]]\nname = "short"\ntimes = "2"', "sensor.sim-1.fault.times must be a whole number"),
         ('[[sensor.sim-1.fault]]\nname = "late"\nseconds = -1', "sensor.sim-1.fault.seconds must be a number"),
         ('[[sensor.sim-1.fault]]\nname = "late"\nafter = 1', "sensor.sim-1.fault.after is not known"),

@@ -1,31 +1,32 @@
-"""How a USB-RH behaves: requests in, reports out, in its own time. No pyusb, no sockets, no threads.
+"""The behaviour of a USB-RH: requests in, reports out, in its own time. No pyusb, no sockets, no threads.
 
-The state is the device's: an answer waits in its endpoint until somebody reads it, whoever had asked for it.
-Nothing here blocks. What the device has not answered yet is None, as on the wire, where it would say NAK; the host's
-side (backend.py, usbip.py) waits for it, with ``next_event`` as a hint when to look again.
+The device has the state: a report waits in its endpoint until a program reads it, whichever program asked for it.
+Nothing here blocks. An answer that is not there yet is None, where the wire has NAK; the host's side (backend.py,
+usbip.py) waits for it, and ``next_event`` tells when to try again.
 
-Known and inferred, docs/device.md: the requests, the report's layout and the 302 ms are known. That a second
-request during a measurement is served after it, and that a USB reset and SET_CONFIGURATION forget what was measured,
-are inferred: of the ways in which firmware may be written, those that are hard on a driver.
+Known and inferred (docs/device.md): the requests, the report's layout and the 302 ms are known. It is inferred that
+the device serves a second request after the measurement under way, and that a USB reset and SET_CONFIGURATION discard
+what was measured. Firmware may behave in several ways; these are hard on a driver.
 """
 
 import errno
 import struct
 from collections import deque
+from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import descriptors
 from usbrh.simulator.chapter9 import StandardRequests, TransferError
 from usbrh.simulator.device import VirtualInstrument
-from usbrh.simulator.faults import FAULTS, SPOILT, Step
-from usbrh.simulator.room import Source, Ticks, room
+from usbrh.simulator.faults import CORRUPTIONS, FAULTS, Step
+from usbrh.simulator.room import TICKS, Source, Ticks, room
 
 MEASURING = 0.302
 """s from request to answer in the captured exchange."""
 RESERVED = bytes.fromhex("000241")
-"""The captured report's last three bytes; nobody knows what they mean."""
+"""The last three bytes of the captured report; their meaning is unknown."""
 UNSOLICITED: Ticks = (4321, 2109)
-"""What the report that nobody asked for says, so that it can be told from an answer."""
+"""The ticks of the report that nobody asked for; they distinguish it from an answer."""
 
 SET_REPORT, GET_REPORT, _SET_IDLE = (0x21, 0x09), (0xA1, 0x01), (0x21, 0x0A)
 _SET_CONFIGURATION = (0x00, 0x09)
@@ -35,7 +36,7 @@ _LEDS = {0x03: 1, 0x04: 2}
 
 
 class _Unplugged:
-    """Takes the place of a report: whoever reads it finds the device gone, for so many seconds."""
+    """Stands for a report whose reading unplugs the device, for so many seconds."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
@@ -43,6 +44,8 @@ class _Unplugged:
 
 class VirtualUsbRh(VirtualInstrument):
     """One virtual USB-RH. All methods may be called from any thread."""
+
+    values = TICKS
 
     def __init__(
         self,
@@ -58,59 +61,61 @@ class VirtualUsbRh(VirtualInstrument):
         """Plug in sensor ``number`` at port ``sim-<number>``.
 
         Args:
-            number: from 1; also chooses the room it stands in.
-            clock: what it lives by.
+            number: from 1; also chooses its room.
+            clock: its time.
             ticks: what it measures; without it the room drifts.
             measuring: s from a request to its answer.
             reserved: the last three bytes of a report.
             firmware: year of the century, month, day.
-            kernel_driver: the kernel's HID driver takes it at plug-in, as Linux does.
+            kernel_driver: the kernel's HID driver claims it at plug-in, as on Linux.
         """
-        super().__init__(number, clock, FAULTS)
-        self.ticks = ticks or room(number)
-        self.measuring = measuring
+        super().__init__(number, clock, ticks or room(number), measuring, FAULTS)
         self.reserved = reserved
         self.firmware = firmware
         self.kernel_driver = kernel_driver
         self._asked = False
         self._power_on()
 
-    def strike(self, step: Step) -> str:
-        """The fault that strikes at a step which is the host's; an empty name if none does."""
+    def host_fault(self, step: Step) -> str:
+        """Return the fault that occurs at a step of the host; an empty name if none does."""
         with self._lock:
-            return self._faults.strike(step)[0]
+            return self._trigger(step)[0]
 
-    # ---------------------------------------------------------------- what can be seen from outside
+    # ---------------------------------------------------------------- seen from outside
 
     @property
     def leds(self) -> tuple[bool, bool]:
-        """LED 1 and LED 2."""
+        """Whether LED 1 and LED 2 are on."""
         return self._leds[1], self._leds[2]
 
     @property
     def held(self) -> int:
-        """Reports that wait in the endpoint."""
+        """How many reports wait in the endpoint."""
         with self._lock:
             self._advance()
             return len(self._reports)
+
+    def details(self) -> dict[str, Any]:
+        """Return what its status has and that of a USBRH2 has not, by JSON key."""
+        return {"held": self.held}
 
     # ---------------------------------------------------------------- the wire
 
     def control(
         self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0
     ) -> bytes | None:
-        """A control transfer: (bmRequestType, bRequest), wValue, wIndex, then the data out or how many are wanted.
+        """Answer a control transfer: (bmRequestType, bRequest), wValue, wIndex, and the data out or the length in.
 
         Returns:
-            What the device sends (``b""`` if it is not to send anything); None if it does not answer, and never will.
+            What the device sends (``b""`` if nothing has to be sent); None if it will never answer.
 
         Raises:
-            TransferError: EPIPE (it knows no such request), ENODEV (it is not there), EIO.
+            TransferError: EPIPE (it knows no such request), ENODEV (it is not plugged in), EIO.
         """
         with self._lock:
-            self._present()
+            self._check_present()
             if request == _SET_CONFIGURATION:
-                self._forget()
+                self._clear()
             if request[0] & 0x60 == 0:
                 answer: bytes | None = self._usb.answer(request, value, index)
             elif index == 0:
@@ -120,47 +125,42 @@ class VirtualUsbRh(VirtualInstrument):
             return answer and answer[:length]
 
     def interrupt_in(self) -> bytes | None:
-        """Take the next report out of the endpoint; None while there is none.
+        """Remove the next report from the endpoint and return it; None while there is none.
 
         Raises:
-            TransferError: EPIPE (halted), ENODEV (it is not there), EIO.
+            TransferError: EPIPE (halted), ENODEV (it is not plugged in), EIO.
         """
         with self._lock:
-            self._present()
+            self._check_present()
             if self._usb.halted:
                 raise TransferError(errno.EPIPE)
             if not self._reports:
                 return None
             report = self._reports.popleft()
             if isinstance(report, _Unplugged):
-                self._pull(self.clock.monotonic(), report.seconds)
+                self._disconnect(self.clock.monotonic(), report.seconds)
                 raise TransferError(errno.EIO)
             if isinstance(report, TransferError):
                 raise report
             return report
 
-    def check_present(self) -> None:
-        """Raises TransferError (ENODEV) if it is not plugged in."""
-        with self._lock:
-            self._present()
-
     def reset(self) -> None:
-        """A USB reset: measurements under way, reports held and a halt are gone; LEDs and heater stay.
+        """Do a USB reset: it discards measurements under way, reports and a halt; LEDs and heater stay.
 
         Raises:
-            TransferError: ENODEV, it is not there.
+            TransferError: ENODEV, it is not plugged in.
         """
         with self._lock:
-            self._present()
-            self._forget()
+            self._check_present()
+            self._clear()
 
     # ---------------------------------------------------------------- requests
 
     def _hid(self, request: tuple[int, int], value: int, data: bytes) -> bytes | None:
         if request == SET_REPORT and value == OUTPUT_REPORT and len(data) <= descriptors.PACKET_SIZE:
-            return self._ask()  # whatever the data are
+            return self._ask()  # whatever the data
         if request in (SET_REPORT, GET_REPORT) and value == FEATURE_REPORT:
-            fault, _ = self._faults.strike(Step.FEATURE)
+            fault, _ = self._trigger(Step.FEATURE)
             if fault == "feature_hangs":
                 return None
             if fault == "feature_stalls":
@@ -168,7 +168,7 @@ class VirtualUsbRh(VirtualInstrument):
             if request == GET_REPORT:
                 return bytes(self.firmware).ljust(descriptors.REPORT_LENGTH, b"\0")
             return self._set(data)
-        if request == _SET_IDLE:  # nothing is ever sent unasked, so there is nothing to limit
+        if request == _SET_IDLE:  # the device never repeats a report, so there is nothing to limit
             return b""
         raise TransferError(errno.EPIPE)
 
@@ -187,13 +187,13 @@ class VirtualUsbRh(VirtualInstrument):
     def _ask(self) -> bytes | None:
         now = self.clock.monotonic()
         first, self._asked = not self._asked, True
-        fault, seconds = self._faults.strike(Step.REQUEST, but="" if first else "first_answer_hangs")
+        fault, seconds = self._trigger(Step.REQUEST, but="" if first else "first_answer_hangs")
         match fault:
             case "unplug_before_request":
-                self._pull(now, seconds)
+                self._disconnect(now, seconds)
                 raise TransferError(errno.ENODEV)
             case "unplug_during_request":
-                self._pull(now, seconds)
+                self._disconnect(now, seconds)
                 raise TransferError(errno.EIO)
             case "request_stalls":
                 raise TransferError(errno.EPIPE)
@@ -209,17 +209,17 @@ class VirtualUsbRh(VirtualInstrument):
         return b""
 
     def _measure(self, begin: float, done: float) -> None:
-        """Plan what becomes of one measurement."""
-        fault, seconds = self._faults.strike(Step.ANSWER)
+        """Plan the events of one measurement."""
+        fault, seconds = self._trigger(Step.ANSWER)
         match fault:
             case "no_answer":
                 return
             case "unplug_while_measuring":
-                self._at((begin + done) / 2, lambda at: self._pull(at, seconds))
+                self._at((begin + done) / 2, lambda at: self._disconnect(at, seconds))
             case "unplug_during_read":
                 self._at(done, lambda at: self._reports.append(_Unplugged(seconds)))
             case "endpoint_halts":
-                self._at(done, self._halt)
+                self._at(done, lambda at: self._usb.halted.add(descriptors.ENDPOINT))
             case "read_io_error":
                 self._at(done, lambda at: self._reports.append(TransferError(errno.EIO)))
             case "late":
@@ -230,12 +230,12 @@ class VirtualUsbRh(VirtualInstrument):
                 self._reports.append(self._pack(UNSOLICITED))
                 self._at(done, lambda at: self._reports.append(self._report(at)))
             case _:
-                spoil = SPOILT.get(fault, bytes)
-                self._at(done, lambda at: self._reports.append(spoil(self._report(at))))
+                corrupt = CORRUPTIONS.get(fault, bytes)
+                self._at(done, lambda at: self._reports.append(corrupt(self._report(at))))
 
     def _report(self, at: float) -> bytes:
         """Measure."""
-        ticks = self._heater.warm(self.ticks(self.measured), at)
+        ticks = self._heater.warm(self.source(self.measured), at)
         self.measured += 1
         return self._pack(ticks)
 
@@ -245,12 +245,9 @@ class VirtualUsbRh(VirtualInstrument):
     def _later(self, when: float, report: bytes) -> None:
         self._at(when, lambda at: self._reports.append(report))
 
-    def _halt(self, at: float) -> None:
-        self._usb.halted = True
+    # ---------------------------------------------------------------- plug-in and reset
 
-    # ---------------------------------------------------------------- its life
-
-    def _present(self) -> None:
+    def _check_present(self) -> None:
         self._advance()
         if not self._plugged:
             raise TransferError(errno.ENODEV)
@@ -258,10 +255,10 @@ class VirtualUsbRh(VirtualInstrument):
     def _power_on(self) -> None:
         self._leds = {1: False, 2: False}
         self._asked = False
-        self._usb = StandardRequests()
+        self._usb = StandardRequests(descriptors.DESCRIPTORS, descriptors.TEXTS, (descriptors.ENDPOINT,))
         super()._power_on()
 
-    def _forget(self) -> None:
-        super()._forget()
-        self._usb.halted = False
+    def _clear(self) -> None:
+        super()._clear()
+        self._usb.halted.clear()
         self._reports: deque[bytes | TransferError | _Unplugged] = deque()

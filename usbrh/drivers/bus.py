@@ -1,0 +1,48 @@
+"""The USB of this machine: libusb, and the serial ports that udev names."""
+
+import re
+from pathlib import Path
+
+from usb.backend import IBackend, libusb1
+
+from usbrh.drivers.base import SerialPort
+from usbrh.errors import LibusbMissing, SensorNotFound
+
+
+class SystemBus:
+    """The ``Bus`` of real instruments."""
+
+    simulated = False
+
+    def __init__(self) -> None:
+        """Load libusb; without it, ``problem`` says why, and only serial ports are found."""
+        self.usb_backend: IBackend | None = libusb1.get_backend()
+        self.problem = None if self.usb_backend else _libusb_problem()
+
+    def serial_ports(self) -> list[SerialPort]:
+        """Find the serial ports that are plugged in now."""
+        return serial_ports()
+
+
+def serial_ports(dev: Path = Path("/dev"), sys: Path = Path("/sys")) -> list[SerialPort]:
+    """Find the serial ports in /dev/serial/by-id, in the order of their names."""
+    links = [(link.name, link.resolve()) for link in sorted(dev.glob("serial/by-id/*"))]
+    return [(name, _port_path(node, sys), node) for name, node in links]
+
+
+def _port_path(node: Path, sys: Path) -> str:
+    """``1-1.4``, from the path of the USB interface ``.../1-1.4/1-1.4:1.0``; else the name of the node."""
+    interface = (sys / "class/tty" / node.name / "device").resolve().name
+    match = re.fullmatch(r"(\d+-\d+(?:\.\d+)*):\d+\.\d+", interface)
+    return match[1] if match else node.name
+
+
+def _libusb_problem() -> LibusbMissing | SensorNotFound:
+    """The reason that pyusb does not report: no library, or no USB that the library can work with."""
+    from ctypes.util import find_library  # noqa: PLC0415  # slow to import, and only needed for this error
+
+    if find_library("usb-1.0") is None:
+        return LibusbMissing("libusb is not installed", remedy="sudo apt install libusb-1.0-0")
+    if not Path("/dev/bus/usb").exists():
+        return SensorNotFound("no sensor: this machine has no USB bus (no /dev/bus/usb)")
+    return LibusbMissing("libusb can't be initialised", remedy="usbrh --debug list says more")
