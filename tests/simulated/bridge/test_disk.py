@@ -58,6 +58,11 @@ class Disk:
     def make_room(self) -> None:
         self.shell(f"rm {self.directory}/filler")
 
+    def remount(self, option: str) -> None:
+        # With the source given, mount adds none of the options in force: for a normal user they name unmapped users.
+        command = ["mount", "-o", f"remount,{option}", "none", str(self.directory)]
+        subprocess.run([*self.enter, *command], check=True)
+
     def exported(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
 
@@ -121,12 +126,12 @@ def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: Fake
 def test_read_only(disk: Disk, server: FakeServer) -> None:
     assert disk.usbrh("send").returncode == 0
     server.values.clear()
-    disk.shell(f"mount -o remount,ro {disk.directory}")
+    disk.remount("ro")
     done = disk.usbrh("send")
     assert done.returncode == 1
     assert "the file system is read-only; see why: findmnt" in done.stderr
     assert keys(server).count("usbrh.get[sim-1]") == 1
-    disk.shell(f"mount -o remount,rw {disk.directory}")
+    disk.remount("rw")
     assert disk.usbrh("send").returncode == 0
 
 
@@ -138,11 +143,11 @@ def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, s
     wait_for("the state of the bridge", lambda: "usbrh.bridge" in keys(server), 20)
     service.kill()  # its log stays, and so the file can be read where nothing can be written
     service.communicate()
-    disk.shell(f"mount -o remount,ro {disk.directory}")
+    disk.remount("ro")
     count = got()
     service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
     wait_for("the next reading", lambda: got() > count, 20)
-    disk.shell(f"mount -o remount,rw {disk.directory}")
+    disk.remount("rw")
     count = got()
     wait_for("the next reading", lambda: got() > count, 20)
     service.send_signal(signal.SIGTERM)
