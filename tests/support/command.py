@@ -9,8 +9,7 @@ USBRH = Path(sys.executable).parent / "usbrh"
 
 
 def usbrh(*words: str, timeout: float = 30, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The finished process; nothing of the caller's own configuration reaches it."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}
+    """The finished process, in the neutral environment of all tests with what is added here."""
     return subprocess.run(
-        [USBRH, *words], capture_output=True, text=True, timeout=timeout, check=False, env=clean | environment
+        [USBRH, *words], capture_output=True, text=True, timeout=timeout, check=False, env=os.environ | environment
     )

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support import processes
+
 
 def wait_for(what: str, probe: Callable[[], object], seconds: float = 30.0, step: float = 0.05) -> None:
     """Return when ``probe`` answers something true.
@@ -52,9 +54,11 @@ def scratch_directory(name: str) -> Path:
 
 
 class Daemon:
-    """One running program with its log."""
+    """One running program with its log; a ``lasting`` one serves more than one test."""
 
-    def __init__(self, name: str, command: list[str], log: Path, stop_signal: int = signal.SIGTERM) -> None:
+    def __init__(
+        self, name: str, command: list[str], log: Path, stop_signal: int = signal.SIGTERM, *, lasting: bool = False
+    ) -> None:
         self.name = name
         self.log = log
         self.stop_signal = stop_signal
@@ -62,6 +66,8 @@ class Daemon:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
+        if lasting:
+            processes.LASTING.add(self.process.pid)
 
     def wait_until(self, probe: Callable[[], object], seconds: float = 60.0) -> None:
         """Return when ``probe`` answers something true; an error with the end of its log if it does not."""
@@ -90,3 +96,4 @@ class Daemon:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+            processes.LASTING.discard(self.process.pid)

@@ -18,7 +18,7 @@ class House:
     def __init__(self, directory: Path, servers: str, sensors: str = "2") -> None:
         self.journal = directory / "journal.db"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("USBRH")},
+            **os.environ,
             "USBRH_SIMULATE": sensors,
             "USBRH_ZABBIX_SERVERS": servers,
             "USBRH_ZABBIX_HOST": "pc",

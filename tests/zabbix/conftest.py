@@ -1,6 +1,5 @@
 """Real Zabbix servers, started when a test first asks for one. Without their packages the tests are skipped."""
 
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,8 +12,6 @@ def _serve(release: Release) -> Iterator[ZabbixServer]:
     reason = why_not(release)
     if reason:
         pytest.skip(reason)
-    # Ended by `timeout` or a CI, everything is stopped as on Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = ZabbixServer(release)
     try:
         yield server

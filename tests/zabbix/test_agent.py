@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import processes
 from tests.support.daemon import wait_for
 from tests.support.zabbix.server import CHECKOUT, Agent, AgentKind, ZabbixServer
 from usbrh.journal.store import Journal
@@ -31,6 +32,7 @@ def agent(request: pytest.FixtureRequest, server: ZabbixServer) -> Agent:
     key = server.release.name, request.param
     if key not in _agents:
         _agents[key] = server.agent(request.param, CONF, VIRTUAL)
+        processes.LASTING.add(_agents[key].daemon.process.pid)
     return _agents[key]
 
 

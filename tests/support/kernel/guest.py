@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support import processes
 from tests.support.kernel.vm import Machine
 
 TOP = Path(__file__).parents[3]
@@ -95,6 +96,7 @@ class Simulator:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        processes.LASTING.add(self._process.pid)
         self.port: int = self._answer()["port"]
 
     def do(self, line: str) -> dict[str, Any]:
@@ -119,6 +121,7 @@ class Simulator:
     ) -> None:
         self._process.kill()
         self._process.communicate()
+        processes.LASTING.discard(self._process.pid)
 
 
 class Plugged:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support import processes
+
 SNAPSHOT = "started"
 """The name of the saved state in the disk."""
 MEMORY = "640M"
@@ -64,6 +66,7 @@ class Machine:
             self._process = subprocess.Popen(
                 [*command(disk, self._folder), *start], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+        processes.LASTING.add(self._process.pid)
         try:
             self._agent = self._connect("agent")
             self._qmp = self._open.enter_context(self._connect("qmp").makefile("rw", encoding="utf-8"))
@@ -86,6 +89,7 @@ class Machine:
         """Kill it and remove what it left."""
         self._process.kill()
         self._process.wait(30)
+        processes.LASTING.discard(self._process.pid)
         self._open.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

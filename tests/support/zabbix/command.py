@@ -7,10 +7,9 @@ import sys
 
 def usbrh(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """The finished process; nothing of the caller's own configuration reaches it."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}
     return subprocess.run(
         [sys.executable, "-m", "usbrh", *arguments],
-        env=clean | environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=120,

@@ -68,6 +68,7 @@ class Database:
             self.release.command(command, "postgres", (self.scratch,)),
             self.scratch / "postgres.log",
             signal.SIGINT,  # the fast way to stop: connections are closed
+            lasting=True,
         )
         ready = self.release.command(["pg_isready", "-q", "-h", str(self.sockets)], "postgres", (self.scratch,))
         self.daemon.wait_until(lambda: subprocess.run(ready, check=False).returncode == 0)

@@ -225,7 +225,7 @@ class ZabbixServer:
 
     def _daemon(self, name: str, command: list[str], user: str, etc: Path | None = None) -> Daemon:
         wrapped = self.release.command(command, user, (self.scratch,), etc)
-        daemon = Daemon(name, wrapped, self.scratch / f"{name}.log")
+        daemon = Daemon(name, wrapped, self.scratch / f"{name}.log", lasting=True)
         self.daemons.append(daemon)
         return daemon
 
