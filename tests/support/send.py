@@ -46,12 +46,12 @@ class House:
         return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
 
     def states(self) -> list[tuple[str, str, str]]:
-        """Sensor, destination and state of each reading in the journal."""
-        return [
+        """Sensor, destination and state of each reading in the journal, in the order of the sensors' names."""
+        return sorted(
             (reading["sensor"], each["destination"], each["state"])
             for reading in self.exported()
             for each in reading["destinations"]
-        ]
+        )
 
 
 def keys(server: FakeServer) -> list[str]:
