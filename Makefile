@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-quick lint bench documents deb test-deb test-install clean \
+.PHONY: help demo test test-quick lint bench documents deb test-anywhere test-deb test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
 
 help: ## list the targets
@@ -55,6 +55,9 @@ deb: ## build a Debian package in build/deb, and check it with lintian if that i
 
 test-deb: .venv/tests-installed ## as root: test the package in clean Debian 12 and 13 systems with their Zabbix (6 minutes)
 	tests/deb/try-in build/deb bookworm trixie
+
+test-anywhere: .venv/tests-installed ## run the quick tests under nohup, in another locale, as another user, in random order (30 minutes, best as root)
+	$(BIN)/python -m tests.anywhere
 
 test-install: .venv/tests-installed ## install the wheel with pip, pipx and uv (needs a package index; 1 to 3 minutes)
 	$(BIN)/python -m tests.installed
