@@ -1,7 +1,7 @@
-"""`make test-anywhere`: tests/unit and tests/simulated pass wherever they are started, and in any order.
+"""`make test-anywhere`: run tests/unit and tests/simulated in different circumstances and in random order.
 
-By hand, since each run takes minutes. The words after `python -m tests.anywhere` choose circumstances by their names.
-As root it also runs them as a normal user, for whom pip installs what they need into a copy of the checkout.
+Each of the nine runs takes minutes. Arguments of `python -m tests.anywhere` select circumstances by their names. Only
+root can run the tests as another user: in a copy of the checkout, into which pip installs the dependencies.
 """
 
 import os
@@ -30,19 +30,19 @@ PYTEST = (
 
 @dataclass(frozen=True)
 class Circumstance:
-    """How the tests are started; by default as they are here."""
+    """How the tests are started. The defaults change nothing."""
 
     name: str
     before: tuple[str, ...] = ()
-    """The command line in front of Python's."""
+    """Words that precede the command line."""
     arguments: tuple[str, ...] = ()
-    """More arguments of pytest."""
+    """Additional arguments of pytest."""
     environment: Mapping[str, str] = field(default_factory=dict)
     umask: int = 0o022
     checkout: Path = TOP
 
     def passes(self) -> bool:
-        """Run the tests and print how they ended."""
+        """Run the tests, print the result, and return whether they passed."""
         begun = time.monotonic()
         log = LOGS / f"{self.name}.log"
         with log.open("w") as output:
@@ -60,12 +60,12 @@ class Circumstance:
         print(f"{self.name}: {lines[-1].strip('= ')} ({time.monotonic() - begun:.0f} s)")
         if done.returncode:
             found = [line for line in lines if re.match("FAILED|ERROR", line)]
-            print(*found, f"status {done.returncode}; all of it is in {log}", sep="\n", flush=True)
+            print(*found, f"status {done.returncode}; full output: {log}", sep="\n", flush=True)
         return done.returncode == 0
 
 
 def circumstances() -> Iterator[Circumstance]:
-    """Those that need nothing but this checkout."""
+    """Yield the circumstances that need only this checkout."""
     yield Circumstance("nohup", before=("nohup",))
     yield Circumstance("no-terminal", before=("setsid", "--wait"))
     yield Circumstance("locale", environment={"LC_ALL": "C"})
@@ -78,7 +78,7 @@ def circumstances() -> Iterator[Circumstance]:
 
 @contextmanager
 def normal_user() -> Iterator[Circumstance]:
-    """The tests in a checkout of a user who is not root."""
+    """Yield the circumstances of a user who is not root, in a copy of the checkout."""
     with tempfile.TemporaryDirectory(prefix="usbrh-anywhere-") as name:
         Path(name).chmod(0o755)
         checkout = Path(name, "usbrh")
@@ -100,9 +100,9 @@ def normal_user() -> Iterator[Circumstance]:
 
 
 def usable(python: str) -> bool:
-    """Whether the user may run this Python, and it can make a virtual environment."""
+    """Return whether the user may run this Python, and can create a virtual environment with it."""
     program = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))"
-    # Started by a shell, because setpriv itself still finds programs as root.
+    # A shell starts it, because setpriv itself still has the permissions of root when it finds a program.
     words = [*AS_USER, "sh", "-c", 'exec "$@"', "sh", python, "-c", program]
     return subprocess.run(words, cwd="/", stderr=subprocess.DEVNULL, check=False).returncode == 0
 

@@ -1,6 +1,7 @@
-"""What all tests share: the same circumstances wherever they are started, a limit for each, and nothing left behind.
+"""Rules for all tests.
 
-What is skipped is reported once per reason, and in CI nothing is.
+The environment is the same wherever the tests are started. Each test has a time limit, and leaves neither processes nor
+a changed environment. Skipped tests are reported once per reason; in CI they fail.
 """
 
 import faulthandler
@@ -21,38 +22,39 @@ from tests.support import processes
 from tests.support.circumstances import Circumstances, catch_what_is_ignored
 
 LIMITS = {"kernel": 600, "zabbix": 600}
-"""s for each test of these folders: the first one waits for a virtual machine or a server. pyproject.toml has the
-limit of all others."""
+"""Time limit in s for each test of a folder whose first test starts a virtual machine or a server. The limit of all
+other tests is in pyproject.toml."""
 AGAIN_SECONDS = 60
-"""s after which a test is interrupted again, because it also hangs in what it does after the first time."""
+"""s after which a test that hangs is interrupted again, because its cleanup can hang, too."""
 EXIT_SECONDS = 60
-"""s that the interpreter has to exit after the last test, for which it waits for all threads."""
+"""s in which the interpreter must exit after the last test. It waits for all threads that are not daemons."""
 LIMIT = pytest.StashKey[Any]()
 
 catch_what_is_ignored()
-# Ended by `timeout` or a CI, a run stops everything that it started, as on Ctrl-C.
+# A run that gets SIGTERM, for example from `timeout`, stops everything that it started, as after Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
-# A busy machine is no failure. In CI the profile is Hypothesis' own, which always draws the same examples.
+# No deadline per example: it would fail on a busy machine. In CI, Hypothesis' own profile also fixes the examples.
 settings.register_profile("usbrh", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usbrh")
 
 
-class ByRoom(LoadScopeScheduling):
-    """One process has the virtual machine, one the Zabbix servers; of the rest each has a file at a time."""
+class FileScheduling(LoadScopeScheduling):
+    """Give each process one file at a time. The folders in ``LIMITS`` count as one file, because their tests share
+    the virtual machine or the servers."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return room(file) or file
+        return limited_folder(file) or file
 
 
-def room(nodeid: str) -> str | None:
-    """The folder below tests/ whose tests share a virtual machine or servers; None if they share none."""
+def limited_folder(nodeid: str) -> str | None:
+    """Return the folder in ``LIMITS`` that a test belongs to; None if it belongs to another one."""
     parts = Path(nodeid).parts
     return parts[1] if len(parts) > 1 and parts[1] in LIMITS else None
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRoom:
-    return ByRoom(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    return FileScheduling(config, log)
 
 
 def pytest_configure() -> None:
@@ -61,17 +63,17 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if limit := LIMITS.get(room(item.nodeid) or ""):
+        if limit := LIMITS.get(limited_folder(item.nodeid) or ""):
             item.add_marker(pytest.mark.timeout(limit), append=False)
 
 
 class HangsError(OutcomeException):
-    """A test has reached its limit. Hypothesis does not take it for a failure that depends on the example."""
+    """A test has reached its time limit. Hypothesis does not try to reproduce this, unlike pytest's own exception."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any):  # type: ignore[no-untyped-def]
-    """Limit what a test does after its first interruption, too."""
+    """Interrupt a test again if it hangs again after its first interruption."""
     item.stash[LIMIT] = settings
     result = yield
     if signal.getitimer(signal.ITIMER_REAL)[0]:
@@ -91,7 +93,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any):  # type: ignore[
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item):  # type: ignore[no-untyped-def]
-    """Limit the end of a test that has failed, too; with its failure the plugin cancels its limit."""
+    """Limit the teardown, too: the plugin cancels the limit of a test when it fails."""
     if LIMIT in item.stash:
         item.ihook.pytest_timeout_set_timer(item=item, settings=item.stash[LIMIT])
     return (yield)
@@ -99,7 +101,7 @@ def pytest_runtest_teardown(item: pytest.Item):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="session", autouse=True)
 def neutral() -> Iterator[None]:
-    """The same environment and umask wherever the tests are started."""
+    """Set the same environment and umask wherever the tests are started."""
     inherited = Circumstances.current()
     inherited.neutral().restore()
     yield
@@ -108,7 +110,7 @@ def neutral() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """End the processes that a test has left, and let it fail; likewise if it leaves other circumstances."""
+    """End the processes that a test leaves running, and undo what it changes for other tests. Both fail the test."""
     before = Circumstances.current()
     yield
     running = processes.end_what_is_left()
@@ -119,7 +121,7 @@ def nothing_left() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
-    """With CI set, a skipped test has failed: CI installs everything that a test may need."""
+    """Fail skipped tests if CI is set. CI installs everything that a test may need."""
     report = yield
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -130,7 +132,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line a reason, not one a test, as -rs has it."""
+    """Print one line per reason of skipped tests. The option -rs prints one line per test."""
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
     if reasons:
         terminalreporter.section("skipped")
@@ -139,8 +141,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what is left of tests that could not do it, such as those of a process of xdist that was killed."""
+    """End the processes of tests without a teardown, for example those of a worker of xdist that crashed."""
     processes.LASTING.clear()
     processes.end_what_is_left()
-    if not hasattr(config, "workerinput"):  # xdist itself ends its processes
+    if not hasattr(config, "workerinput"):  # xdist ends its workers
         faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True, file=2)

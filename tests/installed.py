@@ -1,4 +1,4 @@
-"""`make test-install`: the wheel installed by pip, pipx and uv, each into a folder of its own, and used there.
+"""`make test-install`: install the wheel with pip, pipx and uv, each in its own folder, and use it.
 
 By hand, since it asks a package index for pipx, uv and the libraries. It changes nothing outside of its folder.
 """
@@ -37,7 +37,7 @@ class Place:
         }
 
     def run(self, *command: str, status: int = 0) -> str:
-        """What it prints, stdout and stderr together."""
+        """Run a command and return its stdout and stderr together."""
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False,
@@ -46,7 +46,7 @@ class Place:
         return done.stdout
 
     def on_a_terminal(self, *command: str, wanted: str) -> str:
-        """Start it on a terminal, and end it when ``wanted`` has appeared; what has."""
+        """Run a command on a terminal until ``wanted`` appears, and return everything that appeared."""
         pid, terminal = pty.fork()
         if pid == 0:
             os.execvpe(command[0], command, self.environment)
@@ -73,7 +73,7 @@ def by_uv(place: Place, wheel: str) -> str:
 
 
 def use(place: Place, usbrh: str) -> None:
-    """The command runs, and finds the files that came with it."""
+    """Check that the command runs and finds its installed files."""
     assert place.run(usbrh, "--version").startswith("usbrh ")
     assert "31.69 °C" in place.run(usbrh, "read")
     place.run(usbrh, "demo")
@@ -88,8 +88,8 @@ def use(place: Place, usbrh: str) -> None:
     place.run(python, "-c", lost.format([name for name in names if (TOP / name).is_file()]))
 
 
-def mend(place: Place, usbrh: str) -> None:
-    """A library is missing; the command that the message has brings it."""
+def fix(place: Place, usbrh: str) -> None:
+    """Install a missing library with the command in the message."""
     words = place.on_a_terminal(usbrh, "watch", wanted=" rich\r\n")
     command = words.partition("usbrh watch needs rich; ")[2].strip()
     print(f"  {command}")
@@ -104,17 +104,17 @@ def main() -> None:
         place.run(sys.executable, "-m", "venv", "tools")
         place.run("tools/bin/pip", "install", "--quiet", "pipx", "uv")
         [wheel] = Path(name).glob("*.whl")
-        ways: dict[str, Callable[[Place, str], str]] = {"pip": in_venv, "pipx": by_pipx, "uv tool": by_uv}
-        for way, install in ways.items():
+        methods: dict[str, Callable[[Place, str], str]] = {"pip": in_venv, "pipx": by_pipx, "uv tool": by_uv}
+        for method, install in methods.items():
             begun = time.monotonic()
-            print(f"{way}: installing, using, adding a library", flush=True)
+            print(f"{method}: installing, using, adding a library", flush=True)
             usbrh = install(place, str(wheel))
             use(place, usbrh)
-            mend(place, usbrh)
-            # From the beginning, with an extra.
+            fix(place, usbrh)
+            # Again, with an extra.
             usbrh = install(place, f"{wheel}[watch]")
             place.on_a_terminal(usbrh, "watch", wanted="usbrh watch")
-            print(f"ok: {way}, {time.monotonic() - begun:.0f} s", flush=True)
+            print(f"ok: {method}, {time.monotonic() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Debian guest with systemd, udev and usbrh in it, and virtual USB-RHs to plug into its kernel."""
+"""A Debian guest with systemd, udev and usbrh in it, and virtual USB-RHs for its kernel."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.kernel.vm import Machine
 
 @pytest.fixture(scope="package")
 def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """The guest, started from its saved state; built first, with packages that are there, if it is not yet."""
+    """The guest, started from its saved state. A missing image is built first, from the installed packages."""
     missing = image.missing_commands()
     if missing:
         pytest.skip(f"no {', '.join(missing)}; as root: make test-kernel-deps")
@@ -31,7 +31,7 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.fixture(scope="package")
 def simulator() -> Iterator[guest.Simulator]:
-    """Three virtual sensors: one for most tests, all for those of several."""
+    """Three virtual sensors. Most tests use one of them."""
     with guest.Simulator(3) as simulator:
         yield simulator
 
@@ -43,7 +43,7 @@ def plugged(vm: Machine, simulator: guest.Simulator) -> guest.Plugged:
 
 @pytest.fixture
 def sensor(vm: Machine, plugged: guest.Plugged) -> guest.Plugged:
-    """The one sensor that is plugged in, without faults."""
+    """The connected sensor, without faults."""
     plugged.do("clear")
     if not plugged.do("status")["plugged"] or vm.run(f"test -e /sys/bus/usb/devices/{plugged.port}").status:
         plugged.do("plug")
@@ -58,7 +58,7 @@ def two_more(vm: Machine, simulator: guest.Simulator) -> list[guest.Plugged]:
 
 @pytest.fixture
 def three(sensor: guest.Plugged, two_more: list[guest.Plugged]) -> list[guest.Plugged]:
-    """All of them, without faults."""
+    """All three sensors, without faults."""
     for each in two_more:
         each.do("clear")
     return [sensor, *two_more]
@@ -66,6 +66,6 @@ def three(sensor: guest.Plugged, two_more: list[guest.Plugged]) -> list[guest.Pl
 
 @pytest.fixture
 def new_sensor(sensor: guest.Plugged) -> guest.Plugged:
-    """The same just plugged in: the kernel's HID driver is bound."""
+    """The sensor just after it was connected: the kernel's HID driver is bound."""
     sensor.replug()
     return sensor

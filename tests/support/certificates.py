@@ -1,4 +1,4 @@
-"""An authority for certificates, by the openssl program."""
+"""A certificate authority that uses the openssl program."""
 
 import shutil
 import ssl
@@ -44,7 +44,7 @@ class Certificate:
 
 
 class Authority:
-    """Makes everything in ``directory``; ``ca`` is its own certificate. Skips the test if there is no openssl.
+    """A certificate authority with its files in ``directory``. It skips the test if openssl is missing.
 
     RSA, because Zabbix built with GnuTLS offers no ECDSA.
     """
@@ -65,7 +65,7 @@ class Authority:
                 "-keyout", self.key, "-out", self.ca)  # fmt: skip
 
     def issue(self, name: str, subject: str, *more: str, expired: bool = False) -> Certificate:
-        """A certificate for ``subject`` in openssl's notation, ``/O=Example/CN=name``."""
+        """Return a certificate for ``subject``, which is written as openssl does: ``/O=Example/CN=name``."""
         key, request, certificate = (self.directory / f"{name}.{ending}" for ending in ("key", "csr", "pem"))
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-utf8", "-subj", subject,
                 "-config", self.configuration, "-keyout", key, "-out", request, *more)  # fmt: skip
@@ -77,7 +77,7 @@ class Authority:
         return Certificate(certificate, key)
 
     def revoke(self, *certificates: Certificate) -> Path:
-        """The list of revoked certificates, with these on it."""
+        """Return a certificate revocation list (CRL) with these certificates."""
         common = ("ca", "-batch", "-config", self.configuration, "-cert", self.ca, "-keyfile", self.key)
         for revoked in certificates:
             openssl(*common, "-revoke", revoked.certificate)
@@ -87,14 +87,14 @@ class Authority:
 
 
 def openssl(*arguments: str | Path) -> str:
-    """What the program prints."""
+    """Run openssl and return what it prints."""
     done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def server_context(authority: Authority, certificate: Certificate) -> ssl.SSLContext:
-    """The TLS context of a server that asks its clients for a certificate too."""
+    """Return the TLS context of a server that requires a client certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     context.load_verify_locations(authority.ca)

@@ -1,4 +1,4 @@
-"""What a process inherits from where it was started, made the same for all tests."""
+"""The environment, umask and signal handling of a process: the same for all tests wherever they are started."""
 
 import os
 import re
@@ -16,16 +16,18 @@ SHAPING = re.compile(
 NEUTRAL = {"LANG": "C.UTF-8", "TZ": "UTC"}
 UMASK = 0o022
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD, signal.SIGWINCH)
-"""Signals that the program handles, or relies on."""
+"""Signals that usbrh handles, or whose default handling it needs."""
 IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
-"""subprocess puts these back for what it starts."""
+"""Signals that Python itself ignores. subprocess restores them in the processes that it starts."""
 
 
 def catch_what_is_ignored() -> None:
-    """Catch each signal that is ignored: children inherit that (nohup: SIGHUP; a shell's ``&``: SIGINT, SIGQUIT).
+    """Install a handler for each signal that this process inherited as ignored.
 
-    What is caught has the default action in a child after exec. The tests themselves go on, as they should under nohup.
-    Only SIGINT has its usual effect on them: some tests are ended by it.
+    nohup ignores SIGHUP, a shell ignores SIGINT and SIGQUIT for a command with ``&``. Child processes inherit that, so
+    a test could not stop them with such a signal. A handler is not inherited: after exec the signal has its default
+    action. The handlers do nothing, so a run under nohup survives its terminal. Only SIGINT raises KeyboardInterrupt,
+    because some tests interrupt themselves.
     """
     for number in signal.valid_signals() - IGNORED_BY_PYTHON:
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -34,7 +36,7 @@ def catch_what_is_ignored() -> None:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What one test could change for the next."""
+    """The state of a process that one test could change for the next one."""
 
     environment: dict[str, str]
     folder: str
@@ -43,18 +45,18 @@ class Circumstances:
 
     @classmethod
     def current(cls) -> Self:
-        """Those of this process."""
+        """Return the present state of this process."""
         os.umask(umask := os.umask(UMASK))
         environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
         return cls(environment, str(Path.cwd()), umask, {number: signal.getsignal(number) for number in HANDLED})
 
     def neutral(self) -> "Circumstances":
-        """The same with variables that shape output at their neutral values, and the usual umask."""
+        """Return the same state with neutral values for the variables that change output, and the usual umask."""
         kept = {name: value for name, value in self.environment.items() if not SHAPING.fullmatch(name)}
         return Circumstances(kept | NEUTRAL, self.folder, UMASK, self.handlers)
 
     def restore(self) -> list[str]:
-        """Have this process work under these again; the names of what differed."""
+        """Restore this state in the process. Return the names of the fields that differed."""
         now = Circumstances.current()
         if now == self:
             return []

@@ -1,10 +1,10 @@
-"""Clocks that a test moves by hand."""
+"""Clocks that a test sets."""
 
 from usbrh.clock import SystemClock
 
 
 class FixedClock(SystemClock):
-    """The time of day stands still until the test sets it; the monotonic time goes on."""
+    """A clock whose wall time changes only when the test sets ``now``. Its monotonic time is the real one."""
 
     def __init__(self, time_ns: int) -> None:
         self.now = time_ns
@@ -14,7 +14,7 @@ class FixedClock(SystemClock):
 
 
 class HandClock(SystemClock):
-    """Its monotonic time stands still until it is moved; the wall clock goes on."""
+    """A clock whose monotonic time changes only when the test sets ``now``. Its wall time is the real one."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""Folders and files as one sees them who may not look into them."""
+"""Folders and files without permissions, seen by a process that is not root."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ NOBODY = 65534
 
 @contextmanager
 def reachable() -> Iterator[Path]:
-    """A temporary folder that every user may enter; pytest's own are closed to others."""
+    """Yield a temporary folder that every user may enter. Other users may not enter the folders of pytest."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -19,7 +19,7 @@ def reachable() -> Iterator[Path]:
 
 @contextmanager
 def closed(path: Path) -> Iterator[None]:
-    """``path`` is closed, and this process is no longer root, whom that would not keep out."""
+    """Remove all permissions of ``path``, and drop root, who would not need them."""
     mode = path.stat().st_mode
     path.chmod(0)
     try:
@@ -31,7 +31,7 @@ def closed(path: Path) -> Iterator[None]:
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """This process is no longer root."""
+    """Run as the user nobody if this process is root."""
     if os.geteuid() != 0:
         yield
         return

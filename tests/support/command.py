@@ -1,4 +1,4 @@
-"""Runs the command line as a user does: as a process, with virtual sensors."""
+"""The usbrh command as a user runs it: as a process, with virtual sensors."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ USBRH = Path(sys.executable).parent / "usbrh"
 
 
 def usbrh(*words: str, timeout: float = 30, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The finished process, in the neutral environment of all tests with what is added here."""
+    """Run the command to its end, in the environment of all tests plus ``environment``."""
     return subprocess.run(
         [USBRH, *words], capture_output=True, text=True, timeout=timeout, check=False, env=os.environ | environment
     )

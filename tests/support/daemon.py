@@ -1,4 +1,4 @@
-"""Programs that run until they are told to stop, each in a process group of its own."""
+"""Programs that run until a test stops them, each in its own session."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ from tests.support import processes
 
 
 def wait_for(what: str, probe: Callable[[], object], seconds: float = 30.0, step: float = 0.05) -> None:
-    """Return when ``probe`` answers something true.
+    """Wait until ``probe`` returns a true value, for at most ``seconds``.
 
     Raises:
-        TimeoutError: it did not by then.
+        TimeoutError: it did not return one in time.
     """
     end = time.monotonic() + seconds
     while not probe():
@@ -28,7 +28,7 @@ def wait_for(what: str, probe: Callable[[], object], seconds: float = 30.0, step
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on; Zabbix takes none above 32767."""
+    """Return a free port of 127.0.0.1. Zabbix accepts no port above 32767."""
     while True:
         port = random.randrange(20000, 32768)
         with socket.socket() as probe:
@@ -45,7 +45,7 @@ def listening(port: int) -> bool:
 
 
 def scratch_directory(name: str) -> Path:
-    """A new directory that every user may enter, which pytest's own tmp_path is not."""
+    """Create a directory that every user may enter. pytest's ``tmp_path`` is private."""
     path = Path(tempfile.mkdtemp(prefix=f"usbrh-{name}-"))
     path.chmod(0o755)
     (path / "var").mkdir()
@@ -54,7 +54,7 @@ def scratch_directory(name: str) -> Path:
 
 
 class Daemon:
-    """One running program with its log; a ``lasting`` one serves more than one test."""
+    """One running program and its log file. A ``lasting`` daemon may outlive the test that starts it."""
 
     def __init__(
         self, name: str, command: list[str], log: Path, stop_signal: int = signal.SIGTERM, *, lasting: bool = False
@@ -70,7 +70,7 @@ class Daemon:
             processes.LASTING.add(self.process.pid)
 
     def wait_until(self, probe: Callable[[], object], seconds: float = 60.0) -> None:
-        """Return when ``probe`` answers something true; an error with the end of its log if it does not."""
+        """Wait until ``probe`` returns a true value. The error on failure has the end of the log as a note."""
 
         def ready_or_dead() -> bool:
             return bool(probe()) or self.process.poll() is not None
@@ -85,7 +85,7 @@ class Daemon:
             raise
 
     def stop(self) -> None:
-        """End it, and what it started."""
+        """Stop the program and everything that it started."""
         try:
             if self.process.poll() is None:
                 self.process.send_signal(self.stop_signal)

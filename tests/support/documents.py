@@ -1,4 +1,4 @@
-"""What stands in the documents: blocks, command lines, inline code. And which commands no test can run, and why."""
+"""The contents of the documents: blocks, command lines, inline code. Also the commands that no test runs, and why."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ ELSEWHERE: dict[str, str] = {
     " usbrh send": "sends to these servers",
     """rrdtool update room.rrd "$(usbrh read --format 'N:{temperature}:{humidity}')\"""": "needs rrdtool",
 }
-"""Commands that no test here runs, each with the reason. Those with sudo need none: they change a machine, as root."""
+"""Commands that no test runs, each with the reason. With sudo no reason is needed: they change the machine as root."""
 
 NOT_COMMANDS: dict[str, str] = {
     "T  = d1 + d2": "the formulas of the data sheet",
@@ -39,7 +39,7 @@ NOT_COMMANDS: dict[str, str] = {
     "{$USBRH.": "macros of the templates",
     "sim-1 ticks 6500 1500": "lines for stdin, which test_simulator_document runs",
 }
-"""How blocks begin that are neither commands nor Python nor TOML, and what they are."""
+"""The beginnings of blocks that are neither commands nor Python nor TOML, each with what the block is."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, without its comment."""
+    """A command line without its comment."""
 
     document: str
     line: int
@@ -65,7 +65,7 @@ class Command:
 
 
 def blocks(path: Path) -> Iterator[Block]:
-    """All blocks of a document, with their language: of the fence, or by what an indented one looks like."""
+    """Yield all blocks of a document. The language is that of the fence; for an indented block it is guessed."""
     name = str(path.relative_to(TOP))
     lines = path.read_text(encoding="utf-8").splitlines()
     number = 0
@@ -93,7 +93,7 @@ def _language(text: str) -> str:
 
 
 def commands(path: Path) -> Iterator[Command]:
-    """Every command line of a document, in its order: in blocks, and with arguments in tables."""
+    """Return the command lines of a document in their order: those in blocks, and those with arguments in tables."""
     name = str(path.relative_to(TOP))
     found = [
         Command(name, block.line + offset, line)
@@ -112,7 +112,7 @@ def commands(path: Path) -> Iterator[Command]:
 
 
 def _lines(text: str, language: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, with those joined that end in a backslash; each with its place in the block.
+    """Yield the lines of a block with their offsets, without comments. Lines that end in a backslash are joined.
 
     In a console the commands are those behind a "$".
     """
@@ -133,12 +133,12 @@ def _lines(text: str, language: str) -> Iterator[tuple[int, str]]:
 
 
 def has_reason(text: str) -> bool:
-    """Whether it is known why no test here runs it."""
+    """Return whether a reason is known why no test runs the command."""
     return text in ELSEWHERE or text.startswith("sudo ") or is_tests_or_benchmark(text)
 
 
 def is_tests_or_benchmark(text: str) -> bool:
-    """Whether it runs tests that are there; or measures what a document shows, which takes minutes."""
+    """Return whether the command runs existing tests or a benchmark, which takes minutes."""
     module = re.fullmatch(r"(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?python -m (pytest|benchmarks(?:\.\w+)?)((?: \S+)*)", text)
     if not module:
         return False
@@ -147,12 +147,12 @@ def is_tests_or_benchmark(text: str) -> bool:
 
 
 def is_usbrh(text: str) -> bool:
-    """Whether a command line calls usbrh and nothing else that would have to be there."""
+    """Return whether a command line calls usbrh and no other program."""
     return bool(re.match(r"(?:[A-Z_]+=\S+ )*usbrh ", text + " "))
 
 
 def spoken_of(path: Path) -> Iterator[str]:
-    """Inline code that is a usbrh command, or has one in it."""
+    """Yield the inline code that contains a usbrh command."""
     text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text):
         if re.search(r"(?:^|[ (/])usbrh [a-z-]", span):

@@ -1,4 +1,4 @@
-"""A network between the sender and a server that fails as it is told to."""
+"""A network between the sender and a server that fails in a given manner."""
 
 import contextlib
 import socket
@@ -15,26 +15,26 @@ from usbrh.config.addresses import Address
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to each connection; nothing by default."""
+    """The fault of each connection; none by default."""
 
     cut_request: int | None = None
-    """The connection ends after so many bytes of the request."""
+    """Number of bytes of the request after which the connection ends."""
     cut_answer: int | None = None
-    """The connection ends after so many bytes of the answer."""
+    """Number of bytes of the answer after which the connection ends."""
     reset: bool = False
-    """It ends by RST and not by FIN."""
+    """The connection ends with RST instead of FIN."""
     delay: float = 0.0
     """Seconds before the answer."""
     pace: float = 0.0
     """Seconds before each single byte of the answer."""
     garbage: bytes | None = None
-    """Comes instead of the answer."""
+    """Bytes that replace the answer."""
     silent: bool = False
-    """Instead of ending, a cut connection stays open without a word: the other side has lost power."""
+    """A cut connection stays open and silent, as when the other side loses power."""
 
 
 class FaultProxy:
-    """Listens on ``address`` and hands on to ``target``, with ``fault``, which may be changed at any time."""
+    """A proxy that listens on ``address`` and forwards to ``target``. ``fault`` may be changed at any time."""
 
     def __init__(self, target: str, fault: Fault | None = None) -> None:
         self.target = Address.parse(target)
@@ -85,7 +85,7 @@ class FaultProxy:
                     self._stopped.wait(60)
                 for side in (client, server):
                     with contextlib.suppress(OSError):
-                        side.shutdown(socket.SHUT_RD)  # wakes the request's thread, and tells nobody
+                        side.shutdown(socket.SHUT_RD)  # wakes the request's thread, and sends nothing
                 request.join(10)
             if fault.reset:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -104,7 +104,7 @@ class FaultProxy:
 
 @contextlib.contextmanager
 def black_hole() -> Iterator[str]:
-    """An address that answers no SYN, as behind a firewall that drops: the queue of a listening socket is full."""
+    """Yield an address that answers no SYN, like a firewall that drops packets: its listening queue is full."""
     waiting: list[socket.socket] = []
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A web server that speaks as the front end of a Zabbix does, as far as a test tells it to."""
+"""A web server that answers like the front end of a Zabbix, as far as a test needs it."""
 
 import json
 from collections.abc import Callable
@@ -17,20 +17,20 @@ class Call:
     method: str
     params: dict[str, Any]
     authorization: str | None
-    """The header."""
+    """The header ``Authorization``."""
     auth: str | None
-    """What the body says."""
+    """The member ``auth`` of the body."""
 
 
 class Rejection(Exception):
-    """What the API says instead of a result."""
+    """The error that the API returns instead of a result."""
 
 
 class FrontEnd:
-    """Listens on 127.0.0.1 while it is entered.
+    """A context manager that listens on 127.0.0.1.
 
-    ``answers``: by method, what is made of the parameters; of others, None. A login by password gives "a-session".
-    ``other``: answers in place of all that, with the handler and the path.
+    ``answers``: for each method a function that returns the result for given parameters. The result of other methods
+    is None, and that of a login by password "a-session". ``other`` replaces all of this and gets the HTTP handler.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class FrontEnd:
         }  # fmt: skip
         self.calls: list[Call] = []
         self.paths: list[str] = []
-        """Of every request."""
+        """The path of every request."""
         front_end = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Readings to put in a journal, what waits in it, a file of an old version, and a damaged one."""
+"""Readings for a journal, the readings that wait in it, a file of an old version, and a damaged file."""
 
 import sqlite3
 from pathlib import Path
@@ -13,24 +13,24 @@ A, B, C = "a.example:10051", "b.example", "c1;c2"
 
 
 def reading(number: int, sensor: str = "living-room", *, simulated: bool = False) -> Reading:
-    """The reading of that minute; each number gives another value."""
+    """Return the reading of minute ``number``. Each number gives another value."""
     return Reading(
         sensor, "1-1", "USB-RH", START + number * 60 * NS + number, 20.0 + number / 100, 50.0, simulated=simulated
     )
 
 
 def readings(count: int, first: int = 1) -> list[Reading]:
-    """So many readings, one a minute."""
+    """Return ``count`` readings, one per minute."""
     return [reading(number) for number in range(first, first + count)]
 
 
 def waiting(journal: Journal, destination: str) -> list[int]:
-    """The numbers of the readings that wait for ``destination``."""
+    """Return the numbers of the readings that wait for ``destination``."""
     return [entry.id for entry in journal.waiting(destination, 1000)]
 
 
 def old_journal(path: Path, schema: int) -> None:
-    """A journal as an earlier version made it."""
+    """Create a journal as an earlier version did."""
     db = sqlite3.connect(path)
     db.executescript(
         f"CREATE TABLE reading (id INTEGER PRIMARY KEY); CREATE TABLE held (reading INTEGER);"

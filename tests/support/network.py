@@ -1,9 +1,9 @@
-"""Addresses that a test can count on."""
+"""Addresses with a known behaviour."""
 
 import socket
 
 
 def closed_port() -> str:
-    """An address of this machine where nobody listens."""
+    """Return an address of this machine on which no program listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return f"127.0.0.1:{taken.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The processes that tests start: which of them are still there, and how they are ended."""
+"""The processes that tests start: find those that are still running, and end them."""
 
 import ctypes
 import gc
@@ -11,18 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 
 GRACE_SECONDS = 2.0
-"""s that a process has to end by itself, such as one whose parent was just killed."""
+"""s in which a process may end by itself, for example because its parent was just killed."""
 PR_SET_CHILD_SUBREAPER = 36
 
 LASTING: set[int] = set()
-"""Processes of fixtures with a wider scope than one test, and sessions that they lead. Such a fixture ends its own."""
+"""Processes that may outlive a test, because a session, package or module fixture owns and ends them. If one leads a
+session, all processes of the session are lasting."""
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose parent has ended, as init otherwise does.
+    """Make this process the new parent of descendants whose parent ends, instead of init.
 
     Raises:
-        OSError: the kernel rejects it.
+        OSError: the kernel rejects the request.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
@@ -30,15 +31,15 @@ def adopt_orphans() -> None:
 
 
 def end_what_is_left() -> list[str]:
-    """Kill all children but the lasting ones, with all that they started; the command lines of those that were alive.
+    """Kill all child processes that are not lasting, and everything that they started.
 
-    The calling process must have adopted its orphans.
+    ``adopt_orphans`` must have been called. Return the command lines of the processes that had to be killed.
     """
     deadline = time.monotonic() + GRACE_SECONDS
     while (left := _children()) and time.monotonic() < deadline:
         time.sleep(0.01)
     found = [_command(pid) for pid in left]
-    while left:  # the children of one that is killed become ours, and are killed in the next round
+    while left:  # a killed process leaves its children to us; the next round kills them
         for pid in left:
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
@@ -47,30 +48,30 @@ def end_what_is_left() -> list[str]:
     if found:
         for each in gc.get_objects():
             if isinstance(each, subprocess.Popen):
-                each.poll()  # else it warns, in a later test, that its process is still running
+                each.poll()  # otherwise it warns during a later test that its process is still running
     return found
 
 
 def _children() -> list[int]:
-    """The children that are alive and not lasting. Of the others those that have ended are forgotten."""
+    """Return the running children that are not lasting. Remove zombies."""
     alive: list[int] = []
     while not alive:
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
-            break  # there are none: nearly always, and at the price of one system call
+            break  # no children: the usual case costs one system call
         found = [(pid, state) for pid, state in _all_children() if LASTING.isdisjoint({pid, _session(pid)})]
         alive = [pid for pid, state in found if state != "Z"]
         if not found:
             break
         for pid in {pid for pid, _ in found}.difference(alive):
             with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # its own children are ours: they are found in the next round
+                os.waitpid(pid, os.WNOHANG)  # its children are ours now; the next round finds them
     return alive
 
 
 def _all_children() -> Iterator[tuple[int, str]]:
-    """Each child and its state, as in proc_pid_stat(5)."""
+    """Yield the number and the state (see proc_pid_stat(5)) of each child."""
     own = os.getpid()
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -81,7 +82,7 @@ def _all_children() -> Iterator[tuple[int, str]]:
 
 
 def _session(pid: int) -> int:
-    """The session that a process belongs to; 0 if it has ended."""
+    """Return the session of a process; 0 if the process has ended."""
     with suppress(ProcessLookupError):
         return os.getsid(pid)
     return 0

@@ -1,4 +1,4 @@
-"""A pre-shared key, its file, and a server that asks for it."""
+"""A pre-shared key, its file, and a server that requires it."""
 
 import importlib.util
 import ssl
@@ -14,14 +14,14 @@ needs_psk = pytest.mark.skipif(not HAS_PSK, reason='sslpsk3 is not installed: .v
 
 
 def write_psk(path: Path, text: str = KEY, mode: int = 0o640) -> Path:
-    """Write the file of a key; it returns ``path``."""
+    """Write the file of a key and return ``path``."""
     path.write_text(text)
     path.chmod(mode)
     return path
 
 
 def psk_server(identity: str = IDENTITY, key: str = KEY, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> Any:
-    """The TLS context of a server that knows this one key."""
+    """Return the TLS context of a server that accepts this one key."""
     if sys.version_info >= (3, 13):
         context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     else:

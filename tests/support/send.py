@@ -42,11 +42,11 @@ class House:
         )
 
     def exported(self) -> list[dict[str, Any]]:
-        """The readings in the journal, as ``usbrh journal export --json`` prints them."""
+        """Return the readings in the journal, as ``usbrh journal export --json`` prints them."""
         return [json.loads(line) for line in self.usbrh("journal", "export", "--json").stdout.splitlines()]
 
     def states(self) -> list[tuple[str, str, str]]:
-        """Sensor, destination and state of each reading in the journal, in the order of the sensors' names."""
+        """Return sensor, destination and state of each reading in the journal, sorted."""
         return sorted(
             (reading["sensor"], each["destination"], each["state"])
             for reading in self.exported()
@@ -55,5 +55,5 @@ class House:
 
 
 def keys(server: FakeServer) -> list[str]:
-    """The keys of all values that ``server`` took, in their order."""
+    """Return the keys of all values that ``server`` accepted, in their order."""
     return [value.key for value in server.values]

@@ -1,4 +1,4 @@
-"""Completion tried in real shells: lines are typed into a terminal, with tabs in them."""
+"""Completion in real shells: lines with tabs are typed into a terminal."""
 
 import os
 import pty
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 PREPARE = "sudo make test-shell-deps"
 START = {
-    # Without anybody's own files. The prompt is put together so that its command does not look like it.
+    # Without the user's own files. The command that sets the prompt must not contain the prompt itself.
     "bash": (("bash", "--norc", "--noprofile", "-i"), "PS1='rea''dy> '"),
     "zsh": (("zsh", "-f", "-i"), "autoload -Uz compinit; compinit -u -D; PS1='rea''dy> '"),
 }
@@ -19,24 +19,24 @@ SETUP = {
     "zsh": 'eval "$(_USBRH_COMPLETE=zsh_source usbrh)"',
     "fish": "_USBRH_COMPLETE=fish_source usbrh | source",
 }
-"""What a person puts into the shell's start file; docs/getting-started.md says so."""
+"""The line for the shell's start file, as in docs/getting-started.md."""
 TYPED = {
     "usbrh calib\t--help\r": "Usage: usbrh calibrate",
     "usbrh zabbix prov\t--help\r": "Usage: usbrh zabbix provision",
 }
-"""What is typed into bash and zsh, and what appears when the tab did its work."""
+"""What is typed into bash and zsh, and what appears if the tab completed the word."""
 OFFERED = {
     "usbrh calib": ["calibrate"],
     "usbrh zabbix ": ["check", "provision", "template"],
     "usbrh read --js": ["--json"],
     "usbrh --config /etc/passw": ["/etc/passwd"],
 }
-"""What fish offers behind a line, at least."""
+"""Words that fish must offer after a line."""
 SECONDS = 60.0
 
 
 def check(shell: str, setup: str, environment: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
-    """See that ``shell`` completes after the command ``setup``; ``prefix`` is before its own command line.
+    """Check that ``shell`` completes after the command ``setup``. ``prefix`` precedes the shell's command line.
 
     fish reads what is configured in the environment's HOME, without which it looks into none of Debian's folders.
 
@@ -66,14 +66,14 @@ def check(shell: str, setup: str, environment: Mapping[str, str], prefix: Sequen
 
 
 def end(pid: int, terminal: int) -> None:
-    """End a process of ``pty.fork``."""
+    """Kill a process of ``pty.fork`` and close its terminal."""
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(terminal)
 
 
 def expect(terminal: int, wanted: str) -> str:
-    """Return when ``wanted`` appears, with all that did.
+    """Wait until ``wanted`` appears, and return everything that appeared.
 
     Raises:
         TimeoutError: it did not; the message has what did.

@@ -1,4 +1,4 @@
-"""What tests/conftest.py does for each test: a limit, the same circumstances, and no process that outlives it."""
+"""The rules of tests/conftest.py: a time limit, the same environment, and no process that outlives its test."""
 
 import os
 import re
@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("workers", ["0", "1"])
 
 
 def run(folder: Path, text: str, *arguments: str, before: str = ":", **environment: str) -> str:
-    """What pytest prints about a module with that text; a shell starts it after the command ``before``."""
+    """Run pytest on a module with that text, in a shell after the command ``before``. Return what it prints."""
     module = folder / "test_inner.py"
     module.write_text(IMPORTS + text)
     command = [sys.executable, "-m", "pytest", "-c", str(TOP / "pyproject.toml"), "-p", "tests.conftest", "-q"]
@@ -60,7 +60,7 @@ def test_ends_soon():
 
 
 def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(tmp_path: Path) -> None:
-    """It also does if it hangs again, and in its end. Its processes are ended."""
+    """So does one that hangs again in its cleanup. Its processes are ended."""
     text = """
 conftest.AGAIN_SECONDS = 1
 processes.GRACE_SECONDS = 0.1

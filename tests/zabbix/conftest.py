@@ -1,4 +1,4 @@
-"""Real Zabbix servers, started when a test first asks for one. Without their packages the tests are skipped."""
+"""Real Zabbix servers, started when a test first uses one. Without their packages the tests are skipped."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def zabbix_70() -> Iterator[ZabbixServer]:
 
 @pytest.fixture(params=["6.0", "7.0"])
 def server(request: pytest.FixtureRequest) -> ZabbixServer:
-    """The test is run with each release."""
+    """Run the test with each release."""
     found = request.getfixturevalue("zabbix_60" if request.param == "6.0" else "zabbix_70")
     assert isinstance(found, ZabbixServer)
     return found

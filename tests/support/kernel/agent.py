@@ -1,4 +1,4 @@
-"""Runs in the guest as root: carries out the commands that come over virtio-serial.
+"""A program that runs in the guest as root and executes the commands from virtio-serial.
 
 One JSON object a line each way. In: ``{"id", "command", "user", "timeout", "input", "env"}``; the command is a
 shell line. Out: ``{"id", "status", "stdout", "stderr", "timed_out"}``. Commands run side by side, each in its
@@ -19,7 +19,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def carry_out(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one command to its end or its time-out."""
+    """Run one command to its end or its timeout."""
     account = pwd.getpwnam(request["user"])
     env = {"PATH": PATH, "HOME": account.pw_dir, "USER": account.pw_name, "LANG": "C.UTF-8", **request["env"]}
     process = subprocess.Popen(
@@ -44,17 +44,17 @@ def carry_out(request: dict[str, Any]) -> dict[str, Any]:
         os.killpg(process.pid, signal.SIGKILL)
         try:
             stdout, stderr = process.communicate(timeout=2)
-        except subprocess.TimeoutExpired:  # something that left the group holds the pipes
+        except subprocess.TimeoutExpired:  # a process outside of the group still has the pipes open
             stdout, stderr = "", ""
     return {"status": process.returncode, "stdout": stdout, "stderr": stderr, "timed_out": timed_out}
 
 
 def answer(line: bytes, channel: int, lock: threading.Lock) -> None:
-    """Carry out one request and write its answer, whatever happened."""
+    """Execute one request and write its answer, also after an error."""
     request = json.loads(line)
     try:
         result = carry_out(request)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the test has to hear of it
+    except Exception as error:  # noqa: BLE001 - the test must get every error
         result = {"status": 127, "stdout": "", "stderr": f"agent: {error!r}\n", "timed_out": False}
     data = (json.dumps({"id": request["id"], **result}) + "\n").encode()
     with lock:
@@ -63,7 +63,7 @@ def answer(line: bytes, channel: int, lock: threading.Lock) -> None:
 
 
 def main() -> None:
-    """Serve for ever. A read gives nothing while no one is connected on the host's side."""
+    """Serve indefinitely. A read returns nothing while the host is not connected."""
     channel = os.open(CHANNEL, os.O_RDWR | os.O_CLOEXEC)
     lock = threading.Lock()
     waiting = b""

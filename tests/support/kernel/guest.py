@@ -1,4 +1,4 @@
-"""What the tests put into the guest, and the virtual sensors they plug into it."""
+"""The files that the tests install in the guest, and the virtual sensors that they connect to it."""
 
 import json
 import subprocess
@@ -20,11 +20,11 @@ PACKAGES = "/usr/local/lib/python3.11/dist-packages"
 DATA = f"{PACKAGES}/usbrh/data"
 COMMAND = "#!/usr/bin/python3\nimport sys\nfrom usbrh.__main__ import main\nsys.exit(main())\n"
 PROGRAMS = {"hidraw_reader": (), "libusb_reader": ("-lusb-1.0",)}
-"""The C programs beside this file, and the libraries they are linked with."""
+"""The C programs in this folder, and the libraries that they are linked with."""
 
 
 def install(machine: Machine, work: Path, cache: Path) -> None:
-    """Put the wheel of this checkout into the guest, what it depends on, the C programs, udev rule and accounts."""
+    """Install the wheel of this checkout in the guest, its dependencies, the C programs, udev rule and accounts."""
     wheel = _wheel(work)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(work / "packages")
@@ -63,7 +63,7 @@ def install(machine: Machine, work: Path, cache: Path) -> None:
 
 
 def _wheel(work: Path) -> Path:
-    # Without isolation: the build uses the hatchling that the tests installed, and fetches nothing.
+    # Without isolation: the build uses the installed hatchling and downloads nothing.
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(TOP)]
     subprocess.run(build, check=True, capture_output=True, timeout=120)
     [wheel] = work.glob("*.whl")
@@ -71,7 +71,7 @@ def _wheel(work: Path) -> Path:
 
 
 def _dependencies(cache: Path) -> Path:
-    """The run-time dependencies as pip unpacks them for the guest's Python; fetched once for each list of them."""
+    """Return the run-time dependencies, unpacked by pip for the guest's Python. Each list is downloaded once."""
     wanted: list[str] = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"]
     folder = cache.parent / f"dependencies-{sha256(repr(wanted).encode()).hexdigest()[:16]}"
     if not folder.exists():
@@ -84,7 +84,7 @@ def _dependencies(cache: Path) -> Path:
 
 
 class Simulator:
-    """`usbrh simulate --usbip` on the host; the guest reaches its loopback as 10.0.2.2."""
+    """`usbrh simulate --usbip` on the host. The guest connects to it as 10.0.2.2."""
 
     def __init__(self, sensors: int | str) -> None:
         command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "usbrh", "simulate", "--usbip"]
@@ -100,7 +100,7 @@ class Simulator:
         self.port: int = self._answer()["port"]
 
     def do(self, line: str) -> dict[str, Any]:
-        """One command to the virtual sensors; `usbrh simulate --help` lists them."""
+        """Send one command to the virtual sensors. `usbrh simulate --help` lists the commands."""
         assert self._process.stdin
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
@@ -125,7 +125,7 @@ class Simulator:
 
 
 class Plugged:
-    """A virtual sensor in the guest's virtual socket."""
+    """A virtual sensor that is connected to the guest."""
 
     def __init__(self, machine: Machine, simulator: Simulator, number: int) -> None:
         self._machine = machine
@@ -136,18 +136,18 @@ class Plugged:
         self.attach()
 
     def do(self, line: str) -> dict[str, Any]:
-        """A command to this sensor, such as "fault late 1 8"."""
+        """Send a command to this sensor, such as "fault late 1 8"."""
         return self._simulator.do(f"{self.name} {line}")
 
     def attach(self) -> None:
-        """Plug it in; it may get another port and address than before."""
+        """Connect the sensor. Its port and address may change."""
         script = f"""
         cd /sys/bus/usb/devices
         ls -d *:1.0 >/run/before
         usbip --tcp-port {self._simulator.port} attach -r 10.0.2.2 -b {self._busid} || exit
         for _ in $(seq 300); do
             new=$(ls -d *:1.0 | grep -vxFf /run/before)
-            # The HID driver has it, or already a program that was waiting for it.
+            # The HID driver has bound it, or a program that waited for it.
             if [ -n "$new" ] && (ls $new/*/hidraw || readlink $new/driver | grep usbfs) >/dev/null 2>&1; then
                 udevadm settle && echo ${{new%:1.0}} && exit 0
             fi
@@ -157,26 +157,26 @@ class Plugged:
         self.port = self._machine.run(script).check().strip()
 
     def unplug(self) -> None:
-        """Pull it out, and wait until the kernel has seen it."""
+        """Disconnect the sensor and wait until the kernel has noticed it."""
         self.do("unplug")
         here = f"/sys/bus/usb/devices/{self.port}"
         gone = f"for _ in $(seq 300); do [ -e {here} ] || break; sleep 0.02; done; [ ! -e {here} ]"
         self._machine.run(f"{gone} && udevadm settle").check()
 
     def replug(self) -> None:
-        """Pull it out and plug it in: as new, with the kernel's HID driver bound."""
+        """Disconnect and connect the sensor, so the kernel's HID driver is bound again."""
         self.unplug()
         self.do("plug")
         self.attach()
 
     @property
     def node(self) -> str:
-        """Its node in /dev/bus/usb."""
+        """The sensor's node in /dev/bus/usb."""
         here = f"/sys/bus/usb/devices/{self.port}"
         return self._machine.run(f"printf /dev/bus/usb/%03d/%03d $(cat {here}/busnum {here}/devnum)").check()
 
     @property
     def hidraw(self) -> str:
-        """Its hidraw node; empty while the kernel's HID driver is not bound."""
+        """The sensor's hidraw node; empty while the kernel's HID driver is not bound."""
         found = self._machine.run(f"ls /sys/bus/usb/devices/{self.port}:1.0/*/hidraw").stdout.strip()
         return f"/dev/{found}" if found else ""

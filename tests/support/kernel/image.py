@@ -1,4 +1,4 @@
-"""Builds what the kernel tests boot: a Debian 12 disk, its kernel, and a machine saved just after its start.
+"""The files that the kernel tests boot: a Debian 12 disk, its kernel, and a machine saved just after its start.
 
 ``python -m tests.support.kernel.image build`` does it (1-3 minutes, once for each recipe), ``... prepare`` installs the
 packages it needs first. The result is kept in a folder below ``$XDG_CACHE_HOME/usbrh-tests/kernel`` (default
@@ -36,7 +36,7 @@ GUEST_PACKAGES = [
     *["python3", "libusb-1.0-0", "usbip", "usbutils"],
 ]
 
-# Drivers no guest of ours has a device for; without them the kernel is unpacked in a third of the time.
+# Drivers without a device in the guest. Without them the kernel is unpacked in a third of the time.
 UNUSED_MODULES = ["drivers/gpu", "drivers/media", "drivers/net/ethernet", "drivers/net/wireless", "drivers/infiniband"]
 UNUSED_MODULES += ["drivers/scsi", "drivers/iio", "drivers/staging", "drivers/isdn", "drivers/md", "drivers/mtd"]
 UNUSED_MODULES += ["drivers/ata", "drivers/platform", "drivers/hwmon", "drivers/firewire", "drivers/edac", "sound"]
@@ -65,18 +65,18 @@ GUEST_COMMANDS = [
     "useradd --create-home alice",
     "useradd --create-home mallory",
 ]
-# Loaded before the state is saved: what a machine with a sensor has loaded, and what the channel and shares need.
+# Loaded before the state is saved: the modules of a machine with a sensor, of the channel and of the shares.
 GUEST_MODULES = ["vhci_hcd", "usbhid", "hid_generic", "9p", "9pnet_virtio"]
 
 RECIPE = [SUITE, GUEST_PACKAGES, UNUSED_MODULES, GUEST_FILES, GUEST_COMMANDS, GUEST_MODULES, "steps 1"]
-"""What the image is made of; count the steps up when the functions below make another one of the same."""
+"""The contents of the image. Increase the number of the steps when the functions below change the image."""
 
 KEEP = 7 * 24 * 3600
-"""s that the image of another recipe stays: another checkout may still use it."""
+"""s for which the image of another recipe is kept, because another checkout may still use it."""
 
 
 def cache() -> Path:
-    """The folder of this recipe's image."""
+    """Return the folder of this recipe's image."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "usbrh-tests" / "kernel"
     recipe = hashlib.sha256()
     recipe.update(repr([RECIPE, command(Path("disk"), Path("run"))]).encode())
@@ -86,18 +86,18 @@ def cache() -> Path:
 
 
 def missing_commands() -> list[str]:
-    """What this needs of HOST_PACKAGES and the machine lacks."""
+    """Return the commands and files of HOST_PACKAGES that are missing on this machine."""
     missing = [name for name in HOST_COMMANDS if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
     return missing if LIBUSB_HEADER.exists() else [*missing, LIBUSB_HEADER.name]
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(f"kernel tests: {text}", file=sys.stderr, flush=True)
 
 
 def sources() -> list[str]:
-    """The guest's apt sources: those of Debian in this machine's own configuration, else mmdebstrap's default."""
+    """Return the guest's apt sources: those of this machine's Debian, otherwise the default of mmdebstrap."""
     wanted = "$(SITE) $(ORIGIN) $(RELEASE)"
     try:
         asked = ["apt-get", "indextargets", "--format", wanted, "Identifier: Packages"]
@@ -113,7 +113,7 @@ def sources() -> list[str]:
 
 
 def install_packages() -> None:
-    """With apt-get, as root; nothing to do where the commands are there."""
+    """Install the packages with apt-get, as root, unless the commands exist."""
     if not missing_commands():
         return
     apt_get = ["apt-get", "-y", "-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"]
@@ -129,7 +129,7 @@ def install_packages() -> None:
 
 
 def make_disk(folder: Path) -> None:
-    """Install Debian into ``folder/root.ext4``; its kernel and initial RAM disk are put beside it."""
+    """Install Debian into ``folder/root.ext4``, with its kernel and initial RAM disk beside it."""
     files = folder / "files"
     for name, text in GUEST_FILES.items():
         path = files / name
@@ -172,7 +172,7 @@ def save_state(folder: Path) -> None:
         if failed:
             raise SystemExit(f"units failed in the guest:\n{failed}")
         machine.run(f"modprobe -a {' '.join(GUEST_MODULES)}").check()
-        # What every test runs is in memory when the state is saved.
+        # The programs that every test runs are in memory when the state is saved.
         machine.run("python3 -c 'import ctypes, json, sqlite3, ssl, logging, concurrent.futures'; usbip port; lsusb")
         machine.run("sync").check()
         answer = machine.control("human-monitor-command", **{"command-line": f"savevm {SNAPSHOT}"})
@@ -188,7 +188,7 @@ def _do(*words: str | Path) -> None:
 
 
 def build() -> Path:
-    """The folder with the saved machine, made if it is not there yet; several processes may ask at once."""
+    """Return the folder with the saved machine, and build it if necessary. Several processes may call this at once."""
     target = cache()
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / "lock").open("w") as lock:

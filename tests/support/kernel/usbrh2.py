@@ -1,4 +1,4 @@
-"""A virtual USBRH2 in the guest's USB socket."""
+"""A virtual USBRH2 that is connected to the guest."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ LINK = "/dev/serial/by-id/usb-Strawberry_Linux_USBRH2_E02A-if00"
 
 
 class Usbrh2:
-    """One in the guest's virtual socket."""
+    """A virtual USBRH2 and the guest that it is connected to."""
 
     def __init__(self, vm: Machine, simulator: Simulator) -> None:
         self.vm = vm
@@ -31,7 +31,7 @@ class Usbrh2:
 
 
 def simulated(folder: Path) -> Simulator:
-    """The simulator of one USBRH2 with the serial number E02A."""
+    """Return the simulator of one USBRH2 with the serial number E02A."""
     script = folder / "sensors.toml"
     script.write_text('[sensor.sim-1]\nmodel = "USBRH2"\nserial = "E02A"\nvalues = [[23.77, 42.76]]\n')
     return Simulator(str(script))

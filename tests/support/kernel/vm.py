@@ -29,7 +29,7 @@ class MachineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a command in the guest."""
+    """The result of a command in the guest."""
 
     command: str
     status: int
@@ -38,13 +38,13 @@ class Result:
     timed_out: bool
 
     def check(self) -> str:
-        """Its output, if it went well."""
+        """Return the output. The command must have succeeded."""
         assert self.status == 0, f"{self.command!r} failed in the guest: {self}"
         return self.stdout
 
 
 class Machine:
-    """A running guest; as a context manager it is gone at the end, whatever happened.
+    """A running guest. As a context manager it always ends.
 
     Args:
         disk: a qcow2 file, which is written to.
@@ -52,7 +52,7 @@ class Machine:
     """
 
     def __init__(self, disk: Path, *, kernel: Path | None = None, initrd: Path | None = None) -> None:
-        # Short, for the path of a UNIX socket has 107 bytes at most.
+        # Short, because the path of a UNIX socket has at most 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="usbrh-vm-", dir="/tmp"))
         self._open = ExitStack()
         self.share = self._folder / "share"
@@ -77,7 +77,7 @@ class Machine:
             raise
         receiver = threading.Thread(target=self._receive)
         receiver.start()
-        self._open.callback(receiver.join, 10)  # QEMU's end is the channel's
+        self._open.callback(receiver.join, 10)  # the channel closes when QEMU ends
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +86,7 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Kill it and remove what it left."""
+        """Kill the virtual machine and remove its files."""
         self._process.kill()
         self._process.wait(30)
         processes.LASTING.discard(self._process.pid)
@@ -94,7 +94,7 @@ class Machine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def control(self, command: str, **arguments: Any) -> Any:
-        """One QMP command; also "human-monitor-command", whose answer is text."""
+        """Send one QMP command and return its answer, which is text for "human-monitor-command"."""
         self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
         self._qmp.flush()
         while line := self._qmp.readline():
@@ -108,13 +108,13 @@ class Machine:
     def run(
         self, command: str, *, user: str = "root", timeout: float = 30, stdin: str = "", env: Mapping[str, str] = {}
     ) -> Result:
-        """Run a shell line in the guest as ``user``; after ``timeout`` seconds its process group is killed."""
+        """Run a shell line in the guest as ``user``; ``timeout`` in seconds; then its process group is killed."""
         return self.start(command, user=user, timeout=timeout, stdin=stdin, env=env)()
 
     def start(
         self, command: str, *, user: str = "root", timeout: float = 30, stdin: str = "", env: Mapping[str, str] = {}
     ) -> "Waiter":
-        """Like run(), but does not wait; call what is returned for the result."""
+        """Start a command like run(), without waiting. Call the returned object for the result."""
         answer: Future[dict[str, Any]] = Future()
         with self._lock:
             self._number += 1
@@ -124,7 +124,7 @@ class Machine:
         data = (json.dumps(request) + "\n").encode()
         with self._lock:
             self._agent.sendall(data)
-        # The guest is slow and shares the processors with its tests; what takes this much longer has died.
+        # The guest is slow and shares the processors with the tests. After this time it has crashed.
         return Waiter(self, command, answer, time.monotonic() + timeout + 30)
 
     def put(self, path: str, text: str, *, mode: str = "644", owner: str = "root:root") -> None:
@@ -152,7 +152,7 @@ class Machine:
                     answer = json.loads(line)
                     self._answers.pop(answer.pop("id")).set_result(answer)
         except (OSError, ValueError):
-            pass  # QEMU is gone; whoever waits runs into the time-out
+            pass  # QEMU has ended; callers that wait get a timeout
 
     def _trouble(self, what: str) -> str:
         logs = [self._folder / "qemu.log", self._folder / "console.log"]
@@ -162,7 +162,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A command that runs in the guest; call it for its result."""
+    """A command that runs in the guest. Call it for the result."""
 
     machine: Machine
     command: str
@@ -177,7 +177,7 @@ class Waiter:
 
 
 def _boot(kernel: Path, initrd: Path | None) -> list[str]:
-    # No mitigations and no address randomising: they cost time under emulation and protect nothing here.
+    # Mitigations and address randomisation cost time under emulation and protect nothing here.
     options = "root=/dev/vda rw console=ttyS0 mitigations=off nokaslr"
     return ["-kernel", str(kernel), "-initrd", str(initrd), "-append", options]
 
@@ -188,7 +188,7 @@ def command(disk: Path, folder: Path) -> list[str]:
     Not ``-cpu max``: QEMU 7.2 emulates AVX2 wrongly, and the guest's C library then garbles strings.
     """
     return [
-        # It ends with the tests, even if they are killed.
+        # QEMU ends with the tests, even if they are killed.
         *[
             "setpriv",
             "--pdeathsig",

@@ -1,4 +1,4 @@
-"""Headless Chromium, told what to do over its debugging pipe: no port, no driver program.
+"""Headless Chromium, controlled through its debugging pipe: no port, no driver program.
 
 https://chromedevtools.github.io/devtools-protocol/ says what there is to tell it.
 """
@@ -19,7 +19,7 @@ from tests.support.daemon import wait_for
 OPTIONS = (
     *("--headless", "--disable-gpu", "--no-first-run", "--hide-scrollbars", "--lang=en-US"),
     "--no-sandbox",  # the tests run as root
-    # It is to talk to 127.0.0.1 alone.
+    # Chromium may connect only to 127.0.0.1.
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"),
     *("--disable-default-apps", "--disable-extensions", "--disable-domain-reliability", "--no-proxy-server"),
 )
@@ -30,7 +30,7 @@ def find_chromium() -> str | None:
 
 
 class Browser:
-    """One page. Close it when done."""
+    """One page. The caller closes it."""
 
     def __init__(self, program: str, width: int = 1600, height: int = 900) -> None:
         self.profile = tempfile.mkdtemp(prefix="usbrh-browser-")
@@ -39,7 +39,7 @@ class Browser:
         self._buffer = b""
         self._number = 0
         self._session: str | None = None
-        # It reads from descriptor 3 and writes to 4. The shell puts the pipes there.
+        # Chromium reads from descriptor 3 and writes to 4. The shell puts the pipes there.
         ends = f'exec "$0" "$@" 3<&{its_input} 4>&{its_output}'
         command = [program, *OPTIONS, f"--user-data-dir={self.profile}", "--remote-debugging-pipe", "about:blank"]
         self.process = subprocess.Popen(
@@ -63,7 +63,7 @@ class Browser:
             raise
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """The result of one command of the protocol."""
+        """Send one command of the protocol and return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -94,14 +94,14 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def run(self, script: str) -> Any:
-        """The value of a JavaScript expression in the page."""
+        """Return the value of a JavaScript expression in the page."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"].get("exception", {}).get("description", script))
         return answer["result"].get("value")
 
     def open(self, url: str) -> None:
-        """Go there, and wait until page and pictures are loaded and nothing spins."""
+        """Load a page and wait until its pictures are loaded and no progress indicator is left."""
         self.run("window.isOld = true")
         self.call("Page.navigate", url=url)
         wait_for(url, lambda: self.run("!window.isOld && document.readyState == 'complete'"), 30)
@@ -121,7 +121,7 @@ class Browser:
         wait_for("the page is quiet", still, 30, 0.2)
 
     def text(self) -> str:
-        """What a person can read."""
+        """Return the visible text."""
         return str(self.run("document.body.innerText"))
 
     def picture(self, path: Path) -> None:
@@ -140,7 +140,7 @@ class Browser:
 
 
 def log_in(browser: Browser, url: str, user: str, password: str) -> None:
-    """Through the front end's form, as a person does."""
+    """Log in through the form of the front end, as a user does."""
     browser.open(f"{url}/index.php")
     for field, value in (("name", user), ("password", password)):
         browser.run(f"document.getElementById({field!r}).value = {json.dumps(value)}")

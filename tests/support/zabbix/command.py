@@ -1,4 +1,4 @@
-"""Runs the command line as a process that may wait for a real server."""
+"""The usbrh command as a process that may wait for a real server."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 
 def usbrh(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The finished process; nothing of the caller's own configuration reaches it."""
+    """Run the command to its end, in the environment of all tests plus ``environment``."""
     return subprocess.run(
         [sys.executable, "-m", "usbrh", *arguments],
         env=os.environ | environment,

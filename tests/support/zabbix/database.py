@@ -1,4 +1,4 @@
-"""PostgreSQL on a unix socket in a scratch directory, with Zabbix's schema and first data."""
+"""PostgreSQL on a UNIX socket in a scratch directory, with the schema and initial data of Zabbix."""
 
 import shutil
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.daemon import Daemon, scratch_directory
 from tests.support.zabbix.machine import Release
 
-# Durability is for data that somebody wants back.
+# The data of a test needs no durability.
 SETTINGS = """
 listen_addresses = ''
 unix_socket_directories = '{sockets}'
@@ -26,7 +26,7 @@ LOCALE = "en_US.UTF-8"
 
 
 class Database:
-    """A cluster below ``scratch``, of which ``sockets`` is the directory to connect to."""
+    """A cluster below ``scratch``. Clients connect to a socket in ``sockets``."""
 
     def __init__(self, release: Release, scratch: Path) -> None:
         self.release = release
@@ -36,7 +36,7 @@ class Database:
         self.daemon: Daemon | None = None
 
     def run(self, *arguments: str, user: str = "postgres") -> None:
-        """One of the release's programs, to its end."""
+        """Run a program of the release to its end."""
         done = subprocess.run(
             self.release.command(list(arguments), user, (self.scratch,)), capture_output=True, text=True, check=False
         )
@@ -48,12 +48,12 @@ class Database:
         return "/" + str(found[-1].relative_to(self.release.root))
 
     def create(self) -> None:
-        """An empty cluster; whoever reaches the socket may do everything."""
+        """Create an empty cluster. Every user who can connect to the socket has all permissions."""
         self.run(self.program("initdb"), "-D", str(self.directory), "-U", "postgres", "-A", "trust", "-E", "UTF8",
                  "--locale=C.UTF-8", "--no-sync")  # fmt: skip
 
     def copy(self, kept: Path) -> None:
-        """A copy of a cluster that ``load`` made."""
+        """Copy a cluster that ``load`` created."""
         subprocess.run(["cp", "-a", "--reflink=auto", str(kept), str(self.directory)], check=True)
         self.run("chown", "-R", "postgres:postgres", str(self.directory), user="root")
 
@@ -67,7 +67,7 @@ class Database:
             "postgres",
             self.release.command(command, "postgres", (self.scratch,)),
             self.scratch / "postgres.log",
-            signal.SIGINT,  # the fast way to stop: connections are closed
+            signal.SIGINT,  # PostgreSQL's fast shutdown: it closes the connections
             lasting=True,
         )
         ready = self.release.command(["pg_isready", "-q", "-h", str(self.sockets)], "postgres", (self.scratch,))
@@ -82,7 +82,7 @@ class Database:
 
 
 def load(release: Release) -> None:
-    """Put a cluster with Zabbix's data, and the front end's locale, into the cache."""
+    """Store a cluster with the data of Zabbix, and the locale of the front end, in the cache."""
     scratch = scratch_directory("load")
     database = Database(release, scratch)
     try:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "usbrh-tests"
-"""Survives between test sessions: root directories, loaded databases. May be removed at any time."""
+"""Root directories and loaded databases that later test sessions use again. May be removed at any time."""
 
 PREPARE = "sudo make test-zabbix-deps"
 
 PACKAGES = (
-    "php-cgi",  # named first: "php" is satisfied with it, and brings no web server
+    "php-cgi",  # named first: it satisfies "php", which then installs no web server
     "postgresql",
-    "zabbix-server-pgsql",  # zabbix_get too
+    "zabbix-server-pgsql",  # also has zabbix_get
     "zabbix-agent",
     "zabbix-agent2",
     "zabbix-frontend-php",
@@ -30,14 +30,14 @@ PACKAGES = (
     "php-bcmath",
     "fonts-dejavu-core",
     "locales",
-    "python3-click",  # the agents' commands run by the release's own Python
+    "python3-click",  # for the agents' commands, which the release's Python runs
     "python3-usb",
 )
 
 
 @dataclass(frozen=True)
 class Release:
-    """One release of Zabbix, in the Debian that has it."""
+    """One release of Zabbix, and the Debian release that has it."""
 
     name: str
     suite: str
@@ -49,7 +49,7 @@ class Release:
 
     @property
     def root(self) -> Path:
-        """Where its packages are: the machine itself if that is this Debian, or a root directory of its own."""
+        """Where the packages are: this machine if it is that Debian, otherwise a separate root directory."""
         return Path("/") if codename() == self.suite else self.cache / "root"
 
     def missing(self) -> list[str]:
@@ -63,18 +63,18 @@ class Release:
 
     @property
     def proxy(self) -> Path:
-        """zabbix_proxy, unpacked: its package and the server's can't be installed together, both bring zabbix_get."""
+        """zabbix_proxy, unpacked. Its package conflicts with that of the server: both contain zabbix_get."""
         return self.cache / "proxy" / "usr" / "sbin" / "zabbix_proxy"
 
     def loaded_database(self) -> Path:
-        """Where a PostgreSQL cluster with Zabbix's schema and first data is kept."""
+        """Return the folder of a PostgreSQL cluster with the schema and initial data of Zabbix."""
         words = self.package_version("zabbix-server-pgsql"), self.package_version("postgresql")
         return self.cache / "-".join(["postgres", *("".join(c if c.isalnum() else "_" for c in w) for w in words)])
 
     def command(
         self, arguments: list[str], user: str, visible: tuple[Path, ...] = (), etc: Path | None = None
     ) -> list[str]:
-        """The command line that runs ``arguments`` as ``user`` with this release's programs.
+        """Return the command line that runs ``arguments`` as ``user`` with the programs of this release.
 
         ``visible`` directories are seen there under their own names; ``etc`` stands for /etc/zabbix (Debian's front
         end reads its configuration nowhere else). The mounts are the process's own: nothing is left to undo.
@@ -87,7 +87,7 @@ class Release:
         if etc:
             mounts.append(f"mount --bind '{etc}' '{self.root / 'etc/zabbix'}'")
         script = "\n".join([*mounts, f"exec chroot '{self.root}' " + '"$@"'])
-        # Told to end when the tests are killed and can't do it themselves.
+        # The kernel ends it if the tests are killed.
         who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--pdeathsig=TERM"]
         return ["unshare", "--mount", "sh", "-euc", script, "-", *who, "env", "-C", "/", *arguments]
 
@@ -98,7 +98,7 @@ RELEASES = (ZABBIX_60, ZABBIX_70)
 
 
 def codename() -> str:
-    """The Debian release of this machine, such as ``bookworm``."""
+    """Return the Debian release of this machine, such as ``bookworm``."""
     try:
         return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     except OSError:
@@ -106,7 +106,7 @@ def codename() -> str:
 
 
 def missing_packages(packages: tuple[str, ...], root: Path = Path("/")) -> list[str]:
-    """Those of ``packages`` that are not installed below ``root``."""
+    """Return those of ``packages`` that are not installed below ``root``."""
     query = [f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages]
     answer = subprocess.run(["dpkg-query", *query], capture_output=True, text=True, check=False).stdout
     installed = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
@@ -114,7 +114,7 @@ def missing_packages(packages: tuple[str, ...], root: Path = Path("/")) -> list[
 
 
 def why_not(release: Release) -> str | None:
-    """Why this release can't be run here, in one line; None if it can."""
+    """Return why this release can't run here, in one line; None if it can."""
     if not shutil.which("dpkg-query") or not shutil.which("unshare"):
         return f"Zabbix {release.name} is run from Debian packages, and this is no Debian"
     if os.geteuid() != 0:

@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 
 def apt_get(*arguments: str) -> bool:
-    """True if it succeeded."""
+    """Run apt-get and return whether it succeeded."""
     command = ["apt-get", "-y", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300", *arguments]
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, check=False).returncode == 0
@@ -34,7 +34,7 @@ def apt_get(*arguments: str) -> bool:
 
 @contextmanager
 def daemons_not_started() -> Iterator[None]:
-    """Packages' start scripts do nothing meanwhile: they would listen on every address of the machine."""
+    """Disable the start scripts of packages meanwhile. Their services would listen on every address of the machine."""
     if POLICY.exists():
         yield
         return
@@ -55,11 +55,11 @@ def install(packages: list[str]) -> None:
 
 
 def sources(suite: str) -> str:
-    """The machine's Debian sources with ``suite`` in the place of its own: so its mirror is used."""
+    """Return the Debian sources of this machine with another suite, so the same mirror is used."""
     form = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     ask = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
     ours = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
-    if not ours and apt_get("update"):  # a new machine's apt knows nothing before its first update
+    if not ours and apt_get("update"):  # on a new machine apt has no lists before its first update
         ours = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
     lines = {
         " ".join([*words[:2], words[2].replace(codename(), suite), *words[3:]])
@@ -72,7 +72,7 @@ def sources(suite: str) -> str:
 
 
 def make_root(release: Release) -> None:
-    """A directory with that Debian and the release's packages."""
+    """Create a root directory with that Debian and the packages of the release."""
     say(f"making a Debian {release.suite} root directory with Zabbix {release.name} in {release.root} (1 to 2 minutes)")
     shutil.rmtree(release.root, ignore_errors=True)
     new = release.root.with_suffix(".new")
@@ -88,7 +88,7 @@ def make_root(release: Release) -> None:
 
 
 def unpack_proxy(release: Release) -> None:
-    """Get the program of a proxy without installing its package."""
+    """Unpack the program of a proxy without installing its package."""
     say(f"unpacking zabbix-proxy-sqlite3 of Zabbix {release.name}")
     new = release.cache / "proxy.new"
     shutil.rmtree(new, ignore_errors=True)
@@ -117,7 +117,7 @@ def main() -> None:
     for release in RELEASES:
         if release.root != Path("/") and release.missing():
             make_root(release)
-        if release is ZABBIX_70 and not release.proxy.is_file():  # proxy groups are new in it
+        if release is ZABBIX_70 and not release.proxy.is_file():  # the first release with proxy groups
             unpack_proxy(release)
         if not release.loaded_database().is_dir():
             say(f"Zabbix {release.name}: loading its database once, to be copied by each test session")

@@ -1,4 +1,4 @@
-"""``usbrh zabbix provision`` on a real server, and the host that it makes there."""
+"""``usbrh zabbix provision`` on a real server, and the host that it creates there."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tests.support.zabbix.server import PASSWORD, USER, ZabbixServer
 
 
 class Provisioner:
-    """The command with one server's address and login, for one host."""
+    """The command with the address and login of one server, for one host."""
 
     def __init__(self, server: ZabbixServer, host: str) -> None:
         self.server = server

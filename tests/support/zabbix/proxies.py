@@ -13,7 +13,7 @@ SETTINGS = """
 ProxyMode=0
 ListenIP=127.0.0.1
 SourceIP=127.0.0.1
-# A change is known within a second, and a value is on the server within another.
+# A change arrives within a second, and a value reaches the server within another.
 ProxyConfigFrequency=1
 DataSenderFrequency=1
 HousekeepingFrequency=0
@@ -31,14 +31,14 @@ LogType=console
 
 @dataclass(frozen=True)
 class Redirect:
-    """What a proxy answers that the host does not belong to."""
+    """The answer of a proxy that is not responsible for the host."""
 
     revision: int
     address: str
 
 
 class Proxy:
-    """One zabbix_proxy, which asks the server for its configuration."""
+    """One zabbix_proxy, which gets its configuration from the server."""
 
     def __init__(self, server: ZabbixServer, name: str) -> None:
         self.server = server
@@ -50,7 +50,7 @@ class Proxy:
     def start(self) -> None:
         scratch = self.server.scratch
         program = scratch / "zabbix_proxy"
-        if not program.exists():  # a copy: the cache may be where the user zabbix may not look
+        if not program.exists():  # a copy: the user zabbix may have no access to the cache
             shutil.copy(self.server.release.proxy, program)
         own = scratch / "var" / self.name
         own.mkdir(exist_ok=True)
@@ -71,16 +71,16 @@ class Proxy:
 
 
 class ProxyGroup:
-    """Two proxies, to one of which each host is given. Close it when done."""
+    """Two proxies. Zabbix assigns each host to one of them. The caller closes the group."""
 
     def __init__(self, server: ZabbixServer) -> None:
         self.server = server
         api = server.api
         name = f"group-{time.time_ns()}"
-        # 10 s are the least that Zabbix takes.
+        # 10 s is the minimum that Zabbix accepts.
         self.number = api.proxygroup.create(name=name, failover_delay="10s", min_online="1")["proxy_groupids"][0]
         self.proxies: dict[str, Proxy] = {}
-        """By their ids."""
+        """The proxies by their ids."""
         for suffix in "ab":
             proxy = Proxy(server, f"{name}-{suffix}")
             made = api.proxy.create(name=proxy.name, operating_mode=0, **self._membership(proxy))
@@ -88,11 +88,11 @@ class ProxyGroup:
             proxy.start()
 
     def make_host(self, host: str, items: dict[str, int]) -> str:
-        """A new host of the group; its id."""
+        """Create a host of the group and return its id."""
         return self.server.make_host(host, items, monitored_by=2, proxy_groupid=self.number)
 
     def owner(self, host: str, key: str) -> tuple[Proxy, Proxy]:
-        """The proxy that a host was given to, once it takes a value for ``key``, and the other."""
+        """Wait until the host's proxy accepts a value for ``key``. Return that proxy and the other one."""
 
         wait_for(f"{host} is given to a proxy", lambda: self._given(host) != "0", 60, 0.2)
         number = self._given(host)
@@ -102,7 +102,7 @@ class ProxyGroup:
         return own, other
 
     def redirect(self, host: str, key: str, asked: Proxy) -> Redirect:
-        """Where a proxy says that the host's values belong, when it does."""
+        """Wait until a proxy redirects the host's values, and return where to."""
         said: dict[str, Any] = {}
 
         def says() -> bool:
@@ -113,7 +113,7 @@ class ProxyGroup:
         return Redirect(said["revision"], said["address"])
 
     def move(self, host: str) -> None:
-        """Have the host given to the other proxy, without the waiting for one that is down."""
+        """Move the host to the other proxy, without the delay for one that is down."""
         own = self._given(host)
         self.server.api.proxy.update(proxyid=own, proxy_groupid=0)
         wait_for(f"{host} is given to the other proxy", lambda: self._given(host) not in {"0", own}, 60, 0.2)

@@ -19,9 +19,9 @@ from tests.support.zabbix.machine import Release
 
 CHECKOUT = Path(__file__).parents[3]
 USER, PASSWORD = "Admin", "snow-on-9-roofs"
-"""Not the one that comes with it: that is in the name of everything, and could not be looked for in what is printed."""
+"""Not the default password: that is part of many names, so tests could not search output for it."""
 PASSWORD_HASH = "$2y$10$yElVfscaJY1iIjPJEnkkr.t1B/9wgt01EkH.fE/NtqPfT8kIK9rI2"
-"""Of PHP: ``password_hash(PASSWORD, PASSWORD_BCRYPT)``."""
+"""Made with PHP: ``password_hash(PASSWORD, PASSWORD_BCRYPT)``."""
 FLOAT, CHARACTER, LOG, UNSIGNED, TEXT = range(5)  # value types
 TRAPPER = 2
 
@@ -31,7 +31,7 @@ SourceIP=127.0.0.1
 DBName=zabbix
 DBUser=zabbix
 AllowUnsupportedDBVersions=1
-# New hosts and items are known within a second; Zabbix's own 60 s are for servers with more to do.
+# The server sees new hosts and items within a second. The default of 60 s is for larger servers.
 CacheUpdateFrequency=1
 HousekeepingFrequency=0
 ProblemHousekeepingFrequency=3600
@@ -72,7 +72,7 @@ class Value:
 
 
 class ZabbixServer:
-    """Zabbix of one release, with nothing in it but what comes with it. Close it when done."""
+    """A Zabbix server of one release with its initial data. The caller closes it."""
 
     def __init__(self, release: Release) -> None:
         self.release = release
@@ -84,11 +84,11 @@ class ZabbixServer:
         self.daemons: list[Daemon] = []
         self.server: Daemon | None = None
         self.settings: dict[str, str] = {}
-        """More lines of zabbix_server.conf, for the next start."""
+        """Additional lines of zabbix_server.conf, for the next start."""
         try:
             self.database.copy(release.loaded_database())
             self.database.start()
-            # The host that comes with the data would be polled at whatever listens on its port.
+            # Zabbix would poll the host of the initial data, whatever program listens on its port.
             self.database.psql("-c", "UPDATE hosts SET status = 1 WHERE host = 'Zabbix server'", "zabbix")
             self.database.psql("-c", f"UPDATE users SET passwd = '{PASSWORD_HASH}' WHERE username = '{USER}'", "zabbix")
             self.start()
@@ -99,15 +99,15 @@ class ZabbixServer:
             raise
 
     def login(self) -> ZabbixAPI:
-        """A new session of the administrator."""
+        """Start a new session of the administrator."""
         session = requests.Session()
-        session.trust_env = False  # no proxy on the way to 127.0.0.1
+        session.trust_env = False  # no proxy between here and 127.0.0.1
         api = ZabbixAPI(self.url, session=session, timeout=60)
         api.login(USER, PASSWORD)
         return api
 
     def start(self) -> None:
-        """The Zabbix server itself; again after ``stop``, on the same port."""
+        """Start the Zabbix server, also again after ``stop``. The port stays the same."""
         settings = self.scratch / "zabbix_server.conf"
         settings.write_text(
             f"{SERVER_SETTINGS}ListenPort={self.port}\nDBHost={self.database.sockets}\n"
@@ -119,7 +119,7 @@ class ZabbixServer:
         self.server.wait_until(lambda: listening(self.port))
 
     def stop(self) -> None:
-        """The Zabbix server goes away: connections are rejected. Database and front end stay."""
+        """Stop the Zabbix server: connections are rejected. The database and the front end keep running."""
         if self.server:
             self.server.stop()
 
@@ -131,7 +131,7 @@ class ZabbixServer:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def sync(self) -> None:
-        """Return when the server works by the configuration as it is now.
+        """Wait until the server uses the present configuration.
 
         For that a new host is made and sent to. Sending to one's own would prove nothing: a server goes on taking
         values for a host that was deleted and made again under its name, and throws them away.
@@ -144,19 +144,19 @@ class ZabbixServer:
             self.api.host.delete(host)
 
     def make_host(self, host: str, items: dict[str, int] | None = None, **more: Any) -> str:
-        """A new host with trapper items, key to value type; its id. ``sync`` before sending to it."""
+        """Create a host with trapper items (key to value type), and return its id. ``sync`` before sending to it."""
         number: str = self.api.host.create(host=host, groups=[{"groupid": self.group("tests")}], **more)["hostids"][0]
         for key, value_type in (items or {}).items():
             self.api.item.create(hostid=number, name=key, key_=key, type=TRAPPER, value_type=value_type)
         return number
 
     def group(self, name: str) -> str:
-        """The id of a host group, made if need be."""
+        """Return the id of a host group. Create the group if it is missing."""
         found = self.api.hostgroup.get(filter={"name": [name]}, output=["groupid"])
         return str(found[0]["groupid"] if found else self.api.hostgroup.create(name=name)["groupids"][0])
 
     def template(self, form: str) -> str:
-        """The id of the template of that form (``trapper``, ``agent``, ``agent_active``), imported if need be."""
+        """Return the id of a template (``trapper``, ``agent``, ``agent_active``). Import it if it is missing."""
         path = CHECKOUT / "zabbix" / "templates" / self.release.name / f"usbrh_{form}.yaml"
         name = f"USB-RH by Zabbix {form.replace('_', ' ')}"
         found = self.api.template.get(filter={"host": [name]}, output=["templateid"])
@@ -175,35 +175,35 @@ class ZabbixServer:
         assert self.api.configuration["import"](format="yaml", source=source, rules=self.import_rules()) is True
 
     def compare_file(self, path: Path) -> Any:
-        """What an import of the file would change; [] if nothing."""
+        """Return what an import of the file would change; [] if nothing."""
         source = path.read_text(encoding="utf-8")
         return self.api.configuration.importcompare(format="yaml", source=source, rules=self.import_rules())
 
     def check_now(self, itemid: str) -> None:
-        """Have an item of a passive agent polled at once."""
+        """Make the server poll an item of a passive agent at once."""
         self.api.task.create({"type": 6, "request": {"itemid": itemid}})
 
     def item(self, host: str, key: str) -> dict[str, Any]:
-        """One item by host name and key."""
+        """Return one item by host name and key."""
         found = self.api.item.get(host=host, filter={"key_": [key]}, output="extend", webitems=False)
         if not found:
             raise LookupError(f"host {host} has no item {key}")
         return dict(found[0])
 
     def history(self, host: str, key: str) -> list[Value]:
-        """All that is stored for an item, oldest first."""
+        """Return all stored values of an item, oldest first."""
         item = self.item(host, key)
         rows = self.api.history.get(itemids=[item["itemid"]], history=int(item["value_type"]), output="extend")
         return sorted((Value(int(row["clock"]), int(row["ns"]), row["value"]) for row in rows),
                       key=lambda value: (value.clock, value.ns))  # fmt: skip
 
     def wait_history(self, host: str, key: str, count: int = 1, seconds: float = 60.0) -> list[Value]:
-        """``history`` once it has ``count`` rows; the server writes once a second."""
+        """Wait until ``history`` has ``count`` rows, and return them. The server writes once per second."""
 
         def enough() -> bool:
             try:
                 return len(self.history(host, key)) >= count
-            except LookupError:  # low-level discovery has yet to make it
+            except LookupError:  # low-level discovery has not created it yet
                 return False
 
         wait_for(f"{count} values of {host} {key}", enough, seconds, 0.2)
@@ -212,14 +212,14 @@ class ZabbixServer:
     def agent(
         self, kind: AgentKind, user_parameters: Path | None = None, environment: str = "", **settings: str
     ) -> "Agent":
-        """A running agent with the UserParameters of that file, and more settings. Close it when done.
+        """Start an agent with the UserParameters of that file, and additional settings. The caller closes it.
 
         ``environment``: lines of VARIABLE=value for each ``usbrh`` that it runs; ``{directory}`` is the agent's own.
         """
         return Agent(self, kind, user_parameters, environment, settings)
 
     def run(self, *arguments: str, user: str = "zabbix", **more: Any) -> "subprocess.CompletedProcess[str]":
-        """A program of this release, such as zabbix_get; stdout and stderr together in ``stdout``."""
+        """Run a program of this release, such as zabbix_get. ``stdout`` of the result includes stderr."""
         command = self.release.command(list(arguments), user, (self.scratch,))
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more)
 
@@ -247,11 +247,11 @@ class ZabbixServer:
         frontend.wait_until(lambda: listening(int(address.rpartition(":")[2])))
 
     def send(self, host: str, key: str, value: str, port: int | None = None) -> bytes:
-        """The answer to one value of the server, or of a proxy; sent by hand and not by the code under test."""
+        """Send one value to the server or a proxy, without the code under test. Return the answer."""
         return self._request([{"host": host, "key": key, "value": value}], port)
 
     def send_values(self, host: str, values: list[tuple[str, str, int]]) -> None:
-        """The same with many of (key, value, ns since 1970), all of which are to be taken."""
+        """Send many values (key, value, ns since 1970). The server must accept all of them."""
         data = [
             {"host": host, "key": key, "value": value, "clock": moment // 10**9, "ns": moment % 10**9}
             for key, value, moment in values
@@ -273,7 +273,7 @@ class ZabbixServer:
 
 
 class Agent:
-    """One running zabbix_agentd or zabbix_agent2, whose commands find a ``usbrh`` run by the release's own Python."""
+    """A running zabbix_agentd or zabbix_agent2. The Python of the release runs the ``usbrh`` of its commands."""
 
     def __init__(
         self,
@@ -288,12 +288,12 @@ class Agent:
         self.host = f"{kind}-{self.port}"
         self.directory = server.scratch / self.host
         self.directory.mkdir()
-        # A copy: the checkout may be where the user zabbix may not look.
+        # A copy: the user zabbix may have no access to the checkout.
         library = self.directory / "lib"
         shutil.copytree(CHECKOUT / "usbrh", library / "usbrh", ignore=shutil.ignore_patterns("__pycache__"))
         server.run(
             "/usr/bin/python3", "-m", "compileall", "-q", str(library), user="root"
-        )  # as a package's install does
+        )  # as the installation of a package does
         self.environment = self.directory / "environment"
         self.environment.write_text(environment.replace("{directory}", str(self.directory)))
         program = self.directory / "usbrh"
@@ -324,12 +324,12 @@ class Agent:
         self.daemon.wait_until(lambda: listening(self.port))
 
     def get(self, key: str, seconds: float = 10.0) -> str:
-        """What zabbix_get prints."""
+        """Return what zabbix_get prints."""
         done = self.server.run("zabbix_get", "-s", "127.0.0.1", "-p", str(self.port), "-k", key, timeout=seconds)
         return done.stdout.removesuffix("\n")
 
     def interface(self) -> dict[str, Any]:
-        """The interface of a host that is polled through this agent."""
+        """Return the interface of a host that the server polls through this agent."""
         return {"type": 1, "main": 1, "useip": 1, "ip": "127.0.0.1", "dns": "", "port": str(self.port)}
 
     def close(self) -> None:
