@@ -57,7 +57,7 @@ class Circumstance:
                 check=False,
             )
         lines = log.read_text().splitlines() or [""]
-        print(f"{self.name}: {lines[-1].strip('= ')} ({time.monotonic() - begun:.0f} s)")
+        print(f"{self.name}: {lines[-1].strip('= ')} ({time.monotonic() - begun:.0f} s)", flush=True)
         if done.returncode:
             found = [line for line in lines if re.match("FAILED|ERROR", line)]
             print(*found, f"status {done.returncode}; full output: {log}", sep="\n", flush=True)
