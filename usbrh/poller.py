@@ -17,14 +17,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Counts:
-    """The readings since the process started."""
+    """Good readings, and failed ones by ``state``, since the process ``started`` (s, monotonic)."""
 
     started: float
-    """Start of the process, by the monotonic clock."""
     readings: int = 0
-    """Good readings."""
     failures: Counter[str] = field(default_factory=Counter)
-    """Failed readings, by ``state``."""
 
 
 def oldest_first(readings: Iterable[Reading]) -> list[Reading]:
@@ -62,8 +59,7 @@ class Poller:
         """
         self.clock = clock
         self.counts = counts or Counts(clock.monotonic())
-        self.sensors: list[Sensor] = []
-        """The sensors of the last round."""
+        self.sensors: list[Sensor] = []  # of the last round
         self.problem: UsbrhError | None = None
         """The error that prevented the last search for sensors."""
         self._config = config
@@ -134,11 +130,9 @@ class Poller:
         return Reading.failed(info, self.clock.time_ns(), SensorNotFound(message, info.port, remedy="see: usbrh list"))
 
     def _count(self, readings: Sequence[Reading]) -> None:
-        for reading in readings:
-            if reading.error is None:
-                self.counts.readings += 1
-            else:
-                self.counts.failures[reading.state] += 1
+        failures = [reading.state for reading in readings if reading.error is not None]
+        self.counts.failures.update(failures)
+        self.counts.readings += len(readings) - len(failures)
 
     def _log_changes(self, readings: Sequence[Reading]) -> None:
         for reading in readings:

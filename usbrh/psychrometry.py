@@ -14,12 +14,7 @@ def dew_point(temperature: float, humidity: float) -> float | None:
     50 °C. The data sheet chooses ice or water by the temperature of the air, not by the dew point; docs/accuracy.md
     explains the effect.
 
-    Args:
-        temperature: of the air, °C.
-        humidity: %RH.
-
-    Returns:
-        None at 0 %RH and below, where no dew point exists.
+    ``temperature`` in °C, ``humidity`` in %RH. None at 0 %RH and below, where no dew point exists.
     """
     if humidity <= 0.0:
         return None
@@ -33,10 +28,7 @@ def absolute_humidity(temperature: float, humidity: float) -> float:
 
     216.7·e/(273.15 + T) with the vapour pressure e = RH/100 · 6.112 hPa · exp(17.62·T/(243.12 °C + T)): Sensirion's
     "Humidity at a Glance". Over water below 0 °C too, because the %RH of such a sensor refers to water.
-
-    Args:
-        temperature: of the air, °C.
-        humidity: %RH.
+    ``temperature`` in °C, ``humidity`` in %RH.
     """
     m, tn = _WATER
     vapour_pressure = humidity / 100.0 * 6.112 * exp(m * temperature / (tn + temperature))

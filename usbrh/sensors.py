@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from usbrh.simulator import SimulatorBackend
 
 INSTRUMENTS: tuple[Kind, ...] = (usbrh1.KIND, usbrh2.KIND)
-"""The kinds of instrument, one per driver module."""
-
 READ_TIMEOUT = 5.0
 """s for one operation with a sensor, with all tries and the wait for other processes."""
 
@@ -48,11 +46,7 @@ class Sensor:
         )
 
     def read(self, timeout: float = READ_TIMEOUT) -> Reading:
-        """Measure once, within ``timeout`` seconds.
-
-        Raises:
-            SensorError: one of its subclasses, if there is no reading.
-        """
+        """Measure once, within ``timeout`` seconds. Raises SensorError."""
         measured = self._instrument.measure(Deadline(timeout, self._clock))
         calibration = self.calibration
         temperature = measured.temperature * calibration.temperature_scale + calibration.temperature_offset
@@ -86,10 +80,7 @@ class Sensor:
         self._instrument.set_led(number, state, Deadline(timeout, self._clock))
 
     def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
-        """Switch the heater. It stays on until it is switched off. Raises SensorError.
-
-        If this process ends first, the next process that opens the sensor switches the heater off.
-        """
+        """Switch the heater, as ``Instrument.set_heater``. Raises SensorError."""
         self._instrument.set_heater(on, Deadline(timeout, self._clock))
 
     def release(self, timeout: float = READ_TIMEOUT) -> None:
@@ -106,12 +97,9 @@ def find(
 ) -> list[Sensor]:
     """Find the sensors that are plugged in, in the order of their ports.
 
-    Args:
-        config: names and calibration.
-        backend: where to look, such as a ``SimulatorBackend``; without it the USB of this machine, or virtual sensors
-            if ``USBRH_SIMULATE`` is set.
-        clock: what measures deadlines and stamps readings.
-        known: the result of an earlier call: the same sensor at the same port stays the same object.
+    Without ``backend``, such as a ``SimulatorBackend``, use the USB of this machine, or virtual sensors if
+    ``USBRH_SIMULATE`` is set. ``known`` is the result of an earlier call: a sensor still at its port stays the same
+    object.
 
     Raises:
         LibusbMissing: libusb can't be loaded or initialised, and no sensor works without it.
@@ -154,20 +142,12 @@ def absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
 
 
 def usb_problem() -> LibusbMissing | SensorNotFound | None:
-    """Return why no USB-RH can be found on this machine, whatever is plugged in; None if one can.
-
-    Raises:
-        ConfigError: ``USBRH_SIMULATE`` is wrong.
-    """
+    """Return why no USB-RH can be found on this machine; None if one can. Raises ConfigError (``USBRH_SIMULATE``)."""
     return _default_bus().problem
 
 
 def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
-    """Select sensors. A selector is a name, port, serial number, number in ``usbrh list``, or "all".
-
-    Raises:
-        SensorNotFound: no such sensor, or none at all.
-    """
+    """Select by name, port, serial number, number in ``usbrh list``, or "all". Raises SensorNotFound."""
     chosen: dict[str, Sensor] = {}
     for selector in selectors:
         for sensor in sensors if selector == "all" and sensors else [_select_one(sensors, selector)]:
@@ -176,11 +156,7 @@ def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
 
 
 def named(sensors: Sequence[Sensor], name: str) -> Sensor:
-    """Return the sensor with that name, port or serial number, never another one because it was unplugged.
-
-    Raises:
-        SensorNotFound: no such sensor.
-    """
+    """Return the sensor with that name, port or serial number, and never another one. Raises SensorNotFound."""
     if not sensors:
         raise SensorNotFound(
             "no sensor is plugged in", remedy="plug one in, or try a virtual one: USBRH_SIMULATE=1 usbrh list"

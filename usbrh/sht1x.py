@@ -2,8 +2,8 @@
 
 Source of the conversion: Sensirion's data sheet "SHT1x / SHT7x". It has two sets of coefficients:
 
-- ``v3``: data sheets up to version 3 (read in v2.02 of 2004). The maker's own ``USBMeter.dll`` uses this set, with the
-  row for 5 V. It is the default here.
+- ``v3``: data sheets up to version 3 (read in v2.02 of 2004). The default, because the maker's own ``USBMeter.dll``
+  uses it, with the row for 5 V.
 - ``v4``: data sheets 4 and 5 (v4.3 of May 2010, version 5 of December 2011), optimised for sensors with an
   alphanumeric code on the cap. These data sheets allow the older set for such sensors too.
 
@@ -98,11 +98,7 @@ def humidity(ticks: int, temperature: float, *, coefficients: str = DEFAULT_COEF
 
 
 def conversion_name(coefficients: str = DEFAULT_COEFFICIENTS, supply: float = DEFAULT_SUPPLY) -> str:
-    """Return the name of a conversion in a reading: ``sht1x-v3@5V``.
-
-    Raises:
-        ValueError: the coefficients are not known, or the data sheet doesn't cover the supply.
-    """
+    """Return the name of a conversion in a reading: ``sht1x-v3@5V``. Raises ValueError as ``temperature``."""
     _d1(coefficients, supply)
     return f"sht1x-{coefficients}@{supply:g}V"
 

@@ -21,15 +21,12 @@ LedState = Literal["off", "on", "blink"]
 class Measurement(NamedTuple):
     """What an instrument measured, before calibration."""
 
-    temperature: float
-    """°C."""
-    humidity: float
-    """%RH, 0 to 100."""
+    temperature: float  # °C
+    humidity: float  # %RH, 0 to 100
     conversion: str
     """How the values were computed from ticks, such as ``sht1x-v3@5V``; ``device`` when the instrument converts."""
     raw: Ticks | None = None
     heater: bool = False
-    """True if the heater was on."""
     status: str | None = None
     """The status word of the sensor chip in hexadecimal, such as ``0x8010``; None if the instrument sends none."""
 
@@ -47,10 +44,7 @@ class Instrument(Protocol):
         """Switch LED 1 or 2. Raises ConfigError if the instrument has no such LED or no such state."""
 
     def set_heater(self, on: bool, deadline: Deadline) -> None:
-        """Switch the sensor's heater. It stays on until it is switched off.
-
-        If this process ends first, the next process that opens the sensor switches the heater off.
-        """
+        """Switch the heater. If this process ends while it is on, the next one to open the sensor switches it off."""
 
     def release(self, deadline: Deadline) -> None:
         """Give the instrument back to the kernel's own driver, if the driver took it from there."""
@@ -80,10 +74,9 @@ class Bus(Protocol):
 
 
 class Plugged(NamedTuple):
-    """One instrument that is plugged in."""
+    """One instrument that is plugged in, at USB port path ``port``, such as ``1-1.4``."""
 
     port: str
-    """USB port path, ``1-1.4``."""
     serial: str | None
     driver: Callable[..., Instrument]
     """Makes its driver, without opening it. Keyword arguments: ``label``, the name for messages; ``coefficients`` and
@@ -99,4 +92,3 @@ class Kind(NamedTuple):
     identity: "re.Pattern[str]"
     """Matches every identity of this kind that a configuration can name: serial number, without one the port."""
     has_serial: bool = False
-    """True if the identity is a serial number."""

@@ -14,11 +14,8 @@ from typing import Self
 
 from usbrh.clock import Deadline
 
-MEASURE = 0
-"""Byte that a process locks while it talks to the sensor."""
-HEATER = 1
-"""Byte that a process locks while it has the heater on."""
-
+MEASURE, HEATER = 0, 1
+"""The bytes that a process locks while it talks to the sensor, and while it has the heater on."""
 _POLL_SECONDS = 0.01
 _FLOCK = "hhqqi4x"  # struct flock: l_type, l_whence, l_start, l_len, l_pid
 
@@ -27,11 +24,7 @@ class NodeLock:
     """One open description of a device node, on which bytes can be locked."""
 
     def __init__(self, node: Path) -> None:
-        """Open ``node``.
-
-        Raises:
-            OSError: no such node (ENOENT), or no permission (EACCES).
-        """
+        """Open ``node``. Raises OSError: no such node (ENOENT), or no permission (EACCES)."""
         self.node = node
         # A serial port must neither become our terminal, whose end would kill us, nor wait for a carrier.
         self._fd = os.open(node, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)

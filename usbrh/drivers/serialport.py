@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from serial import Serial
 
 BAUD_RATE = 9600
-_GONE = (errno.EIO, errno.ESHUTDOWN)
-"""What an open serial port also gives when its device was unplugged."""
+_GONE = (errno.EIO, errno.ESHUTDOWN)  # an open serial port gives these too when its device was unplugged
 
 
 class SerialDevice(SharedDevice):
@@ -92,8 +91,7 @@ def command_timeout(label: str) -> SensorTimeout:
 def close_both(port: "Serial", lock: NodeLock) -> threading.Thread | None:
     """Close the port and its lock without waiting for the device.
 
-    For a device that does not accept what was sent, the kernel waits up to 30 s in close. A thread then closes both.
-    The function returns that thread.
+    For a device that does not accept what was sent, the kernel waits up to 30 s in close. Return the thread that waits.
     """
 
     def close() -> None:

@@ -26,12 +26,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Attempt:
-    """One try of an operation."""
+    """One try, after ``number`` failed ones; ``opened`` once the device was open in any of them."""
 
     number: int = 0
-    """How many tries failed before this one."""
     opened: bool = False
-    """True once the device was open, in this try or an earlier one."""
 
 
 class SharedDevice:
@@ -44,16 +42,11 @@ class SharedDevice:
         self._heater_is_ours = False
         self._heater_lock: NodeLock | None = None
 
-    # ---------------------------------------------------------------- retries
-
     def with_retries(self, operation: Callable[[Attempt], _T], deadline: Deadline, *, tries: int, one_try: float) -> _T:
         """Return the result of ``operation``, which may fail ``tries`` times while ``one_try`` seconds are left.
 
         A device that was open and is unplugged may be plugged in again, and udev then needs a moment to grant access.
-        Waiting for that does not count as a try.
-
-        Raises:
-            SensorError: the last failure, with its ``port`` set.
+        Waiting for that does not count as a try. Raises the last SensorError, with its ``port`` set.
         """
         attempt = Attempt()
         while True:
@@ -71,8 +64,6 @@ class SharedDevice:
                     raise
                 _log.debug("%s; trying again", error)
             deadline.clock.sleep(min(PAUSE, deadline.remaining()))
-
-    # ---------------------------------------------------------------- other programs
 
     def when_free(self, operation: Callable[[], _T], node: Path, deadline: Deadline) -> _T:
         """Return the result of ``operation``, which fails with EBUSY or EAGAIN while another program uses ``node``.
@@ -96,8 +87,6 @@ class SharedDevice:
             lock.close()
             raise self.busy([node])
         return lock
-
-    # ---------------------------------------------------------------- heater
 
     def heater_is_leased(self, session: NodeLock | None) -> bool:
         """Return whether a living process, this one included, has the heater on. ``session``: its lock on the node."""
@@ -125,8 +114,6 @@ class SharedDevice:
             if not self._heater_is_ours and self._heater_lock:
                 self._heater_lock.close()
                 self._heater_lock = None
-
-    # ---------------------------------------------------------------- errors
 
     def not_plugged_in(self) -> SensorNotFound:
         """Return the error of a device that was not found."""

@@ -62,13 +62,10 @@ KIND = Kind(MODEL, plugged_in, identity=re.compile(r"\d+-\d+(\.\d+)*|sim-\d+", r
 
 
 def check(report: bytes, label: str = "the sensor") -> Ticks:
-    """Return the ticks of an input report.
+    """Return the ticks of an input report. Raises BadReport.
 
-    The report has no checksum, so everything that can't be a measurement is rejected.
-
-    Raises:
-        BadReport: wrong length, all bits equal, bits set that the words don't have, or a word at the end of its
-            range, which is what a sensor chip that is disconnected or short-circuited gives.
+    The report has no checksum, so everything that can't be a measurement is rejected. A sensor chip that is
+    disconnected or short-circuited gives a word at the end of its range.
     """
     problem = None
     humidity, temperature = int.from_bytes(report[0:2], "big"), int.from_bytes(report[2:4], "big")
@@ -104,18 +101,17 @@ class UsbRh:
         self._owed = 0
         """Requests without an answer, which may still come."""
 
-    # ---------------------------------------------------------------- operations
-
     def measure(self, deadline: Deadline) -> Measurement:
         """Measure once. Fails only if asking again, re-opening, clearing a halt and a USB reset did not help."""
         # What each try does first, after it opened the device.
-        recoveries = [self._reset if self._owed else _nothing, _nothing, _clear_halt, self._reset]
+        recoveries = [self._reset if self._owed else None, None, _clear_halt, self._reset]
 
         def ask(attempt: Attempt) -> tuple[Ticks, bool]:
             try:
                 with self._session(deadline) as (device, _, heater):
                     attempt.opened = True
-                    recoveries[attempt.number](device, deadline)
+                    if recover := recoveries[attempt.number]:
+                        recover(device, deadline)
                     ticks = check(self._ask(device, deadline), self._usb.label)
                     self._settle_debt(device, deadline)
                     return ticks, heater
@@ -172,15 +168,8 @@ class UsbRh:
         """Give the sensor back to the kernel's HID driver, so that programs find it at /dev/hidraw*."""
         self._usb.release(deadline)
 
-    # ---------------------------------------------------------------- one exchange
-
     def _ask(self, device: usb.core.Device, deadline: Deadline) -> bytes:
-        """Ask for a measurement and return the report that answers.
-
-        Raises:
-            SensorTimeout: no report came within the window.
-            USBError: the transfer failed.
-        """
+        """Ask for a measurement and return the report that answers. Raises SensorTimeout, USBError."""
         size = usb.util.find_descriptor(
             device.get_active_configuration()[(_INTERFACE, 0)], bEndpointAddress=_ENDPOINT
         ).wMaxPacketSize  # one whole packet, so that a report that is too long shows
@@ -204,8 +193,6 @@ class UsbRh:
             _log.debug("%s: discarded %s, which came after %.3f s", label, report.hex(), elapsed)
             problem = f"sent only reports that came within {FASTEST_ANSWER} s, too soon for a measurement"
         raise SensorTimeout(f"{label} {problem}", self._usb.port, remedy=REPLUG)
-
-    # ---------------------------------------------------------------- open, reset
 
     @contextmanager
     def _session(self, deadline: Deadline) -> Iterator[tuple[usb.core.Device, NodeLock | None, bool]]:
@@ -233,10 +220,6 @@ class UsbRh:
 def _set_feature(device: usb.core.Device, command: int, value: int, deadline: Deadline) -> None:
     payload = bytes([command, value]).ljust(_REPORT_LENGTH, b"\0")
     device.ctrl_transfer(*_SET_REPORT, _FEATURE_REPORT, _INTERFACE, payload, deadline.milliseconds(CONTROL_TIMEOUT))
-
-
-def _nothing(device: usb.core.Device, deadline: Deadline) -> None:
-    """The recovery of the first two tries, which just ask."""
 
 
 def _clear_halt(device: usb.core.Device, deadline: Deadline) -> None:

@@ -43,8 +43,6 @@ class Usbrh2:
         """Open nothing. The device converts its values itself: coefficients and supply are ignored."""
         self._serial = SerialDevice(PORT_NAME.format(serial), port, label or serial, bus)
 
-    # ---------------------------------------------------------------- operations
-
     def measure(self, deadline: Deadline) -> Measurement:
         """Measure once. Fails only if starting again did not help."""
 
@@ -85,8 +83,6 @@ class Usbrh2:
 
     def release(self, deadline: Deadline) -> None:
         """Do nothing: the driver never takes the device from the kernel's own driver."""
-
-    # ---------------------------------------------------------------- one conversation
 
     def _converse(self, act: Callable[[Conversation, int, NodeLock], _T], deadline: Deadline) -> _T:
         """Return what ``act`` makes of a new conversation, the status word that it began with, and the port's lock."""

@@ -49,21 +49,20 @@ def crc8(data: bytes) -> int:
 
 
 def parse(line: bytes, label: str = "the sensor") -> tuple[float, float]:
-    """Return °C and %RH of a line such as ``:23.77,42.76,AC``, without its end.
+    """Return °C and %RH of a line such as ``:23.77,42.76,AC``, without its end. Raises BadReport.
 
-    Raises:
-        BadReport: another form, a wrong checksum, or values that the sensor can't measure: a chip that is
-            disconnected gives 130 °C, a short-circuited one -45 °C.
+    A chip that is disconnected gives 130 °C, a short-circuited one -45 °C.
     """
     match = _LINE.fullmatch(line)
     if not match:
-        raise BadReport(f"{label} sent something that is not a line of values: {_shown(line)}", remedy=REPLUG)
-    if crc8(match[1]) != int(match[4], 16):
-        raise BadReport(f"{label} sent a line with a wrong checksum: {_shown(line)}", remedy=REPLUG)
-    temperature, humidity = float(match[2]), float(match[3])
-    if not (_COLDEST <= temperature <= _HOTTEST and humidity <= 100):
-        raise BadReport(f"{label} sent values that the sensor can't measure: {_shown(line)}", remedy=REPLUG)
-    return temperature, humidity
+        problem = "something that is not a line of values"
+    elif crc8(match[1]) != int(match[4], 16):
+        problem = "a line with a wrong checksum"
+    elif not (_COLDEST <= float(match[2]) <= _HOTTEST and float(match[3]) <= 100):
+        problem = "values that the sensor can't measure"
+    else:
+        return float(match[2]), float(match[3])
+    raise BadReport(f"{label} sent {problem}: {_shown(line)}", remedy=REPLUG)
 
 
 def _shown(line: bytes) -> str:
@@ -86,7 +85,7 @@ class Lines:
 
 
 class Conversation:
-    """An open port. Every command before the present one has been answered."""
+    """An open port. When a status word arrives, the device has served every earlier command."""
 
     def __init__(self, port: "Serial", label: str) -> None:
         """Send nothing. Messages name the device by its ``label``."""
@@ -97,15 +96,10 @@ class Conversation:
     def begin(self, deadline: Deadline) -> int:
         """End what another program may have left, and return the status word."""
         self._port.reset_input_buffer()
-        for command in ("", "auto off", "echo off"):
+        for command in ("", "auto off"):
             self._write(command, deadline)
             self._settle(deadline)
-        return self.status(deadline)
-
-    def status(self, deadline: Deadline) -> int:
-        """Return the status word. When it arrives, the device has served every earlier command."""
-        self._write("status", deadline)
-        return self._until_status(deadline)[0]
+        return self.switch("echo off", deadline)
 
     def values(self, deadline: Deadline) -> tuple[float, float]:
         """Measure now; return °C and %RH."""
@@ -121,15 +115,15 @@ class Conversation:
         """Send ``command``, and return the status word after it."""
         self._write(command, deadline)
         self._settle(deadline)
-        return self.status(deadline)
+        self._write("status", deadline)
+        return self._until_status(deadline)[0]
 
     def words(self, command: str, deadline: Deadline) -> str:
         """Send ``command``, and return the first line of its answer."""
         self._write(command, deadline)
         lines = self._settle(deadline)
         self._write("status", deadline)
-        lines += self._until_status(deadline)[1]
-        for line in lines:
+        for line in lines + self._until_status(deadline)[1]:
             if line.lower() != command.encode():  # its echo
                 return line.decode("ascii", "backslashreplace")
         raise BadReport(f"{self._label} gave no answer to {command!r}", remedy=REPLUG)

@@ -25,8 +25,7 @@ from usbrh.simulator.pty import PtyPort
 from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
-LOW_SPEED = 1
-"""libusb.h: LIBUSB_SPEED_LOW."""
+LOW_SPEED = 1  # libusb.h: LIBUSB_SPEED_LOW
 _BUS = 0
 _POLL_SECONDS = 0.02
 """A wait checks this often what another thread did to the sensor."""
@@ -34,13 +33,11 @@ _LAST_ADDRESS = 127
 
 
 class Transfer(NamedTuple):
-    """One transfer that the backend was asked for."""
+    """One ``control`` or ``interrupt`` transfer; ``timeout`` in ms, 0 means no limit."""
 
     port: str
     kind: str
-    """``control`` or ``interrupt``."""
     timeout: int
-    """ms; 0 means no limit."""
 
 
 class _Node:
@@ -70,8 +67,6 @@ class _PyusbBackend(usb.backend.IBackend):
         self._nodes: dict[str, _Node] = {}
         self._address = 0
         self._lock = threading.RLock()
-
-    # ---------------------------------------------------------------- enumeration
 
     def enumerate_devices(self) -> Iterator[_Node]:
         with self._lock:
@@ -103,8 +98,6 @@ class _PyusbBackend(usb.backend.IBackend):
     def get_endpoint_descriptor(self, dev: _Node, ep: int, intf: int, alt: int, config: int) -> SimpleNamespace:
         _check_zero(endpoint=ep, interface=intf, alternate=alt, configuration=config)
         return SimpleNamespace(**descriptors.ENDPOINT_FIELDS, bRefresh=0, bSynchAddress=0, extra_descriptors=[])
-
-    # ---------------------------------------------------------------- open, claim
 
     def open_device(self, dev: _Node) -> _Handle:
         handle = _Handle(dev)
@@ -160,8 +153,6 @@ class _PyusbBackend(usb.backend.IBackend):
             raise usb_error(errno.EBUSY)
         dev_handle.node.kernel_driver = True
 
-    # ---------------------------------------------------------------- transfers
-
     def ctrl_transfer(  # noqa: PLR0917 (pyusb's signature)
         self,
         dev_handle: _Handle,
@@ -172,7 +163,7 @@ class _PyusbBackend(usb.backend.IBackend):
         data: "array[int]",
         timeout: int,
     ) -> int:
-        self._record(dev_handle, "control", timeout)
+        self.transfers.append(Transfer(dev_handle.node.model.name, "control", timeout))
         incoming = bool(bmRequestType & 0x80)
         sent = b"" if incoming else data.tobytes()
         length = len(data) if incoming else 0
@@ -182,7 +173,7 @@ class _PyusbBackend(usb.backend.IBackend):
         return _fill(data, answer or b"") if incoming else len(sent)
 
     def intr_read(self, dev_handle: _Handle, ep: int, intf: int, buff: "array[int]", timeout: int) -> int:
-        self._record(dev_handle, "interrupt", timeout)
+        self.transfers.append(Transfer(dev_handle.node.model.name, "interrupt", timeout))
         return _fill(buff, self._wait(dev_handle, timeout, dev_handle.node.model.interrupt_in))
 
     def clear_halt(self, dev_handle: _Handle, ep: int) -> None:
@@ -190,8 +181,6 @@ class _PyusbBackend(usb.backend.IBackend):
 
     def reset_device(self, dev_handle: _Handle) -> None:
         self._model(dev_handle).reset()
-
-    # ---------------------------------------------------------------- helpers
 
     def _model(self, handle: _Handle) -> VirtualUsbRh:
         """Return the device that was opened. Raises USBError (ENODEV) if it was unplugged since."""
@@ -214,13 +203,10 @@ class _PyusbBackend(usb.backend.IBackend):
     def _release(self, handle: _Handle) -> bool:
         """Release the interface; False if this handle had not claimed it."""
         with self._lock:
-            claimed = handle.node.claimed_by is handle
-            if claimed:
-                handle.node.claimed_by = None
-            return claimed
-
-    def _record(self, handle: _Handle, kind: str, timeout: int) -> None:
-        self.transfers.append(Transfer(handle.node.model.name, kind, timeout))
+            if handle.node.claimed_by is not handle:
+                return False
+            handle.node.claimed_by = None
+            return True
 
     def _wait(self, handle: _Handle, timeout: int, attempt: Callable[[], bytes | None]) -> bytes:
         """Return the answer of ``attempt`` as soon as there is one. Raises USBTimeoutError after ``timeout`` ms."""
@@ -241,9 +227,7 @@ class SimulatorBackend(_PyusbBackend):
     """Virtual sensors for ``usbrh.find(backend=…)`` and ``usb.core.find(backend=…)``."""
 
     simulated = True
-    """Marks readings as virtual."""
     problem = None
-    """Why USB can't be used: it always can."""
 
     def __init__(self, models: Iterable[VirtualInstrument], clock: Clock = SYSTEM_CLOCK) -> None:
         """Plug in ``models``, which have the same ``clock`` as the transfers; a USBRH2 gets a pseudo-terminal."""

@@ -60,34 +60,25 @@ class UsbSerial:
         self._lock = threading.Lock()
 
     def control(self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0) -> bytes:
-        """Answer a control transfer, as VirtualUsbRh.control.
-
-        Raises:
-            TransferError: EPIPE, it knows no such request; ENODEV.
-        """
+        """Answer a control transfer. Raises TransferError: EPIPE (unknown request), ENODEV."""
         self._check_present()
+        answer = b""
         match request:
             case 0xA1, 0x21:  # GET_LINE_CODING
                 answer = self._line_coding
             case 0x21, 0x20:  # SET_LINE_CODING
                 self._line_coding = data
-                answer = b""
             case 0x21, 0x22:  # SET_CONTROL_LINE_STATE: DTR falls when the host closes the port
                 if not value & _DTR:
                     self.model.close()
-                answer = b""
             case 0x21, 0x23:  # SEND_BREAK
-                answer = b""
+                pass
             case _:
                 answer = self._usb.answer(request, value, index)
         return answer[:length] if request[0] & 0x80 else b""
 
     def endpoint_in(self, endpoint: int, length: int) -> bytes | None:
-        """Return what it sends on this endpoint; None while there is nothing.
-
-        Raises:
-            TransferError: EPIPE, there is no such endpoint; ENODEV.
-        """
+        """Return what it sends; None while there is nothing. Raises TransferError: EPIPE (no such endpoint), ENODEV."""
         self._check_present()
         if endpoint == NOTICES:
             return None
@@ -99,11 +90,7 @@ class UsbSerial:
         return answer or None
 
     def endpoint_out(self, endpoint: int, data: bytes) -> None:
-        """Pass characters on to it.
-
-        Raises:
-            TransferError: EPIPE, there is no such endpoint; ENODEV.
-        """
+        """Pass characters on to it. Raises TransferError: EPIPE (no such endpoint), ENODEV."""
         self._check_present()
         if endpoint != DATA:
             raise TransferError(errno.EPIPE)

@@ -23,13 +23,7 @@ class StandardRequests:
     """The part of the device's state that belongs to USB itself."""
 
     def __init__(self, descriptors: Mapping[int, bytes], texts: Mapping[int, str], endpoints: tuple[int, ...]) -> None:
-        """Start as after power-on, with the only configuration chosen, which is the host's first act.
-
-        Args:
-            descriptors: the device's own ones, by type.
-            texts: its string descriptors, from number 1 on.
-            endpoints: their addresses, without endpoint 0.
-        """
+        """Start configured. ``descriptors`` by type, ``texts`` by string number, ``endpoints`` without endpoint 0."""
         self._descriptors = descriptors
         self._texts = texts
         self._addresses = (0x00, 0x80, *endpoints)
@@ -39,17 +33,7 @@ class StandardRequests:
         self.configuration = CONFIGURATION
 
     def answer(self, request: tuple[int, int], value: int, index: int) -> bytes:
-        """Answer (bmRequestType, bRequest), wValue, wIndex.
-
-        Raises:
-            TransferError: EPIPE, there is no such request.
-        """
-        answer = self._answer(request, value, index)
-        if answer is None:
-            raise TransferError(errno.EPIPE)
-        return answer
-
-    def _answer(self, request: tuple[int, int], value: int, index: int) -> bytes | None:
+        """Answer (bmRequestType, bRequest), wValue, wIndex. Raises TransferError (EPIPE) for an unknown request."""
         match request:
             case ((0x80 | 0x81), 0x06):  # GET_DESCRIPTOR
                 return self._descriptor(value >> 8, value & 0xFF)
@@ -74,10 +58,12 @@ class StandardRequests:
             case 0x01, 0x0B if value == 0 and index < self._interfaces:  # SET_INTERFACE
                 self.halted.clear()
                 return b""
-        return None
+        raise TransferError(errno.EPIPE)
 
-    def _descriptor(self, kind: int, index: int) -> bytes | None:
+    def _descriptor(self, kind: int, index: int) -> bytes:
         if kind == STRING_TYPE and (index == 0 or index in self._texts):
             text = self._texts[index].encode("utf-16-le") if index else _ENGLISH
             return bytes([2 + len(text), STRING_TYPE]) + text
-        return self._descriptors.get(kind) if index == 0 else None
+        if index or kind not in self._descriptors:
+            raise TransferError(errno.EPIPE)
+        return self._descriptors[kind]

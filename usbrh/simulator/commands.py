@@ -1,11 +1,13 @@
 """Commands that change virtual sensors while they run: one line of text in, one JSON object out."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from usbrh.simulator.device import VirtualInstrument
 from usbrh.simulator.faults import FAULTS, USBRH2_FAULTS
 from usbrh.simulator.usbip_wire import busid
+
+_N = TypeVar("_N", int, float)
 
 HELP = """\
 sim-1 ticks T RH [T RH ...]   what it measures from now on: raw words, in turn
@@ -50,10 +52,8 @@ def _execute(line: str, models: Mapping[str, VirtualInstrument]) -> dict[str, An
         case ["help"]:
             return {"help": HELP.splitlines()}
         case ["faults"]:
-            first, second = (
-                {name: fault.description for name, fault in table.items()} for table in (FAULTS, USBRH2_FAULTS)
-            )
-            return {"faults": first, "faults of a USBRH2": second}
+            tables = {"faults": FAULTS, "faults of a USBRH2": USBRH2_FAULTS}
+            return {key: {name: fault.description for name, fault in table.items()} for key, table in tables.items()}
         case ["status"]:
             return {"sensors": [status(model) for model in models.values()]}
         case ["all", verb, *arguments]:
@@ -100,15 +100,16 @@ def _delay(model: VirtualInstrument, seconds: str) -> None:
 
 
 def _fault(model: VirtualInstrument, name: str, times: str = "always", seconds: str | None = None) -> None:
-    model.fault(name, None if times == "always" else _whole(times), None if seconds is None else _seconds(seconds))
+    count = None if times == "always" else _parsed(_whole, times, "a whole number")
+    model.fault(name, count, None if seconds is None else _seconds(seconds))
 
 
 def _whole(word: str) -> int:
-    return int(_parsed(lambda text: int(text, 0), word, "a whole number"))
+    return int(word, 0)
 
 
 def _number(word: str) -> float:
-    return _parsed(float if "." in word else lambda text: int(text, 0), word, "a number")
+    return _parsed(float if "." in word else _whole, word, "a number")
 
 
 def _seconds(word: str) -> float:
@@ -118,7 +119,7 @@ def _seconds(word: str) -> float:
     return seconds
 
 
-def _parsed(parse: Callable[[str], float], word: str, kind: str) -> float:
+def _parsed(parse: Callable[[str], _N], word: str, kind: str) -> _N:
     try:
         return parse(word)
     except ValueError:

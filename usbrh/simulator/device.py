@@ -22,7 +22,6 @@ class VirtualInstrument(ABC):
     """
 
     values: ClassVar[Values]
-    """What it measures."""
 
     def __init__(
         self, number: int, clock: Clock, source: Source | AirSource, measuring: float, faults: Mapping[str, Fault]
@@ -37,15 +36,12 @@ class VirtualInstrument(ABC):
         self.plug_ins = 0
         """How often it was plugged in. The host sees another device each time."""
         self.measured = 0
-        """How many measurements it has made."""
         self._lock = threading.RLock()
         self._faults = faults
         self._armed: dict[str, tuple[int | None, float | None]] = {}
         """How often each fault still occurs, and its seconds."""
         self._order = itertools.count()
         self._events: list[tuple[float, int, Event]] = []
-
-    # ---------------------------------------------------------------- by hand
 
     def plug(self) -> None:
         """Plug it in, in the state after power-on."""
@@ -61,11 +57,7 @@ class VirtualInstrument(ABC):
                 self._disconnect(self.clock.monotonic(), seconds)
 
     def fault(self, name: str, times: int | None = None, seconds: float | None = None) -> None:
-        """Let the fault ``name`` occur the next ``times`` times, or until ``clear_faults``.
-
-        Raises:
-            ValueError: there is no such fault, or a number is out of its range.
-        """
+        """Let a fault occur the next ``times`` times, or until ``clear_faults``. Raises ValueError."""
         if name not in self._faults:
             raise ValueError(f"there is no fault {name!r}; there are: {', '.join(self._faults)}")
         if times is not None and times < 1:
@@ -81,18 +73,12 @@ class VirtualInstrument(ABC):
             self._armed.clear()
 
     def set_values(self, pairs: object) -> None:
-        """Measure these pairs of temperature and humidity from now on, in turn.
-
-        Raises:
-            ValueError: not a list of pairs that it can send; the message says what it has to be.
-        """
+        """Measure these pairs from now on, in turn. Raises ValueError; the message says what they must be."""
         self.source = self.values.in_turn(pairs, self.measured)
 
     def drift(self) -> None:
         """Measure its room from now on."""
         self.source = self.values.room(self.number)
-
-    # ---------------------------------------------------------------- seen from outside
 
     @property
     def name(self) -> str:
@@ -130,8 +116,6 @@ class VirtualInstrument(ABC):
         """Return the moment (s, monotonic) at which the device will do something by itself; None: never."""
         with self._lock:
             return self._events[0][0] if self._events else None
-
-    # ---------------------------------------------------------------- inside
 
     def _at(self, when: float, event: Event) -> None:
         heapq.heappush(self._events, (when, next(self._order), event))

@@ -6,7 +6,6 @@ import threading
 import tty
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
@@ -41,14 +40,6 @@ class PtyPort:
         self._thread.join()
         with self._lock:
             self._drop()
-
-    def __enter__(self) -> Self:
-        """Return itself; the end of the block removes the port."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Remove the port."""
-        self.close()
 
     def _follow(self) -> None:
         """Create and remove the port as the sensor is plugged in and unplugged."""

@@ -4,14 +4,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-Ticks = tuple[int, int]
-"""SO_T (14 bit) and SO_RH (12 bit), in this order."""
-Air = tuple[float, float]
-"""°C and %RH."""
-Source = Callable[[int], Ticks]
-"""The ticks of the n-th measurement, from 0."""
+Ticks = tuple[int, int]  # SO_T (14 bit), SO_RH (12 bit)
+Air = tuple[float, float]  # °C, %RH
+Source = Callable[[int], Ticks]  # by the number of the measurement, from 0
 AirSource = Callable[[int], Air]
-"""The air at the n-th measurement, from 0."""
 
 CAPTURED: Ticks = (7169, 1246)
 """What a real sensor answered in the one published capture: 31.69 °C, 42.85 %RH (docs/device.md)."""
@@ -55,10 +51,9 @@ def air(number: int = 1) -> AirSource:
 
 
 class Values(NamedTuple):
-    """The values that one kind of virtual sensor measures."""
+    """The values that one kind of virtual sensor measures; ``key`` is their word in scripts and commands."""
 
     key: str
-    """Their word in scripts and commands."""
     types: tuple[type, ...]
     lowest: Air
     highest: Air
@@ -67,11 +62,7 @@ class Values(NamedTuple):
     """The drifting room of a sensor, by its number."""
 
     def in_turn(self, pairs: object, first: int = 0) -> Callable[[int], Any]:
-        """Return a source of these pairs in turn, again and again; measurement ``first`` gives the first pair.
-
-        Raises:
-            ValueError: this is not a list of such pairs; the message says what it has to be.
-        """
+        """Return a source that repeats these pairs; measurement ``first`` gives the first one. Raises ValueError."""
         if not isinstance(pairs, list) or not pairs or not all(self._fits(pair) for pair in pairs):
             raise ValueError(self.description)
         return lambda n: tuple(pairs[(n - first) % len(pairs)])
@@ -116,8 +107,7 @@ class Heater:
             return ticks
         cold = _temperature(ticks[0])
         warm, drier = self.warm_air(cold, _humidity(ticks[1], cold), at)
-        humidity = _humidity_ticks(drier, warm)
-        return min(round((warm + 40) * 100), 0x3FFE), min(max(humidity, 1), 0x0FFE)
+        return min(round((warm + 40) * 100), 0x3FFE), min(max(_humidity_ticks(drier, warm), 1), 0x0FFE)
 
 
 # Data sheet SHT1x v2.02: V3 coefficients at 5 V, and the Magnus formula above water.

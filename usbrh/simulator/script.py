@@ -21,6 +21,7 @@ delay = 0.016                       # as above; so are firmware (any words), plu
 
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,6 @@ MAX_SENSORS = 127
 MAX_DELAY = 3600.0
 """s; a longer one is probably a mistake."""
 
-_FAULT_KEYS = ("name", "times", "seconds")
-
 
 class _ScriptError(ConfigError):
     """Something in the script is wrong; the message begins with the key."""
@@ -47,8 +46,7 @@ class _ScriptError(ConfigError):
 def backend_from_environment(text: str, clock: Clock = SYSTEM_CLOCK) -> SimulatorBackend:
     """Return the virtual sensors that ``USBRH_SIMULATE`` asks for: a number, or the path of a TOML file.
 
-    Raises:
-        ConfigError: it is neither, or the file is wrong.
+    Raises ConfigError if it is neither, or if the file is wrong.
     """
     return SimulatorBackend(models(text, clock), clock)
 
@@ -125,7 +123,7 @@ def _sensor(name: str, table: Any, clock: Clock) -> Model:
 
 
 def _arm(model: Model, fault: Mapping[str, Any], where: str) -> None:
-    _check_keys(fault, _FAULT_KEYS, f"{where}.")
+    _check_keys(fault, ("name", "times", "seconds"), f"{where}.")
     times, seconds = fault.get("times"), fault.get("seconds")
     if times is not None and type(times) is not int:
         raise _ScriptError(f"{where}.times must be a whole number", remedy="without it the fault lasts")
@@ -162,13 +160,10 @@ def _flag(value: Any, where: str) -> bool:
 
 
 def _reserved(value: Any, where: str) -> bytes:
-    try:
-        reserved = bytes.fromhex(value)
-    except (TypeError, ValueError):
-        reserved = b""
-    if len(reserved) != 3:
-        raise _ScriptError(f"{where} must be three bytes in hexadecimal", remedy='write "000241"')
-    return reserved
+    with suppress(TypeError, ValueError):
+        if len(reserved := bytes.fromhex(value)) == 3:
+            return reserved
+    raise _ScriptError(f"{where} must be three bytes in hexadecimal", remedy='write "000241"')
 
 
 def _date(value: Any, where: str) -> tuple[int, int, int]:
@@ -178,8 +173,7 @@ def _date(value: Any, where: str) -> tuple[int, int, int]:
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-_Keys = dict[str, Callable[[Any, str], Any]]
-_KINDS: dict[str, tuple[type[VirtualUsbRh] | type[VirtualUsbrh2], _Keys]] = {
+_KINDS: dict[str, tuple[type[Model], dict[str, Callable[[Any, str], Any]]]] = {
     "USB-RH": (VirtualUsbRh, {"delay": _seconds, "reserved": _reserved, "firmware": _date, "kernel_driver": _flag}),
     "USBRH2": (VirtualUsbrh2, {"serial": _words, "delay": _seconds, "firmware": _words}),
 }

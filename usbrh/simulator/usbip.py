@@ -36,16 +36,11 @@ class UsbIpServer:
         """Serve nothing until ``start``."""
         self.models = {wire.busid(model.number): model for model in models}
         self.address: tuple[str, int] = ("", 0)
-        """Where it listens."""
         self._imported: dict[str, _Import] = {}
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str = "127.0.0.1", port: int = PORT) -> None:
-        """Listen; port 0 stands for any free one.
-
-        Raises:
-            OSError: it can't listen there.
-        """
+        """Listen; port 0 stands for any free one. Raises OSError."""
         self._server = await asyncio.start_server(self._connected, host, port)
         self.address = self._server.sockets[0].getsockname()[:2]
 
@@ -61,8 +56,6 @@ class UsbIpServer:
         """Send at once what changed because something was done to a sensor by hand."""
         for imported in list(self._imported.values()):
             imported.pump()
-
-    # ---------------------------------------------------------------- connections
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -4,7 +4,7 @@ All numbers are big-endian, except in the setup packet, which has the byte order
 """
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from usbrh.simulator import cdc_acm, descriptors
 from usbrh.simulator.chapter9 import CONFIGURATION
@@ -41,15 +41,12 @@ def busid(number: int) -> str:
     return f"{BUS}-{number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What the list of devices shows of one kind."""
+class Profile(NamedTuple):
+    """Speed and device descriptor of one kind, and the class, subclass and protocol of each of its interfaces."""
 
     speed: int
     device: bytes
-    """The device descriptor."""
     interfaces: tuple[tuple[int, int, int], ...]
-    """Class, subclass and protocol of each."""
 
 
 USBRH1 = Profile(LOW_SPEED, descriptors.DEVICE, (tuple(descriptors.INTERFACE[5:8]),))  # type: ignore[arg-type]
@@ -89,16 +86,14 @@ def device_list(devices: list[tuple[int, Profile]]) -> bytes:
     return operation(OP_REP_DEVLIST, OK, body)
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
-    """CMD_SUBMIT: one URB."""
+class Submit(NamedTuple):
+    """CMD_SUBMIT: one URB, with ``length`` bytes to send, or to receive at most."""
 
     seqnum: int
     direction: int
     endpoint: int
     flags: int
     length: int
-    """Bytes to send, or to receive at most."""
     packets: int
     setup: bytes
 

@@ -1,18 +1,16 @@
 """The behaviour of a USB-RH: requests in, reports out, in its own time. No pyusb, no sockets, no threads.
 
-The device has the state: a report waits in its endpoint until a program reads it, whichever program asked for it.
-Nothing here blocks. An answer that is not there yet is None, where the wire has NAK; the host's side (backend.py,
-usbip.py) waits for it, and ``next_event`` tells when to try again.
+A report waits in the endpoint until a program reads it. Nothing here blocks: an answer that is not there yet is None
+(NAK on the wire), and ``next_event`` returns when to try again.
 
-Known and inferred (docs/device.md): the requests, the report's layout and the 302 ms are known. It is inferred that
-the device serves a second request after the measurement under way, and that a USB reset and SET_CONFIGURATION discard
-what was measured. Firmware may behave in several ways; these are hard on a driver.
+Inferred, not known (docs/device.md): the device serves a second request after the measurement under way, and a USB
+reset and SET_CONFIGURATION discard what was measured.
 """
 
 import errno
 import struct
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import descriptors
@@ -33,13 +31,18 @@ _SET_CONFIGURATION = (0x00, 0x09)
 OUTPUT_REPORT, FEATURE_REPORT = 0x0200, 0x0300
 _HEATER, _HEATER_BIT = 0x01, 0x04  # the SHT1x status register and its heater bit
 _LEDS = {0x03: 1, 0x04: 2}
+_REQUEST_ERRORS = {
+    "unplug_before_request": errno.ENODEV,
+    "unplug_during_request": errno.EIO,
+    "request_stalls": errno.EPIPE,
+    "request_io_error": errno.EIO,
+}
 
 
-class _Unplugged:
+class _Unplugged(NamedTuple):
     """Stands for a report whose reading unplugs the device, for so many seconds."""
 
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
+    seconds: float | None
 
 
 class VirtualUsbRh(VirtualInstrument):
@@ -58,16 +61,10 @@ class VirtualUsbRh(VirtualInstrument):
         firmware: tuple[int, int, int] = (6, 1, 9),
         kernel_driver: bool = True,
     ) -> None:
-        """Plug in sensor ``number`` at port ``sim-<number>``.
+        """Plug in sensor ``number``, from 1. Without ``ticks`` it measures a room that drifts.
 
-        Args:
-            number: from 1; also chooses its room.
-            clock: its time.
-            ticks: what it measures; without it the room drifts.
-            measuring: s from a request to its answer.
-            reserved: the last three bytes of a report.
-            firmware: year of the century, month, day.
-            kernel_driver: the kernel's HID driver claims it at plug-in, as on Linux.
+        ``measuring``: s from a request to its answer; ``firmware``: year of the century, month, day; ``kernel_driver``:
+        whether the kernel's HID driver claims the device at plug-in, as on Linux.
         """
         super().__init__(number, clock, ticks or room(number), measuring, FAULTS)
         self.reserved = reserved
@@ -80,8 +77,6 @@ class VirtualUsbRh(VirtualInstrument):
         """Return the fault that occurs at a step of the host; an empty name if none does."""
         with self._lock:
             return self._trigger(step)[0]
-
-    # ---------------------------------------------------------------- seen from outside
 
     @property
     def leds(self) -> tuple[bool, bool]:
@@ -96,21 +91,16 @@ class VirtualUsbRh(VirtualInstrument):
             return len(self._reports)
 
     def details(self) -> dict[str, Any]:
-        """Return what its status has and that of a USBRH2 has not, by JSON key."""
+        """Return what only the status of a USB-RH has, by JSON key."""
         return {"held": self.held}
-
-    # ---------------------------------------------------------------- the wire
 
     def control(
         self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0
     ) -> bytes | None:
         """Answer a control transfer: (bmRequestType, bRequest), wValue, wIndex, and the data out or the length in.
 
-        Returns:
-            What the device sends (``b""`` if nothing has to be sent); None if it will never answer.
-
-        Raises:
-            TransferError: EPIPE (it knows no such request), ENODEV (it is not plugged in), EIO.
+        Return what the device sends, or None if it will never answer. Raises TransferError: EPIPE (unknown request),
+        ENODEV (not plugged in), EIO.
         """
         with self._lock:
             self._check_present()
@@ -127,8 +117,7 @@ class VirtualUsbRh(VirtualInstrument):
     def interrupt_in(self) -> bytes | None:
         """Remove the next report from the endpoint and return it; None while there is none.
 
-        Raises:
-            TransferError: EPIPE (halted), ENODEV (it is not plugged in), EIO.
+        Raises TransferError: EPIPE (halted), ENODEV (not plugged in), EIO.
         """
         with self._lock:
             self._check_present()
@@ -145,16 +134,10 @@ class VirtualUsbRh(VirtualInstrument):
             return report
 
     def reset(self) -> None:
-        """Do a USB reset: it discards measurements under way, reports and a halt; LEDs and heater stay.
-
-        Raises:
-            TransferError: ENODEV, it is not plugged in.
-        """
+        """Discard measurements, reports and a halt; LEDs and heater stay. Raises TransferError (ENODEV)."""
         with self._lock:
             self._check_present()
             self._clear()
-
-    # ---------------------------------------------------------------- requests
 
     def _hid(self, request: tuple[int, int], value: int, data: bytes) -> bytes | None:
         if request == SET_REPORT and value == OUTPUT_REPORT and len(data) <= descriptors.PACKET_SIZE:
@@ -182,27 +165,16 @@ class VirtualUsbRh(VirtualInstrument):
             raise TransferError(errno.EPIPE)
         return b""
 
-    # ---------------------------------------------------------------- measuring
-
     def _ask(self) -> bytes | None:
         now = self.clock.monotonic()
         first, self._asked = not self._asked, True
         fault, seconds = self._trigger(Step.REQUEST, but="" if first else "first_answer_hangs")
-        match fault:
-            case "unplug_before_request":
-                self._disconnect(now, seconds)
-                raise TransferError(errno.ENODEV)
-            case "unplug_during_request":
-                self._disconnect(now, seconds)
-                raise TransferError(errno.EIO)
-            case "request_stalls":
-                raise TransferError(errno.EPIPE)
-            case "request_io_error":
-                raise TransferError(errno.EIO)
-            case "request_hangs":
-                return None
-            case "first_answer_hangs":
-                return b""
+        if fault.startswith("unplug"):
+            self._disconnect(now, seconds)
+        if fault in _REQUEST_ERRORS:
+            raise TransferError(_REQUEST_ERRORS[fault])
+        if fault:
+            return None if fault == "request_hangs" else b""
         begin = max(now, self._busy_until)
         self._busy_until = begin + self.measuring
         self._measure(begin, self._busy_until)
@@ -244,8 +216,6 @@ class VirtualUsbRh(VirtualInstrument):
 
     def _later(self, when: float, report: bytes) -> None:
         self._at(when, lambda at: self._reports.append(report))
-
-    # ---------------------------------------------------------------- plug-in and reset
 
     def _check_present(self) -> None:
         self._advance()

@@ -72,16 +72,10 @@ class VirtualUsbrh2(VirtualInstrument):
         firmware: str = FIRMWARE,
         newline: bytes = b"\r\n",
     ) -> None:
-        """Plug in sensor ``number`` at port ``sim-<number>``.
+        """Plug in sensor ``number``, from 1. Without ``air`` it measures a room that drifts.
 
-        Args:
-            number: from 1; also chooses its room.
-            clock: its time.
-            air: °C and %RH of the n-th measurement; without it the room drifts.
-            serial: without one ``E001`` for sensor 1, and so on.
-            measuring: s for one measurement.
-            firmware: its answer to ``ver``.
-            newline: how it ends its lines.
+        ``serial``: ``E001`` for sensor 1 by default; ``measuring``: s for one measurement; ``firmware``: the answer to
+        ``ver``.
         """
         super().__init__(number, clock, air or room.air(number), measuring, USBRH2_FAULTS)
         self.serial = serial or f"E{number:03X}"
@@ -91,8 +85,6 @@ class VirtualUsbrh2(VirtualInstrument):
         self._auto_order = -1
         self._typed = self._output = b""
         self._power_on()
-
-    # ---------------------------------------------------------------- seen from outside
 
     @property
     def leds(self) -> tuple[str, str]:
@@ -105,10 +97,8 @@ class VirtualUsbrh2(VirtualInstrument):
         return self._auto
 
     def details(self) -> dict[str, Any]:
-        """Return what its status has and that of a USB-RH has not, by JSON key."""
+        """Return what only the status of a USBRH2 has, by JSON key."""
         return {"serial": self.serial, "auto": self.automatic}
-
-    # ---------------------------------------------------------------- the wire
 
     def close(self) -> None:
         """Stop the automatic lines, because the host closed the port. Characters that were not read stay."""
@@ -135,8 +125,6 @@ class VirtualUsbrh2(VirtualInstrument):
             output, self._output = self._output, b""
             return output
 
-    # ---------------------------------------------------------------- commands
-
     def _deferred(self, command: str) -> Callable[[float], None]:
         """Return an event that does ``command`` in its turn: commands wait while the device measures or hangs."""
 
@@ -157,16 +145,13 @@ class VirtualUsbrh2(VirtualInstrument):
             return
         fault, seconds = self._trigger(Step.COMMAND)
         match fault:
-            case "silent":
-                return
             case "unplug_on_command":
                 self._disconnect(at, seconds)
-                return
             case "hang":
                 self._busy_until = at + (seconds or 0.0)
                 self._at(self._busy_until, lambda at: self._do(words, at))
-                return
-        self._do(words, at)
+            case "":
+                self._do(words, at)
 
     def _do(self, words: list[str], at: float) -> None:
         match words:
@@ -217,8 +202,6 @@ class VirtualUsbrh2(VirtualInstrument):
 
         return run
 
-    # ---------------------------------------------------------------- measuring
-
     def _answer(self, at: float) -> None:
         fault, seconds = self._trigger(Step.MEASURE)
         answer = self._measure(at) + self.newline
@@ -248,8 +231,6 @@ class VirtualUsbrh2(VirtualInstrument):
         temperature, humidity = self.source(self.measured)
         self.measured += 1
         return line(*self._heater.warm_air(temperature, humidity, at))
-
-    # ---------------------------------------------------------------- output, plug-in
 
     def _send(self, data: bytes) -> None:
         self._output += data

@@ -152,7 +152,7 @@ def test_a_command_that_is_not_taken_is_an_error_by_the_deadline(seconds: float,
     clock = VirtualClock()
     conversation = Conversation(Deaf(clock), "E02A")  # type: ignore[arg-type]
     with pytest.raises(SensorTimeout, match="E02A did not accept a command in time; unplug it"):
-        conversation.status(Deadline(seconds, clock))
+        conversation.values(Deadline(seconds, clock))
     assert clock.monotonic() == pytest.approx(took)
 
 
