@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config.addresses import Address
@@ -18,29 +18,28 @@ PROBE_SECONDS = 10.0
 """s for one node, from resolving its name to its answer."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Probe:
     """How far a request got to one node."""
 
     node: Address
-    passed: Sequence[str]
+    passed: list[str] = field(default_factory=list)
     """The checks that succeeded."""
-    error: ZabbixUnreachable | None
-    """Why the next check failed; None if all succeeded."""
+    error: ZabbixUnreachable | None = None
+    """Why the next check failed."""
 
 
 def probe_nodes(sender: Sender, clock: Clock = SYSTEM_CLOCK) -> list[Probe]:
     """Probe every node of the sender's destination; takes at most ``PROBE_SECONDS`` per node."""
-    return [_probe(sender, node, clock) for node in sender.destination.nodes]
-
-
-def _probe(sender: Sender, node: Address, clock: Clock) -> Probe:
-    passed: list[str] = []
-    try:
-        passed.extend(sender.probe(node, Deadline(PROBE_SECONDS, clock)))  # keeps the steps before a failure
-    except ZabbixUnreachable as error:
-        return Probe(node, passed, error)
-    return Probe(node, passed, None)
+    probes = []
+    for node in sender.destination.nodes:
+        probe = Probe(node)
+        try:
+            probe.passed.extend(sender.probe(node, Deadline(PROBE_SECONDS, clock)))  # keeps the steps before a failure
+        except ZabbixUnreachable as error:
+            probe.error = error
+        probes.append(probe)
+    return probes
 
 
 def findings(probes: Sequence[Probe], tls_connect: str, tls_cause: UsbrhError | None = None) -> Iterator[Finding]:
