@@ -31,11 +31,7 @@ PAUSE = 2.0
 
 
 def required_routes(config: Config) -> list[Route]:
-    """The routes of readings to the servers; at least one.
-
-    Raises:
-        ConfigError: no server is configured, or ``servers`` is an empty list.
-    """
+    """The routes of readings to the servers; raises ConfigError if there is none."""
     found = routes(config)
     if not found:
         remedy = f"ask the Zabbix agent: zabbix_get -s 127.0.0.1 -k {BRIDGE}"
@@ -44,12 +40,7 @@ def required_routes(config: Config) -> list[Route]:
 
 
 def count_sensors(config: Config, *, allow_simulated: bool) -> int:
-    """The number of sensors that are plugged in.
-
-    Raises:
-        ConfigError: the sensors are virtual, and ``allow_simulated`` is not set.
-        UsbrhError: the sensors can't be listed; 0 would raise an alarm in Zabbix.
-    """
+    """The number of sensors that are plugged in; raises UsbrhError if they can't be listed, or must not be used."""
     poller = Poller(config)
     poller.refresh()
     if poller.problem:

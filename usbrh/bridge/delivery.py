@@ -126,11 +126,8 @@ class Delivery:
     def deliver(self, deadline: Deadline, *, retry: bool = False, seconds: float = math.inf) -> Delivered:
         """Send what waits, oldest first, until nothing waits, a request fails or the deadline passes.
 
-        Args:
-            deadline: for the whole delivery.
-            retry: then retry rejected readings: the oldest and the newest of each sensor, and all of a sensor if one is
-                accepted.
-            seconds: start no request with waiting readings after this time, to leave time for other values.
+        With ``retry``, then retry rejected readings: the oldest and the newest of each sensor, and all of a sensor if
+        one is accepted. After ``seconds``, start no request with waiting readings, to leave time for other values.
         """
         result = Delivered()
         try:
@@ -164,12 +161,10 @@ class Delivery:
         return Delivered(len(portion.accepted), set(portion.rejected), error, portion.out_of_time)
 
     def send_state(self, key: str, value: Any, deadline: Deadline) -> bool:
-        """Send a value that is only valid now and is not kept: ``usbrh.discovery`` or ``usbrh.bridge``.
+        """Send a value that is only valid now: ``usbrh.discovery`` or ``usbrh.bridge``. Whether it was accepted.
 
-        Returns whether the server accepted it. A host need not have these items: a rejection is logged once.
-
-        Raises:
-            ZabbixError: the destination was not reached.
+        A host need not have these items: a rejection is logged once. Raises ZabbixError if the destination was not
+        reached.
         """
         text = json.dumps(value, ensure_ascii=False)
         accepted = self._sender.send([Value.at(self._clock.time_ns(), self._host, key, text)], deadline).accepted == 1
@@ -184,7 +179,7 @@ class Delivery:
     def _portions(
         self, deadline: Deadline, soft_deadline: Deadline, retry: bool, result: Delivered
     ) -> Iterator[_Portion]:
-        """What to send next; the caller sends and acknowledges each portion before it asks for the next one.
+        """What to send next, when the caller has sent and acknowledged the portion before.
 
         One request retries all sensors, and one answer is enough if all are still rejected. The retry follows the
         waiting readings: however many are rejected, and however slow the server is, nothing else waits for them.

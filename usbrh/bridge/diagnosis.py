@@ -49,24 +49,20 @@ def findings(probes: Sequence[Probe], tls_connect: str, tls_cause: UsbrhError | 
     ``tls_cause``: why TLS fails, if the API showed it.
     """
     works = any(probe.error is None for probe in probes)
-    for probe in probes:
-        yield from _of_node(probe, tls_connect, tls_cause, another_works=works)
-
-
-def _of_node(probe: Probe, tls_connect: str, tls_cause: UsbrhError | None, *, another_works: bool) -> Iterator[Finding]:
-    node, error = probe.node, probe.error
     success = {SERVER: "connected", TLS: f"encrypted ({tls_connect})", ROUND_TRIP: "Zabbix answers"}
-    for check in CHECKS:
-        if check in probe.passed:
-            yield ok(check, f"{node}: {success[check]}")
-        elif check == TLS and tls_connect == "unencrypted" and SERVER in probe.passed:
-            yield ok(check, f'{node}: not used (tls_connect = "unencrypted")')
-        elif error is None:
-            yield not_checked(check, f"{node}: see above")
-        else:
-            cause = tls_cause if check == TLS and tls_cause else error
-            yield _failed(check, node, cause, another_works=another_works)
-            error = None
+    for probe in probes:
+        node, error = probe.node, probe.error
+        for check in CHECKS:
+            if check in probe.passed:
+                yield ok(check, f"{node}: {success[check]}")
+            elif check == TLS and tls_connect == "unencrypted" and SERVER in probe.passed:
+                yield ok(check, f'{node}: not used (tls_connect = "unencrypted")')
+            elif error is None:
+                yield not_checked(check, f"{node}: see above")
+            else:
+                cause = tls_cause if check == TLS and tls_cause else error
+                yield _failed(check, node, cause, another_works=works)
+                error = None
 
 
 def _failed(check: str, node: Address, cause: UsbrhError, *, another_works: bool) -> Finding:

@@ -132,9 +132,7 @@ def flush(
 ) -> dict[str, Delivered]:
     """Deliver what waits in the journal, and retry what was rejected; the result for each destination.
 
-    Raises:
-        ConfigError: the configuration of a destination is wrong, or simulated readings wait and are not allowed.
-        JournalError: the journal can't be used.
+    Raises ConfigError if a destination is wrong or simulated readings wait and are not allowed, and JournalError.
     """
     destinations = routes(config)
     journal.sync_destinations([route.destination for route in destinations])

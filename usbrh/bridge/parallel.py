@@ -11,7 +11,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 POLL_SECONDS = 0.25
-"""Longest single wait: the handler of a signal that arrives just before a wait runs only after it."""
+"""Longest single wait: the handler of a signal that arrives just before it runs only after it."""
 GRACE_SECONDS = 2.0
 """Time for interrupted work to record what it has done."""
 

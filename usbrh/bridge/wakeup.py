@@ -8,10 +8,7 @@ from typing import Self
 
 
 class WakeupPipe:
-    """A wait that ``wake`` ends, from another thread or from a signal handler.
-
-    It has no lock: a signal handler that needs a lock which the interrupted code holds would wait for itself.
-    """
+    """A wait that ``wake`` ends, from any thread or signal handler. A handler that needs a lock could block itself."""
 
     def __init__(self) -> None:
         """Open the pipe."""

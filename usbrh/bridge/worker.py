@@ -72,8 +72,8 @@ class DestinationWorker:
     def send_discovery(self, value: list[dict[str, str]]) -> None:
         """Send ``usbrh.discovery`` before the next delivery, and again as long as something is rejected.
 
-        A value that the server accepted may still have no effect: until it reads its configuration, a server accepts
-        values for a host that was deleted and created again.
+        Until a server reads its configuration, it accepts and drops values for a host that was deleted and created
+        again.
         """
         self._discovery = value
         self._wake.set()
@@ -93,7 +93,7 @@ class DestinationWorker:
     def deliver(self, deadline: Deadline) -> UsbrhError | None:
         """Send what is due: discovery, readings (a limited time for a backlog), and the state of the bridge.
 
-        Returns why something could not be sent. The thread repeats this, at once while a backlog remains.
+        Returns why something could not be sent.
         """
         retry = self._stop is not None or self._clock.monotonic() >= self._retry_at
         retry_rejected = retry and self._rejections > 0
