@@ -1,7 +1,6 @@
 """Answers for the UserParameters of a Zabbix agent: always one line of JSON, with any error inside.
 
-An agent treats stderr as a part of the value, ignores the exit status, runs several commands at once, and sends SIGTERM
-to a command that exceeds its time-out.
+An agent treats stderr as a part of the value, ignores the exit status, and ends a command that exceeds its time-out.
 See https://www.zabbix.com/documentation/current/en/manual/config/items/userparameters
 """
 
@@ -22,9 +21,8 @@ from usbrh.reading import Reading, SensorInfo
 ANSWER_SECONDS = 2.5
 """From the start of the process to its answer. An agent waits for 3 s by default."""
 MEASURE_UNTIL = 2.2
-"""Seconds from the start of the process to the deadline of a measurement."""
+"""From the start of the process to the deadline of a measurement, in seconds."""
 LONGEST_NAME = 128
-"""Characters of a sensor's name; the rest is cut off."""
 
 
 def get(name: str, config: Callable[[], Config], clock: Clock = SYSTEM_CLOCK) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, 
 
 def bridge(config: Callable[[], Config]) -> dict[str, Any]:
     """The JSON object of ``usbrh.bridge``; values that only the service knows are null."""
-    from usbrh.bridge.state import bridge_state  # noqa: PLC0415 - it imports all of USB
+    from usbrh.bridge.state import journal_state  # noqa: PLC0415 - it imports all of USB
     from usbrh.journal.reader import JournalReader  # noqa: PLC0415
     from usbrh.poller import Poller  # noqa: PLC0415
 
@@ -66,12 +64,7 @@ def bridge(config: Callable[[], Config]) -> dict[str, Any]:
         return {"v": 1, **_error(error)}
     poller = Poller(settings)
     poller.refresh()
-    standings, problem = None, poller.problem
-    try:
-        standings = JournalReader(settings.journal.path).standings()
-    except JournalError as error:  # the other values are right nevertheless
-        problem = problem or error
-    state = bridge_state(poller, standings, problem)
+    state = journal_state(poller, JournalReader(settings.journal.path), poller.problem)
     return {**state, "uptime": None, "readings": None, "failed": None, "failures_by_kind": None}
 
 

@@ -14,10 +14,7 @@ SHARDS = 2
 
 
 def shards(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
-    """The parts to send at the same time: at most ``SHARDS`` of about the same size, and one if a request is enough.
-
-    All readings of a sensor are in one part, in the same order.
-    """
+    """At most ``SHARDS`` parts to send at the same time; all readings of a sensor are in one, in the same order."""
     if len(entries) <= BATCH:
         return [entries]
     parts: list[list[Entry]] = [[] for _ in range(SHARDS)]

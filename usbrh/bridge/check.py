@@ -1,6 +1,7 @@
 """``usbrh zabbix check``: send one value to each destination, and read it back through the API."""
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from usbrh import __version__
@@ -20,7 +21,6 @@ from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.rejection import Reasons, why_rejected
 
 VALUE, HISTORY = "value", "history"
-"""The names of the checks that follow those of the nodes."""
 SEND_SECONDS = 15.0
 ACCEPT_SECONDS = 75.0
 """s to wait until a server accepts the value: some servers read their configuration only once a minute."""
@@ -31,11 +31,7 @@ PAUSE = 2.0
 
 
 def required_routes(config: Config) -> list[Route]:
-    """The routes of readings to the servers; at least one.
-
-    Raises:
-        ConfigError: no server is configured, or ``servers`` is an empty list.
-    """
+    """The routes of readings to the servers; raises ConfigError if there is none."""
     found = routes(config)
     if not found:
         remedy = f"ask the Zabbix agent: zabbix_get -s 127.0.0.1 -k {BRIDGE}"
@@ -44,12 +40,7 @@ def required_routes(config: Config) -> list[Route]:
 
 
 def count_sensors(config: Config, *, allow_simulated: bool) -> int:
-    """The number of sensors that are plugged in.
-
-    Raises:
-        ConfigError: the sensors are virtual, and ``allow_simulated`` is not set.
-        UsbrhError: the sensors can't be listed; 0 would raise an alarm in Zabbix.
-    """
+    """The number of sensors that are plugged in; raises UsbrhError if they can't be listed, or must not be used."""
     poller = Poller(config)
     poller.refresh()
     if poller.problem:
@@ -72,24 +63,24 @@ def round_trip(
     tls_connect = effective(config.zabbix).tls_connect
     accepted: list[tuple[Route, int]] = []
     for route in required_routes(config):
-        time_ns = yield from _RouteCheck(route, tls_connect, api, Deadline(patience, clock)).run(sensors)
+        time_ns = yield from _RouteCheck(route, tls_connect, api, Deadline(patience, clock), clock).run(sensors)
         if time_ns is not None:
             accepted.append((route, time_ns))
     if api and accepted:
         yield from _read_back(api, accepted, clock)
 
 
+@dataclass
 class _RouteCheck:
     """The check of one destination: its nodes, then one value."""
 
-    def __init__(self, route: Route, tls_connect: str, api: Api | None, deadline: Deadline) -> None:
-        """``deadline``: for a server that has not read its configuration yet."""
-        self.route = route
-        self.tls_connect = tls_connect
-        self.api = api
-        self.deadline = deadline
-        self.clock = deadline.clock
-        self._waited = False
+    route: Route
+    tls_connect: str
+    api: Api | None
+    deadline: Deadline
+    """For a server that has not read its configuration yet."""
+    clock: Clock
+    waited: bool = False
 
     def run(self, sensors: int) -> Generator[Finding, None, int | None]:
         """Yield the findings; returns the time of the accepted value in ns since 1970, None without one."""
@@ -133,16 +124,14 @@ class _RouteCheck:
         return why_rejected(self.api, self.route.host, BRIDGE, self.tls_connect) if self.api else Reasons()
 
     def _wait(self, check: str, message: str) -> Iterator[Finding]:
-        if not self._waited:
-            self._waited = True
-            seconds = f"{self.deadline.seconds:.0f} s"
-            reason = f"retrying for {seconds}: some servers read their configuration only once a minute"
-            yield Finding(check, Status.WAITING, f"{message} ({reason})")
+        if not self.waited:
+            self.waited = True
+            reason = "some servers read their configuration only once a minute"
+            yield Finding(check, Status.WAITING, f"{message} (retrying for {self.deadline.seconds:.0f} s: {reason})")
         self.clock.sleep(min(PAUSE, self.deadline.remaining()))
 
 
 def _joined(possible: Sequence[ZabbixRejected]) -> ZabbixRejected | None:
-    """One error for all possible reasons; None without any."""
     if not possible:
         return None
     remedies = [reason.remedy for reason in possible if reason.remedy]
@@ -150,15 +139,14 @@ def _joined(possible: Sequence[ZabbixRejected]) -> ZabbixRejected | None:
 
 
 def _unknown(api: Api | None) -> ZabbixRejected:
-    if api is None:
-        return ZabbixRejected(
-            "rejected, and the server gives no reason", remedy="give --url and a login, to look for the reason"
+    message, remedy = "rejected, and the server gives no reason", "give --url and a login, to look for the reason"
+    if api:
+        message = (
+            "rejected, although the API shows nothing wrong: another server or proxy answers there, or it has not read "
+            "its configuration yet"
         )
-    return ZabbixRejected(
-        "rejected, although the API shows nothing wrong: another server or proxy answers there, or it has not read its "
-        "configuration yet",
-        remedy="try again in a minute, then compare servers with the front end's Zabbix",
-    )
+        remedy = "try again in a minute, then compare servers with the front end's Zabbix"
+    return ZabbixRejected(message, remedy=remedy)
 
 
 def _read_back(api: Api, accepted: Sequence[tuple[Route, int]], clock: Clock) -> Iterator[Finding]:
@@ -190,11 +178,8 @@ def _read_back(api: Api, accepted: Sequence[tuple[Route, int]], clock: Clock) ->
     item = find_item(api, hostid, key) or item
     for route, _ in missing:
         if len(missing) < len(accepted):
-            yield warning(
-                HISTORY,
-                f"{route.destination}: the value is not in this front end's Zabbix",
-                "if the destination belongs to another Zabbix, give --url of its front end",
-            )
+            message = f"{route.destination}: the value is not in this front end's Zabbix"
+            yield warning(HISTORY, message, "if the destination belongs to another Zabbix, give --url of its front end")
         else:
             yield _not_stored(route, item)
 

@@ -38,7 +38,7 @@ class Route:
     """One destination, and what is needed to send to it."""
 
     destination: str
-    """The destination as written in the configuration."""
+    """Its text in the configuration."""
     sender: Sender
     host: str
     """Technical name of the host in Zabbix."""
@@ -57,7 +57,7 @@ class Delivered:
     out_of_time: bool = False
     """The time was too short for everything that waits."""
     simulated_waiting: bool = False
-    """Simulated readings wait, and the delivery was not allowed to send them."""
+    """Simulated readings wait, and must not be sent."""
     waiting: int | None = None
     """Readings that still wait in the journal; None if the journal can't be used."""
     lost: int = 0
@@ -109,12 +109,7 @@ class Delivery:
     """Delivers to one destination the readings that wait for it in the journal."""
 
     def __init__(
-        self,
-        journal: Journal,
-        route: Route,
-        *,
-        allow_simulated: bool = False,
-        clock: Clock = SYSTEM_CLOCK,
+        self, journal: Journal, route: Route, *, allow_simulated: bool = False, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         """Prepare deliveries from ``journal``. With ``allow_simulated``, simulated readings are sent too."""
         self.destination = route.destination
@@ -131,11 +126,8 @@ class Delivery:
     def deliver(self, deadline: Deadline, *, retry: bool = False, seconds: float = math.inf) -> Delivered:
         """Send what waits, oldest first, until nothing waits, a request fails or the deadline passes.
 
-        Args:
-            deadline: for the whole delivery.
-            retry: then retry rejected readings: the oldest and the newest of each sensor, and all of a sensor if one is
-                accepted.
-            seconds: start no request with waiting readings after this time, to leave time for other values.
+        With ``retry``, then retry rejected readings: the oldest and the newest of each sensor, and all of a sensor if
+        one is accepted. After ``seconds``, start no request with waiting readings, to leave time for other values.
         """
         result = Delivered()
         try:
@@ -169,12 +161,10 @@ class Delivery:
         return Delivered(len(portion.accepted), set(portion.rejected), error, portion.out_of_time)
 
     def send_state(self, key: str, value: Any, deadline: Deadline) -> bool:
-        """Send a value that is only valid now and is not kept: ``usbrh.discovery`` or ``usbrh.bridge``.
+        """Send a value that is only valid now: ``usbrh.discovery`` or ``usbrh.bridge``. Whether it was accepted.
 
-        Returns whether the server accepted it. A host need not have these items: a rejection is logged once.
-
-        Raises:
-            ZabbixError: the destination was not reached.
+        A host need not have these items: a rejection is logged once. Raises ZabbixError if the destination was not
+        reached.
         """
         text = json.dumps(value, ensure_ascii=False)
         accepted = self._sender.send([Value.at(self._clock.time_ns(), self._host, key, text)], deadline).accepted == 1
@@ -182,18 +172,14 @@ class Delivery:
             self._rejected_states.discard(key)
         elif key not in self._rejected_states:
             self._rejected_states.add(key)
-            log.warning(
-                '%s rejected %s: the host "%s" has no such item; create it with: usbrh zabbix provision',
-                self.destination,
-                key,
-                self._host,
-            )
+            words = '%s rejected %s: the host "%s" has no such item; create it with: usbrh zabbix provision'
+            log.warning(words, self.destination, key, self._host)
         return accepted
 
     def _portions(
         self, deadline: Deadline, soft_deadline: Deadline, retry: bool, result: Delivered
     ) -> Iterator[_Portion]:
-        """What to send next; the caller sends and acknowledges each portion before it asks for the next one.
+        """What to send next, when the caller has sent and acknowledged the portion before.
 
         One request retries all sensors, and one answer is enough if all are still rejected. The retry follows the
         waiting readings: however many are rejected, and however slow the server is, nothing else waits for them.
@@ -271,16 +257,12 @@ class Delivery:
 
     def _reason(self, entry: Entry) -> str:
         """The likely reasons for a rejection; Zabbix reports none."""
-        key = reading_key(entry.sensor)
+        no_item = f"has no item {reading_key(entry.sensor)} of the type Zabbix trapper, or"
         if self._host_known:
-            return (
-                f'the host "{self._host}" has no item {key} of the type Zabbix trapper,'
-                " or the item does not allow this machine; create it with: usbrh zabbix provision"
-            )
-        return (
-            f'no host "{self._host}" is monitored by this server, or it has no item {key} of the type Zabbix trapper,'
-            " or they do not allow this machine or its encryption; find out with: usbrh zabbix check"
-        )
+            rest = "the item does not allow this machine; create it with: usbrh zabbix provision"
+            return f'the host "{self._host}" {no_item} {rest}'
+        rest = "they do not allow this machine or its encryption; find out with: usbrh zabbix check"
+        return f'no host "{self._host}" is monitored by this server, or it {no_item} {rest}'
 
     def _warn_of_age(self, oldest: Entry) -> None:
         age = (self._clock.time_ns() - oldest.time_ns) / NS

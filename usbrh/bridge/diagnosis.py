@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config.addresses import Address
@@ -18,29 +18,28 @@ PROBE_SECONDS = 10.0
 """s for one node, from resolving its name to its answer."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Probe:
     """How far a request got to one node."""
 
     node: Address
-    passed: Sequence[str]
+    passed: list[str] = field(default_factory=list)
     """The checks that succeeded."""
-    error: ZabbixUnreachable | None
-    """Why the next check failed; None if all succeeded."""
+    error: ZabbixUnreachable | None = None
+    """Why the next check failed."""
 
 
 def probe_nodes(sender: Sender, clock: Clock = SYSTEM_CLOCK) -> list[Probe]:
     """Probe every node of the sender's destination; takes at most ``PROBE_SECONDS`` per node."""
-    return [_probe(sender, node, clock) for node in sender.destination.nodes]
-
-
-def _probe(sender: Sender, node: Address, clock: Clock) -> Probe:
-    passed: list[str] = []
-    try:
-        passed.extend(sender.probe(node, Deadline(PROBE_SECONDS, clock)))  # keeps the steps before a failure
-    except ZabbixUnreachable as error:
-        return Probe(node, passed, error)
-    return Probe(node, passed, None)
+    probes = []
+    for node in sender.destination.nodes:
+        probe = Probe(node)
+        try:
+            probe.passed.extend(sender.probe(node, Deadline(PROBE_SECONDS, clock)))  # keeps the steps before a failure
+        except ZabbixUnreachable as error:
+            probe.error = error
+        probes.append(probe)
+    return probes
 
 
 def findings(probes: Sequence[Probe], tls_connect: str, tls_cause: UsbrhError | None = None) -> Iterator[Finding]:
@@ -50,24 +49,20 @@ def findings(probes: Sequence[Probe], tls_connect: str, tls_cause: UsbrhError | 
     ``tls_cause``: why TLS fails, if the API showed it.
     """
     works = any(probe.error is None for probe in probes)
-    for probe in probes:
-        yield from _of_node(probe, tls_connect, tls_cause, another_works=works)
-
-
-def _of_node(probe: Probe, tls_connect: str, tls_cause: UsbrhError | None, *, another_works: bool) -> Iterator[Finding]:
-    node, error = probe.node, probe.error
     success = {SERVER: "connected", TLS: f"encrypted ({tls_connect})", ROUND_TRIP: "Zabbix answers"}
-    for check in CHECKS:
-        if check in probe.passed:
-            yield ok(check, f"{node}: {success[check]}")
-        elif check == TLS and tls_connect == "unencrypted" and SERVER in probe.passed:
-            yield ok(check, f'{node}: not used (tls_connect = "unencrypted")')
-        elif error is None:
-            yield not_checked(check, f"{node}: see above")
-        else:
-            cause = tls_cause if check == TLS and tls_cause else error
-            yield _failed(check, node, cause, another_works=another_works)
-            error = None
+    for probe in probes:
+        node, error = probe.node, probe.error
+        for check in CHECKS:
+            if check in probe.passed:
+                yield ok(check, f"{node}: {success[check]}")
+            elif check == TLS and tls_connect == "unencrypted" and SERVER in probe.passed:
+                yield ok(check, f'{node}: not used (tls_connect = "unencrypted")')
+            elif error is None:
+                yield not_checked(check, f"{node}: see above")
+            else:
+                cause = tls_cause if check == TLS and tls_cause else error
+                yield _failed(check, node, cause, another_works=works)
+                error = None
 
 
 def _failed(check: str, node: Address, cause: UsbrhError, *, another_works: bool) -> Finding:

@@ -45,21 +45,13 @@ def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK, progress: Callable
 
 
 def enqueue(journal: Journal, destinations: Sequence[str], readings: Sequence[Reading]) -> None:
-    """Store ``readings`` in the journal, where they wait for ``destinations``.
-
-    Raises:
-        JournalError: they are not stored; the caller delivers them without the journal.
-    """
+    """Store ``readings`` in the journal, where they wait for ``destinations``; raises JournalError if that fails."""
     journal.sync_destinations(destinations)
     journal.add(readings)
 
 
 def reject_simulated(simulated: bool, allowed: bool) -> None:
-    """Protect real servers from simulated readings.
-
-    Raises:
-        ConfigError: there are simulated readings, and sending them is not allowed.
-    """
+    """Raise ConfigError if there are ``simulated`` readings, and real servers must not receive them."""
     if simulated and not allowed:
         raise ConfigError("refusing to send simulated readings", remedy="override with --allow-simulated")
 
@@ -70,7 +62,7 @@ class Sent:
 
     readings: list[Reading]
     results: dict[str, Delivered] = field(default_factory=dict)
-    """The delivery to each destination."""
+    """By destination."""
     journal_error: JournalError | None = None
     """Why the readings are not in the journal."""
     problem: UsbrhError | None = None
@@ -140,9 +132,7 @@ def flush(
 ) -> dict[str, Delivered]:
     """Deliver what waits in the journal, and retry what was rejected; the result for each destination.
 
-    Raises:
-        ConfigError: the configuration of a destination is wrong, or simulated readings wait and are not allowed.
-        JournalError: the journal can't be used.
+    Raises ConfigError if a destination is wrong or simulated readings wait and are not allowed, and JournalError.
     """
     destinations = routes(config)
     journal.sync_destinations([route.destination for route in destinations])

@@ -11,7 +11,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 POLL_SECONDS = 0.25
-"""Longest single wait: the handler of a signal that arrives just before a wait runs only after it."""
+"""Longest single wait: the handler of a signal that arrives just before it runs only after it."""
 GRACE_SECONDS = 2.0
 """Time for interrupted work to record what it has done."""
 
@@ -19,11 +19,9 @@ GRACE_SECONDS = 2.0
 def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline) -> list[B]:
     """Call ``work`` with each of ``things`` in a thread of its own; the results in the same order.
 
-    The work itself must end by ``deadline``. When the caller is interrupted (Ctrl-C, SIGTERM), the deadline is set to
-    now. The threads are daemons, because Python would wait at its exit for those of a ThreadPoolExecutor.
-
-    Raises:
-        Exception: the first error that ``work`` raised, when all threads have ended.
+    The work must end by ``deadline``, which is set to now when the caller is interrupted (Ctrl-C, SIGTERM). When all
+    threads have ended, the first error that ``work`` raised is raised. The threads are daemons, because Python would
+    wait at its exit for those of a ThreadPoolExecutor.
     """
 
     def run(future: Future[B], thing: A) -> None:

@@ -43,7 +43,7 @@ class Compared:
 
     @property
     def without_item(self) -> bool:
-        """Whether the readings could not be compared, because no item is meant for them."""
+        """Whether no item is meant for the readings, so they could not be compared."""
         return bool(self.times) and self.item is None and not self.left_out
 
     def to_dict(self) -> dict[str, str | int | bool | None]:
@@ -61,11 +61,7 @@ class Compared:
 
 
 def open_existing(config: Config) -> Journal:
-    """The journal of the configuration.
-
-    Raises:
-        JournalError: there is none, or this user may not see it. It is not created.
-    """
+    """The journal, which is not created; raises JournalError if there is none, or this user may not see it."""
     require_journal(config.journal.path)
     return open_journal(config)
 
@@ -73,7 +69,7 @@ def open_existing(config: Config) -> Journal:
 def compare(
     config: Config, api: Api, journal: Journal, since_ns: int, *, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[Compared]:
-    """Compare each sensor's readings since ``since_ns`` that were delivered with Zabbix's history.
+    """Compare each sensor's delivered readings since ``since_ns`` with Zabbix's history.
 
     Raises:
         ConfigError: no server is configured.
@@ -93,10 +89,10 @@ def compare(
     )
     for sensor in sorted({*delivered, *unsettled}):
         times = delivered.get(sensor, {})
+        key = reading_key(sensor)
         # The items with a row per reading: the JSON if its history is kept, else the template's state.
-        keys = reading_key(sensor), state_key(sensor)
-        item = find_kept(api, hostid, *keys) if times else None
-        left_out = bool(times) and item is None and find_item(api, hostid, keys[0]) is not None
+        item = find_kept(api, hostid, key, state_key(sensor)) if times else None
+        left_out = bool(times) and item is None and find_item(api, hostid, key) is not None
         yield Compared(sensor, times, unsettled.get(sensor, 0), item, _missing(api, item, times), left_out)
 
 
@@ -122,16 +118,9 @@ def _missing(api: Api, item: dict[str, Any] | None, times: Collection[int]) -> l
 
 
 def send_again(
-    config: Config,
-    journal: Journal,
-    compared: Iterable[Compared],
-    *,
-    allow_simulated: bool,
-    clock: Clock = SYSTEM_CLOCK,
+    config: Config, journal: Journal, compared: Iterable[Compared], *, allow_simulated: bool
 ) -> list[UsbrhError]:
     """Send the missing readings again to every destination; returns the errors of those that failed.
-
-    A destination that already has them keeps one value of each.
 
     Raises:
         ConfigError, JournalError: nothing was sent.
@@ -142,16 +131,15 @@ def send_again(
     journal.sync_destinations(destinations)
     for destination in destinations:
         journal.send_again(destination, ids)
-    results = flush(config, journal, allow_simulated=allow_simulated, clock=clock)
+    results = flush(config, journal, allow_simulated=allow_simulated)
     errors: list[UsbrhError] = []
     for destination, result in results.items():
         rejected = len(ids.intersection(result.rejected_ids))  # older readings were sent with them
         if result.error:
             errors.append(result.error)
         elif rejected:
-            errors.append(
-                ZabbixRejected(f"{destination} rejected {rejected} of them", remedy="see: usbrh journal status")
-            )
+            message = f"{destination} rejected {rejected} of them"
+            errors.append(ZabbixRejected(message, remedy="see: usbrh journal status"))
     if len(errors) == len(results):
         raise errors[0]
     return errors
@@ -163,18 +151,13 @@ def wait_until_stored(
     """Wait up to ``STORE_SECONDS`` until Zabbix has what was missing; ``errors`` as ``send_again`` returned them.
 
     Raises:
-        UsbrhError: a reading is still missing: the first of ``errors``, which may be this Zabbix's.
-        ZabbixRejected: the same, without ``errors``.
+        UsbrhError: a reading is still missing: the first of ``errors``, which may be this Zabbix's, or ZabbixRejected.
     """
     deadline = Deadline(STORE_SECONDS, clock)
+    remedy = "check whether the item's history period is shorter than --since"
     while any(_missing(api, each.item, each.missing) for each in compared):
         if deadline.passed:
-            raise (
-                errors[0]
-                if errors
-                else ZabbixRejected(
-                    "the readings were accepted again and are still missing",
-                    remedy="check whether the item's history period is shorter than --since",
-                )
+            raise next(
+                iter(errors), ZabbixRejected("the readings were accepted again and are still missing", remedy=remedy)
             )
         clock.sleep(1.0)

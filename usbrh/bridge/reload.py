@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from usbrh.bridge.delivery import Route
-from usbrh.bridge.once import open_journal, routes
+from usbrh.bridge.once import routes
 from usbrh.bridge.service import Bridge
-from usbrh.bridge.systemd import Notifier
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.wakeup import Control
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.config import Config
 from usbrh.errors import JournalError, UsbrhError
+from usbrh.journal.reader import JournalReader
 from usbrh.poller import Counts
 from usbrh.reading import counted
 
@@ -22,18 +22,13 @@ log = logging.getLogger(__name__)
 
 
 def run_service(config: Config, load: Callable[[], Config], *, allow_simulated: bool) -> None:
-    """Run the service until SIGTERM or SIGINT. SIGHUP reloads the configuration; counters and readings are kept.
-
-    Args:
-        config: the first configuration.
-        load: reads the configuration again.
-        allow_simulated: send simulated readings.
+    """Run the service until SIGTERM or SIGINT. SIGHUP reloads the configuration with ``load``; counters are kept.
 
     Raises:
         ConfigError: a destination is wrong or missing, or the sensors are simulated and that is not allowed.
     """
     destinations: Sequence[Route] = routes(config)
-    notifier, counts, unsaved = Notifier(), Counts(SYSTEM_CLOCK.monotonic()), Unsaved()
+    counts, unsaved = Counts(SYSTEM_CLOCK.monotonic()), Unsaved()
     with Control() as control:
         control.wake_on_signals()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,29 +36,20 @@ def run_service(config: Config, load: Callable[[], Config], *, allow_simulated: 
         signal.signal(signal.SIGHUP, lambda *_: control.reload())
         while True:
             bridge = Bridge(
-                config,
-                destinations,
-                control,
-                allow_simulated=allow_simulated,
-                counts=counts,
-                unsaved=unsaved,
-                notifier=notifier,
+                config, destinations, control, allow_simulated=allow_simulated, counts=counts, unsaved=unsaved
             )
             bridge.run()
             if control.stopping:
                 return
             control.reloading = False  # a signal from now on means another reload
-            notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            bridge.notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
             config, destinations = _reloaded(load, config, destinations)
 
 
 def _reloaded(
     load: Callable[[], Config], old: Config, old_destinations: Sequence[Route]
 ) -> tuple[Config, Sequence[Route]]:
-    """The new configuration and its routes; the old ones if the new configuration is wrong.
-
-    The old routes are kept and not made again, because the files that they need may have been deleted.
-    """
+    """The new configuration and its routes; the old ones, whose files may be deleted by now, if it is wrong."""
     try:
         config = load()
         destinations = routes(config)
@@ -71,15 +57,10 @@ def _reloaded(
         log.error("%s; the old configuration stays", error)  # noqa: TRY400 - one line is enough
         return old, old_destinations
     log.info("configuration reloaded")
-    if config.journal.path != old.journal.path:
-        _warn_of_old_journal(old)
-    return config, destinations
-
-
-def _warn_of_old_journal(old: Config) -> None:
-    """Log how many readings wait in a journal that this service no longer delivers from."""
     path = old.journal.path
-    with suppress(JournalError, OSError), open_journal(old) as journal:
-        waiting = max((each.waiting for each in journal.standings()), default=0) if path.exists() else 0
-        if waiting:
-            log.warning("%s waiting in %s; USBRH_JOURNAL_PATH=%s usbrh journal flush", counted(waiting), path, path)
+    if config.journal.path != path:  # this service no longer delivers what waits there
+        with suppress(JournalError):
+            waiting = max((each.waiting for each in JournalReader(path).standings() or ()), default=0)
+            if waiting:
+                log.warning("%s waiting in %s; USBRH_JOURNAL_PATH=%s usbrh journal flush", counted(waiting), path, path)
+    return config, destinations

@@ -40,25 +40,32 @@ class Bridge:
         allow_simulated: bool,
         counts: Counts | None = None,
         unsaved: Unsaved | None = None,
-        notifier: Notifier | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Prepare the service; nothing is measured yet. After a reload, pass the old ``counts`` and ``unsaved``."""
         self.poller = Poller(config, clock, counts=counts)
         self.unsaved = Unsaved() if unsaved is None else unsaved
+        self.notifier = Notifier()
         self._allow_simulated = allow_simulated
         self._control = control
-        self._notifier = notifier or Notifier()
         self._clock = clock
         # The repair of a damaged journal can take minutes: these lines tell systemd that it continues.
         alive = "WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={int(REBUILDING_SECONDS * 1e6)}"
-        self._journal = open_journal(config, clock, lambda: self._notifier.send(*alive))
+        self._journal = open_journal(config, clock, lambda: self.notifier.send(*alive))
         self._journal_error: JournalError | None = None
         self._discovery: list[dict[str, str]] = []
-        self._discovery_at: float | None = None
+        self._discovery_due = clock.monotonic()
         delay = random.uniform(0, config.bridge.jitter)  # noqa: S311
         self._schedule = Schedule(config.bridge.interval, clock, align=config.bridge.align, delay=delay)
-        self._workers = [self._worker(route) for route in routes]
+        self._workers = [
+            DestinationWorker(
+                Delivery(self._journal, route, allow_simulated=allow_simulated, clock=clock),
+                self._state,
+                self.unsaved,
+                clock,
+            )
+            for route in routes
+        ]
 
     def run(self) -> None:
         """Measure and deliver until ``control`` ends it; then deliver as much as possible in ``STOP_SECONDS``.
@@ -74,19 +81,15 @@ class Bridge:
             self._save([])
             for worker in self._workers:
                 worker.start()
-            self._notifier.send("READY=1")
+            self.notifier.send("READY=1")
             while not self._control.ending:
                 self._round()
                 self._wait(self._schedule.next())
             # At a reload, systemd would believe that the service ends, and would end it.
             stopping = ["STOPPING=1"] if self._control.stopping else []
-            self._notifier.send(*stopping, "STATUS=delivering what still waits")
+            self.notifier.send(*stopping, "STATUS=delivering what still waits")
         finally:
             self._stop()
-
-    def _worker(self, route: Route) -> DestinationWorker:
-        delivery = Delivery(self._journal, route, allow_simulated=self._allow_simulated, clock=self._clock)
-        return DestinationWorker(delivery, self._state, self.unsaved, self._clock)
 
     def _state(self) -> dict[str, Any]:
         error = self._journal_error
@@ -100,9 +103,8 @@ class Bridge:
         self._save(readings)
         discovery = self.poller.discovery()
         now = self._clock.monotonic()
-        due = self._discovery_at is None or now - self._discovery_at >= DISCOVERY_INTERVAL
-        if due or discovery != self._discovery:
-            self._discovery, self._discovery_at = discovery, now
+        if now >= self._discovery_due or discovery != self._discovery:
+            self._discovery, self._discovery_due = discovery, now + DISCOVERY_INTERVAL
             for worker in self._workers:
                 worker.send_discovery(discovery)
         for worker in self._workers:
@@ -110,26 +112,24 @@ class Bridge:
         self._report(readings)
 
     def _save(self, readings: Sequence[Reading]) -> None:
-        """Store ``readings`` in the journal, and those in memory too; if that fails, keep all of them in memory."""
-        waiting, _ = self.unsaved.since(0)
-        if self._store([*waiting, *readings]):
-            self.unsaved.clear()
-        elif self.unsaved.add(readings):
-            log.error("%s in memory only, the oldest are dropped", counted(len(self.unsaved)))
+        """Store ``readings`` in the journal, and those in memory too; if that fails, keep all of them in memory.
 
-    def _store(self, readings: Sequence[Reading]) -> bool:
-        """Store ``readings`` in the journal; log a problem when it begins and when it ends."""
+        A problem is logged when it begins and when it ends.
+        """
+        waiting, _ = self.unsaved.since(0)
         try:
-            enqueue(self._journal, [worker.destination for worker in self._workers], readings)
+            enqueue(self._journal, [worker.destination for worker in self._workers], [*waiting, *readings])
         except JournalError as error:
             if str(error) != str(self._journal_error):
                 log.error("%s; readings are delivered without it meanwhile", error)  # noqa: TRY400 - one line is enough
             self._journal_error = error
-            return False
+            if self.unsaved.add(readings):
+                log.error("%s in memory only, the oldest are dropped", counted(len(self.unsaved)))  # noqa: TRY400
+            return
         if self._journal_error is not None:
-            log.warning("the journal can be used again; stored %s from memory", counted(len(self.unsaved)))
+            log.warning("the journal can be used again; stored %s from memory", counted(len(waiting)))
             self._journal_error = None
-        return True
+        self.unsaved.clear()
 
     def _wait(self, moment: float) -> None:
         """Wait until ``moment`` or the end of the bridge; meanwhile notify the watchdog.
@@ -137,13 +137,13 @@ class Bridge:
         Raises:
             Exception: the error that broke a worker.
         """
-        longest = (self._notifier.watchdog or 60.0) / 3
+        longest = (self.notifier.watchdog or 60.0) / 3
         while not self._control.ending and (left := moment - self._clock.monotonic()) > 0:
             for worker in self._workers:
                 if worker.broken:
                     raise worker.broken
-            if self._notifier.watchdog:
-                self._notifier.send("WATCHDOG=1")
+            if self.notifier.watchdog:
+                self.notifier.send("WATCHDOG=1")
             self._control.wait(min(left, longest))
 
     def _report(self, readings: Sequence[Reading]) -> None:
@@ -151,7 +151,7 @@ class Bridge:
         good = sum(reading.error is None for reading in readings)
         problems = [of_destination(each.destination, each.error) for each in self._workers if each.error]
         status = f"{good} of {len(readings)} sensors measured" + "".join(f"; {each}" for each in problems)
-        self._notifier.send(f"STATUS={status}", "WATCHDOG=1")
+        self.notifier.send(f"STATUS={status}", "WATCHDOG=1")
 
     def _stop(self) -> None:
         deadline = Deadline(STOP_SECONDS, self._clock)

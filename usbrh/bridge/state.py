@@ -6,6 +6,7 @@ from typing import Any
 from usbrh import __version__
 from usbrh.clock import NS
 from usbrh.errors import JournalError, UsbrhError
+from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import DestinationStatus, Journal
 from usbrh.poller import Poller
 
@@ -13,13 +14,7 @@ from usbrh.poller import Poller
 def bridge_state(
     poller: Poller, destinations: Sequence[DestinationStatus] | None, error: UsbrhError | None = None
 ) -> dict[str, Any]:
-    """The JSON object of ``usbrh.bridge``.
-
-    Args:
-        poller: its sensors and counters.
-        destinations: the status of each destination; None if the journal can't be used.
-        error: what is wrong with the bridge.
-    """
+    """The JSON object of ``usbrh.bridge``. ``destinations``: their status; None if the journal can't be used."""
     known = destinations is not None
     each = destinations or ()
     oldest = min((one.oldest_ns for one in each if one.oldest_ns is not None), default=None)
@@ -43,11 +38,12 @@ def bridge_state(
     }
 
 
-def journal_state(poller: Poller, journal: Journal, error: UsbrhError | None = None) -> dict[str, Any]:
-    """The JSON object of ``usbrh.bridge`` with the numbers from ``journal``; without them if there is an ``error``."""
-    if error is None:
+def journal_state(poller: Poller, journal: Journal | JournalReader, error: UsbrhError | None = None) -> dict[str, Any]:
+    """The JSON object of ``usbrh.bridge`` with the numbers from ``journal``, or without them if it can't be used."""
+    standings = None
+    if not isinstance(error, JournalError):
         try:
-            return bridge_state(poller, journal.standings())
+            standings = journal.standings()
         except JournalError as journal_error:
-            error = journal_error
-    return bridge_state(poller, None, error)
+            error = error or journal_error
+    return bridge_state(poller, standings, error)

@@ -18,7 +18,7 @@ class Notifier:
         """Longest time between two ``WATCHDOG=1``, in seconds; None without a watchdog."""
 
     def send(self, *lines: str) -> None:
-        """Send assignments such as ``READY=1`` in one datagram. If nobody receives it, that is not an error."""
+        """Send assignments such as ``READY=1`` in one datagram, which need not be received."""
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

@@ -11,13 +11,10 @@ LIMIT = 10_000
 
 
 class Unsaved:
-    """Readings in memory, oldest first; they wait for the journal. For any thread.
-
-    Every reading has a number. So each destination can receive all of them once, without a copy of its own.
-    """
+    """At most ``limit`` readings in memory, oldest first; they wait for the journal. For any thread."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        """Keep at most ``limit`` readings."""
+        """Start with none."""
         self._readings: deque[Reading] = deque(maxlen=limit)
         self._added = 0
         self._lock = threading.Lock()
@@ -35,7 +32,7 @@ class Unsaved:
             return before + len(readings) - len(self._readings)
 
     def since(self, number: int) -> tuple[list[Reading], int]:
-        """The readings from ``number`` on, and the number of the next reading to come."""
+        """The readings from ``number`` on, counted from 0, and the number of the next one to come."""
         with self._lock:
             count = max(0, min(len(self._readings), self._added - number))
             return list(self._readings)[len(self._readings) - count :], self._added

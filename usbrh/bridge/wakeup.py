@@ -4,15 +4,11 @@ import select
 import signal
 import socket
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 
 class WakeupPipe:
-    """A wait that ``wake`` ends, from another thread or from a signal handler.
-
-    It has no lock: a signal handler that needs a lock which the interrupted code holds would wait for itself.
-    """
+    """A wait that ``wake`` ends, from any thread or signal handler. A handler that needs a lock could block itself."""
 
     def __init__(self) -> None:
         """Open the pipe."""
@@ -25,9 +21,7 @@ class WakeupPipe:
         """Use the pipe until the end of the block."""
         return self
 
-    def __exit__(
-        self, exception: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Close the pipe."""
         if self._signals:
             signal.set_wakeup_fd(-1)
@@ -37,8 +31,7 @@ class WakeupPipe:
     def wake_on_signals(self) -> None:
         """Let every signal that has a handler end the wait.
 
-        Python runs the handler itself only between two steps of the main thread. A main thread that has just begun to
-        wait would continue to wait.
+        Python runs the handler only between two steps of the main thread, which may have just begun to wait.
         """
         signal.set_wakeup_fd(self._outside.fileno(), warn_on_full_buffer=False)
         self._signals = True
@@ -58,7 +51,6 @@ class Control(WakeupPipe):
     """Ends a ``Bridge``, to stop the service or to reload its configuration."""
 
     stopping = False
-    """The service must stop."""
     reloading = False
     """The bridge must end; another one continues with a new configuration."""
 

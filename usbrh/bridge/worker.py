@@ -34,11 +34,7 @@ class DestinationWorker:
     """Delivers to one destination whenever there is something to send, until it is stopped."""
 
     def __init__(
-        self,
-        delivery: Delivery,
-        state: Callable[[], dict[str, Any]],
-        unsaved: Unsaved,
-        clock: Clock = SYSTEM_CLOCK,
+        self, delivery: Delivery, state: Callable[[], dict[str, Any]], unsaved: Unsaved, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         """Prepare the thread. ``state`` returns the value of ``usbrh.bridge``; ``unsaved`` is not in the journal."""
         self.destination = delivery.destination
@@ -57,7 +53,7 @@ class DestinationWorker:
         self._stop: Deadline | None = None
         self._deadline = Deadline(WORK, clock)
         self._discovery: list[dict[str, str]] | None = None
-        self._discovery_due = False
+        self._discovery_sent: list[dict[str, str]] | None = None
         self._failures = 0
         """Failed attempts in a row."""
         self._rejections = 0
@@ -76,11 +72,10 @@ class DestinationWorker:
     def send_discovery(self, value: list[dict[str, str]]) -> None:
         """Send ``usbrh.discovery`` before the next delivery, and again as long as something is rejected.
 
-        A value that the server accepted may still have no effect: until it reads its configuration, a server accepts
-        values for a host that was deleted and created again.
+        Until a server reads its configuration, it accepts and drops values for a host that was deleted and created
+        again.
         """
-        with self._lock:
-            self._discovery, self._discovery_due = value, True
+        self._discovery = value
         self._wake.set()
 
     def stop(self, seconds: float) -> None:
@@ -98,7 +93,7 @@ class DestinationWorker:
     def deliver(self, deadline: Deadline) -> UsbrhError | None:
         """Send what is due: discovery, readings (a limited time for a backlog), and the state of the bridge.
 
-        Returns why something could not be sent. The thread repeats this, at once while a backlog remains.
+        Returns why something could not be sent.
         """
         retry = self._stop is not None or self._clock.monotonic() >= self._retry_at
         retry_rejected = retry and self._rejections > 0
@@ -123,7 +118,8 @@ class DestinationWorker:
             return error
         if retry or (rejected and not self._rejections):
             self._rejections = self._rejections + 1 if rejected else 0
-            self._retry_at = self._clock.monotonic() + _pause_after(self._rejections)
+            doubled = FIRST_RETRY * 2.0 ** min(self._rejections - 1, 10)
+            self._retry_at = self._clock.monotonic() + (min(RETRY_REJECTED, doubled) if rejected else RETRY_REJECTED)
         return None
 
     def _run(self) -> None:
@@ -167,17 +163,12 @@ class DestinationWorker:
 
     def _deliver_discovery(self, deadline: Deadline, again: bool) -> bool:
         """Send ``usbrh.discovery`` if it is due; False if it was rejected."""
-        with self._lock:
-            value = self._discovery
-            if value is None or not (self._discovery_due or again):
-                return True
-            self._discovery_due = False
-        try:
-            return self._delivery.send_state(DISCOVERY, value, deadline)
-        except UsbrhError:
-            with self._lock:
-                self._discovery_due = True
-            raise
+        value = self._discovery
+        if value is None or (value is self._discovery_sent and not again):
+            return True
+        accepted = self._delivery.send_state(DISCOVERY, value, deadline)
+        self._discovery_sent = value
+        return accepted
 
     def _deliver_unsaved(self, deadline: Deadline) -> int:
         """Send the unsaved readings that this destination has not received yet; return how many were rejected."""
@@ -190,8 +181,3 @@ class DestinationWorker:
         if not result.out_of_time:
             self._unsaved_sent = number
         return result.rejected
-
-
-def _pause_after(rejections: int) -> float:
-    """Seconds until the next retry."""
-    return min(RETRY_REJECTED, FIRST_RETRY * 2.0 ** min(rejections - 1, 10)) if rejections else RETRY_REJECTED
