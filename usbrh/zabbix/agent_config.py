@@ -1,12 +1,9 @@
 """The configuration of a Zabbix agent (zabbix_agentd.conf, zabbix_agent2.conf), read like ``zabbix_sender -c`` does.
 
-Supported are ServerActive, Hostname (the first of several), SourceIP, all TLS parameters except TLSCipher*, and Include
-with ``*`` or a directory. Other parameters are ignored. These rules come from the source of zabbix_sender
-(``src/libs/zbxcfg``) and from trials with it: the last of several values counts, an empty value counts as absent, a
-directory includes its hidden files, and files include each other up to ten levels deep.
-
-Two differences: files of an Include are read in alphabetical order instead of directory order, and a relative Include
-starts from the folder of its file instead of the working directory.
+These rules come from the source of zabbix_sender (``src/libs/zbxcfg``) and from trials with it: the last of several
+values counts, an empty value counts as absent, a directory includes its hidden files, and files include each other up
+to ten levels deep. Two differences: files of an Include are read in alphabetical order instead of directory order, and
+a relative Include starts from the folder of its file instead of the working directory.
 """
 
 import re
@@ -39,7 +36,7 @@ PARAMETERS: Mapping[str, str] = MappingProxyType(
         "TLSKeyFile": "tls_key_file",
     }
 )
-"""The supported parameters, with their keys in ``[zabbix]``."""
+"""The supported parameters besides Include, with their keys in ``[zabbix]``; others are ignored."""
 
 _MAX_DEPTH = 10
 _MAX_FILES = 1000
@@ -81,11 +78,8 @@ def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
     if "tls_connect" not in values and not _given(zabbix, "tls_connect"):
         for key in PARAMETERS.values():
             if key.startswith("tls_") and getattr(result, key) is not None and key != "tls_connect":
-                where = origin.get(key, key)
-                raise ConfigError(
-                    f"{where}: {key} is set, but tls_connect (TLSConnect) is not",
-                    remedy='set it to "psk", "cert" or "unencrypted"',
-                )
+                message = f"{origin.get(key, key)}: {key} is set, but tls_connect (TLSConnect) is not"
+                raise ConfigError(message, remedy='set it to "psk", "cert" or "unencrypted"')
     return result
 
 

@@ -11,7 +11,8 @@ import urllib3
 from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixUnreachable
-from usbrh.zabbix.websession import WebSession, base, within
+from usbrh.zabbix.sockets import within
+from usbrh.zabbix.websession import WebSession, base
 
 OLDEST = (6, 0)
 BEARER = (6, 4)
@@ -20,7 +21,7 @@ CONNECT_SECONDS = 5
 LOGOUT_SECONDS = 2.0
 ANSWER_SECONDS = 60  # a small server needs several seconds to import a template
 CALL_SECONDS = 90.0
-"""Deadline for a whole call, even if the answer arrives slowly but steadily."""
+"""Deadline for a whole call. requests has a time-out for one read only."""
 
 # pyzabbix logs whole requests at DEBUG, including passwords and keys.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
@@ -29,12 +30,7 @@ _USE_LOGIN_PAGE = "give the address of the login page, which often ends with /za
 
 
 class Api:
-    """A session with one front end. Use it as a context manager, or call ``close``.
-
-    Attributes:
-        url: The address of the front end, without ``api_jsonrpc.php``.
-        version: The version of the API, such as ``(6, 0)``.
-    """
+    """A session with one front end, as a context manager. ``version`` is that of the API, such as ``(6, 0)``."""
 
     def __init__(
         self, url: str, *, user: str | None = None, password: str | None = None, token: str | None = None

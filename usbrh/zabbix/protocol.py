@@ -1,8 +1,7 @@
-"""The sender protocol of Zabbix as bytes: requests with values, and their answers. This module opens no sockets.
+"""The sender protocol of Zabbix as bytes: requests with values, and their answers.
 
 Source: https://www.zabbix.com/documentation/current/en/manual/appendix/protocols/header_datalen and
-https://www.zabbix.com/documentation/7.0/en/manual/appendix/protocols/zabbix_sender; redirects
-as proxies of Zabbix 7.0 send them.
+https://www.zabbix.com/documentation/7.0/en/manual/appendix/protocols/zabbix_sender. Proxies of 7.0 send redirects.
 
 A packet is ``ZBXD``, flags (1 byte), the length of the data and a reserved number (4 bytes each, little-endian;
 8 bytes each in a large packet), and the data. In a compressed packet the reserved number is the length before
@@ -26,7 +25,6 @@ PROTOCOL, COMPRESSED, LARGE = 0x01, 0x02, 0x04
 MAX_ANSWER = 1 << 20
 """Largest answer in bytes, before and after decompression. A real answer has about 100 bytes."""
 MAX_REVISION = 2**63 - 1
-"""Largest revision of a redirect."""
 
 _SMALL_HEADER = struct.Struct("<4sBII")
 _LARGE_HEADER = struct.Struct("<4sBQQ")
@@ -42,7 +40,6 @@ class Value:
     host: str
     """Technical name of the Zabbix host."""
     key: str
-    """Key of a trapper item."""
     value: str
     clock: int
     """Whole seconds since 1970-01-01 UTC."""
@@ -101,14 +98,12 @@ def pack(data: bytes, compress: bool = False) -> bytes:
 
 
 class _Header(NamedTuple):
-    """The first bytes of a packet."""
-
     size: int
     """Bytes of the header itself."""
     length: int
     """Bytes of data after the header."""
     decompressed: int | None
-    """Bytes of data after decompression; None if the data is not compressed."""
+    """Bytes after decompression; None if the data is not compressed."""
 
 
 def _decode_header(received: bytes | bytearray, limit: int) -> _Header | None:

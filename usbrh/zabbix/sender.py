@@ -61,10 +61,11 @@ class Sender:
             # A node that does not answer must leave time for the others.
             limit = deadline.within(min(self._settings.timeout, deadline.remaining() / (len(candidates) + 1)))
             try:
-                with connect(node, self._settings.source_ip, limit) as plain:
-                    connection = self._tls.wrap(plain, limit) if self._tls else plain
-                    with connection:
-                        response = _exchange(connection, values, limit, compress=self._settings.compression)
+                with (
+                    connect(node, self._settings.source_ip, limit) as plain,
+                    self._tls.wrap(plain, limit) if self._tls else plain as connection,
+                ):
+                    response = _exchange(connection, values, limit, compress=self._settings.compression)
                 target = self._follow(host, response.redirect, redirected) if response.redirect else None
             except ZabbixUnreachable as error:
                 _log.debug("%s: %s", node, error)
@@ -91,13 +92,11 @@ class Sender:
         Raises:
             ZabbixUnreachable: the next step fails.
         """
-        with connect(node, self._settings.source_ip, deadline) as connection:
+        with connect(node, self._settings.source_ip, deadline) as plain:
             yield "server"
-            if self._tls:
-                with self._tls.wrap(connection, deadline) as secured:
+            with self._tls.wrap(plain, deadline) if self._tls else plain as connection:
+                if self._tls:
                     yield "TLS"
-                    _exchange(secured, [], deadline)
-            else:
                 _exchange(connection, [], deadline)
             yield "round trip"
 
@@ -153,7 +152,7 @@ class Sender:
 
 
 def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, compress: bool = False) -> Response:
-    """Send one request over ``connection`` and receive its answer."""
+    """Send one request and receive its answer."""
     request = memoryview(encode_request(values, deadline.clock.time_ns(), compress))
     answer = bytearray()
     try:
@@ -164,8 +163,11 @@ def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, c
                     request = request[connection.send(request) :]
                 elif chunk := connection.recv(min(size, 1 << 16)):
                     answer += chunk
-                else:
-                    raise _closed(len(answer))
+                elif answer:
+                    raise ZabbixUnreachable(f"the server closed the connection after {len(answer)} bytes of its answer")
+                else:  # as it does, for example, if it rejects our certificate
+                    message = "the server closed the connection without an answer"
+                    raise ZabbixUnreachable(message, remedy="check the server's log")
     except TimeoutError:
         raise ZabbixUnreachable(f"no complete answer within {deadline.seconds:.1f} s") from None
     except OSError as error:
@@ -174,10 +176,3 @@ def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, c
     if response.accepted > len(values):
         raise ZabbixUnreachable(f"the server reports {response.accepted} accepted values of the {len(values)} sent")
     return response
-
-
-def _closed(received: int) -> ZabbixUnreachable:
-    """The error for a connection that the server closed; it does so, for example, if it rejects our certificate."""
-    if received:
-        return ZabbixUnreachable(f"the server closed the connection after {received} bytes of its answer")
-    return ZabbixUnreachable("the server closed the connection without an answer", remedy="check the server's log")
