@@ -49,13 +49,10 @@ class _Line:
 
 
 def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
-    """Return ``zabbix`` with its missing keys filled in from its ``agent_config``.
-
-    The host is ``host``, else the agent's Hostname, else the name of this machine, as for an agent.
+    """Return ``zabbix`` with its missing keys filled in from its ``agent_config``, and the host from this machine.
 
     Raises:
         ConfigError: A file can't be read or has an error; or there are TLS parameters, but no choice of encryption.
-            Readings must not be sent as plain text then.
     """
     values: dict[str, Any] = {}
     origin = dict(zabbix.origin)
@@ -71,11 +68,11 @@ def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
             except InvalidValue as error:
                 raise ConfigError(f"{line.where}: {name} {error}", remedy=error.remedy) from None
             origin[key] = line.where
-    if zabbix.host is None and "host" not in values:
+    if zabbix.host is None and "host" not in values:  # as for an agent
         values["host"] = socket.gethostname()
         origin["host"] = "the name of this machine"
     result = replace(zabbix, **values, origin=MappingProxyType(origin))
-    if "tls_connect" not in values and not _given(zabbix, "tls_connect"):
+    if "tls_connect" not in values and not _given(zabbix, "tls_connect"):  # readings must not be sent as plain text
         for key in PARAMETERS.values():
             if key.startswith("tls_") and getattr(result, key) is not None and key != "tls_connect":
                 message = f"{origin.get(key, key)}: {key} is set, but tls_connect (TLSConnect) is not"
@@ -114,9 +111,8 @@ def _entries(path: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
         name, separator, value = (part.strip(" \t") for part in line.partition("="))
         if not separator:
             # The message does not show the line: somebody may have named a key file by mistake.
-            raise ConfigError(
-                f'{where}: not "parameter=value" and not a comment', remedy=f"see: sed -n {number}p {path}"
-            )
+            message = f'{where}: not "parameter=value" and not a comment'
+            raise ConfigError(message, remedy=f"see: sed -n {number}p {path}")
         if name != "Include":
             yield path, number, name, value
         elif value:

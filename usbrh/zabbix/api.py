@@ -26,6 +26,10 @@ CALL_SECONDS = 90.0
 # pyzabbix logs whole requests at DEBUG, including passwords and keys.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
 
+_GIVE_LOGIN = (
+    "give --token-file, or --user and --password-file; or set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and "
+    "USBRH_ZABBIX_PASSWORD"
+)
 _USE_LOGIN_PAGE = "give the address of the login page, which often ends with /zabbix"
 
 
@@ -43,20 +47,12 @@ class Api:
             ZabbixApiError: The version is too old, or Zabbix rejected the login.
         """
         if not _is_address(url):
-            raise ConfigError(
-                f"{url!r} is not the address of a Zabbix front end",
-                remedy="give an address such as https://zabbix.example/zabbix",
-            )
+            message = f"{url!r} is not the address of a Zabbix front end"
+            raise ConfigError(message, remedy="give an address such as https://zabbix.example/zabbix")
         if not token and not (user and password):
-            raise ConfigError(
-                "no login for the Zabbix API",
-                remedy="give --token-file, or --user and --password-file; or set USBRH_ZABBIX_TOKEN, or "
-                "USBRH_ZABBIX_USER and USBRH_ZABBIX_PASSWORD",
-            )
+            raise ConfigError("no login for the Zabbix API", remedy=_GIVE_LOGIN)
         if token and not (token.isascii() and token.isprintable()):
-            raise ConfigError(
-                "the token for the Zabbix API is invalid: it contains characters other than printable ASCII"
-            )
+            raise ConfigError("the token for the Zabbix API contains characters other than printable ASCII")
         self.url = base(url)
         self._session = WebSession()
         self._pyzabbix = ZabbixAPI(self.url, session=self._session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
@@ -167,9 +163,7 @@ def _is_address(url: str) -> bool:
 def _reason(error: Exception) -> str:
     """Return the innermost cause of an error of requests or urllib3, as one line."""
     inner: BaseException = error
-    while (deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) and isinstance(
-        deeper, BaseException
-    ):
+    while isinstance(deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__, BaseException):
         inner = deeper
     found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(inner))
     return found[1] if found else " ".join(str(inner).split())

@@ -13,6 +13,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -64,23 +65,19 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer of a server or proxy to one request."""
+    """The answer of a server or proxy to one request; with a redirect, nothing was accepted."""
 
     accepted: int = 0
     """Values that Zabbix counts as processed. It may still drop some later: of the wrong type, or too old."""
     rejected: int = 0
     """Values that Zabbix counts as failed. The answer never says which ones, or why."""
     redirect: Redirect | None = None
-    """With a redirect, nothing was accepted."""
 
 
 def encode_request(values: Iterable[Value], now_ns: int, compress: bool = False) -> bytes:
-    """The request that sends ``values``, byte by byte as ``zabbix_sender -T -N`` sends it.
+    """The request that sends ``values``, byte by byte as ``zabbix_sender -T -N`` sends it at ``now_ns``.
 
-    Args:
-        values: all of one Zabbix host, because a redirect depends on the first value only.
-        now_ns: the time of sending, nanoseconds since 1970-01-01 UTC.
-        compress: use zlib; the answer is then compressed too.
+    All values belong to one host, because a redirect depends on the first. ``compress`` applies to the answer too.
     """
     clock, ns = divmod(now_ns, NS)
     data = [{"host": v.host, "key": v.key, "value": v.value, "clock": v.clock, "ns": v.ns} for v in values]
@@ -193,12 +190,10 @@ def decode_response(packet: bytes | bytearray) -> Response:
 
 
 def _redirect(redirect: Any) -> Redirect:
-    try:
+    with suppress(AttributeError, KeyError, TypeError, ConfigError):
         if redirect.get("reset") is True:
             return Redirect(0, None)
         revision, address = redirect["revision"], redirect["address"]
         if isinstance(revision, int) and 0 <= revision <= MAX_REVISION:
             return Redirect(revision, Address.parse(address))
-    except (AttributeError, KeyError, TypeError, ConfigError):
-        pass
     raise ZabbixUnreachable(f"the answer is a redirect that can't be followed: {str(redirect)[:200]}")

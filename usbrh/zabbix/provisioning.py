@@ -135,14 +135,14 @@ class _Planner:
 
     def _new_host(self) -> Step:
         wanted = self.wanted
-        if wanted.method == "agent" and not wanted.interface:
-            raise self._without_interface()
-        parts = [f'create host "{wanted.host}" with template "{self.template.name}"']
-        if wanted.method == "agent":
-            parts.append(f"agent at {wanted.interface}")
-        if wanted.psk:
-            parts.append("PSK")
-        parts += [f"{macro}={value}" for macro, value in self._macros().items()]
+        macros = self._macros()
+        parts = [
+            f'create host "{wanted.host}" with template "{self.template.name}"',
+            *([f"agent at {wanted.interface}"] if wanted.method == "agent" else []),
+            *(["PSK"] if wanted.psk else []),
+            *(f"{macro}={value}" for macro, value in macros.items()),
+        ]
+        interfaces = [self._interface()] if wanted.method == "agent" else []
 
         def create() -> None:
             self.api.call(
@@ -150,8 +150,8 @@ class _Planner:
                 host=wanted.host,
                 groups=[{"groupid": self._group_id()}],
                 templates=[{"templateid": self.template.id()}],
-                interfaces=[self._interface()] if wanted.method == "agent" else [],
-                macros=[{"macro": macro, "value": value} for macro, value in self._macros().items()],
+                interfaces=interfaces,
+                macros=[{"macro": macro, "value": value} for macro, value in macros.items()],
                 **self._encryption(),
             )
 
@@ -188,22 +188,19 @@ class _Planner:
 
     def _interface(self) -> dict[str, Any]:
         """The agent's interface, as the API wants it."""
-        host, port = (self.wanted.interface.host, self.wanted.interface.port) if self.wanted.interface else ("", 0)
+        if not self.wanted.interface:
+            message = f'host "{self.wanted.host}" has no agent interface, so the server can\'t poll its agent'
+            raise ConfigError(message, remedy="give --interface ADDRESS[:PORT], or --method agent-active")
+        host, port = self.wanted.interface.host, self.wanted.interface.port
         is_ip = ":" in host or host.replace(".", "").isdigit()
         where = {"ip": host if is_ip else "", "dns": "" if is_ip else host, "port": str(port)}
         return {"type": 1, "main": 1, "useip": int(is_ip), **where}
 
-    def _without_interface(self) -> ConfigError:
-        message = f'host "{self.wanted.host}" has no agent interface, so the server can\'t poll its agent'
-        return ConfigError(message, remedy="give --interface ADDRESS[:PORT], or --method agent-active")
-
     def _old_interface(self, host: dict[str, Any]) -> Step:
         agents = [each for each in host["interfaces"] if str(each["type"]) == "1" and str(each["main"]) == "1"]
         wanted = self.wanted.interface
-        if not wanted:
-            if agents:
-                return Step("agent interface exists")
-            raise self._without_interface()
+        if agents and not wanted:
+            return Step("agent interface exists")
         new = self._interface()
         if not agents:
             create = self._call("hostinterface.create", hostid=host["hostid"], **new)

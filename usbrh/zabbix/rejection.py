@@ -17,10 +17,9 @@ BY_PROXY, BY_GROUP = 1, 2
 
 @dataclass(frozen=True)
 class Reasons:
-    """The reasons that the API shows. A server reads its configuration once a minute, a proxy of 6.0 once an hour."""
+    """The reasons that the API shows; waiting helps only against the ``possible`` ones."""
 
     certain: ZabbixRejected | None = None
-    """Waiting does not help."""
     possible: Sequence[ZabbixRejected] = ()
 
 

@@ -22,17 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Sends to one destination; remembers which node works and where a proxy group redirects each host.
-
-    For any thread. A node of a cluster that does not answer is logged once, and once more when it answers again.
-    """
+    """Sends to one destination, from any thread; remembers which node works and where each host is redirected to."""
 
     def __init__(self, destination: Destination, settings: ZabbixConfig) -> None:
-        """Prepare to send; nothing is connected yet.
-
-        Raises:
-            ConfigError: TLS is configured wrongly.
-        """
+        """Prepare to send. Raises ConfigError if TLS is configured wrongly."""
         self.destination = destination
         self._settings = settings
         self._tls = None
@@ -44,7 +37,7 @@ class Sender:
         self._first = 0
         self._redirects: dict[str, Redirect] = {}
         self._silent: set[Address] = set()
-        """Nodes that did not answer while another node did."""
+        """Nodes that did not answer while another node did, so that each change is logged once."""
 
     def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
         """Send ``values``, which all belong to one host, in one request; return or raise by ``deadline``.

@@ -50,11 +50,7 @@ class Tls:
     """The TLS settings of one configuration, for any number of connections."""
 
     def __init__(self, settings: ZabbixConfig) -> None:
-        """Load the key and the certificates.
-
-        Raises:
-            ConfigError: a parameter or file is missing, wrong, unreadable, or readable by others.
-        """
+        """Load the key and the certificates. Raises ConfigError if one is missing, wrong or readable by others."""
         self._settings = settings
         self._psk = settings.tls_connect == "psk"
         self._context = _psk_context(settings) if self._psk else _certificate_context(settings)
@@ -188,11 +184,7 @@ def _context_with_psk() -> Any:
 
 
 def pre_shared_key(settings: ZabbixConfig) -> tuple[str, bytes]:
-    """The identity and the key.
-
-    Raises:
-        ConfigError: one of them is missing, or the file is wrong, unreadable, or readable by others.
-    """
+    """The identity and the key. Raises ConfigError if one is missing or wrong, or the file is readable by others."""
     identity = settings.tls_psk_identity
     if identity is None:
         raise _missing(settings, "tls_psk_identity")
