@@ -21,8 +21,7 @@ from usbrh.zabbix.tls import pre_shared_key
 
 AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
-ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}
-"""The bits of ``tls_accept`` and ``tls_connect`` of a host."""
+ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}  # bits of tls_accept and tls_connect
 INTERVAL = "{$USBRH.INTERVAL}"
 SPANS = {
     "{$USBRH.BRIDGE.SILENT}": (300, 3),

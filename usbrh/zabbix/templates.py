@@ -13,8 +13,7 @@ METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
 TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
 RELEASES = ((7, 0), (6, 0))
 """Zabbix releases with template files, newest first. A newer Zabbix accepts an older file."""
-GROUP = "Templates/Applications"
-"""The template group in the files. Every Zabbix has it."""
+GROUP = "Templates/Applications"  # of the templates in the files; every Zabbix has it
 
 
 def template_text(method: Method, version: tuple[int, int]) -> str:
