@@ -1,6 +1,7 @@
 """Addresses of Zabbix servers and proxies, in the notation of ServerActive of a Zabbix agent."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -57,9 +58,9 @@ class Destination:
     """One receiver of all readings: a server, a proxy, or a cluster of nodes of which one receives them."""
 
     text: str
-    """The entry of the configuration without surrounding spaces. It identifies the destination."""
+    """The entry of the configuration. It identifies the destination."""
     nodes: tuple[Address, ...]
-    """One or more nodes, in the order in which they are tried."""
+    """In the order in which they are tried."""
 
     def __str__(self) -> str:
         return self.text
@@ -81,10 +82,7 @@ def parse_destinations(entries: Iterable[str]) -> tuple[Destination, ...]:
         ConfigError: An address is wrong, or a node appears twice and would receive every reading twice.
     """
     destinations = tuple(Destination.parse(entry) for entry in entries)
-    seen: set[Address] = set()
-    for destination in destinations:
-        for node in destination.nodes:
-            if node in seen:
-                raise ConfigError(f'"{node}" is given twice', remedy='separate the nodes of one cluster with ";"')
-            seen.add(node)
+    for node, count in Counter(node for each in destinations for node in each.nodes).items():
+        if count > 1:
+            raise ConfigError(f'"{node}" is given twice', remedy='separate the nodes of one cluster with ";"')
     return destinations

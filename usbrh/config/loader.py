@@ -1,8 +1,7 @@
 """Loading the configuration from ``usbrh.toml`` and the environment.
 
-The file is the one given, else ``$USBRH_CONFIG``, else ``/etc/usbrh/usbrh.toml`` if it exists. Relative paths in the
-file are relative to its folder. A variable ``USBRH_<SECTION>_<KEY>`` overrides a key of ``[zabbix]``, ``[bridge]`` or
-``[journal]``; an empty variable counts as not set.
+The file is the one given, else ``$USBRH_CONFIG``, else ``/etc/usbrh/usbrh.toml`` if it exists. A variable
+``USBRH_<SECTION>_<KEY>`` overrides a key of ``[zabbix]``, ``[bridge]`` or ``[journal]`` unless it is empty.
 """
 
 import re
@@ -11,15 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from usbrh.config.model import (
-    PORT_PATH,
-    BridgeConfig,
-    Config,
-    JournalConfig,
-    SensorConfig,
-    ZabbixConfig,
-    key_types,
-)
+from usbrh.config.model import PORT_PATH, BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, key_types
 from usbrh.config.toml_source import TomlSource
 from usbrh.config.value_types import InvalidValue, SensorName
 from usbrh.errors import ConfigError
@@ -37,8 +28,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Load the configuration from ``path``, or from the default file, and from ``environ``.
 
     Raises:
-        ConfigError: The file can't be read, or it or ``environ`` has an error. The message names the file and the
-            line, or the variable.
+        ConfigError: The file can't be read, or it or ``environ`` has an error.
     """
     if path is None:
         path = _default_path(environ)
@@ -65,16 +55,11 @@ def _default_path(environ: Mapping[str, str]) -> Path | None:
 
 
 def _section(
-    section: type[_Section],
-    table: object,
-    source: TomlSource,
-    path: tuple[str, ...],
-    environ: Mapping[str, str],
+    section: type[_Section], table: object, source: TomlSource, path: tuple[str, ...], environ: Mapping[str, str]
 ) -> _Section:
     """Combine a table of the file and the environment into one section."""
     if not isinstance(table, dict):
-        remedy = f"write [{path[0]}] on a separate line"
-        raise source.error(path, f'"{path[0]}" must be a section', remedy=remedy)
+        raise source.error(path, f'"{path[0]}" must be a section', remedy=f"write [{path[0]}] on a separate line")
     types = key_types(section)
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
@@ -149,10 +134,9 @@ def _check_names(environ: Mapping[str, str]) -> None:
     known |= {f"USBRH_ZABBIX_{word}" for word in ("URL", "USER", "PASSWORD", "TOKEN")}
     known |= {"USBRH_CONFIG", "USBRH_SIMULATE", "USBRH_ALLOW_SIMULATED"}
     for variable in environ:
-        if variable.startswith("USBRH_") and variable not in known:
-            suggestion = _suggestion(variable, known, cutoff=0.92)
-            if suggestion:
-                raise ConfigError(f"{variable} is not a variable of usbrh", remedy=suggestion)
+        other = variable.startswith("USBRH_") and variable not in known
+        if other and (suggestion := _suggestion(variable, known, cutoff=0.92)):
+            raise ConfigError(f"{variable} is not a variable of usbrh", remedy=suggestion)
 
 
 def _suggestion(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:

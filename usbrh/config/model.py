@@ -21,7 +21,7 @@ class ZabbixConfig:
     agent_config: Annotated[Path | None, types.FilePath()] = None
     """The configuration file of a Zabbix agent; provides the keys that are missing here."""
     servers: Annotated[tuple[str, ...], types.ServerList()] = ()
-    """Each entry receives every reading; ``;`` within an entry separates the nodes of a cluster."""
+    """Each entry receives every reading."""
     host: Annotated[str | None, types.HostName()] = None
     source_ip: Annotated[str | None, types.IpAddress()] = None
     timeout: Annotated[float, types.Duration(1, 300)] = 15.0
@@ -45,7 +45,7 @@ class BridgeConfig:
     """``[bridge]``: the schedule of the service."""
 
     interval: Annotated[float, types.Duration(5, DAY)] = 60.0
-    """Seconds between two rounds, 5 or more."""
+    """Seconds between two rounds."""
     align: Annotated[bool, types.Boolean()] = True
     """Measure at whole multiples of the interval on the wall clock, such as at each full minute."""
     jitter: Annotated[float, types.Duration(0, 3600)] = 0.0

@@ -4,10 +4,11 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from usbrh.errors import ConfigError
 
@@ -21,7 +22,6 @@ _BOOLEANS = MappingProxyType(
 # which separates the parameters of an item key.
 _UNSAFE = frozenset("\\'\"`*?[]{}~$!&;()<>|#@,")
 _HOST = re.compile(r"[0-9A-Za-z _.-]+", re.ASCII)
-_Bound = TypeVar("_Bound", bound=float)
 
 
 class InvalidValue(ValueError):
@@ -63,11 +63,11 @@ def _toml_type(value: Any) -> str:
     return names.get(type(value), "a date or time")
 
 
+@dataclass(frozen=True)
 class Text(ValueType):
     """Any text of at most ``at_most`` bytes in UTF-8. Zabbix limits its fields in bytes, too."""
 
-    def __init__(self, at_most: int) -> None:
-        self.at_most = at_most
+    at_most: int
 
     def from_toml(self, value: Any) -> str:
         """Return the text unchanged."""
@@ -153,16 +153,12 @@ class Boolean(ValueType):
             raise InvalidValue(f'must be true or false, not "{text}"') from None
 
 
-class Bounded(ValueType, Generic[_Bound]):
-    """Base class of the value types with a lower and an upper bound, both included."""
+@dataclass(frozen=True)
+class Number(ValueType):
+    """A number within bounds, both included."""
 
-    def __init__(self, at_least: _Bound, at_most: _Bound) -> None:
-        self.at_least = at_least
-        self.at_most = at_most
-
-
-class Number(Bounded[float]):
-    """A number."""
+    at_least: float
+    at_most: float
 
     def from_toml(self, value: Any) -> float:
         """Return the number as float."""
@@ -181,8 +177,12 @@ class Number(Bounded[float]):
         return self.from_toml(number)
 
 
-class Integer(Bounded[int]):
-    """A whole number."""
+@dataclass(frozen=True)
+class Integer(ValueType):
+    """A whole number within bounds, both included."""
+
+    at_least: int
+    at_most: int
 
     def from_toml(self, value: Any) -> int:
         """Return the number unchanged."""
@@ -199,18 +199,21 @@ class Integer(Bounded[int]):
         return self.from_toml(int(text))
 
 
-class Duration(Bounded[float]):
-    """A time span in seconds: ``90``, ``"90s"``, ``"5m"``, ``"1h"``, ``"400d"``."""
+@dataclass(frozen=True)
+class Duration(ValueType):
+    """A time span within bounds, both included, in seconds: ``90``, ``"90s"``, ``"5m"``, ``"1h"``, ``"400d"``."""
+
+    at_least: float
+    at_most: float
 
     def from_toml(self, value: Any) -> float:
         """Return the time span in seconds."""
-        if isinstance(value, str):
-            match = _DURATION.fullmatch(value.strip())
-            if not match:
-                raise InvalidValue(f'must be a time such as "60s", "5m", "1h" or "400d", not "{value}"')
+        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match:
             value = float(match[1]) * _UNITS[match[2]]
         elif isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidValue(f'must be a time such as "60s", "5m", "1h" or "400d", not {_toml_type(value)}')
+            shown = f'"{value}"' if isinstance(value, str) else _toml_type(value)
+            raise InvalidValue(f'must be a time such as "60s", "5m", "1h" or "400d", not {shown}')
         if not self.at_least <= value <= self.at_most:
             given = format_duration(value) if math.isfinite(value) else str(value)
             bounds = f"{format_duration(self.at_least)} to {format_duration(self.at_most)}"

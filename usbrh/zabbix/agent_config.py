@@ -1,12 +1,9 @@
 """The configuration of a Zabbix agent (zabbix_agentd.conf, zabbix_agent2.conf), read like ``zabbix_sender -c`` does.
 
-Supported are ServerActive, Hostname (the first of several), SourceIP, all TLS parameters except TLSCipher*, and Include
-with ``*`` or a directory. Other parameters are ignored. These rules come from the source of zabbix_sender
-(``src/libs/zbxcfg``) and from trials with it: the last of several values counts, an empty value counts as absent, a
-directory includes its hidden files, and files include each other up to ten levels deep.
-
-Two differences: files of an Include are read in alphabetical order instead of directory order, and a relative Include
-starts from the folder of its file instead of the working directory.
+These rules come from the source of zabbix_sender (``src/libs/zbxcfg``) and from trials with it: the last of several
+values counts, an empty value counts as absent, a directory includes its hidden files, and files include each other up
+to ten levels deep. Two differences: files of an Include are read in alphabetical order instead of directory order, and
+a relative Include starts from the folder of its file instead of the working directory.
 """
 
 import re
@@ -39,7 +36,7 @@ PARAMETERS: Mapping[str, str] = MappingProxyType(
         "TLSKeyFile": "tls_key_file",
     }
 )
-"""The supported parameters, with their keys in ``[zabbix]``."""
+"""The supported parameters besides Include, with their keys in ``[zabbix]``; others are ignored."""
 
 _MAX_DEPTH = 10
 _MAX_FILES = 1000
@@ -52,13 +49,10 @@ class _Line:
 
 
 def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
-    """Return ``zabbix`` with its missing keys filled in from its ``agent_config``.
-
-    The host is ``host``, else the agent's Hostname, else the name of this machine, as for an agent.
+    """Return ``zabbix`` with its missing keys filled in from its ``agent_config``, and the host from this machine.
 
     Raises:
         ConfigError: A file can't be read or has an error; or there are TLS parameters, but no choice of encryption.
-            Readings must not be sent as plain text then.
     """
     values: dict[str, Any] = {}
     origin = dict(zabbix.origin)
@@ -74,18 +68,15 @@ def effective(zabbix: ZabbixConfig) -> ZabbixConfig:
             except InvalidValue as error:
                 raise ConfigError(f"{line.where}: {name} {error}", remedy=error.remedy) from None
             origin[key] = line.where
-    if zabbix.host is None and "host" not in values:
+    if zabbix.host is None and "host" not in values:  # as for an agent
         values["host"] = socket.gethostname()
         origin["host"] = "the name of this machine"
     result = replace(zabbix, **values, origin=MappingProxyType(origin))
-    if "tls_connect" not in values and not _given(zabbix, "tls_connect"):
+    if "tls_connect" not in values and not _given(zabbix, "tls_connect"):  # readings must not be sent as plain text
         for key in PARAMETERS.values():
             if key.startswith("tls_") and getattr(result, key) is not None and key != "tls_connect":
-                where = origin.get(key, key)
-                raise ConfigError(
-                    f"{where}: {key} is set, but tls_connect (TLSConnect) is not",
-                    remedy='set it to "psk", "cert" or "unencrypted"',
-                )
+                message = f"{origin.get(key, key)}: {key} is set, but tls_connect (TLSConnect) is not"
+                raise ConfigError(message, remedy='set it to "psk", "cert" or "unencrypted"')
     return result
 
 
@@ -120,9 +111,8 @@ def _entries(path: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
         name, separator, value = (part.strip(" \t") for part in line.partition("="))
         if not separator:
             # The message does not show the line: somebody may have named a key file by mistake.
-            raise ConfigError(
-                f'{where}: not "parameter=value" and not a comment', remedy=f"see: sed -n {number}p {path}"
-            )
+            message = f'{where}: not "parameter=value" and not a comment'
+            raise ConfigError(message, remedy=f"see: sed -n {number}p {path}")
         if name != "Include":
             yield path, number, name, value
         elif value:

@@ -11,7 +11,8 @@ import urllib3
 from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixUnreachable
-from usbrh.zabbix.websession import WebSession, base, within
+from usbrh.zabbix.sockets import within
+from usbrh.zabbix.websession import WebSession, base
 
 OLDEST = (6, 0)
 BEARER = (6, 4)
@@ -20,21 +21,20 @@ CONNECT_SECONDS = 5
 LOGOUT_SECONDS = 2.0
 ANSWER_SECONDS = 60  # a small server needs several seconds to import a template
 CALL_SECONDS = 90.0
-"""Deadline for a whole call, even if the answer arrives slowly but steadily."""
+"""Deadline for a whole call. requests has a time-out for one read only."""
 
 # pyzabbix logs whole requests at DEBUG, including passwords and keys.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
 
+_GIVE_LOGIN = (
+    "give --token-file, or --user and --password-file; or set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and "
+    "USBRH_ZABBIX_PASSWORD"
+)
 _USE_LOGIN_PAGE = "give the address of the login page, which often ends with /zabbix"
 
 
 class Api:
-    """A session with one front end. Use it as a context manager, or call ``close``.
-
-    Attributes:
-        url: The address of the front end, without ``api_jsonrpc.php``.
-        version: The version of the API, such as ``(6, 0)``.
-    """
+    """A session with one front end, as a context manager. ``version`` is that of the API, such as ``(6, 0)``."""
 
     def __init__(
         self, url: str, *, user: str | None = None, password: str | None = None, token: str | None = None
@@ -47,20 +47,12 @@ class Api:
             ZabbixApiError: The version is too old, or Zabbix rejected the login.
         """
         if not _is_address(url):
-            raise ConfigError(
-                f"{url!r} is not the address of a Zabbix front end",
-                remedy="give an address such as https://zabbix.example/zabbix",
-            )
+            message = f"{url!r} is not the address of a Zabbix front end"
+            raise ConfigError(message, remedy="give an address such as https://zabbix.example/zabbix")
         if not token and not (user and password):
-            raise ConfigError(
-                "no login for the Zabbix API",
-                remedy="give --token-file, or --user and --password-file; or set USBRH_ZABBIX_TOKEN, or "
-                "USBRH_ZABBIX_USER and USBRH_ZABBIX_PASSWORD",
-            )
+            raise ConfigError("no login for the Zabbix API", remedy=_GIVE_LOGIN)
         if token and not (token.isascii() and token.isprintable()):
-            raise ConfigError(
-                "the token for the Zabbix API is invalid: it contains characters other than printable ASCII"
-            )
+            raise ConfigError("the token for the Zabbix API contains characters other than printable ASCII")
         self.url = base(url)
         self._session = WebSession()
         self._pyzabbix = ZabbixAPI(self.url, session=self._session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
@@ -171,9 +163,7 @@ def _is_address(url: str) -> bool:
 def _reason(error: Exception) -> str:
     """Return the innermost cause of an error of requests or urllib3, as one line."""
     inner: BaseException = error
-    while (deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) and isinstance(
-        deeper, BaseException
-    ):
+    while isinstance(deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__, BaseException):
         inner = deeper
     found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(inner))
     return found[1] if found else " ".join(str(inner).split())

@@ -1,7 +1,4 @@
-"""A fake Zabbix trapper: it speaks the protocol and keeps the values in memory.
-
-For ``usbrh demo``, for tests, and to see what usbrh would send. By default it accepts every host and item.
-"""
+"""A fake Zabbix trapper for ``usbrh demo`` and tests: it accepts every host and item, and keeps the values."""
 
 import contextlib
 import json
@@ -9,7 +6,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, Self
 
 from usbrh.clock import Deadline
@@ -38,23 +34,20 @@ class FakeServer:
         answers: Iterable[dict[str, Any] | bytes | None] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Reserve the port.
+        """Reserve the port; 0 is any free port.
 
         Args:
-            port: 0 for any free port.
+            port: the port to listen on.
             host: the address to listen on.
             reject: whether to count a value as ``failed``, as for an unknown item.
-            answers: other answers to the first requests, whose values are not kept. A dict is sent as JSON, bytes are
-                sent as they are, and None closes the connection without an answer.
+            answers: other answers to the first requests, whose values are not kept: JSON, bytes, or None to hang up.
             tls: encrypt connections with this context.
         """
         self.reject = reject
         self.answers = list(answers)
-        """Other answers to the next requests."""
         self.values: list[Value] = []
         """The accepted values, in the order of arrival."""
         self.requests: list[dict[str, Any]] = []
-        """Every request that could be decoded."""
         self.packets: list[bytes] = []
         """The same requests as bytes."""
         self._tls = tls
@@ -62,7 +55,6 @@ class FakeServer:
         self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port: int = self._socket.getsockname()[1]
         self.address = str(Address(host, self.port))
-        """Its address, as in the configuration key ``servers``."""
         self._thread = threading.Thread(target=self._serve, name="fake server", daemon=True)
 
     def __enter__(self) -> Self:
@@ -70,9 +62,7 @@ class FakeServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, exception: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Close the port."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept()
@@ -105,11 +95,8 @@ class FakeServer:
     def _talk(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, ZabbixUnreachable, ValueError, KeyError, TypeError):
             connection.settimeout(_SECONDS)
-            if self._tls:
-                with self._tls.wrap_socket(connection, server_side=True) as secured:
-                    self._answer(secured)
-            else:
-                self._answer(connection)
+            with self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as plain:
+                self._answer(plain)
 
     def _answer(self, connection: socket.socket) -> None:
         packet = bytearray()

@@ -6,8 +6,7 @@ from typing import Any
 from usbrh.clock import NS
 from usbrh.zabbix.api import Api
 
-WINDOW = 6 * 3600
-"""Seconds of history per call of the API."""
+WINDOW = 6 * 3600  # s of history per call of the API
 
 
 def find_host(api: Api, host: str) -> str | None:

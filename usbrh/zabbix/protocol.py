@@ -1,8 +1,7 @@
-"""The sender protocol of Zabbix as bytes: requests with values, and their answers. This module opens no sockets.
+"""The sender protocol of Zabbix as bytes: requests with values, and their answers.
 
 Source: https://www.zabbix.com/documentation/current/en/manual/appendix/protocols/header_datalen and
-https://www.zabbix.com/documentation/7.0/en/manual/appendix/protocols/zabbix_sender; redirects
-as proxies of Zabbix 7.0 send them.
+https://www.zabbix.com/documentation/7.0/en/manual/appendix/protocols/zabbix_sender. Proxies of 7.0 send redirects.
 
 A packet is ``ZBXD``, flags (1 byte), the length of the data and a reserved number (4 bytes each, little-endian;
 8 bytes each in a large packet), and the data. In a compressed packet the reserved number is the length before
@@ -14,6 +13,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -26,7 +26,6 @@ PROTOCOL, COMPRESSED, LARGE = 0x01, 0x02, 0x04
 MAX_ANSWER = 1 << 20
 """Largest answer in bytes, before and after decompression. A real answer has about 100 bytes."""
 MAX_REVISION = 2**63 - 1
-"""Largest revision of a redirect."""
 
 _SMALL_HEADER = struct.Struct("<4sBII")
 _LARGE_HEADER = struct.Struct("<4sBQQ")
@@ -42,7 +41,6 @@ class Value:
     host: str
     """Technical name of the Zabbix host."""
     key: str
-    """Key of a trapper item."""
     value: str
     clock: int
     """Whole seconds since 1970-01-01 UTC."""
@@ -67,23 +65,19 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer of a server or proxy to one request."""
+    """The answer of a server or proxy to one request; with a redirect, nothing was accepted."""
 
     accepted: int = 0
     """Values that Zabbix counts as processed. It may still drop some later: of the wrong type, or too old."""
     rejected: int = 0
     """Values that Zabbix counts as failed. The answer never says which ones, or why."""
     redirect: Redirect | None = None
-    """With a redirect, nothing was accepted."""
 
 
 def encode_request(values: Iterable[Value], now_ns: int, compress: bool = False) -> bytes:
-    """The request that sends ``values``, byte by byte as ``zabbix_sender -T -N`` sends it.
+    """The request that sends ``values``, byte by byte as ``zabbix_sender -T -N`` sends it at ``now_ns``.
 
-    Args:
-        values: all of one Zabbix host, because a redirect depends on the first value only.
-        now_ns: the time of sending, nanoseconds since 1970-01-01 UTC.
-        compress: use zlib; the answer is then compressed too.
+    All values belong to one host, because a redirect depends on the first. ``compress`` applies to the answer too.
     """
     clock, ns = divmod(now_ns, NS)
     data = [{"host": v.host, "key": v.key, "value": v.value, "clock": v.clock, "ns": v.ns} for v in values]
@@ -101,14 +95,12 @@ def pack(data: bytes, compress: bool = False) -> bytes:
 
 
 class _Header(NamedTuple):
-    """The first bytes of a packet."""
-
     size: int
     """Bytes of the header itself."""
     length: int
     """Bytes of data after the header."""
     decompressed: int | None
-    """Bytes of data after decompression; None if the data is not compressed."""
+    """Bytes after decompression; None if the data is not compressed."""
 
 
 def _decode_header(received: bytes | bytearray, limit: int) -> _Header | None:
@@ -198,12 +190,10 @@ def decode_response(packet: bytes | bytearray) -> Response:
 
 
 def _redirect(redirect: Any) -> Redirect:
-    try:
+    with suppress(AttributeError, KeyError, TypeError, ConfigError):
         if redirect.get("reset") is True:
             return Redirect(0, None)
         revision, address = redirect["revision"], redirect["address"]
         if isinstance(revision, int) and 0 <= revision <= MAX_REVISION:
             return Redirect(revision, Address.parse(address))
-    except (AttributeError, KeyError, TypeError, ConfigError):
-        pass
     raise ZabbixUnreachable(f"the answer is a redirect that can't be followed: {str(redirect)[:200]}")

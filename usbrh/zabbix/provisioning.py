@@ -1,7 +1,6 @@
 """Host group, template, host, macros and encryption in a Zabbix, created through its API.
 
-The plan reads everything first. Then what is missing is created, and what somebody changed by hand is kept and
-reported, unless ``force`` overwrites it.
+What somebody changed by hand is kept and reported, unless ``force`` overwrites it.
 """
 
 import math
@@ -18,11 +17,11 @@ from usbrh.steps import Step
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.templates import TEMPLATES, Method, Template
+from usbrh.zabbix.tls import pre_shared_key
 
 AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
-ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}
-"""The bits of ``tls_accept`` and ``tls_connect`` of a host."""
+ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}  # bits of tls_accept and tls_connect
 INTERVAL = "{$USBRH.INTERVAL}"
 SPANS = {
     "{$USBRH.BRIDGE.SILENT}": (300, 3),
@@ -32,8 +31,7 @@ SPANS = {
     "{$USBRH.WINDOW}": (300, 3),
 }
 """Macros with a time: the template's default in s, and the number of readings that their triggers need."""
-MAX_DIFFERENCES = 20
-"""Differences of a template that a step lists."""
+MAX_DIFFERENCES = 20  # of a template, in the text of its step
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,7 @@ class Wanted:
     psk_identity: str | None = None
     psk: str | None = field(default=None, repr=False)
     """The key in hexadecimal digits."""
-    interval: float = 60.0
-    """s between two readings."""
+    interval: float = 60.0  # s
 
     @classmethod
     def of(cls, config: Config, *, host: str | None, group: str, method: Method, interface: str | None) -> Self:
@@ -59,20 +56,10 @@ class Wanted:
             ConfigError: the interface is not an address, or the pre-shared key can't be read.
         """
         settings = effective(config.zabbix)
-        identity, key = None, None
-        if settings.tls_connect == "psk":
-            from usbrh.zabbix.tls import pre_shared_key  # noqa: PLC0415 - ssl is slow to import
-
-            identity, secret = pre_shared_key(settings)
-            key = secret.hex()
+        identity, key = pre_shared_key(settings) if settings.tls_connect == "psk" else (None, b"")
+        address = Address.parse(interface, AGENT_PORT) if interface else None
         return cls(
-            host=host or settings.host or "",
-            group=group,
-            method=method,
-            interface=Address.parse(interface, AGENT_PORT) if interface else None,
-            psk_identity=identity,
-            psk=key,
-            interval=config.bridge.interval,
+            host or settings.host or "", group, method, address, identity, key.hex() or None, config.bridge.interval
         )
 
 
@@ -110,8 +97,8 @@ class _Planner:
         different = template.differences()
         if not different:
             return Step(f"{name} is up to date")
-        rest = different[MAX_DIFFERENCES:]
-        what = "; ".join([*different[:MAX_DIFFERENCES], *([f"and {len(rest)} more"] if rest else [])])
+        rest = len(different) - MAX_DIFFERENCES
+        what = "; ".join(different[:MAX_DIFFERENCES]) + (f"; and {rest} more" if rest > 0 else "")
         now = f"{name} differs from this version of usbrh: {what}"
         return self._overwrite(now, f"import {name} again", template.load)
 
@@ -120,8 +107,6 @@ class _Planner:
         if self.force:
             return Step(f"{change} ({now})", do)
         return Step(f"{now}; kept (with --force: {change})", kept=True)
-
-    # -- group and host ------------------------------------------------------------------------------------------
 
     def _call(self, method: str, **params: Any) -> Callable[[], object]:
         return partial(self.api.call, method, **params)
@@ -149,14 +134,14 @@ class _Planner:
 
     def _new_host(self) -> Step:
         wanted = self.wanted
-        if wanted.method == "agent" and not wanted.interface:
-            raise self._without_interface()
-        parts = [f'create host "{wanted.host}" with template "{self.template.name}"']
-        if wanted.method == "agent":
-            parts.append(f"agent at {wanted.interface}")
-        if wanted.psk:
-            parts.append("PSK")
-        parts += [f"{macro}={value}" for macro, value in self._macros().items()]
+        macros = self._macros()
+        parts = [
+            f'create host "{wanted.host}" with template "{self.template.name}"',
+            *([f"agent at {wanted.interface}"] if wanted.method == "agent" else []),
+            *(["PSK"] if wanted.psk else []),
+            *(f"{macro}={value}" for macro, value in macros.items()),
+        ]
+        interfaces = [self._interface()] if wanted.method == "agent" else []
 
         def create() -> None:
             self.api.call(
@@ -164,8 +149,8 @@ class _Planner:
                 host=wanted.host,
                 groups=[{"groupid": self._group_id()}],
                 templates=[{"templateid": self.template.id()}],
-                interfaces=[self._interface()] if wanted.method == "agent" else [],
-                macros=[{"macro": macro, "value": value} for macro, value in self._macros().items()],
+                interfaces=interfaces,
+                macros=[{"macro": macro, "value": value} for macro, value in macros.items()],
                 **self._encryption(),
             )
 
@@ -202,22 +187,19 @@ class _Planner:
 
     def _interface(self) -> dict[str, Any]:
         """The agent's interface, as the API wants it."""
-        host, port = (self.wanted.interface.host, self.wanted.interface.port) if self.wanted.interface else ("", 0)
+        if not self.wanted.interface:
+            message = f'host "{self.wanted.host}" has no agent interface, so the server can\'t poll its agent'
+            raise ConfigError(message, remedy="give --interface ADDRESS[:PORT], or --method agent-active")
+        host, port = self.wanted.interface.host, self.wanted.interface.port
         is_ip = ":" in host or host.replace(".", "").isdigit()
         where = {"ip": host if is_ip else "", "dns": "" if is_ip else host, "port": str(port)}
         return {"type": 1, "main": 1, "useip": int(is_ip), **where}
 
-    def _without_interface(self) -> ConfigError:
-        message = f'host "{self.wanted.host}" has no agent interface, so the server can\'t poll its agent'
-        return ConfigError(message, remedy="give --interface ADDRESS[:PORT], or --method agent-active")
-
     def _old_interface(self, host: dict[str, Any]) -> Step:
         agents = [each for each in host["interfaces"] if str(each["type"]) == "1" and str(each["main"]) == "1"]
         wanted = self.wanted.interface
-        if not wanted:
-            if agents:
-                return Step("agent interface exists")
-            raise self._without_interface()
+        if agents and not wanted:
+            return Step("agent interface exists")
         new = self._interface()
         if not agents:
             create = self._call("hostinterface.create", hostid=host["hostid"], **new)
@@ -228,8 +210,6 @@ class _Planner:
         now = f"{old['ip'] if str(old['useip']) == '1' else old['dns']}:{old['port']}"
         update = self._call("hostinterface.update", interfaceid=old["interfaceid"], **new)
         return self._overwrite(f"agent interface is {now}", f"set agent interface {wanted}", update)
-
-    # -- macros and encryption -----------------------------------------------------------------------------------
 
     def _macros(self, existing: Collection[str] = ()) -> dict[str, str]:
         """The macros to set, because the defaults or the ``existing`` ones do not fit the interval of the readings."""

@@ -17,12 +17,10 @@ BY_PROXY, BY_GROUP = 1, 2
 
 @dataclass(frozen=True)
 class Reasons:
-    """The reasons that the API shows. A server reads its configuration once a minute, a proxy of 6.0 once an hour."""
+    """The reasons that the API shows; waiting helps only against the ``possible`` ones."""
 
     certain: ZabbixRejected | None = None
-    """The reason; waiting does not help."""
     possible: Sequence[ZabbixRejected] = ()
-    """Possible reasons, unless the server has not read its configuration yet."""
 
 
 def why_rejected(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
@@ -40,27 +38,24 @@ def why_rejected(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
     item = find_item(api, found["hostid"], key)
     certain = next(_certain(found, item, host, key, tls_connect), None)
     if certain or item is None:
-        return Reasons(certain and _rejected(*certain))
-    return Reasons(None, [_rejected(*reason) for reason in _possible(api, found, item, host, tls_connect)])
-
-
-def _rejected(message: str, remedy: str) -> ZabbixRejected:
-    return ZabbixRejected(message, remedy=remedy)
+        return Reasons(certain and ZabbixRejected(certain[0], remedy=certain[1]))
+    possible = _possible(api, found, item, host, tls_connect)
+    return Reasons(None, [ZabbixRejected(message, remedy=remedy) for message, remedy in possible])
 
 
 def _no_host(api: Api, host: str) -> ZabbixRejected:
     similar = api.call("host.get", filter={"name": [host]}, output=["host"])
     if similar:
         message = f'"{host}" is a visible name, not a technical host name'
-        return _rejected(message, f'use "{similar[0]["host"]}" as host')
+        return ZabbixRejected(message, remedy=f'use "{similar[0]["host"]}" as host')
     message = f'there is no host "{host}", or this user has no permission for it'
-    return _rejected(message, "usbrh zabbix provision creates it")
+    return ZabbixRejected(message, remedy="usbrh zabbix provision creates it")
 
 
 def _certain(
     found: dict[str, Any], item: dict[str, Any] | None, host: str, key: str, tls_connect: str
 ) -> Iterator[tuple[str, str]]:
-    """Message and remedy of each reason."""
+    """Yield message and remedy of each reason."""
     if str(found["status"]) != "0":
         yield f'the host "{host}" is disabled', "enable it in the front end"
     if item is None:
@@ -80,7 +75,6 @@ def _certain(
 def _possible(
     api: Api, found: dict[str, Any], item: dict[str, Any], host: str, tls_connect: str
 ) -> Iterator[tuple[str, str]]:
-    """Message and remedy of each reason."""
     if item.get("trapper_hosts"):
         message = f"the item {item['key_']} accepts values only from {item['trapper_hosts']}"
         yield message, 'add this computer\'s address to "Allowed hosts" of the item'

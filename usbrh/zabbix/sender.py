@@ -22,17 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Sends to one destination; remembers which node works and where a proxy group redirects each host.
-
-    For any thread. A node of a cluster that does not answer is logged once, and once more when it answers again.
-    """
+    """Sends to one destination, from any thread; remembers which node works and where each host is redirected to."""
 
     def __init__(self, destination: Destination, settings: ZabbixConfig) -> None:
-        """Prepare to send; nothing is connected yet.
-
-        Raises:
-            ConfigError: TLS is configured wrongly.
-        """
+        """Prepare to send. Raises ConfigError if TLS is configured wrongly."""
         self.destination = destination
         self._settings = settings
         self._tls = None
@@ -44,7 +37,7 @@ class Sender:
         self._first = 0
         self._redirects: dict[str, Redirect] = {}
         self._silent: set[Address] = set()
-        """Nodes that did not answer while another node did."""
+        """Nodes that did not answer while another node did, so that each change is logged once."""
 
     def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
         """Send ``values``, which all belong to one host, in one request; return or raise by ``deadline``.
@@ -61,10 +54,11 @@ class Sender:
             # A node that does not answer must leave time for the others.
             limit = deadline.within(min(self._settings.timeout, deadline.remaining() / (len(candidates) + 1)))
             try:
-                with connect(node, self._settings.source_ip, limit) as plain:
-                    connection = self._tls.wrap(plain, limit) if self._tls else plain
-                    with connection:
-                        response = _exchange(connection, values, limit, compress=self._settings.compression)
+                with (
+                    connect(node, self._settings.source_ip, limit) as plain,
+                    self._tls.wrap(plain, limit) if self._tls else plain as connection,
+                ):
+                    response = _exchange(connection, values, limit, compress=self._settings.compression)
                 target = self._follow(host, response.redirect, redirected) if response.redirect else None
             except ZabbixUnreachable as error:
                 _log.debug("%s: %s", node, error)
@@ -91,13 +85,11 @@ class Sender:
         Raises:
             ZabbixUnreachable: the next step fails.
         """
-        with connect(node, self._settings.source_ip, deadline) as connection:
+        with connect(node, self._settings.source_ip, deadline) as plain:
             yield "server"
-            if self._tls:
-                with self._tls.wrap(connection, deadline) as secured:
+            with self._tls.wrap(plain, deadline) if self._tls else plain as connection:
+                if self._tls:
                     yield "TLS"
-                    _exchange(secured, [], deadline)
-            else:
                 _exchange(connection, [], deadline)
             yield "round trip"
 
@@ -153,7 +145,7 @@ class Sender:
 
 
 def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, compress: bool = False) -> Response:
-    """Send one request over ``connection`` and receive its answer."""
+    """Send one request and receive its answer."""
     request = memoryview(encode_request(values, deadline.clock.time_ns(), compress))
     answer = bytearray()
     try:
@@ -164,8 +156,11 @@ def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, c
                     request = request[connection.send(request) :]
                 elif chunk := connection.recv(min(size, 1 << 16)):
                     answer += chunk
-                else:
-                    raise _closed(len(answer))
+                elif answer:
+                    raise ZabbixUnreachable(f"the server closed the connection after {len(answer)} bytes of its answer")
+                else:  # as it does, for example, if it rejects our certificate
+                    message = "the server closed the connection without an answer"
+                    raise ZabbixUnreachable(message, remedy="check the server's log")
     except TimeoutError:
         raise ZabbixUnreachable(f"no complete answer within {deadline.seconds:.1f} s") from None
     except OSError as error:
@@ -174,10 +169,3 @@ def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, c
     if response.accepted > len(values):
         raise ZabbixUnreachable(f"the server reports {response.accepted} accepted values of the {len(values)} sent")
     return response
-
-
-def _closed(received: int) -> ZabbixUnreachable:
-    """The error for a connection that the server closed; it does so, for example, if it rejects our certificate."""
-    if received:
-        return ZabbixUnreachable(f"the server closed the connection after {received} bytes of its answer")
-    return ZabbixUnreachable("the server closed the connection without an answer", remedy="check the server's log")

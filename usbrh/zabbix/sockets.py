@@ -2,8 +2,10 @@
 
 import contextlib
 import socket
-import threading
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any, TypeVar
 
 from usbrh.clock import Deadline
 from usbrh.config.addresses import Address
@@ -13,6 +15,8 @@ POLL_SECONDS = 0.25
 """Seconds after which a wait checks its deadline again."""
 CONNECT_SECONDS = 5.0
 """Time to resolve a name and to connect to one of its addresses."""
+
+T = TypeVar("T")
 
 
 def connect(node: Address, source_ip: str | None, deadline: Deadline) -> socket.socket:
@@ -76,27 +80,35 @@ def _bind(connection: socket.socket, source_ip: str) -> None:
 
 
 def _resolve(node: Address, family: int, deadline: Deadline) -> list[tuple[int, Any]]:
-    """The addresses of ``node``, each with its family.
-
-    The resolver can't be interrupted: it runs in a thread, which is left behind at the deadline.
-    """
+    """The addresses of ``node``, each with its family."""
     with contextlib.suppress(OSError, UnicodeError):  # a numeric address needs no resolver, and no thread
         numeric = socket.getaddrinfo(node.host, node.port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         return [(entry[0], entry[4]) for entry in numeric]
-    found: list[Any] = []
+    try:
+        found = within(
+            deadline.remaining(), lambda: socket.getaddrinfo(node.host, node.port, family, socket.SOCK_STREAM)
+        )
+    except TimeoutError:
+        raise ZabbixUnreachable(f"no address found for {node.host} within {deadline.seconds:.1f} s") from None
+    except (OSError, UnicodeError) as error:
+        words = reason(error) if isinstance(error, OSError) else str(error)
+        raise ZabbixUnreachable(f"no address found for {node.host}: {words}") from None
+    return [(entry[0], entry[4]) for entry in found]
 
-    def resolve() -> None:
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return the result of ``work``, which can't be interrupted, from a thread that is abandoned after ``seconds``.
+
+    Raises:
+        TimeoutError: ``work`` takes longer than ``seconds``.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
         try:
-            found.append(socket.getaddrinfo(node.host, node.port, family, socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            found.append(error)
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - raised again by result()
+            future.set_exception(error)
 
-    resolver = threading.Thread(target=resolve, name=f"resolve {node.host}", daemon=True)
-    resolver.start()
-    resolver.join(deadline.remaining())
-    if not found:
-        raise ZabbixUnreachable(f"no address found for {node.host} within {deadline.seconds:.1f} s")
-    if isinstance(found[0], Exception):
-        words = reason(found[0]) if isinstance(found[0], OSError) else str(found[0])
-        raise ZabbixUnreachable(f"no address found for {node.host}: {words}")
-    return [(entry[0], entry[4]) for entry in found[0]]
+    Thread(target=run, name="within", daemon=True).start()
+    return future.result(seconds)

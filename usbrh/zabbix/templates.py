@@ -13,8 +13,7 @@ METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
 TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
 RELEASES = ((7, 0), (6, 0))
 """Zabbix releases with template files, newest first. A newer Zabbix accepts an older file."""
-GROUP = "Templates/Applications"
-"""The template group in the files. Every Zabbix has it."""
+GROUP = "Templates/Applications"  # of the templates in the files; every Zabbix has it
 
 
 def template_text(method: Method, version: tuple[int, int]) -> str:
@@ -89,22 +88,17 @@ def _changes(answer: dict[str, Any]) -> Iterator[str]:
 def _fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     for key in sorted({*before, *after} - {"uuid"}):
         old, new = before.get(key), after.get(key)
-        if old == new:
-            continue
         if key == "macros":
-            yield from _macro_changes(old or [], new or [])
-        elif isinstance(old or new, str):
+            yield from _macro_changes(
+                *({row["macro"]: row.get("value", "") for row in rows or ()} for rows in (old, new))
+            )
+        elif old != new and isinstance(old or new, str):
             yield f"{key} is {old or 'the default'}, not {new or 'the default'}"
-        else:
+        elif old != new:
             yield f"{key} is different"
 
 
-def _macro_changes(before: list[dict[str, str]], after: list[dict[str, str]]) -> Iterator[str]:
-    old = {row["macro"]: row.get("value", "") for row in before}
-    for row in after:
-        name, value = row["macro"], row.get("value", "")
-        if name not in old:
-            yield f"macro {name} is missing"
-        elif old[name] != value:
-            yield f"{name} is {old[name]}, not {value}"
-    yield from (f"macro {name} is not from usbrh" for name in old if name not in {row["macro"] for row in after})
+def _macro_changes(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
+    yield from (f"macro {name} is missing" for name in new if name not in old)
+    yield from (f"{name} is {old[name]}, not {value}" for name, value in new.items() if old.get(name, value) != value)
+    yield from (f"macro {name} is not from usbrh" for name in old if name not in new)

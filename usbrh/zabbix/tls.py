@@ -1,9 +1,8 @@
 """TLS connections to a Zabbix server or proxy, as Zabbix's own agent makes them: with certificates or a pre-shared key.
 
 With certificates, the server's certificate must be signed by ``tls_ca_file``, must not be in ``tls_crl_file``, and must
-have the configured issuer and subject. **Zabbix does not compare host names with certificates**, and neither does this
-module: certificates of Zabbix servers rarely contain one. If the same authority also signs other certificates,
-configure the subject too.
+have the configured issuer and subject. **Like Zabbix, this module does not compare host names with certificates**,
+which rarely contain one. If the same authority also signs other certificates, configure the subject too.
 
 A pre-shared key uses TLS 1.2 only: in TLS 1.3 a server may ignore the key and present a certificate that nobody checks
 (https://github.com/python/cpython/issues/160159). The standard library supports pre-shared keys from Python 3.13; for
@@ -29,7 +28,7 @@ from usbrh.zabbix.sockets import set_timeout
 # As in Zabbix's own builds with OpenSSL.
 _PSK_CIPHERS = "kECDHEPSK+AES128:kPSK+AES128"
 
-# Python uses the long names of a certificate's attributes, Zabbix uses OpenSSL's short names.
+# Python uses the long names of a certificate's attributes, Zabbix uses OpenSSL's short names, where they differ.
 _SHORT = MappingProxyType(
     {
         "commonName": "CN",
@@ -45,18 +44,13 @@ _SHORT = MappingProxyType(
         "givenName": "GN",
     }
 )
-"""Those that differ."""
 
 
 class Tls:
     """The TLS settings of one configuration, for any number of connections."""
 
     def __init__(self, settings: ZabbixConfig) -> None:
-        """Load the key and the certificates.
-
-        Raises:
-            ConfigError: a parameter or file is missing, wrong, unreadable, or readable by others.
-        """
+        """Load the key and the certificates. Raises ConfigError if one is missing, wrong or readable by others."""
         self._settings = settings
         self._psk = settings.tls_connect == "psk"
         self._context = _psk_context(settings) if self._psk else _certificate_context(settings)
@@ -96,10 +90,8 @@ class Tls:
                 raise ZabbixUnreachable(f"{version} with {cipher} does not prove that the server has the key")
             return
         certificate = secured.getpeercert() or {}
-        for field, wanted in (
-            ("issuer", self._settings.tls_server_cert_issuer),
-            ("subject", self._settings.tls_server_cert_subject),
-        ):
+        for field in ("issuer", "subject"):
+            wanted = getattr(self._settings, f"tls_server_cert_{field}")
             found = distinguished_name(certificate.get(field, ()))
             if wanted is not None and found != wanted:
                 raise ZabbixUnreachable(f'the {field} of the server\'s certificate is "{found}", not "{wanted}"')
@@ -192,11 +184,7 @@ def _context_with_psk() -> Any:
 
 
 def pre_shared_key(settings: ZabbixConfig) -> tuple[str, bytes]:
-    """The identity and the key.
-
-    Raises:
-        ConfigError: one of them is missing, or the file is wrong, unreadable, or readable by others.
-    """
+    """The identity and the key. Raises ConfigError if one is missing or wrong, or the file is readable by others."""
     identity = settings.tls_psk_identity
     if identity is None:
         raise _missing(settings, "tls_psk_identity")

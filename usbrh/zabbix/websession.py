@@ -1,11 +1,8 @@
 """HTTP for the API: the login is sent to one front end only, and answers have a limit in size and time."""
 
 import re
-from collections.abc import Callable
-from concurrent.futures import Future
 from io import BytesIO
-from threading import Thread
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -18,18 +15,13 @@ from usbrh.errors import ZabbixUnreachable
 MAX_BYTES = 32 << 20
 """Limit for one answer. A comparison of templates has some 100 KB, six hours of readings per second have 1 MB."""
 
-T = TypeVar("T")
-
 
 class WebSession(requests.Session):
     """A requests session with one front end.
 
     It rejects redirects: requests would turn some of them into a GET, and would send a password to another server. It
     uses proxy and certificates from the environment (HTTPS_PROXY, REQUESTS_CA_BUNDLE), but not ~/.netrc, whose Basic
-    login would replace our Bearer token.
-
-    Attributes:
-        token: Sent as ``Authorization: Bearer`` once it is set.
+    login would replace the Bearer ``token``.
     """
 
     def __init__(self) -> None:
@@ -77,23 +69,3 @@ def _read(response: requests.Response, **_: Any) -> None:
         message = f"{base(response.url)} sent an answer of more than {MAX_BYTES >> 20} MiB"
         raise ZabbixUnreachable(message, remedy="check the address")
     response.raw = BytesIO(body)
-
-
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """Return the result of ``work``, which runs in a separate thread.
-
-    requests has a time-out per read, but none for the whole answer. A thread that exceeds ``seconds`` is abandoned.
-
-    Raises:
-        TimeoutError: ``work`` takes longer than ``seconds``.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised again by result()
-            future.set_exception(error)
-
-    Thread(target=run, name="api", daemon=True).start()
-    return future.result(seconds)
