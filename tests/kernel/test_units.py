@@ -81,7 +81,7 @@ def test_exposure(vm: Machine, units: None, unit: str) -> None:
 
 def test_both_services_are_held_as_tight(vm: Machine, units: None) -> None:
     texts = [vm.run(f"cat {DATA}/systemd/{unit}").check() for unit in UNITS[:2]]
-    tight = [text[text.index("\n# What it needs") :].partition("\n[")[0].strip() for text in texts]
+    tight = [text[text.index("\n# Sandbox:") :].partition("\n[")[0].strip() for text in texts]
     assert tight[0] == tight[1]
 
 
