@@ -32,6 +32,8 @@ SECRET_PARAMETERS = ("password", "tls_psk")
 _log = logging.getLogger(__name__)
 # pyzabbix logs whole requests at DEBUG, including passwords and keys.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
+# urllib3 logs the headers of an answer that it can't parse, and they can repeat ours.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _GIVE_LOGIN = (
     "give --token-file, or --user and --password-file; or set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and "

@@ -78,6 +78,15 @@ def test_a_redirect_with_the_password() -> None:
     assert caught.value.message == f"{front_end.url} redirects to http://192.0.2.1/{REDACTED}"
 
 
+def test_headers_that_repeat_the_token(caplog: pytest.LogCaptureFixture) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(f"HTTP/1.0 200 OK\r\nno header {SESSION}\r\n\r\n{{}}".encode())
+
+    with FrontEnd(other=answer) as front_end, pytest.raises(UsbrhError):
+        Api(front_end.url, token=SESSION)
+    assert SESSION not in caplog.text
+
+
 @pytest.mark.parametrize(
     "url",
     [
