@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from usbrh import __version__
 from usbrh.bridge.delivery import Route
@@ -14,6 +13,7 @@ from usbrh.errors import ConfigError, ZabbixApiError, ZabbixRejected, ZabbixUnre
 from usbrh.findings import Finding, Status, fault, of_error, ok, warning
 from usbrh.poller import Poller
 from usbrh.zabbix.agent_config import effective
+from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import find_host, find_item, find_kept, stored
 from usbrh.zabbix.items import BRIDGE
@@ -184,9 +184,9 @@ def _read_back(api: Api, accepted: Sequence[tuple[Route, int]], clock: Clock) ->
             yield _not_stored(route, item)
 
 
-def _not_stored(route: Route, item: dict[str, Any]) -> Finding:
+def _not_stored(route: Route, item: Row) -> Finding:
     """The fault of a value that the server accepted and did not store."""
-    if int(item["state"]):
+    if item.integer("state"):
         reason = f"the item {item['key_']} is not supported: {item['error']}"
         remedy = "usbrh zabbix provision --dry-run shows what differs from the template"
     else:

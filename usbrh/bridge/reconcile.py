@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from usbrh.bridge.check import STORE_SECONDS, required_routes
 from usbrh.bridge.once import flush, open_journal
@@ -12,6 +11,7 @@ from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
 from usbrh.journal.errors import require_journal
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
+from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import find_host, find_item, find_kept, stored
 from usbrh.zabbix.items import reading_key, state_key
@@ -29,7 +29,7 @@ class Compared:
     """The id of each delivered reading, by its time in ns since 1970."""
     unsettled: int
     """Readings not compared because they wait for a destination or were rejected by one, which may be this Zabbix."""
-    item: dict[str, Any] | None
+    item: Row | None
     """The item whose history was read; None if no item keeps a history."""
     missing: Sequence[int]
     """The times without a value in Zabbix, ascending."""
@@ -113,7 +113,7 @@ def _delivered(
     return delivered, unsettled
 
 
-def _missing(api: Api, item: dict[str, Any] | None, times: Collection[int]) -> list[int]:
+def _missing(api: Api, item: Row | None, times: Collection[int]) -> list[int]:
     return sorted(set(times) - stored(api, item, times)) if item else []
 
 

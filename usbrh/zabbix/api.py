@@ -1,5 +1,6 @@
 """The API of a Zabbix front end, through pyzabbix, with errors that have a remedy."""
 
+import json
 import logging
 import re
 from contextlib import suppress
@@ -11,6 +12,9 @@ import urllib3
 from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixUnreachable
+from usbrh.zabbix.answers import REMEDY, checked, unusable
+from usbrh.zabbix.proxy import environment_proxy, is_this_machine
+from usbrh.zabbix.secrets import Secrets
 from usbrh.zabbix.sockets import within
 from usbrh.zabbix.websession import WebSession, base
 
@@ -23,13 +27,20 @@ ANSWER_SECONDS = 60  # a small server needs several seconds to import a template
 CALL_SECONDS = 90.0
 """Deadline for a whole call. requests has a time-out for one read only."""
 
+SECRET_PARAMETERS = ("password", "tls_psk")
+
+_log = logging.getLogger(__name__)
 # pyzabbix logs whole requests at DEBUG, including passwords and keys.
 logging.getLogger("pyzabbix").setLevel(logging.INFO)
+# urllib3 logs the headers of an answer that it can't parse, and they can repeat ours.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _GIVE_LOGIN = (
     "give --token-file, or --user and --password-file; or set USBRH_ZABBIX_TOKEN, or USBRH_ZABBIX_USER and "
     "USBRH_ZABBIX_PASSWORD"
 )
+_NESTED = "an answer that is nested too deeply"
+_NO_RESPONSE = "an answer that is not a JSON-RPC response"
 _USE_LOGIN_PAGE = "give the address of the login page, which often ends with /zabbix"
 
 
@@ -42,25 +53,29 @@ class Api:
         """Log in with a token, or with user and password.
 
         Raises:
-            ConfigError: The address is invalid, or the login is missing or invalid.
+            ConfigError: The address is invalid or contains a login, or the login is missing or invalid.
             ZabbixUnreachable: No answer, or the answer is not from a Zabbix front end.
             ZabbixApiError: The version is too old, or Zabbix rejected the login.
         """
-        if not _is_address(url):
-            message = f"{url!r} is not the address of a Zabbix front end"
-            raise ConfigError(message, remedy="give an address such as https://zabbix.example/zabbix")
+        _check_address(url)
         if not token and not (user and password):
             raise ConfigError("no login for the Zabbix API", remedy=_GIVE_LOGIN)
         if token and not (token.isascii() and token.isprintable()):
             raise ConfigError("the token for the Zabbix API contains characters other than printable ASCII")
         self.url = base(url)
-        self._session = WebSession()
+        self._secrets = Secrets(password, token)
+        self._proxy = environment_proxy(self.url)
+        if self._proxy:
+            self._secrets.add(*self._proxy.secrets)
+        self._session = WebSession(self._secrets)
         self._pyzabbix = ZabbixAPI(self.url, session=self._session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS))
         self._by_password = False
-        version = str(self.call("apiinfo.version"))
-        found = re.match(r"(\d+)\.(\d+)", version)
+        version = self.call("apiinfo.version")
+        found = re.match(r"(\d{1,3})\.(\d{1,3})(?!\d)", version, re.ASCII)
+        version = self._secrets.quote(version)
         if not found:
-            raise ZabbixUnreachable(f"{self.url} is not a Zabbix front end: it reports version {version!r}")
+            message = f"{self.url} is not a Zabbix front end: it reports version {version!r}"
+            raise ZabbixApiError(message, remedy=REMEDY)
         self.version = int(found[1]), int(found[2])
         if self.version < OLDEST:
             raise ZabbixApiError(f"Zabbix {version} at {self.url} is too old: usbrh needs 6.0 or newer")
@@ -68,7 +83,11 @@ class Api:
 
     def _log_in(self, user: str | None, password: str | None, token: str | None) -> None:
         """Log in without pyzabbix's own login: Zabbix 7.0 rejects that of 0.8.2 (Debian 12), and it knows no tokens."""
-        secret = token or str(self.call("user.login", username=user, password=password))
+        local = is_this_machine(urlsplit(self.url).hostname or "") and not self._proxy
+        if self.url.lower().startswith("http:") and not local:
+            _log.warning("%s: passwords, tokens and keys travel without encryption; fix: use https://", self.url)
+        secret = token or self.call("user.login", username=user, password=password)
+        self._secrets.add(secret)
         if self.version >= BEARER:
             self._session.token = secret
         else:
@@ -98,10 +117,15 @@ class Api:
 
         Raises:
             ZabbixUnreachable: No answer, or the answer is not from a Zabbix front end.
-            ZabbixApiError: Zabbix reported an error.
+            ZabbixApiError: Zabbix reported an error, or its answer is unusable.
         """
+        self._secrets.add(*(params.get(name) for name in SECRET_PARAMETERS))
         group, _, name = method.partition(".")
-        return self._guard(lambda: getattr(getattr(self._pyzabbix, group), name)(*args, **params))
+        result = self._guard(lambda: getattr(getattr(self._pyzabbix, group), name)(*args, **params))
+        try:
+            return checked(method, params, self._secrets.redact_result(result))
+        except RecursionError:
+            raise unusable(_NESTED) from None
 
     def _guard(self, call: Any, limit: float | None = None) -> Any:
         seconds = limit or CALL_SECONDS
@@ -110,31 +134,53 @@ class Api:
         except ZabbixAPIException as error:
             raise self._rejected(error) from None
         except requests.exceptions.SSLError as error:
-            raise ZabbixUnreachable(
-                f"{self.url}: TLS failed: {_reason(error)}",
-                remedy="name the trusted certificates with REQUESTS_CA_BUNDLE=FILE",
-            ) from None
+            message, remedy = f"TLS failed: {self._reason(error)}", "name the trusted certificates with"
+            raise self._unreachable(f": {message}", f"{remedy} REQUESTS_CA_BUNDLE=FILE") from None
         except requests.exceptions.Timeout:
-            raise ZabbixUnreachable(f"{self.url} did not answer in time", remedy="check the address") from None
+            raise self._unreachable(" did not answer in time", "check the address") from None
         except requests.exceptions.HTTPError as error:
             status = error.response.status_code if error.response is not None else "an error"
-            raise ZabbixUnreachable(
-                f"no Zabbix front end at {self.url}: HTTP {status}", remedy=_USE_LOGIN_PAGE
-            ) from None
+            raise self._unreachable(f": HTTP {status}", _USE_LOGIN_PAGE, "no Zabbix front end at ") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             # urllib3 raises its own error for a host name with an empty or too long label.
-            raise ZabbixUnreachable(f"{self.url} can't be reached: {_reason(error)}") from None
+            raise self._unreachable(f" can't be reached: {self._reason(error)}") from None
         except TimeoutError:
-            raise ZabbixUnreachable(f"{self.url}: no complete answer within {seconds:.0f} s") from None
+            raise self._unreachable(f": no complete answer within {seconds:.0f} s") from None
         except OSError as error:  # requests reports a missing certificate file like this
-            raise ConfigError(" ".join(str(error).split()), remedy="check REQUESTS_CA_BUNDLE") from None
+            raise ConfigError(self._secrets.quote(error), remedy="check REQUESTS_CA_BUNDLE") from None
+        except RecursionError:
+            raise unusable(_NESTED) from None
+        except (AttributeError, LookupError, TypeError, ValueError):  # pyzabbix expects the members of JSON-RPC
+            raise unusable(_NO_RESPONSE) from None
+
+    def _unreachable(self, what: str, remedy: str | None = None, before: str = "") -> ZabbixUnreachable:
+        """Return the error with the proxy, if the environment sets one for this front end."""
+        if not self._proxy:
+            return ZabbixUnreachable(f"{before}{self.url}{what}", remedy=remedy)
+        message = f"{before}{self.url} through the proxy {self._proxy.name} ({self._proxy.variable}){what}"
+        host = urlsplit(self.url).hostname
+        return ZabbixUnreachable(message, remedy=f"check {self._proxy.variable}, or add {host} to no_proxy")
+
+    def _reason(self, error: Exception) -> str:
+        """Return the innermost cause of an error of requests or urllib3, as one line."""
+        inner: BaseException = error
+        while isinstance(
+            deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__, BaseException
+        ):
+            inner = deeper
+        found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(inner))
+        return self._secrets.quote(found[1] if found else inner)
 
     def _rejected(self, error: ZabbixAPIException) -> ZabbixApiError | ZabbixUnreachable:
         details = getattr(error, "error", None)
+        cause = error.__cause__
+        if isinstance(cause, ValueError) and not isinstance(cause, json.JSONDecodeError):
+            return unusable(_NO_RESPONSE)  # for example, a number with more digits than Python converts
         if not isinstance(details, dict):  # pyzabbix's own error: the answer is empty or not JSON
-            message = f"no Zabbix front end at {self.url}: the answer is not from the Zabbix API"
-            return ZabbixUnreachable(message, remedy=_USE_LOGIN_PAGE)
-        text = " ".join(str(details.get("data") or details.get("message")).split())
+            what = ": the answer is not from the Zabbix API"
+            return self._unreachable(what, _USE_LOGIN_PAGE, "no Zabbix front end at ")
+        text = next((each for each in (details.get("data"), details.get("message")) if isinstance(each, str)), "")
+        text = self._secrets.quote(text or "an error without a reason")
         lower = text.lower()
         if "incorrect user name or password" in lower or "login name or password" in lower:
             # Zabbix has one message for both.
@@ -152,18 +198,16 @@ class Api:
         return ZabbixApiError(f"{self.url}: {text}")
 
 
-def _is_address(url: str) -> bool:
+def _check_address(url: str) -> None:
+    """Raise ConfigError for what is no address, or an address with a login; the message does not show the login."""
+    if "@" in url:  # anywhere: a password may contain the characters that end the host name
+        message = "the address of the Zabbix front end must not contain a user or a password"
+        raise ConfigError(message, remedy="remove the part up to the @; give --user and --password-file instead")
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # half an IPv6 address; a port beyond 65535
-        return False
-
-
-def _reason(error: Exception) -> str:
-    """Return the innermost cause of an error of requests or urllib3, as one line."""
-    inner: BaseException = error
-    while isinstance(deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__, BaseException):
-        inner = deeper
-    found = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(inner))
-    return found[1] if found else " ".join(str(inner).split())
+        valid = False
+    if not valid:
+        message = f"{url.partition('?')[0]!r} is not the address of a Zabbix front end"
+        raise ConfigError(message, remedy="give an address such as https://zabbix.example/zabbix")

@@ -1,9 +1,9 @@
 """Hosts, items and history of a Zabbix, through its API."""
 
 from collections.abc import Collection
-from typing import Any
 
 from usbrh.clock import NS
+from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 
 WINDOW = 6 * 3600  # s of history per call of the API
@@ -15,14 +15,14 @@ def find_host(api: Api, host: str) -> str | None:
     return str(found[0]["hostid"]) if found else None
 
 
-def find_item(api: Api, hostid: str, key: str) -> dict[str, Any] | None:
+def find_item(api: Api, hostid: str, key: str) -> Row | None:
     """Return the item with the fields that usbrh uses, or None. The API writes numbers as strings."""
     wanted = ["itemid", "key_", "type", "status", "state", "error", "value_type", "history", "trapper_hosts"]
     found = api.call("item.get", hostids=hostid, filter={"key_": [key]}, output=wanted)
-    return dict(found[0]) if found else None
+    return found[0] if found else None
 
 
-def find_kept(api: Api, hostid: str, *keys: str) -> dict[str, Any] | None:
+def find_kept(api: Api, hostid: str, *keys: str) -> Row | None:
     """Return the first of these items that keeps a history, or None."""
     for key in keys:
         item = find_item(api, hostid, key)
@@ -31,7 +31,7 @@ def find_kept(api: Api, hostid: str, *keys: str) -> dict[str, Any] | None:
     return None
 
 
-def stored(api: Api, item: dict[str, Any], moments: Collection[int]) -> set[int]:
+def stored(api: Api, item: Row, moments: Collection[int]) -> set[int]:
     """Return the ``moments``, in nanoseconds since 1970, for which the item has a value."""
     found: set[int] = set()
     left = sorted(moments)
@@ -41,11 +41,11 @@ def stored(api: Api, item: dict[str, Any], moments: Collection[int]) -> set[int]
         rows = api.call(
             "history.get",
             itemids=[item["itemid"]],
-            history=int(item["value_type"]),
+            history=item.integer("value_type"),
             output=["clock", "ns"],
             time_from=since,
             time_till=until,
         )
-        found |= {int(row["clock"]) * NS + int(row["ns"]) for row in rows}
+        found |= {row.integer("clock") * NS + row.integer("ns") for row in rows}
         left = [moment for moment in left if moment // NS > until]
     return found & set(moments)

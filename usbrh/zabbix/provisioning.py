@@ -15,6 +15,7 @@ from usbrh.config.value_types import Duration, InvalidValue, format_duration
 from usbrh.errors import ConfigError
 from usbrh.steps import Step
 from usbrh.zabbix.agent_config import effective
+from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.templates import TEMPLATES, Method, Template
 from usbrh.zabbix.tls import pre_shared_key
@@ -121,7 +122,7 @@ class _Planner:
         found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"])
         return str(found[0]["groupid"]) if found else None
 
-    def _find_host(self) -> dict[str, Any] | None:
+    def _find_host(self) -> Row | None:
         found = self.api.call(
             "host.get",
             filter={"host": [self.wanted.host]},
@@ -130,7 +131,7 @@ class _Planner:
             selectInterfaces=["interfaceid", "type", "main", "useip", "ip", "dns", "port"],
             selectMacros=["hostmacroid", "macro", "value"],
         )
-        return dict(found[0]) if found else None
+        return found[0] if found else None
 
     def _new_host(self) -> Step:
         wanted = self.wanted
@@ -156,21 +157,21 @@ class _Planner:
 
         return Step(", ".join(parts), create)
 
-    def _old_host(self, host: dict[str, Any]) -> Iterator[Step]:
+    def _old_host(self, host: Row) -> Iterator[Step]:
         name = f'host "{self.wanted.host}"'
         off = str(host["status"]) != "0"
         yield Step(f"{name} exists" + (", and is disabled" if off else ""), kept=off)
         if self.wanted.method == "agent":
             yield self._old_interface(host)  # first: polled items need it
         yield self._link(host)
-        for macro, value in self._macros([each["macro"] for each in host["macros"]]).items():
+        for macro, value in self._macros([each["macro"] for each in host.rows("macros")]).items():
             yield self._old_macro(host, macro, value)
         if self.wanted.psk:
             yield self._old_encryption(host)
 
-    def _link(self, host: dict[str, Any]) -> Step:
+    def _link(self, host: Row) -> Step:
         name = f'template "{self.template.name}"'
-        linked = {each["host"]: str(each["templateid"]) for each in host["parentTemplates"]}
+        linked = {each["host"]: str(each["templateid"]) for each in host.rows("parentTemplates")}
         if self.template.id() in linked.values():
             return Step(f"{name} is linked")
         others = [each for each in linked if each in TEMPLATES.values()]
@@ -195,8 +196,8 @@ class _Planner:
         where = {"ip": host if is_ip else "", "dns": "" if is_ip else host, "port": str(port)}
         return {"type": 1, "main": 1, "useip": int(is_ip), **where}
 
-    def _old_interface(self, host: dict[str, Any]) -> Step:
-        agents = [each for each in host["interfaces"] if str(each["type"]) == "1" and str(each["main"]) == "1"]
+    def _old_interface(self, host: Row) -> Step:
+        agents = [each for each in host.rows("interfaces") if str(each["type"]) == "1" and str(each["main"]) == "1"]
         wanted = self.wanted.interface
         if agents and not wanted:
             return Step("agent interface exists")
@@ -219,8 +220,8 @@ class _Planner:
         times |= {name: interval * count for name, (default, count) in SPANS.items() if interval * count > default}
         return {name: format_duration(round(seconds)) for name, seconds in times.items()}
 
-    def _old_macro(self, host: dict[str, Any], macro: str, value: str) -> Step:
-        found = [each for each in host["macros"] if each["macro"] == macro]
+    def _old_macro(self, host: Row, macro: str, value: str) -> Step:
+        found = [each for each in host.rows("macros") if each["macro"] == macro]
         if not found:
             create = self._call("usermacro.create", hostid=host["hostid"], macro=macro, value=value)
             return Step(f"set {macro}={value}", create)
@@ -238,9 +239,9 @@ class _Planner:
         secret = {"tls_psk_identity": self.wanted.psk_identity, "tls_psk": self.wanted.psk}
         return {"tls_accept": accepts | PSK, **connect, **secret}
 
-    def _old_encryption(self, host: dict[str, Any]) -> Step:
+    def _old_encryption(self, host: Row) -> Step:
         """A host has one key for both directions, and its agent may use another one, or none."""
-        accepts, connects = int(host["tls_accept"]), int(host["tls_connect"])
+        accepts, connects = host.integer("tls_accept"), host.integer("tls_connect")
         polled = self.wanted.method == "agent"
         update = self._call("host.update", hostid=host["hostid"], **self._encryption(accepts))
         change = f"accept PSK besides {_kinds(accepts)}" if not accepts & PSK else "set PSK"

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from usbrh.errors import ZabbixApiError, ZabbixRejected
+from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import find_item
 
@@ -52,29 +53,25 @@ def _no_host(api: Api, host: str) -> ZabbixRejected:
     return ZabbixRejected(message, remedy="usbrh zabbix provision creates it")
 
 
-def _certain(
-    found: dict[str, Any], item: dict[str, Any] | None, host: str, key: str, tls_connect: str
-) -> Iterator[tuple[str, str]]:
+def _certain(found: Row, item: Row | None, host: str, key: str, tls_connect: str) -> Iterator[tuple[str, str]]:
     """Yield message and remedy of each reason."""
     if str(found["status"]) != "0":
         yield f'the host "{host}" is disabled', "enable it in the front end"
     if item is None:
         yield f'the host "{host}" has no item {key}', "usbrh zabbix provision links the template"
-    elif int(item["status"]) != ACTIVE:
+    elif item.integer("status") != ACTIVE:
         yield f"the item {key} is disabled", "enable it in the front end"
-    elif int(item["type"]) != TRAPPER:
+    elif item.integer("type") != TRAPPER:
         message = f"the item {key} is not of the type Zabbix trapper"
         yield message, "usbrh zabbix provision --method trapper --force"
-    accepted = int(found["tls_accept"])
+    accepted = found.integer("tls_accept")
     if not accepted & TLS[tls_connect][0]:
         kinds = " or ".join(text for bit, text in TLS.values() if accepted & bit)
         message = f'the host "{host}" accepts only connections {kinds}, but tls_connect is "{tls_connect}"'
         yield message, 'set tls_connect in [zabbix], or "Connections from host" in the front end'
 
 
-def _possible(
-    api: Api, found: dict[str, Any], item: dict[str, Any], host: str, tls_connect: str
-) -> Iterator[tuple[str, str]]:
+def _possible(api: Api, found: Row, item: Row, host: str, tls_connect: str) -> Iterator[tuple[str, str]]:
     if item.get("trapper_hosts"):
         message = f"the item {item['key_']} accepts values only from {item['trapper_hosts']}"
         yield message, 'add this computer\'s address to "Allowed hosts" of the item'
@@ -90,11 +87,11 @@ def _possible(
             yield message, "compare it with the certificate in tls_cert_file"
 
 
-def _proxy(api: Api, found: dict[str, Any]) -> str | None:
+def _proxy(api: Api, found: Row) -> str | None:
     """The proxy or proxy group that monitors the host; None if the server does."""
     if api.version < (7, 0):
         return _named(api, "proxy", found["proxy_hostid"])
-    monitored_by = int(found["monitored_by"])
+    monitored_by = found.integer("monitored_by")
     if monitored_by == BY_PROXY:
         return _named(api, "proxy", found["proxyid"])
     if monitored_by != BY_GROUP:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from usbrh.errors import ZabbixApiError
 from usbrh.resources import resource
+from usbrh.zabbix.answers import unusable
 from usbrh.zabbix.api import Api
 
 Method = Literal["trapper", "agent", "agent-active"]
@@ -55,7 +56,10 @@ class Template:
     def differences(self) -> list[str]:
         """Return what an import would change, as Zabbix itself compares it: one line per change."""
         answer = self._api.call("configuration.importcompare", format="yaml", source=self._source, rules=self._rules())
-        return list(_changes(answer)) if answer else []
+        try:
+            return list(_changes(answer)) if answer else []
+        except (AttributeError, LookupError, RecursionError, TypeError):
+            raise unusable("a comparison of templates that is not one") from None
 
     def _rules(self) -> dict[str, Any]:
         kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]

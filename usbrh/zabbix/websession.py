@@ -1,16 +1,16 @@
 """HTTP for the API: the login is sent to one front end only, and answers have a limit in size and time."""
 
 import re
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 from urllib.parse import urljoin
 
 import requests
 import urllib3
-from requests.auth import HTTPBasicAuth
-from requests.utils import get_auth_from_url
 
 from usbrh.errors import ZabbixUnreachable
+from usbrh.zabbix.secrets import Secrets
 
 MAX_BYTES = 32 << 20
 """Limit for one answer. A comparison of templates has some 100 KB, six hours of readings per second have 1 MB."""
@@ -24,29 +24,32 @@ class WebSession(requests.Session):
     login would replace the Bearer ``token``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         super().__init__()
         self.token: str | None = None
+        self._secrets = secrets
         self.headers["Accept-Encoding"] = "identity"  # no compression: a short answer must not become huge
         self.auth = self._authorize  # requests then ignores ~/.netrc
-        self.hooks["response"] = [_reject_redirect, _read]
+        self.hooks["response"] = [self._reject_redirect, _read]
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self.token:
             request.headers["Authorization"] = f"Bearer {self.token}"
-            return request
-        user, password = get_auth_from_url(request.url or "")  # login of the web server
-        return HTTPBasicAuth(user, password)(request) if user else request
+        return request
+
+    def _reject_redirect(self, response: requests.Response, **_: Any) -> None:
+        if response.is_redirect:
+            response.close()
+            target = base(_absolute(response.url, response.headers["location"]))
+            message = f"{base(response.url)} redirects to {self._secrets.quote(target)}"
+            raise ZabbixUnreachable(message, remedy="give the second address if it is the front end's")
 
 
-def _reject_redirect(response: requests.Response, **_: Any) -> None:
-    if response.is_redirect:
-        target = urljoin(response.url, response.headers["location"]).partition("?")[0]
-        response.close()
-        raise ZabbixUnreachable(
-            f"{base(response.url)} redirects to {base(target)}",
-            remedy="give the second address if it is the front end's",
-        )
+def _absolute(url: str, location: str) -> str:
+    """Return the target of a redirect without a login, which a message must not show."""
+    with suppress(ValueError):  # half an IPv6 address
+        location = urljoin(url, location)
+    return re.sub(r"//[^/?#]*@", "//", location)
 
 
 def base(url: str) -> str:

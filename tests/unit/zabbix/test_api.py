@@ -85,15 +85,6 @@ def test_netrc_takes_no_place_of_the_token(tmp_path: Path, monkeypatch: pytest.M
         assert [call.authorization for call in front_end.calls] == [None, "Bearer secret"]
 
 
-def test_user_and_password_of_the_address_are_for_the_web_server() -> None:
-    with FrontEnd("6.0.14") as front_end:
-        Api(front_end.url.replace("127", "web:server@127"), token="secret")
-        assert [(call.authorization, call.auth) for call in front_end.calls] == [
-            ("Basic d2ViOnNlcnZlcg==", None),
-            ("Basic d2ViOnNlcnZlcg==", "secret"),
-        ]
-
-
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_told_and_not_followed(status: int) -> None:
     with FrontEnd() as target:
