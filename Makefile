@@ -50,6 +50,7 @@ deb: ## build a Debian package in build/deb, and check it with lintian if that i
 	@command -v dpkg-buildpackage dh >/dev/null || { echo "build tools are missing; sudo apt install build-essential && sudo apt build-dep ."; exit 1; }
 	@rm -rf build/deb && mkdir -p build/deb/usbrh
 	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp -P --parents -t build/deb/usbrh
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tools.version --stamp build/deb/usbrh
 	cd build/deb/usbrh && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage --no-sign --build=binary
 	@if command -v lintian >/dev/null; then lintian --fail-on=error,warning build/deb/*.changes; fi
 
