@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-quick lint bench documents deb test-deb test-install clean \
+.PHONY: help demo test test-quick lint bench documents site release test-release deb test-deb test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
 
 help: ## list the targets
@@ -46,6 +46,17 @@ documents: .venv/tests-installed ## write the generated parts of docs/, and zabb
 	$(BIN)/python -m tools.architecture
 	$(BIN)/python -m tools.zabbix_templates
 
+site: .venv/docs-installed ## build the documentation site in build/site; a link that leads nowhere is an error
+	@$(BIN)/python -m tools.site
+
+# REPOSITORY is the address of the public repository, such as https://github.com/OWNER/usbrh.
+release: .venv/docs-installed ## build all files of a release in dist/, on Debian 12: make release REPOSITORY=https://...
+	@$(BIN)/python -m pip install -q --disable-pip-version-check '.[release]'
+	@$(BIN)/python -m tools.release --repository '$(REPOSITORY)'
+
+test-release: .venv/docs-installed ## build a release twice in clean clones, and compare the files (3 minutes)
+	$(BIN)/python -m tests.release
+
 deb: ## build a Debian package in build/deb, and check it with lintian if that is installed
 	@command -v dpkg-buildpackage dh >/dev/null || { echo "build tools are missing; sudo apt install build-essential && sudo apt build-dep ."; exit 1; }
 	@rm -rf build/deb && mkdir -p build/deb/usbrh
@@ -77,4 +88,9 @@ clean: ## remove all generated files
 .venv/tests-installed: pyproject.toml | .venv/bin/python
 	@echo "installing usbrh and the test dependencies into .venv"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch .venv/installed $@
+
+.venv/docs-installed: pyproject.toml | .venv/bin/python
+	@echo "installing usbrh and the site tools into .venv"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[docs]'
 	@touch .venv/installed $@
