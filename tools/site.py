@@ -26,11 +26,12 @@ OUTSIDE = {
 """Pages outside of docs/, and their names in the site."""
 _WIDE = "[\u3000-\u9fff\uff01-\uff60]"
 _PARTS = re.compile(
-    r"^```.*?^```$|`[^`\n]*`|\]\((?P<target>[^)\s]+)\)" rf"|(?P<break>(?<={_WIDE})\n {{0,3}}(?={_WIDE}))",
+    r"^```.*?^```$|`[^`\n]*`|\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)"
+    rf"|(?P<break>(?<={_WIDE})\n {{0,3}}(?={_WIDE}))",
     re.DOTALL | re.MULTILINE,
 )
 """A code block, inline code, a link, and a line break between two Japanese characters."""
-_TWIN = re.compile(r"^[(（]?(?:日本語|English)?:? ?\[[^\]]+\]\([\w.-]+\)[)）]?\n\n", re.MULTILINE)
+_TWIN = re.compile(r"^[(（]?(?:日本語|English)?[:：]? ?\[[^\]]+\]\([\w.-]+\)[)）]?\n\n", re.MULTILINE)
 """The line that links to the page in the other language. The site has a menu for that."""
 
 
@@ -48,6 +49,7 @@ def page(path: str) -> str:
         path: the file, relative to the top of the repository.
     """
     names = {file: name for name, file in pages().items()}
+    japanese = path.endswith(".ja.md")
 
     def rewritten(found: re.Match[str]) -> str:
         if found["break"]:
@@ -60,10 +62,14 @@ def page(path: str) -> str:
             return found[0]
         file, hash_sign, anchor = target.partition("#")
         file = os.path.normpath(PurePosixPath(path).parent / file)
+        if not (TOP / file).exists():
+            return found[0]  # MkDocs reports it
         if file not in names:
-            return f"]({PLACEHOLDER}/blob/v{released()}/{file}{hash_sign}{anchor})"
-        # The plugin i18n has one name for both languages, and finds the page in the language of the link.
-        return f"]({names[file].replace('.ja.md', '.md')}{hash_sign}{anchor})"
+            return f"[{found['text']}]({PLACEHOLDER}/blob/v{released()}/{file}{hash_sign}{anchor})"
+        if japanese and re.sub(r"(?<!\.ja)\.md$", ".ja.md", file) in names.keys() - {file}:
+            # For the plugin i18n both languages have one name. HTML leads to the English page all the same.
+            return f'<a href="../{names[file].replace(".md", ".html")}{hash_sign}{anchor}">{found["text"]}</a>'
+        return f"[{found['text']}]({names[file].replace('.ja.md', '.md')}{hash_sign}{anchor})"
 
     text = (TOP / path).read_text(encoding="utf-8")
     return _PARTS.sub(rewritten, _TWIN.sub("", text, count=1))
@@ -86,7 +92,7 @@ def main() -> None:
     collect()
     environment = os.environ | {"USBRH_SITE_VERSION": f"usbrh {version()}", "USBRH_SITE_REPOSITORY": PLACEHOLDER}
     environment["NO_MKDOCS_2_WARNING"] = "1"  # MkDocs is pinned
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean", "--quiet"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean"]
     sys.exit(subprocess.run(command, cwd=TOP, env=environment, check=False).returncode)
 
 

@@ -29,6 +29,14 @@ def test_links_between_japanese_pages_have_no_language() -> None:
     assert ".ja.md" not in page("docs/getting-started.ja.md")
 
 
+def test_a_japanese_page_can_link_to_the_english_one() -> None:
+    text = page("docs/zabbix.ja.md")
+    found = re.search(r'<a href="\.\./reliability\.html#([\w-]+)">', text)
+    assert found
+    headings = re.findall(r"^#+ (.*)$", page("docs/reliability.md"), re.MULTILINE)
+    assert found[1] in [re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings]
+
+
 def test_links_to_other_files_lead_to_the_repository() -> None:
     assert f"]({PLACEHOLDER}/blob/v{released()}/zabbix/templates/README.md)" in page("docs/zabbix.md")
 
