@@ -17,7 +17,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from tools.version import TOP, git, is_checkout, released
+from tools.version import TOP, git, git_command, is_checkout, released
 
 PLACEHOLDER = "https://repository.invalid/usbrh"
 """Stands for the address of the public repository in every file of this repository. A release replaces it."""
@@ -89,7 +89,7 @@ def export(top: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     archive = folder.parent / "source.tar"
-    _run(["git", "-c", "tar.umask=022", "archive", f"--output={archive}", "HEAD"], top)
+    _run(git_command(top, "-c", "tar.umask=022", "archive", f"--output={archive}", "HEAD"), top)
     _run(["tar", "--extract", "--no-same-owner", f"--file={archive}"], folder)
 
 

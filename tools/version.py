@@ -82,12 +82,16 @@ def is_checkout(top: Path) -> bool:
     return bool(root) and Path(root).resolve() == top.resolve() and bool(git(top, "rev-parse", "--verify", "HEAD"))
 
 
+def git_command(top: Path, *arguments: str) -> list[str]:
+    """Return a command line of git for the checkout ``top``, whoever owns it."""
+    # pip can run as root in the checkout of another user. It is about to run the code of the checkout anyway.
+    return ["git", "-c", f"safe.directory={top}", *arguments]
+
+
 def git(top: Path, *arguments: str) -> str:
     """Return what git prints, without the line end. Return an empty text if git fails or is not installed."""
-    # pip runs as root in a checkout of another user. It is about to run the code of the checkout anyway.
-    command = ["git", "-c", f"safe.directory={top}", *arguments]
     try:
-        done = subprocess.run(command, cwd=top, capture_output=True, text=True, check=False)
+        done = subprocess.run(git_command(top, *arguments), cwd=top, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -18,7 +18,7 @@ ELSEWHERE: dict[str, str] = {
     ".venv/bin/pip install atheris": "installs a package",
     ".venv/bin/python -m tools.watch_picture": "takes ten minutes; test_watch runs it for some seconds",
     "git archive --prefix=root/usbrh/ HEAD | sudo tar -x -C bare": "writes into a bare system, as root",
-    "git clone REPOSITORY usbrh": "needs the repository",
+    "git clone https://repository.invalid/usbrh": "needs the repository",
     "usbrh zabbix provision --url http://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,
     "lsusb -d 1774:1001": _DEVICE,
     "docker run --device-cgroup-rule='c 189:* rmw' -v /dev/bus/usb:/dev/bus/usb -e USBRH_ZABBIX_SERVERS=zabbix.example"
