@@ -1,4 +1,4 @@
-"""hatchling's build hook: the package in a wheel or source archive knows its whole version."""
+"""hatchling's hooks: the package in a wheel or source archive knows its whole version; and classifiers."""
 
 import re
 import tempfile
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 PACKAGE = "usbrh/__init__.py"
 
@@ -32,3 +33,14 @@ class VersionHook(BuildHookInterface[Any]):
         """Remove the copy."""
         if hasattr(self, "_folder"):
             self._folder.cleanup()
+
+
+class ClassifierHook(MetadataHookInterface):
+    """Accept classifiers of Python versions that are newer than the hatchling of Debian 12."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Change nothing."""
+
+    def get_known_classifiers(self) -> list[str]:
+        """Return the classifiers that hatchling may not know."""
+        return [f"Programming Language :: Python :: 3.{minor}" for minor in (12, 13, 14)]
