@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-quick lint bench documents site release test-release deb test-deb test-container test-install clean \
+.PHONY: help demo test test-quick lint bench documents site release test-release deb test-deb test-upgrade test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
 
 help: ## list the targets
@@ -67,6 +67,9 @@ deb: ## build a Debian package in build/deb, and check it with lintian if that i
 
 test-deb: .venv/tests-installed ## as root: test the package in clean Debian 12 and 13 systems with their Zabbix (6 minutes)
 	tests/deb/try-in build/deb bookworm trixie
+
+test-upgrade: ## as root: upgrade from PREVIOUS, a commit or tag, in clean Debian 12 and 13 systems (5 minutes)
+	tests/deb/upgrade $(or $(PREVIOUS),$(error PREVIOUS is missing; make test-upgrade PREVIOUS=v1.0.0)) build/deb bookworm trixie
 
 test-container: .venv/installed ## build the container image without root rights, and run it (2 minutes)
 	tests/container/try
