@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-quick lint bench documents deb test-anywhere test-deb test-install clean \
+.PHONY: help demo test test-quick lint bench documents site release test-release deb test-anywhere test-deb test-upgrade test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
 
 help: ## list the targets
@@ -46,10 +46,22 @@ documents: .venv/tests-installed ## write the generated parts of docs/, and zabb
 	$(BIN)/python -m tools.architecture
 	$(BIN)/python -m tools.zabbix_templates
 
+site: .venv/docs-installed ## build the documentation site in build/site; a link that leads nowhere is an error
+	@$(BIN)/python -m tools.site
+
+# REPOSITORY is the address of the public repository, such as https://github.com/OWNER/usbrh.
+release: .venv/docs-installed ## build all files of a release in dist/, on Debian 12: make release REPOSITORY=https://...
+	@$(BIN)/python -m pip install -q --disable-pip-version-check '.[release]'
+	@$(BIN)/python -m tools.release --repository '$(REPOSITORY)'
+
+test-release: .venv/docs-installed ## build a release twice in clean clones, and compare the files (3 minutes)
+	$(BIN)/python -m tests.release
+
 deb: ## build a Debian package in build/deb, and check it with lintian if that is installed
 	@command -v dpkg-buildpackage dh >/dev/null || { echo "build tools are missing; sudo apt install build-essential && sudo apt build-dep ."; exit 1; }
 	@rm -rf build/deb && mkdir -p build/deb/usbrh
 	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp -P --parents -t build/deb/usbrh
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tools.version --stamp build/deb/usbrh
 	cd build/deb/usbrh && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage --no-sign --build=binary
 	@if command -v lintian >/dev/null; then lintian --fail-on=error,warning build/deb/*.changes; fi
 
@@ -58,6 +70,11 @@ test-deb: .venv/tests-installed ## as root: test the package in clean Debian 12 
 
 test-anywhere: .venv/tests-installed ## run the quick tests under nohup, in another locale, as another user, in random order (30 minutes, best as root)
 	$(BIN)/python -m tests.anywhere
+test-upgrade: ## as root: upgrade from PREVIOUS, a commit or tag, in clean Debian 12 and 13 systems (5 minutes)
+	tests/deb/upgrade $(or $(PREVIOUS),$(error PREVIOUS is missing; make test-upgrade PREVIOUS=v1.0.0)) build/deb bookworm trixie
+
+test-container: .venv/installed ## build the container image without root rights, and run it (2 minutes)
+	tests/container/try
 
 test-install: .venv/tests-installed ## install the wheel with pip, pipx and uv (needs a package index; 1 to 3 minutes)
 	$(BIN)/python -m tests.installed
@@ -79,4 +96,9 @@ clean: ## remove all generated files
 .venv/tests-installed: pyproject.toml | .venv/bin/python
 	@echo "installing usbrh and the test dependencies into .venv"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch .venv/installed $@
+
+.venv/docs-installed: pyproject.toml | .venv/bin/python
+	@echo "installing usbrh and the site tools into .venv"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[docs]'
 	@touch .venv/installed $@

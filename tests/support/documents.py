@@ -11,6 +11,7 @@ GENERATED = TOP / "docs" / "cli.md"
 DOCUMENTS = sorted(path for path in [*TOP.glob("*.md"), *TOP.glob("docs/*.md")] if path != GENERATED)
 
 _DEVICE = "asks about devices that are not there"
+_DOCKER = "needs Docker"
 _FRONT_END = "needs the front end of a Zabbix: tests/zabbix runs it with real ones"
 ELSEWHERE: dict[str, str] = {
     "make demo": "is usbrh demo",
@@ -18,11 +19,19 @@ ELSEWHERE: dict[str, str] = {
     ".venv/bin/pip install atheris": "installs a package",
     ".venv/bin/python -m tools.watch_picture": "takes ten minutes; test_watch runs it for some seconds",
     "git archive --prefix=root/usbrh/ HEAD | sudo tar -x -C bare": "writes into a bare system, as root",
-    "git clone REPOSITORY usbrh": "needs the repository",
+    "git clone https://repository.invalid/usbrh": "needs the repository",
     "usbrh zabbix provision --url http://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,
     "lsusb -d 1774:1001": _DEVICE,
-    "docker run --device-cgroup-rule='c 189:* rmw' -v /dev/bus/usb:/dev/bus/usb -e USBRH_ZABBIX_SERVERS=zabbix.example"
-    " -e USBRH_ZABBIX_HOST=living-room-pc IMAGE usbrh run": "needs Docker and an image",
+    ".venv/bin/pip wheel --no-deps --wheel-dir dist .": "asks a package index; tests/container/try runs it",
+    "podman build --format docker --tag usbrh .": "needs Podman and an image; tests/container/try runs buildah",
+    "docker build --file Containerfile --tag usbrh .": _DOCKER,
+    "docker run --detach --name usbrh --restart unless-stopped --network host --device-cgroup-rule='c 189:* rmw'"
+    ' --group-add "$(getent group usbrh | cut -d: -f3)" -v /dev/bus/usb:/dev/bus/usb -v usbrh-journal:/var/lib/usbrh'
+    " -e USBRH_ZABBIX_SERVERS=zabbix.example -e USBRH_ZABBIX_HOST=living-room-pc usbrh": _DOCKER,
+    "USBRH_GROUP=$(getent group usbrh | cut -d: -f3) docker compose up --detach": _DOCKER,
+    "docker exec usbrh usbrh list": _DOCKER,
+    "docker exec usbrh usbrh journal status": _DOCKER,
+    "docker rm --force usbrh": _DOCKER,
     "usbrh calibrate living-room --temperature 0": "takes a minute; test_calibrate runs it with fewer readings",
     "usbrh simulate --usbip --sensors 2": "takes a fixed port; test_usbip runs it with a free one",
     "USBRH_ZABBIX_SERVERS='zabbix.example,node1.example;node2.example' USBRH_ZABBIX_HOST=living-room-pc"

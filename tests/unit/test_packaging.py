@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from usbrh import __version__
+from tools.version import version
 from usbrh.cli import COMMANDS
 
 TOP = Path(__file__).parents[2]
+VERSION = version()
+"""A build has the version of the commit. The checkout itself has that of the last release."""
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -45,15 +47,15 @@ def test_the_wheel_carries_the_package_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(TOP)) for path in (TOP / "usbrh").rglob("*.py")}
     assert modules <= names
     assert "usbrh/py.typed" in names
-    assert {name.split("/")[0] for name in names} == {"usbrh", f"usbrh-{__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"usbrh", f"usbrh-{VERSION}.dist-info"}
     assert not [name for name in names if re.search(r"(^|/)(tests?|benchmarks)/|\.pyc$", name)]
 
 
 def test_the_metadata_name_what_is_needed(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        metadata = archive.read(f"usbrh-{__version__}.dist-info/METADATA").decode()
-        entry_points = archive.read(f"usbrh-{__version__}.dist-info/entry_points.txt").decode()
-    assert f"\nVersion: {__version__}\n" in metadata
+        metadata = archive.read(f"usbrh-{VERSION}.dist-info/METADATA").decode()
+        entry_points = archive.read(f"usbrh-{VERSION}.dist-info/entry_points.txt").decode()
+    assert f"\nVersion: {VERSION}\n" in metadata
     assert "\nRequires-Python: >=3.11\n" in metadata
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     assert {"click", "pyusb", "pyzabbix"} <= set(needed)
@@ -76,7 +78,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_installed_command_runs(installed: Path, tmp_path: Path) -> None:
     usbrh = str(installed / "bin/usbrh")
     version = _run([usbrh, "--version"], tmp_path)
-    assert (version.stdout, version.stderr, version.returncode) == (f"usbrh {__version__}\n", "", 0)
+    assert (version.stdout, version.stderr, version.returncode) == (f"usbrh {VERSION}\n", "", 0)
 
 
 def test_every_command_of_the_wheel_has_its_help(installed: Path, tmp_path: Path) -> None:
