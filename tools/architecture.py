@@ -17,6 +17,7 @@ GROUND = (
     "sht1x",
     "psychrometry",
     "paths",
+    "files",
     "resources",
     "installation",
     "findings",
