@@ -55,13 +55,14 @@ def check_regular(status: os.stat_result, path: Path) -> None:
         raise OSError(EINVAL, "not a regular file", str(path))
 
 
-def write_regular(path: Path, content: bytes) -> None:
-    """Replace the content of a regular file, or make the file and its folders. Opens it as ``open_output``.
+def write_regular(path: Path, content: bytes, *, make_folders: bool = False) -> None:
+    """Replace the content of a regular file, or make the file. Opens it as ``open_output``.
 
     Raises:
         OSError: The file can't be written, or is not a regular file.
     """
-    with os.fdopen(open_output(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK), "wb", buffering=0) as file:
+    descriptor = open_output(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, make_folders=make_folders)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
         check_regular(os.fstat(file.fileno()), path)
         with suppress(OSError):  # /dev/null
             file.truncate(0)
@@ -69,17 +70,17 @@ def write_regular(path: Path, content: bytes) -> None:
             content = content[file.write(content) :]
 
 
-def open_output(path: Path, flags: int) -> int:
-    """Open ``path`` with the flags of open(2), make missing folders, and return the descriptor.
+def open_output(path: Path, flags: int, mode: int = 0o666, *, make_folders: bool = False) -> int:
+    """Open ``path`` for writing, with flags and mode of open(2), and return the descriptor.
 
     Raises:
         OSError: The file can't be opened. For root also: another user made a symbolic link in the path, or the file
             has several names and is in a folder of another user.
     """
-    with open_parent(path, make=True) as parent:
+    with open_parent(path, make=make_folders) as parent:
         follow = 0 if parent.follow else os.O_NOFOLLOW
         with _naming(path):
-            descriptor = os.open(parent.name, flags | follow | os.O_NOCTTY | os.O_CLOEXEC, 0o666, dir_fd=parent.folder)
+            descriptor = os.open(parent.name, flags | follow | os.O_NOCTTY | os.O_CLOEXEC, mode, dir_fd=parent.folder)
         status = os.fstat(descriptor)
         hard_link = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
         if not parent.follow and hard_link and not _only_root_writes(parent.folder):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from usbrh.drivers.holders import holders
 from usbrh.errors import AccessDenied, exit_status
+from usbrh.files import read_regular
 from usbrh.findings import Finding, fault, not_checked, ok, warning
 from usbrh.reading import Reading
 from usbrh.sensors import Sensor, measure_all
@@ -18,6 +19,7 @@ _RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/
 _TRIGGER = "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774"
 _RULE_USB, _RULE_TTY = r'^[^#\n]*"1774".*"1001"', r"^[^#\n]*USBRH2"
 _TRIGGER_TTY = "sudo udevadm control --reload && sudo udevadm trigger --property-match=ID_MODEL=USBRH2"
+_MAX_RULES = 1 << 20
 _OUR_DRIVERS = {
     "cdc_acm": "cdc_acm, the right one for a USBRH2",
     "usbhid": "usbhid, which the first reading detaches",
@@ -110,8 +112,8 @@ def rules(machine: Machine, pattern: str = _RULE_USB) -> list[str]:
         for path in sorted(machine.path(folder).glob("*.rules")):
             if path.name not in found:
                 try:
-                    text = path.read_text(encoding="utf-8", errors="replace")
-                except OSError:  # a folder, a broken link, or closed to this user (root can read it)
+                    text = read_regular(path, _MAX_RULES).decode(errors="replace")
+                except OSError:  # a folder, a pipe, a broken link, or closed to this user (root can read it)
                     text = ""
                 matches = re.search(pattern, text, re.MULTILINE)
                 found[path.name] = f"{folder}/{path.name}" if matches else ""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.support.closed import closed, reachable
+from tests.support.closed import NOBODY, closed, reachable
+from tests.support.waits import within
 from usbrh import config, installation
 from usbrh.cli.setup import setup as setup_command
 from usbrh.config.model import key_types
@@ -261,6 +262,19 @@ def test_an_agents_folder_is_found_as_the_agent_finds_it(computer: Computer, lin
     assert setup_agents.agent_directory(computer.machine, "/etc/zabbix/zabbix_agentd.conf") == "/etc/zabbix/c.d"
 
 
+def test_a_pipe_is_neither_a_configuration_nor_a_file_of_ours(computer: Computer) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/d/*.conf")
+    folder = computer.machine.path("/etc/zabbix")
+    os.mkfifo(folder / "zabbix_agent2.conf")
+    (folder / "d").mkdir()
+    os.mkfifo(folder / "d/usbrh.conf")
+    with within(5):
+        planned = setup.plan(computer.machine, USBRH)
+    [question] = [step.question for step in planned.steps if step.question]
+    assert question == "/etc/zabbix/d/usbrh.conf was not written by setup, or was changed since"
+    assert not any("zabbix_agent2" in each for each in (*words(planned), *planned.notes))
+
+
 def test_an_agent_without_a_folder_is_a_note(computer: Computer) -> None:
     computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/other.conf")
     assert any("includes no directory" in note for note in setup.plan(computer.machine, USBRH).notes)
@@ -410,10 +424,10 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[Path, tuple[int, int]]:
     """What was given to whom, which the kernel lets only root do."""
     found: dict[Path, tuple[int, int]] = {}
 
-    def chown(path: Path, uid: int, gid: int, *, follow_symlinks: bool = True) -> None:
-        found[path.resolve() if follow_symlinks else path] = uid, gid
+    def fchown(descriptor: int, uid: int, gid: int) -> None:
+        found[Path(f"/proc/self/fd/{descriptor}").resolve()] = uid, gid
 
-    monkeypatch.setattr(os, "chown", chown)
+    monkeypatch.setattr(os, "fchown", fchown)
     return found
 
 
@@ -434,7 +448,53 @@ def test_an_account_made_anew_gets_its_journal_back(
     assert words(planned) == ["make directory /var/lib/usbrh (0750 usbrh:usbrh)"]
     given.clear()
     computer.carry_out(planned)
-    assert given == dict.fromkeys((disk, state / "journal.db", state / "elsewhere"), (SERVICE[0], 12345))
+    assert given == dict.fromkeys((disk, disk / "journal.db"), (SERVICE[0], 12345)), "a link is nobody's journal"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+def test_what_the_folders_owner_put_there_instead_is_not_given_away(computer: Computer) -> None:
+    """The account had another number before; its owner prepared the folder for the next setup."""
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    state, precious = computer.machine.path("/var/lib/usbrh"), computer.root / "etc/precious"
+    precious.write_text("precious")
+    for path in (state / "journal.db", state / "mine"):
+        path.touch()
+        os.chown(path, NOBODY, NOBODY)
+    os.chown(state, NOBODY, NOBODY)
+    (state / "link").symlink_to(precious)
+    os.link(precious, state / "second name")
+    (state / "of root").touch()
+    os.mkfifo(state / "pipe")
+    with within(5):
+        computer.carry_out(setup.plan(computer.machine, USBRH))
+    given = {path.name for path in state.iterdir() if path.lstat().st_uid == SERVICE[0]}
+    assert given == {"journal.db", "mine"}
+    assert computer.owner("/var/lib/usbrh") == SERVICE
+    assert computer.owner("/etc/precious") == ROOT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+@pytest.mark.parametrize("removal", [False, True])
+def test_no_link_of_the_agents_user_is_followed(computer: Computer, tmp_path: Path, removal: bool) -> None:
+    """An agent whose folder belongs to its own user, who replaces it by a link."""
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/var/lib/zabbix/conf.d/*.conf")
+    home = computer.machine.path("/var/lib/zabbix")
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    if removal:
+        computer.carry_out(setup.plan(computer.machine, USBRH))
+        (home / "conf.d").rename(home / "conf.old")
+    elsewhere = computer.root / "etc/elsewhere"
+    elsewhere.mkdir()
+    if removal:
+        shutil.copy(home / "conf.old/usbrh.conf", elsewhere)
+    before = [path.name for path in elsewhere.iterdir()]
+    (home / "conf.d").symlink_to(elsewhere)
+    os.chown(home / "conf.d", NOBODY, NOBODY, follow_symlinks=False)
+    planned = plan_removal(computer.machine) if removal else setup.plan(computer.machine, USBRH)
+    with pytest.raises(OSError, match=r'root does not follow "conf\.d", a symbolic link of another user'):
+        computer.carry_out(planned)
+    assert [path.name for path in elsewhere.iterdir()] == before
 
 
 @pytest.mark.parametrize(
