@@ -18,6 +18,7 @@ GROUND = (
     "psychrometry",
     "paths",
     "files",
+    "access",
     "resources",
     "installation",
     "findings",

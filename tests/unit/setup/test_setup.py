@@ -60,6 +60,10 @@ class Computer:
                 passwd.write_text(f"{passwd.read_text()}{name}:x:{SERVICE[0]}:{SERVICE[1]}::{home}:{shell}\n")
             case "usermod":
                 group.write_text(re.sub(r"^(usbrh:.*:)$", rf"\g<1>{name}", group.read_text(), flags=re.MULTILINE))
+            case "gpasswd":
+                member = command[command.index("--delete") + 1]
+                entry = rf"^({name}:.*[:,]){member}(?:,|$)"
+                group.write_text(re.sub(entry, r"\1", group.read_text(), flags=re.MULTILINE))
             case "userdel":
                 passwd.write_text(re.sub(rf"^{name}:.*\n", "", passwd.read_text(), flags=re.MULTILINE))
             case "groupdel":
@@ -96,6 +100,7 @@ class Computer:
 def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
     # The Python that runs the tests may be in a home directory, which is a case of its own below.
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    monkeypatch.setattr(setup, "installed", lambda _: True)  # udevadm, which a container does without
     return Computer(tmp_path)
 
 
@@ -346,8 +351,15 @@ def test_a_configuration_that_may_not_be_read_is_there(open_computer: Computer) 
 def test_without_systemd_cron_is_named(computer: Computer) -> None:
     (computer.root / "run/systemd/system").rmdir()
     planned = setup.plan(computer.machine, USBRH)
-    assert any("* * * * * usbrh /opt/usbrh/bin/usbrh send" in note for note in planned.notes)
+    [note] = planned.notes
+    assert note.splitlines()[-1].strip() == "* * * * * usbrh /opt/usbrh/bin/usbrh send >/dev/null"
     assert not any("systemctl" in line or ".service" in line for line in words(planned))
+
+
+def test_a_crontab_line_with_a_percent_sign(computer: Computer) -> None:
+    (computer.root / "run/systemd/system").rmdir()
+    [note] = setup.plan(computer.machine, Path("/opt/my 100%/usbrh")).notes
+    assert note.splitlines()[-1].strip() == r"* * * * * usbrh '/opt/my 100\%/usbrh' send >/dev/null"
 
 
 def test_openrc_gets_a_service_to_copy(computer: Computer) -> None:
@@ -387,6 +399,50 @@ def test_what_the_distributions_package_brought_is_not_doubled(computer: Compute
     removal = plan_removal(computer.machine)
     assert words(removal) == []
     assert any("apt remove usbrh" in note for note in removal.notes)
+
+
+def test_the_agents_user_leaves_the_group_that_the_package_keeps(computer: Computer) -> None:
+    rule = computer.machine.path("/usr/lib/udev/rules.d/70-usbrh.rules")
+    rule.parent.mkdir(parents=True)
+    rule.touch()
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    assert computer.machine.is_member("zabbix", "usbrh")
+    computer.carry_out(plan_removal(computer.machine))
+    assert computer.machine.has_group("usbrh")
+    assert not computer.machine.is_member("zabbix", "usbrh")
+    assert plan_removal(computer.machine).steps == []
+
+
+@pytest.mark.parametrize("packaged", [False, True])
+@pytest.mark.parametrize("kind", ["USB-RH", "USBRH2"])
+def test_a_sensor_that_was_plugged_in_before_its_rule(computer: Computer, packaged: bool, kind: str) -> None:
+    """The rule is there, but the node is root's: udev applies the rule when the sensor is plugged in."""
+    machine = computer.machine
+    if packaged:
+        rule = machine.path("/usr/lib/udev/rules.d/70-usbrh.rules")
+        rule.parent.mkdir(parents=True)
+        rule.touch()
+    computer.carry_out(setup.plan(machine, USBRH))
+    node = machine.path("/dev/bus/usb/001/007" if kind == "USB-RH" else "/dev/ttyACM0")
+    node.parent.mkdir(parents=True)
+    node.touch()
+    node.chmod(0o660)
+    if kind == "USB-RH":
+        device = machine.path("/sys/bus/usb/devices/1-1.4")
+        device.mkdir(parents=True)
+        for name, text in (("idVendor", "1774"), ("idProduct", "1001"), ("busnum", "1"), ("devnum", "7")):
+            (device / name).write_text(f"{text}\n")
+    else:
+        link = machine.path("/dev/serial/by-id/usb-Strawberry_Linux_USBRH2_E02A-if00")
+        link.parent.mkdir(parents=True)
+        link.symlink_to("../../ttyACM0")
+    again = setup.plan(machine, USBRH)
+    if SERVICE != ROOT:
+        assert "run udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774" in words(again)
+        assert "run udevadm trigger --subsystem-match=tty --property-match=ID_MODEL=USBRH2" in words(again)
+    os.chown(node, -1, SERVICE[1])
+    assert words(setup.plan(machine, USBRH)) == []
 
 
 @pytest.mark.parametrize(
