@@ -2,6 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The source files, separated by null bytes: without the generated files of .gitignore, also where there is no git.
+SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-standard; else \
+	find . \( -name .venv -o -name dist -o -name build -o -name __pycache__ -o -name '*.egg-info' -o -name '.*_cache' \
+	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
+
 .PHONY: help demo test test-quick lint bench documents site release test-release deb test-anywhere test-deb test-upgrade test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
 
@@ -59,8 +64,9 @@ test-release: .venv/docs-installed ## build a release twice in clean clones, and
 
 deb: ## build a Debian package in build/deb, and check it with lintian if that is installed
 	@command -v dpkg-buildpackage dh >/dev/null || { echo "build tools are missing; sudo apt install build-essential && sudo apt build-dep ."; exit 1; }
+	@[ ! -e .git ] || command -v git >/dev/null || { echo "git is missing; sudo apt install git"; exit 1; }
 	@rm -rf build/deb && mkdir -p build/deb/usbrh
-	@git ls-files -z --cached --others --exclude-standard | xargs -0 cp -P --parents -t build/deb/usbrh
+	@$(SOURCES) | xargs -0 cp -P --parents -t build/deb/usbrh
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tools.version --stamp build/deb/usbrh
 	cd build/deb/usbrh && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage --no-sign --build=binary
 	@if command -v lintian >/dev/null; then lintian --fail-on=error,warning build/deb/*.changes; fi

@@ -17,6 +17,8 @@ GROUND = (
     "sht1x",
     "psychrometry",
     "paths",
+    "files",
+    "access",
     "resources",
     "installation",
     "findings",

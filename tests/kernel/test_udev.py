@@ -35,7 +35,7 @@ def test_a_user_without_the_group_is_told_what_to_do(vm: Machine, new_sensor: Pl
     assert rejected.status == 4
     assert rejected.stdout == ""
     assert "no permission" in rejected.stderr
-    assert "usbrh setup" in rejected.stderr
+    assert "mallory is not in the group usbrh; sudo usermod -aG usbrh mallory" in rejected.stderr
     assert "Traceback" not in rejected.stderr
     assert '"access": "denied"' in vm.run("usbrh list --json", user="mallory").stdout
 

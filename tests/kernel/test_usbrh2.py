@@ -57,7 +57,7 @@ def test_two_at_once(sensor: Usbrh2) -> None:
 def test_without_permission_it_says_so(sensor: Usbrh2) -> None:
     found = sensor.vm.run("usbrh read E02A", user="mallory")
     assert (found.status, found.stdout) == (4, "")
-    assert "sudo usbrh setup" in found.stderr
+    assert "mallory is not in the group usbrh; sudo usermod -aG usbrh mallory" in found.stderr
 
 
 def test_unplugged_in_the_middle_of_a_line_and_plugged_in_again(sensor: Usbrh2) -> None:

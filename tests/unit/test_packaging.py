@@ -1,6 +1,8 @@
 """The wheel: its content, and that it works in a separate environment."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -98,3 +100,45 @@ def test_the_files_are_found_in_the_wheel(installed: Path, tmp_path: Path) -> No
     python = str(installed / "bin/python")
     result = _run([python, "-c", program], tmp_path)
     assert result.stdout == (TOP / "udev/70-usbrh.rules").read_text()
+
+
+def make(*arguments: str, folder: Path, path: str | None = None) -> "subprocess.CompletedProcess[str]":
+    # git distrusts a checkout of another user, who may run the tests too.
+    trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+    environment = {"PATH": path or os.environ["PATH"], "LC_ALL": "C", **trust}
+    command = [shutil.which("make") or "make", "-C", str(folder), "--no-print-directory", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=environment)
+
+
+def packaged_files(folder: Path) -> set[str]:
+    """The files that ``make deb`` copies."""
+    listed = make("--eval", "sources: ; @$(SOURCES)", "sources", folder=folder)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    return {name.removeprefix("./") for name in listed.stdout.strip("\0").split("\0")}
+
+
+def test_a_package_is_built_from_a_tree_without_git(tmp_path: Path) -> None:
+    """As GitHub exports it, or a mirror: no .git, and perhaps no git."""
+    ours = {name for name in packaged_files(TOP) if (TOP / name).exists()}
+    assert {"pyproject.toml", "debian/usbrh.udev", "usbrh/cli/__init__.py", ".github/workflows/test.yml"} <= ours
+    for name in ours:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / name, tmp_path / name, follow_symlinks=False)
+    generated = (".venv/bin/python", "build/deb/usbrh/x", "usbrh/__pycache__/x.pyc", ".mypy_cache/x", "tests/output/x")
+    for name in generated:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert packaged_files(tmp_path) == ours
+
+
+def test_git_is_named_when_it_is_missing(tmp_path: Path) -> None:
+    shutil.copy(TOP / "Makefile", tmp_path)
+    (tmp_path / ".git").touch()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("dpkg-buildpackage", "dh", "lintian"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    done = make("deb", folder=tmp_path, path=str(programs))
+    assert (done.returncode, done.stdout) == (2, "git is missing; sudo apt install git\n")
+    assert not (tmp_path / "build").exists()

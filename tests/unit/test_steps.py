@@ -76,7 +76,7 @@ def test_on_a_terminal_the_difference_is_shown_before_the_question(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
     assert run(steps(lambda: None), dry_run=False)[3] is status
-    assert "-1\n+2\nb was changed. Replace b? [y/N]: " in capsys.readouterr().out
+    assert "-1\n+2\nb was changed. Replace b? [y/N]: " in capsys.readouterr().err
 
 
 def test_steps_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from usbrh.bridge.delivery import Delivered
 from usbrh.bridge.once import send_once
 from usbrh.bridge.reload import run_service
 from usbrh.cli.context import Context, pass_context
+from usbrh.config.names import log_confusable_names
 from usbrh.errors import ConfigError, ZabbixRejected, exit_status, of_destination
 from usbrh.output import text as output
 from usbrh.reading import Reading, counted
@@ -28,6 +29,7 @@ def send(context: Context, as_json: bool) -> None:
     Ends within 25 seconds. What can't be delivered stays in the journal for the next time.
     """
     log_to_stderr(logging.WARNING)
+    log_confusable_names(context.config)
     logging.getLogger("usbrh.poller").setLevel(logging.ERROR)  # every failed reading is printed below
 
     broken: list[OSError] = []
@@ -98,4 +100,5 @@ def run(context: Context) -> None:
     This is for a service. SIGHUP reloads the configuration. SIGTERM delivers what it can within 10 seconds, then ends.
     """
     log_to_stderr(logging.INFO)
+    log_confusable_names(context.config)
     run_service(context.config, context.load, allow_simulated=context.allow_simulated)

@@ -14,7 +14,7 @@ _SIGNS = {Status.OK: "=", Status.PLANNED: "+", Status.DONE: "+", Status.KEPT: "!
 def run(steps: Sequence[Step], *, dry_run: bool, as_json: bool = False) -> list[Status]:
     """Carry out ``steps``, or only show them; prints each, and returns the state of each. Raises as ``carry_out``."""
     states = []
-    for step, status in ((step, step.status) for step in steps) if dry_run else carry_out(steps, _agree):
+    for step, status in ((step, step.status) for step in steps) if dry_run else carry_out(steps, agree):
         if as_json:
             click.echo(output.json_line({"status": status.value, "step": step.text}))
         else:
@@ -31,9 +31,10 @@ def _note(step: Step, status: Status) -> str:
     return f" (asks first: {step.question})" if status is Status.PLANNED else f": not done, {step.question}"
 
 
-def _agree(step: Step) -> bool:
+def agree(step: Step) -> bool:
+    """Ask the question of ``step``, and show what would be overwritten. Without a terminal the answer is no."""
     if not sys.stdin.isatty():
         click.echo("not a terminal, so the next step is not done; to be asked about it, run this in one", err=True)
         return False
-    click.echo(step.difference, nl=False)
-    return click.confirm(f"{step.question}. {step.text.capitalize()}?", default=False)
+    click.echo(step.difference, nl=False, err=True)
+    return click.confirm(f"{step.question}. {step.text.capitalize()}?", default=False, err=True)

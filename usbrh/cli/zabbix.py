@@ -13,16 +13,18 @@ from usbrh.bridge import reconcile
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
 from usbrh.cli.parameters import DurationType
-from usbrh.cli.steps import run
+from usbrh.cli.steps import agree, run
 from usbrh.config.secret_file import read_secret
 from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError, ZabbixApiError
+from usbrh.files import write_regular
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
+from usbrh.steps import Step
 from usbrh.zabbix import provisioning
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.items import reading_key, state_key
-from usbrh.zabbix.templates import METHODS, RELEASES, Method, template_text
+from usbrh.zabbix.templates import METHODS, Method, difference_from, template_files
 
 
 @click.group()
@@ -61,21 +63,28 @@ def connect(url: str | None, user: str | None, password_file: Path | None, token
 
 @zabbix.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-def template(folder: Path) -> None:
-    """Write the template files into FOLDER, to import them by hand.
+@click.option("--force", is_flag=True, help="Replace files that differ, without asking.")
+def template(folder: Path, force: bool) -> None:
+    """Write the template files into FOLDER, to import them by hand, and print their names.
 
-    6.0 is for Zabbix 6.0 to 6.4, 7.0 for 7.0 and newer.
+    6.0 is for Zabbix 6.0 to 6.4, 7.0 for 7.0 and newer. Asks before it replaces a file that you changed, or that
+    another version wrote. Without a terminal such a file stays as it is, and the exit status is 1.
     """
-    for release in RELEASES:
-        for method in METHODS:
-            name = f"{release[0]}.{release[1]}"
-            path = folder / name / f"usbrh_{method.replace('-', '_')}.yaml"
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(template_text(method, release), encoding="utf-8")
-            except OSError as error:
-                raise ConfigError(f"can't write {path}: {error.strerror}") from None
-            click.echo(path)
+    kept = False
+    for path, text in template_files(folder):
+        try:
+            difference = "" if force else difference_from(path, text)
+            question = f"{path} differs from the template of this version"
+            if difference and not agree(Step(f"replace {path}", question=question, difference=difference)):
+                click.echo(f"usbrh: {question}, and was not replaced; --force replaces it", err=True)
+                kept = True
+                continue
+            write_regular(path, text.encode(), make_folders=True)
+        except OSError as error:
+            raise ConfigError(f"can't write {path}: {error.strerror}") from None
+        click.echo(path)
+    if kept:
+        raise SystemExit(1)
 
 
 @zabbix.command()

@@ -72,7 +72,8 @@ def _section(
         except InvalidValue as error:
             raise source.error((*path, key), f"{key} {error}", remedy=error.remedy) from None
         values[key] = source.path.parent / value if isinstance(value, Path) and source.path else value
-        origin[key] = source.where((*path, key))
+        if section is ZabbixConfig:
+            origin[key] = source.where((*path, key))
     for key, value_type in types.items() if path[0] in _SECTIONS else ():
         variable = f"USBRH_{path[0]}_{key}".upper()
         if environ.get(variable):
@@ -104,6 +105,8 @@ def _sensors(tables: object, source: TomlSource) -> Mapping[str, SensorConfig]:
             problem = f'name "{name}" would select all sensors, or a sensor by its number'
         elif name in owners:
             problem = f'name "{name}" is already the name of sensor "{owners[name]}"'
+        elif name != port and name in tables:
+            problem = f'name "{name}" is the serial number of another sensor'
         if problem:
             raise source.error(("sensor", port, "name"), problem, remedy="choose another name")
         owners[name] = port

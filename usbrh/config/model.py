@@ -93,8 +93,13 @@ class Config:
     """The file that was read."""
 
 
+_KEY_TYPES: dict[type, Mapping[str, ValueType]] = {}
+
+
 def key_types(section: type) -> Mapping[str, ValueType]:
     """Return the keys of a section with their value types."""
-    hints = get_type_hints(section, include_extras=True)
-    found = {item.name: getattr(hints[item.name], "__metadata__", (None,))[0] for item in fields(section)}
-    return MappingProxyType({name: value_type for name, value_type in found.items() if value_type})
+    if section not in _KEY_TYPES:
+        hints = get_type_hints(section, include_extras=True)
+        found = {item.name: getattr(hints[item.name], "__metadata__", (None,))[0] for item in fields(section)}
+        _KEY_TYPES[section] = MappingProxyType({name: value_type for name, value_type in found.items() if value_type})
+    return _KEY_TYPES[section]

@@ -1,16 +1,22 @@
 """Files that contain a secret: a key, a password or a token."""
 
+import errno
 import logging
 import os
+import select
 import stat
+import time
 from pathlib import Path
 
 from usbrh.errors import ConfigError
+from usbrh.files import read_regular
 
 _log = logging.getLogger(__name__)
 
 MAX_BYTES = 4096
 """A pre-shared key has at most 513 bytes."""
+PIPE_SECONDS = 60.0
+"""Seconds to wait for a program that writes the secret into a pipe."""
 
 
 def exposure(mode: int) -> str | None:
@@ -24,18 +30,18 @@ def exposure(mode: int) -> str | None:
 
 
 def read_secret(path: Path) -> str:
-    """Read the only line of ``path``, with its spaces, which can belong to a password.
+    """Read the only line of ``path``, with its spaces, which can belong to a password. A byte order mark is left out.
 
-    Logs a warning if other users can read or change the file. A key that a service uses is rejected instead
-    (``zabbix/tls.py``).
+    ``path`` is a regular file, or a pipe from the shell: ``<(pass zabbix)``. Logs a warning if other users can read or
+    change the file. A key that a service uses is rejected instead (``zabbix/tls.py``).
 
     Raises:
         ConfigError: The file can't be read, or does not contain exactly one line.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            line = file.read(MAX_BYTES + 1).decode().removesuffix("\n").removesuffix("\r")
+        mode = path.stat().st_mode
+        content = _read_pipe(path) if stat.S_ISFIFO(mode) else read_regular(path, MAX_BYTES + 1)
+        line = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise ConfigError(f"{path}: can't be read: {reason}", remedy=f"see: ls -l {path}") from None
@@ -45,3 +51,25 @@ def read_secret(path: Path) -> str:
     if not line.strip() or "\n" in line or len(line) > MAX_BYTES:
         raise ConfigError(f"{path} must contain one line with only the secret")
     return line
+
+
+def _read_pipe(path: Path) -> bytes:
+    """Read up to ``MAX_BYTES`` + 1 bytes; the program at the other end may ask its user for a password first."""
+    deadline = time.monotonic() + PIPE_SECONDS
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    content = b""
+    try:
+        while len(content) <= MAX_BYTES:
+            try:
+                chunk = os.read(descriptor, MAX_BYTES + 1)
+            except BlockingIOError:
+                left = deadline - time.monotonic()
+                if not select.select([descriptor], [], [], max(0.0, left))[0]:
+                    raise TimeoutError(errno.ETIMEDOUT, f"nothing arrived within {PIPE_SECONDS:g} s") from None
+                continue
+            if not chunk:
+                break
+            content += chunk
+    finally:
+        os.close(descriptor)
+    return content

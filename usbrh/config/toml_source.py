@@ -1,13 +1,16 @@
 """A TOML file whose errors name the line."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from usbrh.errors import ConfigError
+from usbrh.files import read_regular
 
 _MAX_BYTES = 1 << 20  # a real configuration has a few hundred bytes
+_DEPTH = 3  # sensor, port, key: no key of the configuration has more parts
 
 
 class TomlSource:
@@ -19,8 +22,7 @@ class TomlSource:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        # Windows editors write a byte order mark, which TOML does not allow.
-        self.text = "" if path is None else read_text(path, "utf-8-sig")
+        self.text = "" if path is None else read_text(path)
 
     def tables(self) -> dict[str, Any]:
         """Parse the text with tomllib.
@@ -46,23 +48,31 @@ class TomlSource:
 
     def where(self, key: tuple[str, ...]) -> str:
         """Return the file and the line of ``key``, or of the nearest table that contains it."""
-        lines = list(self._keys())
         for length in range(len(key), 0, -1):
-            for found, line in lines:
-                if found[:length] == key[:length]:
-                    return f"{self.path}, line {line}"
+            line = self._lines.get(key[:length])
+            if line:
+                return f"{self.path}, line {line}"
         return str(self.path)
 
     def error(self, key: tuple[str, ...], message: str, *, remedy: str | None = None) -> ConfigError:
         """Return an error whose message starts with the file and the line of ``key``."""
         return ConfigError(f"{self.where(key)}: {message}", remedy=remedy)
 
+    @cached_property
+    def _lines(self) -> Mapping[tuple[str, ...], int]:
+        """The first line of each key and table. It is built once: a search per key would make loading quadratic."""
+        lines: dict[tuple[str, ...], int] = {}
+        for found, line in self._keys():
+            for length in range(1, min(len(found), _DEPTH) + 1):
+                lines.setdefault(found[:length], line)
+        return lines
+
     def _keys(self) -> Iterator[tuple[tuple[str, ...], int]]:
         """Find each key and header with its line. tomllib keeps no line numbers, so messages need this second scan."""
         table: tuple[str, ...] = ()
         for number, line in enumerate(self.text.splitlines(), 1):
             header = re.match(r"\s*\[[^]\"]*(?:\"[^\"]*\"[^]\"]*)*\]+", line)
-            key = re.match(r"\s*(?:[\w.\s-]|\"[^\"]*\"|'[^']*')+=", line)
+            key = re.match(r"(?:[\w.\s-]|\"[^\"]*\"|'[^']*')+=", line)
             if header:
                 table = _path_of(header[0])
                 yield table, number
@@ -84,18 +94,17 @@ def _path_of(line: str) -> tuple[str, ...]:
     return path
 
 
-def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """Read a configuration file of up to 1 MiB.
+def read_text(path: Path) -> str:
+    """Read a configuration file of up to 1 MiB, without the byte order mark that Windows editors write.
 
     Raises:
-        ConfigError: The file can't be read, is larger, or is not UTF-8.
+        ConfigError: The file can't be read, is not a regular file, is larger, or is not UTF-8.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = read_regular(path, _MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise ConfigError(f"{path}: too large for a configuration file (limit: 1 MiB)")
-        return content.decode(encoding)
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}, line {line}: not UTF-8", remedy="convert the file with iconv -t UTF-8") from None

@@ -18,9 +18,9 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?) *(ms|[smhdw]?)", re.ASCII)
 _BOOLEANS = MappingProxyType(
     {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 )
-# Characters that a Zabbix agent rejects in the parameter of a user parameter (UnsafeUserParameters=0), and the comma,
-# which separates the parameters of an item key.
-_UNSAFE = frozenset("\\'\"`*?[]{}~$!&;()<>|#@,")
+# Characters that a Zabbix agent rejects in the parameter of a user parameter (UnsafeUserParameters=0; "%" from 8.0 on),
+# and the comma, which separates the parameters of an item key.
+_UNSAFE = frozenset("\\'\"`*?[]{}~$!&;()<>|#@%,")
 _HOST = re.compile(r"[0-9A-Za-z _.-]+", re.ASCII)
 
 

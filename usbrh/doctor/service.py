@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from usbrh.clock import NS
 from usbrh.config import Config
+from usbrh.config.names import confusable_names
 from usbrh.errors import ConfigError, JournalError
 from usbrh.findings import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.journal.reader import JournalReader
@@ -57,6 +58,8 @@ def configuration(
         yield warning("configuration", f"every user can change {settings.path}", f"sudo chmod o-w {settings.path}")
         return
     yield ok("configuration", f"{settings.path}")
+    for message in confusable_names(settings):
+        yield warning("configuration", message, f"choose more different names in {settings.path}")
     for port, sensor in settings.sensor.items():
         if plugged is not None and port not in plugged:
             name = f"{sensor.name} ({port})" if sensor.name else port

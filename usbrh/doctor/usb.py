@@ -7,17 +7,14 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from usbrh.access import GROUP, RULE, cause, is_for_group, node_of, rules, trigger
 from usbrh.drivers.holders import holders
 from usbrh.errors import AccessDenied, exit_status
 from usbrh.findings import Finding, fault, not_checked, ok, warning
 from usbrh.reading import Reading
 from usbrh.sensors import Sensor, measure_all
-from usbrh.setup.machine import GROUP, RULE, Machine
+from usbrh.setup.machine import Machine
 
-_RULE_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
-_TRIGGER = "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774"
-_RULE_USB, _RULE_TTY = r'^[^#\n]*"1774".*"1001"', r"^[^#\n]*USBRH2"
-_TRIGGER_TTY = "sudo udevadm control --reload && sudo udevadm trigger --property-match=ID_MODEL=USBRH2"
 _OUR_DRIVERS = {
     "cdc_acm": "cdc_acm, the right one for a USBRH2",
     "usbhid": "usbhid, which the first reading detaches",
@@ -47,25 +44,6 @@ def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
         yield reading_of(reading)
 
 
-def node_of(machine: Machine, port: str) -> Path | None:
-    """The path of the device node of the sensor at ``port``; None if it was unplugged."""
-    terminal = tty_of(machine, port)
-    if terminal:
-        return terminal
-    device = machine.path(f"/sys/bus/usb/devices/{port}")
-    try:
-        bus, number = (int((device / name).read_text()) for name in ("busnum", "devnum"))
-    except (OSError, ValueError):
-        return None
-    return Path(f"/dev/bus/usb/{bus:03d}/{number:03d}")
-
-
-def tty_of(machine: Machine, port: str) -> Path | None:
-    """The serial port of a USBRH2; None if the sensor has none."""
-    names = [entry.name for entry in machine.path("/sys/bus/usb/devices").glob(f"{port}:1.0/tty/*")]
-    return Path("/dev") / names[0] if names else None
-
-
 def permission(machine: Machine, port: str) -> Finding:
     """Check whether this user and the service's group may use the device node."""
     node = node_of(machine, port)
@@ -77,45 +55,17 @@ def permission(machine: Machine, port: str) -> Finding:
         return fault("permission", f"{port}: the sensor has no device node", "unplug it and plug it in again", 3)
     group = machine.group_name(found.st_gid)
     what = f"{node} ({stat.S_IMODE(found.st_mode):04o} {machine.user_name(found.st_uid)}:{group})"
-    terminal = tty_of(machine, port)
-    named = rules(machine, _RULE_TTY if terminal else _RULE_USB)
-    by = f", by {named[0]}" if named else ""
-    allowed = os.access(machine.path(node), os.R_OK | os.W_OK, effective_ids=True)
-    for_group = group == GROUP and found.st_mode & 0o060 == 0o060
-    if allowed and (for_group or found.st_mode & 0o006 == 0o006):
-        return ok("permission", f"{port}: {what}{by}")
-    if for_group:
-        why, remedy = _not_in_group(machine, found.st_gid)
+    if not os.access(machine.path(node), os.R_OK | os.W_OK, effective_ids=True):
+        why, remedy = cause(machine, node, found)
         return fault("permission", f"{port}: no permission for {what}: {why}", remedy, AccessDenied.exit_status)
+    named = rules(machine, node)
+    if is_for_group(machine, found) or found.st_mode & 0o006 == 0o006:
+        by = f", by {named[0]}" if named else ""
+        return ok("permission", f"{port}: {what}{by}")
     ours = bool(named) and named[0].endswith(RULE)
-    remedy = (_TRIGGER_TTY if terminal else _TRIGGER) if ours else "sudo usbrh setup"
     why = f"despite {named[0]}" if named else "and no udev rule grants it"
-    if allowed:
-        return warning("permission", f"{port}: you may use {what}, but the group {GROUP} may not, {why}", remedy)
-    return fault("permission", f"{port}: no permission for {what}, {why}", remedy, AccessDenied.exit_status)
-
-
-def _not_in_group(machine: Machine, gid: int) -> tuple[str, str]:
-    """Why this user may not use what belongs to the group, and the command that fixes it."""
-    name = machine.user_name(os.geteuid())
-    if machine.is_member(name, GROUP) and gid not in os.getgroups():
-        return f"{name} was added to the group {GROUP} after logging in", "log out and log in again"
-    return f"{name} is not in the group {GROUP}", f"sudo usermod -aG {GROUP} {name}, then log in again"
-
-
-def rules(machine: Machine, pattern: str = _RULE_USB) -> list[str]:
-    """The udev rule files for such a sensor, ours first; a file hides those of the same name in later folders."""
-    found: dict[str, str] = {}
-    for folder in _RULE_FOLDERS:
-        for path in sorted(machine.path(folder).glob("*.rules")):
-            if path.name not in found:
-                try:
-                    text = path.read_text(encoding="utf-8", errors="replace")
-                except OSError:  # a folder, a broken link, or closed to this user (root can read it)
-                    text = ""
-                matches = re.search(pattern, text, re.MULTILINE)
-                found[path.name] = f"{folder}/{path.name}" if matches else ""
-    return sorted(filter(None, found.values()), key=lambda name: not name.endswith(RULE))
+    message = f"{port}: you may use {what}, but the group {GROUP} may not, {why}"
+    return warning("permission", message, trigger(node) if ours else "sudo usbrh setup")
 
 
 def in_use(machine: Machine, port: str) -> Finding:

@@ -1,5 +1,6 @@
 """A log file for readings that survives kill, log rotation and several writers."""
 
+import codecs
 import errno
 import os
 import stat
@@ -8,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from usbrh.clock import NS
+from usbrh.files import open_output
 
+_JSON = '{"v":'
+"""The first characters of a line of JSON."""
 _MAX_LINE = 65536
 """Bytes at the end of a file that contain its last line. A reading has a few hundred."""
 
@@ -21,7 +25,7 @@ class LogFile:
     """
 
     def __init__(self, pattern: str, header: str | None = None) -> None:
-        """``header`` is the first line of each new file."""
+        """``header`` is the first line of each new file; without one, each line is a JSON object of a reading."""
         self._pattern = pattern
         self._header = header
         self._header_in_stream = False
@@ -37,15 +41,15 @@ class LogFile:
         """Append ``lines`` to the file for ``time_ns`` and return its path.
 
         Raises:
-            OSError: The lines can't be written completely. The file then contains none of them.
+            OSError: The file is not a log of this kind, or the lines can't be written completely. The file then
+                contains none of them.
         """
         path = self.path(time_ns)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        descriptor = open_output(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644, make_folders=True)
         try:
             self._append(descriptor, "".join(f"{line}\n" for line in lines))
         except OSError as error:
-            raise OSError(error.errno, os.strerror(error.errno or errno.EIO), str(path)) from error
+            raise OSError(error.errno, error.strerror, str(path)) from error
         finally:
             os.close(descriptor)
         return path
@@ -57,7 +61,7 @@ class LogFile:
         if begins and self._header is not None:
             text = f"{self._header}\n{text}"
         elif size:
-            text = _end_of_line(descriptor, size) + text
+            text = self._rest_of_header(descriptor) + _end_of_line(descriptor, size) + text
         data = text.encode()
         written = os.write(descriptor, data)
         if written < len(data):
@@ -66,6 +70,22 @@ class LogFile:
                 os.ftruncate(descriptor, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._header_in_stream = not regular
+
+    def _rest_of_header(self, descriptor: int) -> str:
+        """Check that the file is a log of this kind; return what a power cut left out of its header.
+
+        Raises:
+            OSError: Its first line is another one. The file can belong to another program.
+        """
+        wanted = (self._header or _JSON).encode()
+        begin = os.pread(descriptor, len(codecs.BOM_UTF8) + len(wanted) + 1, 0)
+        begin = begin.removeprefix(codecs.BOM_UTF8)[: len(wanted) + 1]  # Windows editors write it, and "\r"
+        if begin.startswith(wanted) and (self._header is None or begin[len(wanted) :] in (b"", b"\r", b"\n")):
+            return ""
+        if wanted.startswith(begin):
+            return wanted[len(begin) :].decode() if self._header else ""
+        kind = "the header of these readings" if self._header else "a reading in JSON"
+        raise OSError(errno.EEXIST, f"the file exists, and its first line is not {kind}")
 
 
 def _end_of_line(descriptor: int, size: int) -> str:

@@ -1,5 +1,6 @@
 """A picture of the history: temperature and dew point in the upper chart, humidity in the lower one."""
 
+import io
 import warnings
 from array import array
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from usbrh.files import write_regular
 from usbrh.reading import Reading
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -98,7 +100,10 @@ def draw(
         upper.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False)
         if history.simulated:
             lower.set_title("virtual sensors", loc="right", fontsize="small", color="0.4")
-        figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+        kind = path.suffix.lower().removeprefix(".")
+        picture = io.BytesIO()
+        figure.savefig(picture, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
+    write_regular(path, picture.getvalue())
     if any("missing from" in str(warning.message) for warning in caught):
         return "no installed font has all characters of the sensor names; sudo apt install fonts-noto-cjk"
     return None

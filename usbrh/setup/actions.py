@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from usbrh.errors import ConfigError
+from usbrh.files import open_folder
 from usbrh.paths import stat_or_none
 from usbrh.setup.machine import Machine
 from usbrh.steps import Step
@@ -45,15 +46,34 @@ def make_directory(machine: Machine, name: str, owner: str, group: str, mode: in
         return []
 
     def do() -> None:
-        path.mkdir(parents=True, exist_ok=True)
-        uid, gid = machine.ids(owner, group)
-        os.chown(path, uid, gid)  # of a link, which may lead to another disk, the target is checked and changed
-        for each in path.iterdir():
-            os.chown(each, uid, gid, follow_symlinks=False)
-        if not found:
-            path.chmod(mode)
+        ids = machine.ids(owner, group)
+        with open_folder(path, make=True) as folder:
+            before = os.fstat(folder).st_uid
+            os.fchown(folder, *ids)
+            if not found:
+                os.fchmod(folder, mode)
+            for each in os.listdir(folder):  # noqa: PTH208 - of a descriptor
+                _give(folder, each, before, ids)
 
     return [Step(f"make directory {name} ({mode:04o} {owner}:{group})", do)]
+
+
+def _give(folder: int, name: str, before: int, ids: tuple[int, int]) -> None:
+    """Give a regular file to the account. ``before``: the owner of the folder until now.
+
+    If that is not root, this owner can put a link to a file of root under this name at any time, or a second name of
+    it. So links and files of another owner stay as they are.
+    """
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:  # a link, a socket, or gone
+        return
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and before in (0, status.st_uid):
+            os.fchown(descriptor, *ids)
+    finally:
+        os.close(descriptor)
 
 
 def _ids(machine: Machine, owner: str, group: str) -> tuple[int, int] | None:
@@ -94,20 +114,25 @@ def write_file(machine: Machine, name: str, content: str) -> list[Step]:
 
 def _write(machine: Machine, name: str, content: str) -> None:
     path = machine.path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.usbrh-new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fchown(descriptor, *machine.ids("root", "root"))
-            os.fchmod(descriptor, 0o644)
-            os.fsync(descriptor)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
+    with open_folder(path.parent, make=True) as folder:
+        new = f".{path.name}.usbrh-new"
+        _unlink(folder, new)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fchown(descriptor, *machine.ids("root", "root"))
+                os.fchmod(descriptor, 0o644)
+                os.fsync(descriptor)
+            os.replace(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        finally:
+            _unlink(folder, new)
+
+
+def _unlink(folder: int, name: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 def remove_file(machine: Machine, name: str, *, unit: bool = False) -> list[Step]:
@@ -122,7 +147,9 @@ def remove_file(machine: Machine, name: str, *, unit: bool = False) -> list[Step
     def do() -> None:
         if unit:
             machine.run(("systemctl", "disable", "--now", name.rpartition("/")[2]))
-        machine.path(name).unlink(missing_ok=True)
+        path = machine.path(name)
+        with open_folder(path.parent) as folder:
+            _unlink(folder, path.name)
 
     return [Step(f"{'stop and ' * unit}remove {name}", do, question=None if is_untouched(found) else _not_ours(name))]
 
@@ -154,8 +181,11 @@ def read(machine: Machine, name: str) -> str | None:
     """
     path = machine.path(name)
     try:
-        if stat.S_ISLNK(path.lstat().st_mode):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
             return f"-> {path.readlink()}\n"
+        if not stat.S_ISREG(mode):
+            return "not a regular file\n"
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None

@@ -22,7 +22,8 @@ def agents(machine: Machine) -> dict[str, str]:
     Raises:
         PermissionError: this user may not look into its directory.
     """
-    return {service: config for service, config in AGENTS.items() if stat_or_none(machine.path(config))}
+    found = {service: stat_or_none(machine.path(config)) for service, config in AGENTS.items()}
+    return {service: AGENTS[service] for service, each in found.items() if each and stat.S_ISREG(each.st_mode)}
 
 
 def agent_directory(machine: Machine, config: str) -> str | None:
@@ -31,7 +32,7 @@ def agent_directory(machine: Machine, config: str) -> str | None:
     Raises:
         PermissionError: this user may not read that file or that directory.
     """
-    text = machine.path(config).read_text(encoding="utf-8", errors="replace")
+    text = machine.path(config).read_text(encoding="utf-8-sig", errors="replace")
     # Agents ignore blanks at both ends of a line and around "=".
     for pattern in re.findall(r"^[ \t]*Include[ \t]*=[ \t]*(/.*?)[ \t\r]*$", text, re.MULTILINE):
         parent, _, last = pattern.rpartition("/")

@@ -3,9 +3,10 @@
 import shlex
 from pathlib import Path
 
+from usbrh.access import GROUP
 from usbrh.resources import resource
 from usbrh.setup.actions import command, write_file
-from usbrh.setup.machine import GROUP, USER, Machine
+from usbrh.setup.machine import USER, Machine
 from usbrh.steps import Step
 
 UNITS = ("usbrh.service", "usbrh-send.service", "usbrh-send.timer")
@@ -37,6 +38,11 @@ def unit_text(unit: str, usbrh: Path) -> str:
     return text.replace(f"={PACKAGED_EXECUTABLE} ", f"={quoted} ")
 
 
+def _for_cron(usbrh: Path) -> str:
+    """The path as a word of the shell in a crontab, where a "%" ends the command (crontab(5))."""
+    return shlex.quote(str(usbrh)).replace("%", "\\%")
+
+
 def without_systemd(machine: Machine, usbrh: Path) -> str:
     """How to run ``usbrh`` without systemd: an OpenRC service or a line for cron."""
     if machine.path("/sbin/openrc-run").exists():
@@ -52,5 +58,5 @@ def without_systemd(machine: Machine, usbrh: Path) -> str:
         )
     return (
         "no systemd on this machine; for cron write into /etc/cron.d/usbrh:\n"
-        f"    * * * * * {USER} {shlex.quote(str(usbrh))} send"
+        f"    * * * * * {USER} {_for_cron(usbrh)} send >/dev/null"
     )

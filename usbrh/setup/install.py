@@ -4,20 +4,22 @@ Every file that setup writes has a stamp with a digest in its first line. While 
 remove the file; otherwise it asks first. The configuration is written once, and then belongs to the user.
 """
 
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from usbrh.access import GROUP, RULE, is_for_group, node_of
 from usbrh.installation import by_debian
 from usbrh.paths import stat_or_none
 from usbrh.resources import resource
 from usbrh.setup.actions import command, make_directory, write_file
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agent_text, agents
 from usbrh.setup.init_systems import PACKAGED_EXECUTABLE, UNITS, unit_steps, without_systemd
-from usbrh.setup.machine import CONFIG, GROUP, RULE, STATE, USER, VENDOR, Machine, installed
+from usbrh.setup.machine import CONFIG, STATE, USER, VENDOR, Machine, installed
 from usbrh.steps import Step
 
 
@@ -104,15 +106,30 @@ def foreign_account(machine: Machine) -> str | None:
 
 
 def _plan_rule(machine: Machine, result: Plan) -> None:
-    if machine.packaged(f"udev/rules.d/{RULE}"):
-        return
-    if not any(machine.path(f"{top}/udev").is_dir() for top in ("/etc", *VENDOR)):
+    packaged = machine.packaged(f"udev/rules.d/{RULE}")
+    if not packaged and not any(machine.path(f"{top}/udev").is_dir() for top in ("/etc", *VENDOR)):
         result.notes.append(
             f"no udev on this machine: at each boot, give the group {GROUP} the sensor's node in /dev/bus/usb by other "
             "means"
         )
-    elif steps := write_file(machine, f"/etc/udev/rules.d/{RULE}", _text(f"udev/{RULE}")):
+        return
+    steps = [] if packaged else write_file(machine, f"/etc/udev/rules.d/{RULE}", _text(f"udev/{RULE}"))
+    # A sensor that was plugged in before the rule or the group existed keeps its owner.
+    if steps or not all(is_for_group(machine, status) for status in _nodes(machine)):
         result.steps += [*steps, *reload_udev(machine)]
+
+
+def _nodes(machine: Machine) -> Iterator[os.stat_result]:
+    """Yield the status of the device node of each sensor that is plugged in."""
+    for device in machine.path("/sys/bus/usb/devices").glob("*/idProduct"):
+        with suppress(OSError):  # unplugged meanwhile
+            ids = [(device.parent / name).read_text().strip() for name in ("idVendor", "idProduct")]
+            node = node_of(machine, device.parent.name) if ids == ["1774", "1001"] else None
+            if node:
+                yield machine.path(node).stat()
+    for link in machine.path("/dev/serial/by-id").glob("usb-Strawberry_Linux_USBRH2_*"):
+        with suppress(OSError):
+            yield link.stat()
 
 
 def reload_udev(machine: Machine) -> list[Step]:

@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from usbrh.access import GROUP, ThisComputer
 from usbrh.errors import ConfigError
 
-USER = GROUP = "usbrh"
-"""The account of the service. Its group may use the sensors."""
+USER = GROUP
+"""The account of the service."""
 CONFIG = "/etc/usbrh/usbrh.toml"
 STATE = "/var/lib/usbrh"
 """The directory of the journal."""
-RULE = "70-usbrh.rules"
-"""The udev rule that gives the sensors to the group."""
 COMMAND_TIMEOUT = 60.0
 """s for one command of the system."""
 VENDOR = ("/usr/lib", "/lib", "/usr/local/lib")
@@ -80,7 +79,9 @@ class Machine:
 
     def user_name(self, uid: int) -> str:
         """The name of the account with this number; the number if it has no name."""
-        return self._name("passwd", uid)
+        name = self._name("passwd", uid)
+        # An account of LDAP or of another service is not in the file.
+        return ThisComputer().user_name(uid) if name.isdigit() and self.root == Path("/") else name
 
     def group_name(self, gid: int) -> str:
         """The name of the group with this number; the number if it has no name."""

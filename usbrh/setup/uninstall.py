@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
+from usbrh.access import GROUP, RULE
 from usbrh.paths import stat_or_none
 from usbrh.setup.actions import command, remove_account, remove_directory, remove_file
-from usbrh.setup.agents import AGENT_FILE, agent_directory, agents
+from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agents
 from usbrh.setup.init_systems import UNITS
 from usbrh.setup.install import Plan, foreign_account, reload_udev
-from usbrh.setup.machine import CONFIG, GROUP, RULE, STATE, USER, Machine
+from usbrh.setup.machine import CONFIG, STATE, USER, Machine
 from usbrh.steps import Step
 
 
@@ -26,6 +27,8 @@ def plan_removal(machine: Machine) -> Plan:
         result.steps += reload_udev(machine)
     if units and machine.systemd_runs:
         result.steps.append(command(machine, "systemctl", "daemon-reload"))
+    if machine.is_member(AGENT_USER, GROUP):
+        result.steps.append(command(machine, "gpasswd", "--delete", AGENT_USER, GROUP))
     if packaged:
         result.notes.append(
             f"the user {USER}, /etc/usbrh and the files below /usr belong to the package: apt remove usbrh"

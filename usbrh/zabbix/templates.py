@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from difflib import unified_diff
+from pathlib import Path
 from typing import Any, Literal
 
 from usbrh.errors import ZabbixApiError
+from usbrh.files import read_regular
 from usbrh.resources import resource
 from usbrh.zabbix.answers import unusable
 from usbrh.zabbix.api import Api
@@ -14,7 +17,10 @@ METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
 TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
 RELEASES = ((7, 0), (6, 0))
 """Zabbix releases with template files, newest first. A newer Zabbix accepts an older file."""
-GROUP = "Templates/Applications"  # of the templates in the files; every Zabbix has it
+GROUP = "Templates/Applications"
+"""The template group in the files. Every Zabbix has it."""
+_MAX_BYTES = 1 << 24
+"""Of a file that is compared; a template has 30,000."""
 
 
 def template_text(method: Method, version: tuple[int, int]) -> str:
@@ -22,6 +28,28 @@ def template_text(method: Method, version: tuple[int, int]) -> str:
     release = next(each for each in RELEASES if each <= version)
     name = f"zabbix/templates/{release[0]}.{release[1]}/usbrh_{method.replace('-', '_')}.yaml"
     return resource(name).read_text(encoding="utf-8")
+
+
+def template_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the path below ``folder`` and the content of each template file."""
+    for release in RELEASES:
+        for method in METHODS:
+            name = f"usbrh_{method.replace('-', '_')}.yaml"
+            yield folder / f"{release[0]}.{release[1]}" / name, template_text(method, release)
+
+
+def difference_from(path: Path, text: str) -> str:
+    """Return the unified diff from the file at ``path`` to ``text``; empty if they are the same or there is no file.
+
+    Raises:
+        OSError: The file can't be read, or is not a regular file.
+    """
+    try:
+        found = read_regular(path, _MAX_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    now, new = (each.splitlines(keepends=True) for each in (found, text))
+    return "".join(unified_diff(now, new, f"{path} (now)", f"{path} (new)"))
 
 
 class Template:

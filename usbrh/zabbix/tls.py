@@ -9,6 +9,8 @@ A pre-shared key uses TLS 1.2 only: in TLS 1.3 a server may ignore the key and p
 older versions the extra ``usbrh[psk]`` provides the same method.
 """
 
+import codecs
+import os
 import re
 import ssl
 import stat
@@ -22,13 +24,17 @@ from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.secret_file import MAX_BYTES, exposure
 from usbrh.errors import ConfigError, ZabbixUnreachable
+from usbrh.files import open_regular, read_regular
 from usbrh.installation import by_debian, install_command
 from usbrh.zabbix.sockets import set_timeout
 
 # As in Zabbix's own builds with OpenSSL.
 _PSK_CIPHERS = "kECDHEPSK+AES128:kPSK+AES128"
 
-# Python uses the long names of a certificate's attributes, Zabbix uses OpenSSL's short names, where they differ.
+_MAX_FILE = 16 << 20
+"""Bytes of a certificate, key or revocation list. All certification authorities of Debian together have 220,000."""
+
+# Python uses the long names of a certificate's attributes, Zabbix uses OpenSSL's short names.
 _SHORT = MappingProxyType(
     {
         "commonName": "CN",
@@ -137,7 +143,7 @@ def _certificate_context(settings: ZabbixConfig) -> ssl.SSLContext:
     context.check_hostname = False  # see the module's docstring
     _load(settings, "tls_ca_file", lambda: context.load_verify_locations(authority))
     if settings.tls_crl_file is not None:
-        crl = settings.tls_crl_file
+        crl = _needed(settings, "tls_crl_file")
         _load(settings, "tls_crl_file", lambda: context.load_verify_locations(crl))
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
@@ -190,8 +196,7 @@ def pre_shared_key(settings: ZabbixConfig) -> tuple[str, bytes]:
         raise _missing(settings, "tls_psk_identity")
     path = _secret(settings, "tls_psk_file")
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).strip()
+        text = read_regular(path, MAX_BYTES + 1).removeprefix(codecs.BOM_UTF8).strip()
     except OSError as error:
         raise _unreadable(settings, "tls_psk_file", path, error) from None
     if not re.fullmatch(rb"(?:[0-9A-Fa-f]{2}){16,256}", text):
@@ -209,6 +214,14 @@ def _needed(settings: ZabbixConfig, key: str) -> Path:
     if path is None:
         raise _missing(settings, key)
     assert isinstance(path, Path)  # noqa: S101 - for mypy
+    try:
+        descriptor = open_regular(path)  # OpenSSL opens the path itself, and would wait for a pipe
+        size = os.fstat(descriptor).st_size
+        os.close(descriptor)
+    except OSError as error:
+        raise _unreadable(settings, key, path, error) from None
+    if size > _MAX_FILE:
+        raise _wrong(settings, key, f"{path} is too large (limit: {_MAX_FILE >> 20} MiB)")
     return path
 
 

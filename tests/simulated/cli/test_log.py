@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.closed import nobody, reachable
 from usbrh.output.log_file import LogFile
 from usbrh.output.text import CSV_COLUMNS
 from usbrh.reading import Reading
@@ -168,6 +169,74 @@ def test_a_line_that_does_not_fit_after_that_of_another_is_left(
     with pytest.raises(OSError, match="No space left on device"):
         LogFile(str(file), "header").append(["2026-11-22T08:00,23.77"], 0)
     assert file.read_text() == "header\n2026-11-2\nother\n"
+
+
+@pytest.mark.parametrize("content", ["-----BEGIN PRIVATE KEY-----\n", "time,temp\n", "header,more\na,b\n", "x", "\n"])
+def test_a_file_of_another_program_stays_as_it_is(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "room.csv"
+    file.write_text(content)
+    for log, kind in ((LogFile(str(file), "header"), "the header of these readings"), (LogFile(str(file)), "JSON")):
+        with pytest.raises(OSError, match=f"the file exists, and its first line is not .*{kind}: '{file}'"):
+            log.append(["whole"], 0)
+    assert file.read_text() == content
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_command_appends_only_to_a_log_of_its_own_kind(tmp_path: Path, options: list[str]) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    for file, arguments in ((own, options), (other, [] if options else ["--json"])):
+        with start("-o", str(file), *arguments) as process:
+            wait_for_lines(file, 3)
+            process.terminate()
+    before = other.read_text()
+    with start("-o", str(other), *options) as process:
+        _, words = process.communicate(timeout=10)
+    assert process.returncode == 2
+    kind = "a reading in JSON" if options else "the header of these readings"
+    told = f"can't be written: the file exists, and its first line is not {kind}; choose another file with -o"
+    assert words == f"usbrh: {other}: {told}\n"
+    assert other.read_text() == before
+    lines = own.read_text().count("\n")
+    with start("-o", str(own), *options) as process:
+        wait_for_lines(own, lines + 2)
+        process.terminate()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("hea", "header\nwhole\n"),
+        ("header", "header\nwhole\n"),
+        ("header\r\na\r\n", "header\r\na\r\nwhole\n"),
+        ("\ufeffheader\n", "\ufeffheader\nwhole\n"),
+    ],
+)
+def test_a_header_that_was_cut_off_or_edited(tmp_path: Path, before: str, after: str) -> None:
+    file = tmp_path / "room.csv"
+    file.write_bytes(before.encode())
+    LogFile(str(file), "header").append(["whole"], 0)
+    assert file.read_bytes().decode() == after
+
+
+@pytest.mark.parametrize("before", ['{"v": 1, "sensor": "a"}\n', '{"v": 1, "sen', '{"', ""])
+def test_json_goes_on_after_a_line_that_was_cut_off(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "room.json"
+    file.write_text(before)
+    LogFile(str(file)).append(['{"v": 1, "sensor": "b"}'], 0)
+    assert file.read_text().splitlines()[-1] == '{"v": 1, "sensor": "b"}'
+    assert file.read_text().startswith(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+def test_root_follows_no_link_of_another_user(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with reachable() as folder:
+        folder.chmod(0o777)
+        with nobody():
+            (folder / "room.csv").symlink_to(target)
+        with pytest.raises(OSError, match="a symbolic link of another user"):
+            LogFile(str(folder / "room.csv"), "header").append(["whole"], 0)
+    assert not target.exists()
 
 
 def test_a_pipe_gets_one_header(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
+import os
 import re
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.waits import within
 from usbrh.config import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, load
 from usbrh.config.model import key_types
 from usbrh.errors import ConfigError
@@ -213,7 +217,10 @@ WRONG = [
     (f'[sensor."1-1.4"]\nname = "{"a" * 65}"', 2, "name must be at most 64 characters"),
     ('[sensor."1-1.4"]\nname = "all"', 2, 'name "all" would select all sensors, or a sensor by its number; choose'),
     ('[sensor."1-1.4"]\nname = "2"', 2, 'name "2" would select all sensors, or a sensor by its number'),
+    ('[sensor."1-1.4"]\nname = "50% off"', 2, "name must not contain % because Zabbix rejects"),
     ('[sensor."1-1.4"]\nname = "1-1.5"', 2, 'name "1-1.5" looks like a port'),
+    ('[sensor."1-1.4"]\nname = "E02A"\n[sensor.E02A]', 2, 'name "E02A" is the serial number of another sensor'),
+    ('[sensor.E02A]\nname = "a"\n[sensor.E02B]\nname = "E02A"', 4, 'name "E02A" is the serial number of another'),
     ('[sensor."1-1.4"]\nname = "a"\n[sensor."1-1.5"]\nname = "a"', 4, 'name "a" is already the name of sensor "1-1.4"'),
     ('[sensor.x]\n[sensor."1-1.5"]\nname = "x"', 3, 'name "x" is already the name of sensor "x"'),
     ("[sensor.1-1.4]\nname = 'a'", 1, 'a port with a "." needs quotes; write [sensor."1-1.4"]'),
@@ -287,8 +294,38 @@ def test_unreadable(tmp_path: Path) -> None:
     (tmp_path / "latin1").write_bytes(b'[zabbix]\nhost = "caf\xe9"\n')
     with pytest.raises(ConfigError, match=r"latin1, line 2: not UTF-8; convert the file with iconv"):
         load(tmp_path / "latin1", {})
+    (tmp_path / "large").write_bytes(b"#" * (1 << 20) + b"\n")
     with pytest.raises(ConfigError, match="too large"):
-        load(Path("/dev/zero"), {})
+        load(tmp_path / "large", {})
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), Path("/dev/tty")):
+        with within(5), pytest.raises(ConfigError, match="can't be read: not a regular file"):
+            load(path, {})
+    assert load(Path("/dev/null"), {}) == Config(path=Path("/dev/null"))
+
+
+def test_a_large_configuration_is_loaded_fast(write: Callable[[str], Path]) -> None:
+    """The bound is 0.2 s on an idle machine; here it has to tell linear from quadratic (20 s) on a busy one."""
+    sections = "".join(f'[sensor."1-{number}"]\nname = "room {number}"\nsupply = 3.3\n' for number in range(1000))
+    for text in (f'[zabbix]\nhost = "a"\nservers = ["b"]\n{sections}', f"{sections}[bridge]\nspeed = 1\n"):
+        path = write(text)
+        begin = time.process_time()
+        with suppress(ConfigError):  # the second one has an error, whose line has to be found
+            load(path, {})
+        assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize("line", [" " * 1_000_000, '#"' * 400_000, "[" * 1_000_000])
+def test_no_line_takes_long(write: Callable[[str], Path], line: str) -> None:
+    path = write(f"[bridge]\nspeed = 1\n{line}")
+    begin = time.process_time()
+    with pytest.raises(ConfigError, match="line"):
+        load(path, {})
+    assert time.process_time() - begin < 5
 
 
 def test_nothing_can_be_changed(write: Callable[[str], Path]) -> None:

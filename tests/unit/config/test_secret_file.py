@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waits import within
+from usbrh.config import secret_file
 from usbrh.config.secret_file import read_secret
 from usbrh.errors import ConfigError
 
@@ -23,7 +25,13 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("content", "line"),
-    [(b"secret", "secret"), (b"secret\r\n", "secret"), (b" with blanks \n", " with blanks "), ("£5\n".encode(), "£5")],
+    [
+        (b"secret", "secret"),
+        (b"secret\r\n", "secret"),
+        (b" with blanks \n", " with blanks "),
+        ("£5\n".encode(), "£5"),
+        (b"\xef\xbb\xbfsecret\r\n", "secret"),  # the byte order mark of editors on Windows
+    ],
 )
 def test_one_line_with_its_blanks(secret: Path, content: bytes, line: str) -> None:
     secret.write_bytes(content)
@@ -56,6 +64,29 @@ def test_a_pipe_of_the_shell() -> None:
     os.close(write)
     assert read_secret(Path(f"/dev/fd/{read}")) == "secret"
     os.close(read)
+
+
+def test_a_program_that_still_asks_for_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in ``--password-file <(pass zabbix)``."""
+    with subprocess.Popen(["sh", "-c", "sleep 0.3; echo secret"], stdout=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        assert read_secret(Path(f"/dev/fd/{asking.stdout.fileno()}")) == "secret"
+    monkeypatch.setattr(secret_file, "PIPE_SECONDS", 0.2)
+    read, write = os.pipe()
+    with within(5), pytest.raises(ConfigError, match=r"can't be read: nothing arrived within 0\.2 s"):
+        read_secret(Path(f"/dev/fd/{read}"))
+    os.close(read)
+    os.close(write)
+
+
+def test_a_named_pipe_and_a_device_are_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with within(5), pytest.raises(ConfigError, match="must contain one line"):
+        read_secret(pipe)
+    for device in (Path("/dev/zero"), Path("/dev/tty")):
+        with within(5), pytest.raises(ConfigError, match="not a regular file"):
+            read_secret(device)
 
 
 def provision(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

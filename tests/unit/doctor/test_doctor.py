@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.closed import closed, reachable
+from tests.support.closed import NOBODY, closed, nobody, reachable
 from usbrh import doctor
+from usbrh.access import rules
 from usbrh.bridge.diagnosis import CHECKS
 from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
 from usbrh.doctor import agent, network, service, usb
@@ -30,30 +31,36 @@ from usbrh.zabbix.fake_server import FakeServer
 PORT = "1-1.4"
 
 
+NODE = Path("/dev/bus/usb/001/007")
+
+
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine() -> Iterator[Machine]:
     """A machine with a sensor at 1-1.4 whose node belongs to the group usbrh, which is ours."""
-    device = tmp_path / "sys/bus/usb/devices" / PORT
-    device.mkdir(parents=True)
-    (device / "busnum").write_text("1\n")
-    (device / "devnum").write_text("7\n")
-    node = tmp_path / "dev/bus/usb/001/007"
-    node.parent.mkdir(parents=True)
-    node.touch()
-    node.chmod(0o660)
-    for folder in ("etc/udev/rules.d", "run/systemd/system", "proc"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "etc/udev/rules.d/70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
-    (tmp_path / "etc/passwd").write_text(f"me:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n")
-    (tmp_path / "etc/group").write_text(f"usbrh:x:{os.getgid()}:\n")
-    return Machine(tmp_path)
+    with reachable() as root:
+        device = root / "sys/bus/usb/devices" / PORT
+        device.mkdir(parents=True)
+        (device / "busnum").write_text("1\n")
+        (device / "devnum").write_text("7\n")
+        node = root / "dev/bus/usb/001/007"
+        node.parent.mkdir(parents=True)
+        node.touch()
+        node.chmod(0o660)
+        for folder in ("etc/udev/rules.d", "run/systemd/system", "proc"):
+            (root / folder).mkdir(parents=True)
+        (root / "etc/udev/rules.d/70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
+        other = f"taro:x:{NOBODY}:{NOBODY}::/:/bin/sh\n" if os.geteuid() == 0 else ""
+        (root / "etc/passwd").write_text(f"me:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n{other}")
+        (root / "etc/group").write_text(f"usbrh:x:{os.getgid()}:\n")
+        yield Machine(root)
 
 
-@pytest.fixture
-def unprivileged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may do anything; the kernel's own answer for others is given here, for the permissions' last three bits."""
-    if os.geteuid() == 0:
-        monkeypatch.setattr(os, "access", lambda path, _, **__: Path(path).stat().st_mode & 0o006 == 0o006)
+def asked_by_a_user(machine: Machine) -> tuple[Finding, str]:
+    """What a user finds who is neither root nor in the group of the node, and the name of this user."""
+    node = machine.path(NODE)
+    node.chmod(node.stat().st_mode & 0o077)  # not even for its owner, who runs the tests if that is not root
+    with nobody():
+        return usb.permission(machine, PORT), machine.user_name(os.geteuid())
 
 
 def other_group(machine: Machine) -> None:
@@ -66,25 +73,60 @@ def test_a_node_that_the_rule_opened_is_fine(machine: Machine) -> None:
     assert found.message == "1-1.4: /dev/bus/usb/001/007 (0660 me:usbrh), by /etc/udev/rules.d/70-usbrh.rules"
 
 
-@pytest.mark.usefixtures("unprivileged")
 def test_no_permission_and_no_rule(machine: Machine) -> None:
     other_group(machine)
     machine.path("/etc/udev/rules.d/70-usbrh.rules").unlink()
-    machine.path("/dev/bus/usb/001/007").chmod(0o000)
-    found = usb.permission(machine, PORT)
+    found, _ = asked_by_a_user(machine)
     assert (found.status, found.remedy, found.exit_status) == (Status.FAULT, "sudo usbrh setup", 4)
-    assert found.message.endswith(", and no udev rule grants it")
+    assert found.message == f"1-1.4: no permission for {NODE} (0060 me:root): no udev rule gives it to the group usbrh"
 
 
-@pytest.mark.usefixtures("unprivileged")
 def test_no_permission_though_there_is_a_rule(machine: Machine) -> None:
     other_group(machine)
-    machine.path("/dev/bus/usb/001/007").chmod(0o000)
-    found = usb.permission(machine, PORT)
+    found, _ = asked_by_a_user(machine)
     assert found.status is Status.FAULT
-    assert found.message.endswith(", despite /etc/udev/rules.d/70-usbrh.rules")
+    assert found.message.endswith("(0060 me:root): /etc/udev/rules.d/70-usbrh.rules was not applied to it")
     assert found.remedy is not None
     assert "udevadm trigger" in found.remedy
+
+
+def test_no_permission_because_of_a_rule_of_somebody_else(machine: Machine) -> None:
+    other_group(machine)
+    ours = machine.path("/etc/udev/rules.d/70-usbrh.rules")
+    ours.rename(ours.with_name("60-other.rules"))
+    found, _ = asked_by_a_user(machine)
+    assert (found.status, found.remedy) == (Status.FAULT, "sudo usbrh setup")
+    assert found.message.endswith(": /etc/udev/rules.d/60-other.rules does not give it to the group usbrh")
+
+
+@pytest.mark.parametrize("mark", ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"])
+def test_no_permission_in_a_container(machine: Machine, mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.path(mark).touch()
+    node = machine.path(NODE)
+    node.chmod(0o664)
+    os.chown(node, -1, os.getgid())
+    found, _ = asked_by_a_user(machine)
+    gid = os.getgid()
+    if gid == 0:
+        assert found.message.endswith(": the host gives it to root only")
+        assert found.remedy == "on the host: sudo usbrh setup"
+        os.chown(node, -1, 61002)
+        found, _ = asked_by_a_user(machine)
+        gid = 61002
+    assert found.message.endswith(f": the user in the container is not in the group {gid} of the host")
+    assert found.remedy == f"start it with that group, for example: docker run --group-add={gid}"
+    node.chmod(0o666)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # as the kernel answers without --device
+    found = usb.permission(machine, PORT)
+    assert found.message.endswith(": the container has no access to this device")
+    assert found.remedy == "start it with the device, for example: docker run --device=/dev/bus/usb/001/007"
+
+
+def test_no_permission_that_the_mode_does_not_explain(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # as the kernel answers under DeviceAllow=
+    found = usb.permission(machine, PORT)
+    assert "DeviceAllow= of a systemd unit, AppArmor or SELinux" in found.message
+    assert found.remedy == "see: sudo journalctl -k | grep -i denied"
 
 
 def test_a_rule_of_somebody_else_that_does_not_give_it_to_the_group(machine: Machine) -> None:
@@ -96,16 +138,16 @@ def test_a_rule_of_somebody_else_that_does_not_give_it_to_the_group(machine: Mac
     assert found.message.endswith(", despite /etc/udev/rules.d/60-other.rules")
 
 
-@pytest.mark.usefixtures("unprivileged")
 def test_no_permission_for_who_is_not_in_the_group(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    found = usb.permission(machine, PORT)
-    assert (found.status, found.remedy) == (Status.FAULT, "sudo usermod -aG usbrh me, then log in again")
-    assert found.message.endswith(": me is not in the group usbrh")
-    machine.path("/etc/group").write_text(f"usbrh:x:{os.getgid()}:me\n")
+    found, user = asked_by_a_user(machine)
+    remedy = f"sudo usermod -aG usbrh {user}, then log in again, or for now: sg usbrh -c 'usbrh read'"
+    assert (found.status, found.remedy) == (Status.FAULT, remedy)
+    assert found.message.endswith(f": {user} is not in the group usbrh")
+    machine.path("/etc/group").write_text(f"usbrh:x:{os.getgid()}:{user}\n")
     monkeypatch.setattr(os, "getgroups", list)
-    found = usb.permission(machine, PORT)
-    assert (found.status, found.remedy) == (Status.FAULT, "log out and log in again")
+    found, user = asked_by_a_user(machine)
+    assert (found.status, found.remedy) == (Status.FAULT, "log in again, or for now: sg usbrh -c 'usbrh read'")
+    assert found.message.endswith(f": {user} was added to the group usbrh after logging in")
 
 
 def test_permission_that_only_this_user_has(machine: Machine) -> None:
@@ -147,18 +189,18 @@ def test_rules_that_only_mention_it_do_not_count_and_ours_comes_first(machine: M
     (folder / "60-other.rules").write_text('ATTRS{idVendor}=="1774", ATTRS{idProduct}=="1001", MODE="0666"\n')
     (folder / "61-comment.rules").write_text('# ATTRS{idVendor}=="1774", ATTRS{idProduct}=="1001"\n')
     (folder / "70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')  # hidden by /etc
-    assert usb.rules(machine) == ["/etc/udev/rules.d/70-usbrh.rules", "/usr/lib/udev/rules.d/60-other.rules"]
+    assert rules(machine, NODE) == ["/etc/udev/rules.d/70-usbrh.rules", "/usr/lib/udev/rules.d/60-other.rules"]
 
 
 def test_a_rule_that_only_root_may_read() -> None:
     with reachable() as folder:
-        rules = folder / "etc/udev/rules.d"
-        rules.mkdir(parents=True)
-        (rules / "60-other.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
-        (rules / "70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
-        (rules / "80-folder.rules").mkdir()
-        with closed(rules / "60-other.rules"):
-            assert usb.rules(Machine(folder)) == ["/etc/udev/rules.d/70-usbrh.rules"]
+        there = folder / "etc/udev/rules.d"
+        there.mkdir(parents=True)
+        (there / "60-other.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
+        (there / "70-usbrh.rules").write_text('ATTR{idVendor}=="1774", ATTR{idProduct}=="1001"\n')
+        (there / "80-folder.rules").mkdir()
+        with closed(there / "60-other.rules"):
+            assert rules(Machine(folder), NODE) == ["/etc/udev/rules.d/70-usbrh.rules"]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from tests.support.closed import nobody, reachable
 from usbrh.journal.store import Journal
 from usbrh.output import picture
 from usbrh.output.picture import History, draw
@@ -29,6 +30,24 @@ def svg(tmp_path: Path, readings: Iterable[Reading], *, hours: float = 24, fahre
     file = tmp_path / "room.svg"
     draw(mpl, History.of(readings), (START, START + hours * HOUR), file, fahrenheit=fahrenheit)
     return file.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+def test_root_follows_no_link_of_another_user(tmp_path: Path) -> None:
+    with reachable() as folder:
+        folder.chmod(0o777)
+        with nobody():
+            (folder / "room.svg").symlink_to(tmp_path / "target")
+        with pytest.raises(OSError, match="a symbolic link of another user"):
+            svg(folder, [reading("a", START + HOUR)])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [("PNG", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_the_suffix_decides(tmp_path: Path, suffix: str, begin: bytes) -> None:
+    file = tmp_path / f"room.{suffix}"
+    draw(mpl, History.of([reading("a", START + HOUR)]), (START, START + 24 * HOUR), file, fahrenheit=False)
+    assert file.read_bytes().startswith(begin)
 
 
 def curves(text: str, colour: str) -> list[str]:

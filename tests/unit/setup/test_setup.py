@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.support.closed import closed, reachable
+from tests.support.closed import NOBODY, closed, reachable
+from tests.support.waits import within
 from usbrh import config, installation
 from usbrh.cli.setup import setup as setup_command
 from usbrh.config.model import key_types
@@ -59,6 +60,10 @@ class Computer:
                 passwd.write_text(f"{passwd.read_text()}{name}:x:{SERVICE[0]}:{SERVICE[1]}::{home}:{shell}\n")
             case "usermod":
                 group.write_text(re.sub(r"^(usbrh:.*:)$", rf"\g<1>{name}", group.read_text(), flags=re.MULTILINE))
+            case "gpasswd":
+                member = command[command.index("--delete") + 1]
+                entry = rf"^({name}:.*[:,]){member}(?:,|$)"
+                group.write_text(re.sub(entry, r"\1", group.read_text(), flags=re.MULTILINE))
             case "userdel":
                 passwd.write_text(re.sub(rf"^{name}:.*\n", "", passwd.read_text(), flags=re.MULTILINE))
             case "groupdel":
@@ -95,6 +100,7 @@ class Computer:
 def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
     # The Python that runs the tests may be in a home directory, which is a case of its own below.
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    monkeypatch.setattr(setup, "installed", lambda _: True)  # udevadm, which a container does without
     return Computer(tmp_path)
 
 
@@ -261,6 +267,19 @@ def test_an_agents_folder_is_found_as_the_agent_finds_it(computer: Computer, lin
     assert setup_agents.agent_directory(computer.machine, "/etc/zabbix/zabbix_agentd.conf") == "/etc/zabbix/c.d"
 
 
+def test_a_pipe_is_neither_a_configuration_nor_a_file_of_ours(computer: Computer) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/d/*.conf")
+    folder = computer.machine.path("/etc/zabbix")
+    os.mkfifo(folder / "zabbix_agent2.conf")
+    (folder / "d").mkdir()
+    os.mkfifo(folder / "d/usbrh.conf")
+    with within(5):
+        planned = setup.plan(computer.machine, USBRH)
+    [question] = [step.question for step in planned.steps if step.question]
+    assert question == "/etc/zabbix/d/usbrh.conf was not written by setup, or was changed since"
+    assert not any("zabbix_agent2" in each for each in (*words(planned), *planned.notes))
+
+
 def test_an_agent_without_a_folder_is_a_note(computer: Computer) -> None:
     computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/other.conf")
     assert any("includes no directory" in note for note in setup.plan(computer.machine, USBRH).notes)
@@ -332,8 +351,15 @@ def test_a_configuration_that_may_not_be_read_is_there(open_computer: Computer) 
 def test_without_systemd_cron_is_named(computer: Computer) -> None:
     (computer.root / "run/systemd/system").rmdir()
     planned = setup.plan(computer.machine, USBRH)
-    assert any("* * * * * usbrh /opt/usbrh/bin/usbrh send" in note for note in planned.notes)
+    [note] = planned.notes
+    assert note.splitlines()[-1].strip() == "* * * * * usbrh /opt/usbrh/bin/usbrh send >/dev/null"
     assert not any("systemctl" in line or ".service" in line for line in words(planned))
+
+
+def test_a_crontab_line_with_a_percent_sign(computer: Computer) -> None:
+    (computer.root / "run/systemd/system").rmdir()
+    [note] = setup.plan(computer.machine, Path("/opt/my 100%/usbrh")).notes
+    assert note.splitlines()[-1].strip() == r"* * * * * usbrh '/opt/my 100\%/usbrh' send >/dev/null"
 
 
 def test_openrc_gets_a_service_to_copy(computer: Computer) -> None:
@@ -375,6 +401,50 @@ def test_what_the_distributions_package_brought_is_not_doubled(computer: Compute
     assert any("apt remove usbrh" in note for note in removal.notes)
 
 
+def test_the_agents_user_leaves_the_group_that_the_package_keeps(computer: Computer) -> None:
+    rule = computer.machine.path("/usr/lib/udev/rules.d/70-usbrh.rules")
+    rule.parent.mkdir(parents=True)
+    rule.touch()
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    assert computer.machine.is_member("zabbix", "usbrh")
+    computer.carry_out(plan_removal(computer.machine))
+    assert computer.machine.has_group("usbrh")
+    assert not computer.machine.is_member("zabbix", "usbrh")
+    assert plan_removal(computer.machine).steps == []
+
+
+@pytest.mark.parametrize("packaged", [False, True])
+@pytest.mark.parametrize("kind", ["USB-RH", "USBRH2"])
+def test_a_sensor_that_was_plugged_in_before_its_rule(computer: Computer, packaged: bool, kind: str) -> None:
+    """The rule is there, but the node is root's: udev applies the rule when the sensor is plugged in."""
+    machine = computer.machine
+    if packaged:
+        rule = machine.path("/usr/lib/udev/rules.d/70-usbrh.rules")
+        rule.parent.mkdir(parents=True)
+        rule.touch()
+    computer.carry_out(setup.plan(machine, USBRH))
+    node = machine.path("/dev/bus/usb/001/007" if kind == "USB-RH" else "/dev/ttyACM0")
+    node.parent.mkdir(parents=True)
+    node.touch()
+    node.chmod(0o660)
+    if kind == "USB-RH":
+        device = machine.path("/sys/bus/usb/devices/1-1.4")
+        device.mkdir(parents=True)
+        for name, text in (("idVendor", "1774"), ("idProduct", "1001"), ("busnum", "1"), ("devnum", "7")):
+            (device / name).write_text(f"{text}\n")
+    else:
+        link = machine.path("/dev/serial/by-id/usb-Strawberry_Linux_USBRH2_E02A-if00")
+        link.parent.mkdir(parents=True)
+        link.symlink_to("../../ttyACM0")
+    again = setup.plan(machine, USBRH)
+    if SERVICE != ROOT:
+        assert "run udevadm trigger --subsystem-match=usb --attr-match=idVendor=1774" in words(again)
+        assert "run udevadm trigger --subsystem-match=tty --property-match=ID_MODEL=USBRH2" in words(again)
+    os.chown(node, -1, SERVICE[1])
+    assert words(setup.plan(machine, USBRH)) == []
+
+
 @pytest.mark.parametrize(
     "places",
     [
@@ -410,10 +480,10 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[Path, tuple[int, int]]:
     """What was given to whom, which the kernel lets only root do."""
     found: dict[Path, tuple[int, int]] = {}
 
-    def chown(path: Path, uid: int, gid: int, *, follow_symlinks: bool = True) -> None:
-        found[path.resolve() if follow_symlinks else path] = uid, gid
+    def fchown(descriptor: int, uid: int, gid: int) -> None:
+        found[Path(f"/proc/self/fd/{descriptor}").resolve()] = uid, gid
 
-    monkeypatch.setattr(os, "chown", chown)
+    monkeypatch.setattr(os, "fchown", fchown)
     return found
 
 
@@ -434,7 +504,53 @@ def test_an_account_made_anew_gets_its_journal_back(
     assert words(planned) == ["make directory /var/lib/usbrh (0750 usbrh:usbrh)"]
     given.clear()
     computer.carry_out(planned)
-    assert given == dict.fromkeys((disk, state / "journal.db", state / "elsewhere"), (SERVICE[0], 12345))
+    assert given == dict.fromkeys((disk, disk / "journal.db"), (SERVICE[0], 12345)), "a link is nobody's journal"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+def test_what_the_folders_owner_put_there_instead_is_not_given_away(computer: Computer) -> None:
+    """The account had another number before; its owner prepared the folder for the next setup."""
+    computer.carry_out(setup.plan(computer.machine, USBRH))
+    state, precious = computer.machine.path("/var/lib/usbrh"), computer.root / "etc/precious"
+    precious.write_text("precious")
+    for path in (state / "journal.db", state / "mine"):
+        path.touch()
+        os.chown(path, NOBODY, NOBODY)
+    os.chown(state, NOBODY, NOBODY)
+    (state / "link").symlink_to(precious)
+    os.link(precious, state / "second name")
+    (state / "of root").touch()
+    os.mkfifo(state / "pipe")
+    with within(5):
+        computer.carry_out(setup.plan(computer.machine, USBRH))
+    given = {path.name for path in state.iterdir() if path.lstat().st_uid == SERVICE[0]}
+    assert given == {"journal.db", "mine"}
+    assert computer.owner("/var/lib/usbrh") == SERVICE
+    assert computer.owner("/etc/precious") == ROOT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+@pytest.mark.parametrize("removal", [False, True])
+def test_no_link_of_the_agents_user_is_followed(computer: Computer, tmp_path: Path, removal: bool) -> None:
+    """An agent whose folder belongs to its own user, who replaces it by a link."""
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/var/lib/zabbix/conf.d/*.conf")
+    home = computer.machine.path("/var/lib/zabbix")
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    if removal:
+        computer.carry_out(setup.plan(computer.machine, USBRH))
+        (home / "conf.d").rename(home / "conf.old")
+    elsewhere = computer.root / "etc/elsewhere"
+    elsewhere.mkdir()
+    if removal:
+        shutil.copy(home / "conf.old/usbrh.conf", elsewhere)
+    before = [path.name for path in elsewhere.iterdir()]
+    (home / "conf.d").symlink_to(elsewhere)
+    os.chown(home / "conf.d", NOBODY, NOBODY, follow_symlinks=False)
+    planned = plan_removal(computer.machine) if removal else setup.plan(computer.machine, USBRH)
+    with pytest.raises(OSError, match=r'root does not follow "conf\.d", a symbolic link of another user'):
+        computer.carry_out(planned)
+    assert [path.name for path in elsewhere.iterdir()] == before
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import os
 import socket
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.waits import within
 from usbrh.config import ZabbixConfig, load
 from usbrh.errors import ConfigError
 from usbrh.zabbix.agent_config import PARAMETERS, effective
@@ -156,8 +158,31 @@ def test_unreadable(agent: Path) -> None:
     agent.write_bytes(b"a=1\nHostname=\xe9\n")
     with pytest.raises(ConfigError, match="line 2: not UTF-8"):
         effective(ZabbixConfig(agent_config=agent))
+    agent.write_bytes(b"#" * (1 << 20) + b"\n")
     with pytest.raises(ConfigError, match="too large"):
-        effective(ZabbixConfig(agent_config=Path("/dev/zero")))
+        effective(ZabbixConfig(agent_config=agent))
+
+
+def test_a_byte_order_mark_is_left_out(agent: Path) -> None:
+    included = agent.with_name("included.conf")
+    included.write_text("\ufeffHostname=b\r\n")
+    zabbix = from_agent(agent, f"\ufeffServerActive=a\r\nInclude={included}\r\n")
+    assert (zabbix.servers, zabbix.host) == (("a",), "b")
+
+
+def test_only_regular_files_are_read(agent: Path) -> None:
+    os.mkfifo(agent)
+    for path in (agent, Path("/dev/zero")):
+        with within(5), pytest.raises(ConfigError, match="can't be read: not a regular file"):
+            effective(ZabbixConfig(agent_config=path))
+    folder = agent.with_name("d")
+    folder.mkdir()
+    agent.rename(folder / "pipe.conf")
+    for include in ("d", "d/*.conf"):
+        with within(5):
+            assert from_agent(agent, f"Include={include}\nHostname=a\n").host == "a", "as the agent, which ignores it"
+    with within(5), pytest.raises(ConfigError, match="neither a file nor a directory"):
+        from_agent(agent, "Include=d/pipe.conf\n")
 
 
 def test_tls_without_a_word_on_using_it() -> None:

@@ -1,3 +1,4 @@
+import os
 import socket
 import ssl
 import struct
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import Authority, Certificate, openssl, server_context
+from tests.support.closed import closed, reachable
 from tests.support.faultproxy import Fault, FaultProxy
 from tests.support.psk import IDENTITY, KEY, needs_psk, psk_server, write_psk
+from tests.support.waits import within
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
@@ -21,7 +24,7 @@ from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.sender import Sender
 from usbrh.zabbix.sockets import POLL_SECONDS
-from usbrh.zabbix.tls import Tls, distinguished_name
+from usbrh.zabbix.tls import Tls, distinguished_name, pre_shared_key
 
 VALUE = Value("living-room-pc", "usbrh.get[1-1.4]", '{"v": 1}', 1795334400, 123456789)
 
@@ -280,15 +283,32 @@ class TestFiles:
             with pytest.raises(ConfigError, match=words):
                 Tls(settings)
 
-    def test_unreadable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = write_psk(tmp_path / "psk", mode=0o200)
+    def test_unreadable(self) -> None:
+        with reachable() as folder:
+            path = write_psk(folder / "psk")
+            words = f"can't be read by this user; sudo chgrp usbrh {path} && sudo chmod 640"
+            with closed(path), pytest.raises(ConfigError, match=words):
+                Tls(replace(self.PSK, tls_psk_file=path))
 
-        def reject(*arguments: Any) -> None:
-            raise PermissionError(13, "Permission denied")
+    @needs_psk
+    def test_a_byte_order_mark_is_left_out(self, tmp_path: Path) -> None:
+        path = write_psk(tmp_path / "psk", f"\ufeff{KEY}\r\n")
+        assert pre_shared_key(replace(self.PSK, tls_psk_file=path)) == (IDENTITY, bytes.fromhex(KEY))
 
-        monkeypatch.setattr(Path, "open", reject)  # root may read everything
-        with pytest.raises(ConfigError, match=f"can't be read by this user; sudo chgrp usbrh {path} && sudo chmod 640"):
-            Tls(replace(self.PSK, tls_psk_file=path))
+    @pytest.mark.parametrize("key", ["tls_psk_file", "tls_ca_file", "tls_crl_file", "tls_cert_file", "tls_key_file"])
+    def test_only_regular_files_are_read(self, client: ZabbixConfig, tmp_path: Path, key: str) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe, 0o600)
+        settings = self.PSK if key == "tls_psk_file" else client
+        with within(5), pytest.raises(ConfigError, match=f"^{key}: {pipe} can't be read: not a regular file; see"):
+            Tls(replace(settings, **{key: pipe}))  # type: ignore[arg-type]
+
+    def test_no_file_of_any_size(self, client: ZabbixConfig, tmp_path: Path) -> None:
+        large = tmp_path / "large.pem"
+        large.touch()
+        os.truncate(large, (16 << 20) + 1)
+        with pytest.raises(ConfigError, match=r"large.pem is too large \(limit: 16 MiB\)"):
+            Tls(replace(client, tls_ca_file=large))
 
     def test_certificate_files(self, client: ZabbixConfig, tmp_path: Path, server_certificate: Certificate) -> None:
         nonsense = write_psk(tmp_path / "nonsense.pem", "nonsense")

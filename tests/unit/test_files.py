@@ -1,0 +1,161 @@
+"""Opening files in folders of other users; root follows nothing there."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.closed import NOBODY, nobody, reachable
+from tests.support.waits import within
+from usbrh.files import open_folder, open_output, read_regular, write_regular
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray, and give a folder to somebody")
+APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Iterator[Path]:
+    """A file of root's, which nothing may touch."""
+    file = tmp_path / "precious"
+    file.write_text("precious")
+    yield file
+    assert (file.read_text(), file.stat().st_uid, stat.S_IMODE(file.stat().st_mode)) == ("precious", 0, 0o644)
+
+
+@pytest.fixture
+def theirs() -> Iterator[Path]:
+    """A folder that belongs to another user."""
+    with reachable() as folder:
+        (folder / "theirs").mkdir()
+        os.chown(folder / "theirs", NOBODY, NOBODY)
+        yield folder / "theirs"
+
+
+def test_a_link_of_another_user_is_not_followed(theirs: Path, precious: Path) -> None:
+    for target in (precious, precious.with_name("new")):
+        with nobody():
+            (theirs / "link").unlink(missing_ok=True)
+            (theirs / "link").symlink_to(target)
+        with pytest.raises(OSError, match='root does not follow "link", a symbolic link of another user'):
+            write_regular(theirs / "link", b"x")
+        with pytest.raises(OSError, match="a symbolic link of another user"):
+            open_output(theirs / "link", APPEND)
+    assert not precious.with_name("new").exists()
+
+
+def test_a_folder_that_is_a_link_of_another_user_is_not_entered(theirs: Path, precious: Path) -> None:
+    with nobody():
+        (theirs / "folder").symlink_to(precious.parent)
+    for path in (theirs / "folder/new", theirs / "folder/deep/new", theirs / "folder/precious"):
+        with pytest.raises(OSError, match='root does not follow "folder", a symbolic link of another user'):
+            write_regular(path, b"x", make_folders=True)
+    for make in (True, False):
+        with (
+            pytest.raises(OSError, match="a symbolic link of another user"),
+            open_folder(theirs / "folder", make=make),
+        ):
+            pass
+    assert [path.name for path in precious.parent.iterdir()] == ["precious"]
+
+
+def test_a_second_name_of_a_file_is_not_written_to(theirs: Path, precious: Path) -> None:
+    """A hard link; where fs.protected_hardlinks is 1, the kernel does not let another user make it."""
+    if precious.stat().st_dev != theirs.stat().st_dev:
+        pytest.skip("two file systems")
+    os.link(precious, theirs / "again")
+    with pytest.raises(OSError, match="has several names"):
+        write_regular(theirs / "again", b"x")
+    with pytest.raises(OSError, match="has several names"):
+        open_output(theirs / "again", APPEND)
+
+
+def test_a_link_of_root_is_followed(theirs: Path) -> None:
+    (theirs.parent / "shortcut").symlink_to("theirs")
+    (theirs.parent / "file").symlink_to("./shortcut/../shortcut/file")
+    write_regular(theirs.parent / "file", b"first")
+    write_regular(theirs.parent / "shortcut/file", b"2nd")
+    assert (theirs / "file").read_bytes() == b"2nd"
+    assert (theirs.parent / "file").is_symlink()
+
+
+def test_links_in_a_circle(theirs: Path) -> None:
+    (theirs / "a").symlink_to("b")
+    (theirs / "b").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        write_regular(theirs / "a", b"x")
+
+
+def test_a_race_for_the_file_is_never_won(theirs: Path, precious: Path) -> None:
+    """Another process replaces the file by a link and back, all the time."""
+    child = os.fork()
+    if child == 0:
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        while True:
+            (theirs / "next").touch()
+            (theirs / "next").replace(theirs / "file")
+            (theirs / "next").symlink_to(precious)
+            (theirs / "next").replace(theirs / "file")
+    try:
+        results = set()
+        for _ in range(2000):
+            try:
+                descriptor = open_output(theirs / "file", APPEND)
+            except OSError as error:
+                results.add(error.strerror or "")
+            else:
+                os.write(descriptor, b"x")
+                os.close(descriptor)
+                results.add("opened")
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    link = 'root does not follow "file", a symbolic link of another user'
+    assert {"opened", link} <= results <= {"opened", link, "Too many levels of symbolic links"}, results
+
+
+def test_what_the_kernel_made_is_followed() -> None:
+    read, write = os.pipe()
+    descriptor = open_output(Path(f"/dev/fd/{write}"), APPEND)
+    os.write(descriptor, b"x")
+    assert os.read(read, 9) == b"x"
+    for each in (read, write, descriptor):
+        os.close(each)
+    write_regular(Path("/dev/null"), b"x")
+
+
+def test_folders_are_made(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(theirs)
+    for path in (theirs / "a/b/c", Path("d/e"), Path("f"), Path("../theirs/g/../h")):
+        write_regular(path, b"new", make_folders=True)
+        assert path.read_bytes() == b"new"
+    with pytest.raises(FileNotFoundError, match="none/file"):
+        write_regular(Path("none/file"), b"new")
+
+
+def test_an_ordinary_user_may_follow_any_link() -> None:
+    with reachable() as folder:
+        folder.chmod(0o777)
+        (folder / "link").symlink_to("file")
+        with nobody():
+            write_regular(folder / "link", b"x")
+            write_regular(folder / "deep/file", b"x", make_folders=True)
+        assert (folder / "file").read_bytes() == b"x"
+
+
+def test_no_other_kind_of_file_is_written_or_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with within(5), pytest.raises(OSError, match="No such device or address"):
+        write_regular(pipe, b"x")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with within(5), pytest.raises(OSError, match="not a regular file"):
+        write_regular(pipe, b"x")
+    os.close(reader)
+    for path, words in ((pipe, "not a regular file"), (tmp_path, "Is a directory")):
+        with within(5), pytest.raises(OSError, match=words):
+            read_regular(path, 10)
+    with pytest.raises(IsADirectoryError):
+        write_regular(tmp_path, b"x")
