@@ -76,6 +76,7 @@ test-deb: .venv/tests-installed ## as root: test the package in clean Debian 12 
 
 test-anywhere: .venv/tests-installed ## run the quick tests under nohup, in another locale, as another user, in random order (30 minutes, best as root)
 	$(BIN)/python -m tests.anywhere
+
 test-upgrade: ## as root: upgrade from PREVIOUS, a commit or tag, in clean Debian 12 and 13 systems (5 minutes)
 	tests/deb/upgrade $(or $(PREVIOUS),$(error PREVIOUS is missing; make test-upgrade PREVIOUS=v1.0.0)) build/deb bookworm trixie
 

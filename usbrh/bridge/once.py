@@ -10,6 +10,7 @@ from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.config.addresses import parse_destinations
 from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError, ZabbixError
+from usbrh.journal.owner import become_owner
 from usbrh.journal.store import Journal
 from usbrh.poller import Poller, oldest_first
 from usbrh.reading import Reading
@@ -39,8 +40,12 @@ def routes(config: Config) -> list[Route]:
 
 
 def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK, progress: Callable[[], object] = lambda: None) -> Journal:
-    """The configured journal, with ``progress`` as in ``Journal``. The file is opened when it is first used."""
+    """The configured journal, with ``progress`` as in ``Journal``. The file is opened when it is first used.
+
+    A process of root becomes the owner of the journal's folder, permanently (``become_owner``).
+    """
     settings = config.journal
+    become_owner(settings.path)
     return Journal(settings.path, settings.keep, settings.max_waiting, clock, progress)
 
 

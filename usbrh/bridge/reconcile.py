@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from usbrh.bridge.check import STORE_SECONDS, required_routes
-from usbrh.bridge.once import flush, open_journal
+from usbrh.bridge.once import flush
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
-from usbrh.journal.errors import require_journal
+from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
 from usbrh.zabbix.answers import Row
@@ -60,14 +60,8 @@ class Compared:
         }
 
 
-def open_existing(config: Config) -> Journal:
-    """The journal, which is not created; raises JournalError if there is none, or this user may not see it."""
-    require_journal(config.journal.path)
-    return open_journal(config)
-
-
 def compare(
-    config: Config, api: Api, journal: Journal, since_ns: int, *, clock: Clock = SYSTEM_CLOCK
+    config: Config, api: Api, journal: JournalReader, since_ns: int, *, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[Compared]:
     """Compare each sensor's delivered readings since ``since_ns`` with Zabbix's history.
 
@@ -97,7 +91,7 @@ def compare(
 
 
 def _delivered(
-    journal: Journal, since_ns: int, until_ns: int, destinations: Collection[str]
+    journal: JournalReader, since_ns: int, until_ns: int, destinations: Collection[str]
 ) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
     """By sensor: the ids of delivered readings by time, and the number of readings that are not settled."""
     delivered: dict[str, dict[int, int]] = {}

@@ -9,7 +9,8 @@ import click
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.run import log_to_stderr, show_deliveries
-from usbrh.journal.errors import require_journal
+from usbrh.journal.errors import no_journal
+from usbrh.journal.reader import existing
 from usbrh.journal.store import DeliveryState, DestinationStatus, Entry, Status
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
@@ -26,9 +27,9 @@ def journal() -> None:
 def status(context: Context, as_json: bool) -> None:
     """Show the size of the journal, and what waits for each destination or was rejected by it."""
     log_to_stderr(logging.WARNING)
-    require_journal(context.config.journal.path)
-    with bridge.open_journal(context.config) as opened:
-        found = opened.status()
+    found = existing(context.config.journal.path).status()
+    if found is None:  # an empty file, or removed at this moment
+        raise no_journal(context.config.journal.path)
     click.echo(output.json_line(_status_object(found)) if as_json else _status_text(found))
 
 
@@ -54,17 +55,16 @@ def export(context: Context, as_json: bool) -> None:
     in the configuration).
     """
     log_to_stderr(logging.WARNING)
-    require_journal(context.config.journal.path)
-    with bridge.open_journal(context.config) as opened:
-        if as_json:
-            for entry, states in opened.export():
-                click.echo(output.json_line(_reading_object(entry, states)))
-            return
-        destinations = [each.destination for each in opened.standings()]
-        click.echo(output.csv_line([*output.CSV_COLUMNS, *destinations]))
+    opened = existing(context.config.journal.path)
+    if as_json:
         for entry, states in opened.export():
-            columns = [states[each].state if each in states else "" for each in destinations]
-            click.echo(",".join([output.csv_reading(entry.reading), *columns]))
+            click.echo(output.json_line(_reading_object(entry, states)))
+        return
+    destinations = [each.destination for each in opened.standings() or ()]
+    click.echo(output.csv_line([*output.CSV_COLUMNS, *destinations]))
+    for entry, states in opened.export():
+        columns = [states[each].state if each in states else "" for each in destinations]
+        click.echo(",".join([output.csv_reading(entry.reading), *columns]))
 
 
 def _reading_object(entry: Entry, states: dict[str, DeliveryState]) -> dict[str, Any]:

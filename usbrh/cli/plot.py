@@ -11,8 +11,7 @@ from usbrh.cli.parameters import DurationType
 from usbrh.clock import NS, SYSTEM_CLOCK
 from usbrh.config.value_types import DAY, format_duration
 from usbrh.errors import ConfigError, JournalError, SensorNotFound
-from usbrh.journal.errors import require_journal
-from usbrh.journal.store import Journal
+from usbrh.journal.reader import existing
 from usbrh.output.picture import SUFFIXES, History, draw
 from usbrh.reading import Reading
 
@@ -70,8 +69,7 @@ def plot(context: Context, sensor: tuple[str, ...], path: Path, since: float, fa
 
 
 def _readings(path: Path, start: int, sensors: tuple[str, ...]) -> Iterator[Reading]:
-    require_journal(path)
-    with Journal(path) as journal:
-        for name in sensors or (None,):
-            for entry in journal.history(since_ns=start, sensor=name):
-                yield entry.reading
+    journal = existing(path)
+    for name in sensors or (None,):
+        for entry in journal.history(since_ns=start, sensor=name):
+            yield entry.reading

@@ -10,6 +10,7 @@ import click
 
 from usbrh.bridge import check as checking
 from usbrh.bridge import reconcile
+from usbrh.bridge.once import open_journal
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
 from usbrh.cli.parameters import DurationType
@@ -18,6 +19,7 @@ from usbrh.config.secret_file import read_secret
 from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError, ZabbixApiError
 from usbrh.files import write_regular
+from usbrh.journal.reader import existing
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
 from usbrh.steps import Step
@@ -176,19 +178,18 @@ def _compare(context: Context, api: Api, since: float, as_json: bool) -> None:
     since_ns = time.time_ns() - int(since * 1e9)
     config = context.config
     compared = []
-    with reconcile.open_existing(config) as journal:
-        for each in reconcile.compare(config, api, journal, since_ns):
-            for line in [output.json_line(each.to_dict())] if as_json else _lines(each):
-                click.echo(line)
-            compared.append(each)
-        incomplete = [each for each in compared if each.missing]
-        if incomplete:
+    for each in reconcile.compare(config, api, existing(config.journal.path), since_ns):
+        for line in [output.json_line(each.to_dict())] if as_json else _lines(each):
+            click.echo(line)
+        compared.append(each)
+    if incomplete := [each for each in compared if each.missing]:
+        with open_journal(config) as journal:
             errors = reconcile.send_again(config, journal, incomplete, allow_simulated=context.allow_simulated)
-            click.echo(f"sent again: {counted(sum(len(each.missing) for each in incomplete))}", err=as_json)
-            reconcile.wait_until_stored(api, incomplete, errors)
-            click.echo("all of them are in Zabbix now", err=as_json)
-            for error in errors:
-                click.echo(f"another destination: {error}", err=True)
+        click.echo(f"sent again: {counted(sum(len(each.missing) for each in incomplete))}", err=as_json)
+        reconcile.wait_until_stored(api, incomplete, errors)
+        click.echo("all of them are in Zabbix now", err=as_json)
+        for error in errors:
+            click.echo(f"another destination: {error}", err=True)
     if without_item := [each.sensor for each in compared if each.without_item]:
         raise ZabbixApiError(
             f"not compared: {', '.join(without_item)}", remedy="usbrh zabbix provision links the template"

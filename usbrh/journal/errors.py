@@ -8,7 +8,6 @@ from pathlib import Path
 
 from usbrh.errors import JournalError
 from usbrh.journal.file import BUSY_SECONDS
-from usbrh.paths import stat_or_none
 
 
 def explained(error: Exception, path: Path) -> JournalError:
@@ -36,18 +35,9 @@ def explained(error: Exception, path: Path) -> JournalError:
     return JournalError(f"the journal {path} can't be used: {cause}", remedy=remedy)
 
 
-def require_journal(path: Path) -> None:
-    """Check that there is a journal at ``path``, because opening a ``Journal`` would create one.
-
-    Raises:
-        JournalError: there is none, or this user can't see whether there is one.
-    """
-    try:
-        found = stat_or_none(path)
-    except OSError as error:
-        raise explained(error, path) from error
-    if found is None:
-        raise JournalError(f"there is no journal at {path} yet", remedy="usbrh run or usbrh send creates it")
+def no_journal(path: Path) -> JournalError:
+    """The error of a command that reads the journal at ``path``, where there is none."""
+    return JournalError(f"there is no journal at {path} yet", remedy="usbrh run or usbrh send creates it")
 
 
 def _is_writable(path: Path) -> bool:

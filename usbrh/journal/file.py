@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
-from usbrh.journal.schema import CREATE, has_tables
+from usbrh.journal.schema import CREATE, has_tables, not_a_journal
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ BUSY_SECONDS = 5.0
 """How long one access waits for other programs."""
 OPENINGS = 5
 """How often one transaction opens the file again because other programs replaced or removed it at that moment."""
+FILE_MODE, FOLDER_MODE = 0o640, 0o750
+"""Of a new journal and its folder. The group reads, such as the user of an agent; only the owner writes."""
 LASTING = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 """Errors that stay with a connection after their cause is fixed. SQLite silently opens a file without write permission
 for reading only. A connection to a file system that was unmounted and mounted again does not work any more."""
@@ -34,7 +37,11 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
         sqlite3.Error, Damaged, UnicodeDecodeError: the file can't be opened, or is no sound database.
         JournalError: the database belongs to another program, or to another version of usbrh.
     """
-    if path.exists() and 0 < path.stat().st_size < 512:
+    create(path)
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):  # to open a named pipe could block
+        raise not_a_journal(path)
+    if 0 < found.st_size < 512:
         raise Damaged("the file is too short for a database")  # SQLite would treat it as an empty one
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -47,6 +54,27 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def create(path: Path) -> None:
+    """Create an empty file at ``path`` unless there is one, with ``FILE_MODE``. SQLite gives its log the same mode."""
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        try:
+            os.fchmod(descriptor, FILE_MODE)  # whatever the umask is
+            if os.geteuid() == 0:
+                folder = path.parent.stat()
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
+        finally:
+            os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        with suppress(FileExistsError):
+            each.mkdir()
+            each.chmod(FOLDER_MODE)  # whatever the umask is
 
 
 def companions(path: Path) -> tuple[Path, Path]:
@@ -98,7 +126,7 @@ class JournalFile:
             sqlite3.Error, OSError, Damaged, UnicodeDecodeError: the transaction failed.
             JournalError: the file belongs to another program, or to another version of usbrh.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.path.parent)
         for opened in range(OPENINGS):
             with self._lock(deadline, exclusive=False):
                 if db := self._current():
@@ -157,12 +185,6 @@ class JournalFile:
             log.error("the journal %s was removed: a new one is started", self.path)
         self._db = connect(self.path)
         self._identity = self._identity_at_path()
-        if new and os.geteuid() == 0:
-            # An administrator's command created it in the directory of the service, which must be able to write to it.
-            owner = self.path.parent.stat()
-            for file in (self.path, *companions(self.path)):
-                with suppress(FileNotFoundError):
-                    os.chown(file, owner.st_uid, owner.st_gid)
 
     def _current(self) -> sqlite3.Connection | None:
         """The open connection; None if the file at the path is another one by now, or will be replaced."""
@@ -187,17 +209,19 @@ class JournalFile:
     def _lock(self, deadline: Deadline, *, exclusive: bool) -> Iterator[None]:
         """Hold a lock: shared for the use of the file, exclusive to create or replace it.
 
-        The lock is on the directory, because closing any descriptor of the file drops SQLite's own locks on it
-        (https://www.sqlite.org/howtocorrupt.html, §2.2).
+        The lock is on a file next to the journal, because closing any descriptor of the journal drops SQLite's own
+        locks on it (https://www.sqlite.org/howtocorrupt.html, §2.2). Only the owner can open that file: a lock on the
+        directory could be held by everybody who may read the directory.
 
         Raises:
             BlockingIOError: another program held it until the deadline.
         """
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        name = self.path.with_name(self.path.name + ".lock")
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
             while True:
                 try:
-                    fcntl.flock(directory, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                    fcntl.flock(lock, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
                     if deadline.passed:
@@ -205,7 +229,7 @@ class JournalFile:
                     deadline.clock.sleep(0.005)
             yield
         finally:
-            os.close(directory)
+            os.close(lock)
 
 
 def _transaction(

@@ -1,8 +1,9 @@
 """What is read from the journal's tables; each function runs inside one transaction."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from usbrh.errors import JournalError
@@ -19,6 +20,10 @@ class DeliveryState:
 
     state: State
     reason: str | None = None
+
+
+Exported = tuple[Entry, dict[str, DeliveryState]]
+"""A reading, and its state at each destination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,30 @@ def entries(db: sqlite3.Connection, ids: Iterable[int]) -> list[Entry]:
     return [Entry.from_row(row) for number in ids for row in db.execute(query, (number,))]
 
 
+def history(
+    run: "Callable[[Callable[[sqlite3.Connection], list[Entry]]], list[Entry] | None]",
+    since_ns: int | None,
+    until_ns: int | None,
+    sensor: str | None,
+) -> Iterator[Entry]:
+    """All of ``history_page``, each page in a transaction of its own that ``run`` makes; None is no limit."""
+    after = (-(2**63) if since_ns is None else since_ns, "")
+    until = 2**63 - 1 if until_ns is None else until_ns
+    while page := run(partial(history_page, after=after, until_ns=until, sensor=sensor)):
+        yield from page
+        after = (page[-1].time_ns, page[-1].sensor)
+
+
+def export(
+    run: "Callable[[Callable[[sqlite3.Connection], list[Exported]]], list[Exported] | None]",
+) -> Iterator[Exported]:
+    """All of ``export_page``, each page in a transaction of its own that ``run`` makes."""
+    after = 0
+    while page := run(partial(export_page, after=after)):
+        yield from page
+        after = page[-1][0].id
+
+
 def history_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensor: str | None) -> list[Entry]:
     """At most ``PAGE`` readings after the time and sensor ``after`` and before ``until_ns``, in the order of time."""
     query = (
@@ -144,7 +173,7 @@ def history_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, 
     return [Entry.from_row(row) for row in db.execute(query, (*after, until_ns, sensor, PAGE))]
 
 
-def export_page(db: sqlite3.Connection, after: int) -> list[tuple[Entry, dict[str, DeliveryState]]]:
+def export_page(db: sqlite3.Connection, after: int) -> list[Exported]:
     """At most ``PAGE`` readings after the id ``after``, each with its state at each destination."""
     query = f"SELECT {ENTRY} FROM reading WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
     page = [Entry.from_row(row) for row in db.execute(query, (after, PAGE))]

@@ -1,4 +1,4 @@
-"""Read-only access to the journal, for the agent and ``usbrh doctor``. It never creates, repairs or changes the file.
+"""Read-only access to the journal, for all commands that do not deliver. It never creates, repairs or changes the file.
 
 The agent imports this at each question, so what it seldom needs is imported inside functions.
 """
@@ -6,22 +6,25 @@ The agent imports this at each question, so what it seldom needs is imported ins
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from usbrh.errors import JournalError
+from usbrh.journal.owner import as_owner
 from usbrh.journal.rows import ENTRY, Damaged, Entry
-from usbrh.journal.schema import has_tables
+from usbrh.journal.schema import has_tables, not_a_journal
 from usbrh.paths import stat_or_none
 from usbrh.reading import Reading
 
 if TYPE_CHECKING:
-    from usbrh.journal.queries import DestinationStatus, Status
+    from usbrh.journal.queries import DestinationStatus, Exported, Status
 
 T = TypeVar("T")
+UNUSABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+"""Errors of a log's index that can't be used."""
 BUSY_SECONDS = 0.3
 """How long a query waits for programs that write."""
 
@@ -34,7 +37,9 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         """``path``: of the file, or of a link to it."""
-        self.path = Path(os.path.realpath(path))
+        self._given = path
+        with as_owner(path):
+            self.path = Path(os.path.realpath(path))
 
     def latest(self, sensor: str) -> Reading | None:
         """The reading of ``sensor`` that was added last; None also if there is none."""
@@ -58,31 +63,60 @@ class JournalReader:
 
         return self._run(lambda db: queries.status(db, self.path))
 
+    def history(self, since_ns: int | None = None, sensor: str | None = None) -> "Iterator[Entry]":
+        """The readings from ``since_ns`` (ns since 1970), in the order of time."""
+        from usbrh.journal import queries  # noqa: PLC0415
+
+        return queries.history(self._run, since_ns, None, sensor)
+
+    def export(self) -> "Iterator[Exported]":
+        """All readings, oldest first, each with its state at each destination."""
+        from usbrh.journal import queries  # noqa: PLC0415
+
+        return queries.export(self._run)
+
     def _run(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
-        """The result of ``query``, which sees the file as it is at one moment."""
+        """The result of ``query``, which sees the file as it is at one moment. Root reads as the folder's owner."""
         try:
-            if not self._has_content():
-                return None
-            with closing(self._connect()) as db:
-                db.execute("BEGIN")
-                has_tables(db, self.path)
-                return query(db)
+            with as_owner(self._given):
+                return self._read(query)
         except (sqlite3.Error, OSError, Damaged, UnicodeDecodeError) as error:
-            raise self._explained(error) from error
+            from usbrh.journal import errors, recovery  # noqa: F401, PLC0415 - the owner may not read the package
+
+            with as_owner(self._given):
+                raise self._explained(error) from error
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
+        if not self._has_content():
+            return None
+        try:
+            return self._query(query, alone=False)
+        except sqlite3.OperationalError as error:
+            # The log's index can't be opened or used: no permission, a full disk, a read-only file system.
+            if (getattr(error, "sqlite_errorcode", 0) & 0xFF) not in UNUSABLE:
+                raise
+            return self._query(query, alone=True)
+
+    def _query(self, query: Callable[[sqlite3.Connection], T], *, alone: bool) -> T:
+        with closing(self._connect(alone=alone)) as db:
+            db.execute("BEGIN")
+            has_tables(db, self.path)
+            return query(db)
 
     def _has_content(self) -> bool:
         found = stat_or_none(self.path)
         if found and not stat.S_ISREG(found.st_mode):  # to open a named pipe could block
-            raise OSError("it is not a file")
+            raise not_a_journal(self.path)
         return bool(found and found.st_size)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, alone: bool) -> sqlite3.Connection:
         """A connection that creates no file; SQLite alone would create a missing write-ahead log or its index.
 
-        If one of them is missing, no program has the file open, and no lock is needed.
+        If one of them is missing, no program has the file open, and no lock is needed. ``alone``: use neither locks nor
+        the index, although it is there. A wrong checksum then shows a write at the same moment.
         """
         log, index = (self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-shm"))
-        how = "&immutable=1" if not log.exists() else "&vfs=unix-none" if not index.exists() else ""
+        how = "&immutable=1" if not log.exists() else "&vfs=unix-none" if alone or not index.exists() else ""
         uri = f"file:{quote(str(self.path))}?mode=ro{how}"
         db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         if "unix-none" in how:
@@ -90,8 +124,32 @@ class JournalReader:
         return db
 
     def _explained(self, error: Exception) -> JournalError:
+        from usbrh.journal import recovery  # noqa: PLC0415
         from usbrh.journal.errors import explained  # noqa: PLC0415
 
-        if not os.access(self.path, os.R_OK):
+        if not os.access(self.path, os.R_OK, effective_ids=True):
             return explained(error, self.path)
-        return JournalError(f"the journal {self.path} can't be read: {error}", remedy="see: usbrh journal status")
+        remedy = "check the disk: dmesg | tail"
+        if self.path.is_file() and recovery.is_damage(error):
+            if not recovery.is_journal(self.path):
+                return not_a_journal(self.path)
+            remedy = "repair it: usbrh journal flush"
+        return JournalError(f"the journal {self.path} can't be read: {error}", remedy=remedy)
+
+
+def existing(path: Path) -> JournalReader:
+    """The journal at ``path``, to be read.
+
+    Raises:
+        JournalError: there is none, or this user can't see whether there is one.
+    """
+    from usbrh.journal.errors import explained, no_journal  # noqa: PLC0415
+
+    with as_owner(path):
+        try:
+            found = stat_or_none(path)
+        except OSError as error:
+            raise explained(error, path) from error
+    if found is None:
+        raise no_journal(path)
+    return JournalReader(path)

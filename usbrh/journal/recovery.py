@@ -19,16 +19,20 @@ import errno
 import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from usbrh.journal.file import companions, connect, replacement, sync
 from usbrh.journal.rows import ENTRY, Cursor, Damaged, Entry, count_active, write_cursor
+from usbrh.journal.schema import APPLICATION_ID, not_a_journal
 from usbrh.reading import format_time
 
+MAGIC = b"SQLite format 3\0"
+"""The first bytes of the file (the format, §1.3)."""
 LEAF = 0x0D
 """First byte of a leaf page of a table (the format, §1.6)."""
 WAL_HEADER, FRAME_HEADER = 32, 24
@@ -74,7 +78,10 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
 
     Raises:
         OSError, sqlite3.Error: no space, or no permission. The damaged file is where it was.
+        JournalError: the file is no journal of usbrh. It is not changed.
     """
+    if not is_journal(path):
+        raise not_a_journal(path)
     new = path.with_name(f"{path.name}.new")
     _remove(new)
     # The new file is about as large as the old one. With less space, each access would fill the disk and then fail.
@@ -85,9 +92,9 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
     try:
         readings, cursors_known = _write(new, path, progress)
         sync(new)
-        _keep(path, aside)
+        os.link(path, aside, follow_symlinks=False)
         if wal.exists():
-            _keep(wal, companions(aside)[0])
+            os.link(wal, companions(aside)[0], follow_symlinks=False)
         sync(path.parent)
         new.replace(replacement(path))
     except BaseException:
@@ -97,17 +104,34 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
     return Saved(aside, readings, cursors_known)
 
 
-def _keep(file: Path, aside: Path) -> None:
-    try:
-        os.link(file, aside)
-    except OSError:  # a file system without hard links
-        shutil.copy2(file, aside)
+def is_journal(path: Path) -> bool:
+    """Whether the damaged file at ``path`` is a journal: its header says so, or a row has a right checksum.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    for number, page in enumerate(_pages(path)):
+        if number == 0 and page.startswith(MAGIC) and int.from_bytes(page[68:72], "big") == APPLICATION_ID:
+            return True
+        if any(_sound(*row) for row in _rows(page)):
+            return True
+    return False
+
+
+def _sound(rowid: int, values: list[Any]) -> Entry | Cursor | None:
+    """The row, if its checksum is right."""
+    with suppress(Damaged, TypeError, ValueError, AttributeError):
+        if len(values) == ENTRY_COLUMNS:
+            return Entry.from_row((rowid, *values[1:]))
+        if len(values) == CURSOR_COLUMNS:
+            return Cursor.from_row((rowid, *values[1:]))
+    return None
 
 
 def _free_name(path: Path, time_ns: int) -> Path:
     name = f"{path.name}.damaged-{format_time(time_ns)[:19].replace('-', '').replace(':', '')}Z"
     aside, number = path.with_name(name), 1
-    while aside.exists():
+    while os.path.lexists(aside):
         number += 1
         aside = path.with_name(f"{name}-{number}")
     return aside
@@ -120,7 +144,6 @@ def _remove(path: Path) -> None:
 
 def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[int, bool]:
     """Write the sound rows of ``damaged`` to ``new``. The number of readings, and whether the cursors are known."""
-    owner = new.parent.stat()
     db = connect(new, "OFF")
     try:
         db.execute("BEGIN IMMEDIATE")
@@ -136,8 +159,6 @@ def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[in
         db.execute("PRAGMA journal_mode = WAL")
     finally:
         db.close()
-    if os.geteuid() == 0:
-        os.chown(new, owner.st_uid, owner.st_gid)
     return copy.readings, bool(cursors)
 
 
@@ -153,14 +174,13 @@ class _Copy:
 
     def add_page(self, page: bytes) -> None:
         """Copy the rows of ``page`` whose checksum is right."""
-        for rowid, values in _rows(page):
-            with suppress(Damaged, TypeError, ValueError, AttributeError):
-                if len(values) == ENTRY_COLUMNS:
-                    self._add(Entry.from_row((rowid, *values[1:])))
-                elif len(values) == CURSOR_COLUMNS:
-                    found = Cursor.from_row((rowid, *values[1:]))
-                    known = self._cursors.setdefault(found.id, found)
-                    self._cursors[found.id] = max(known, found, key=lambda cursor: cursor.revision)
+        for row in _rows(page):
+            found = _sound(*row)
+            if isinstance(found, Entry):
+                self._add(found)
+            elif found:
+                known = self._cursors.setdefault(found.id, found)
+                self._cursors[found.id] = max(known, found, key=lambda cursor: cursor.revision)
 
     def _add(self, found: Entry) -> None:
         if self._insert(found):
@@ -226,7 +246,7 @@ class _Copy:
 
 def _pages(path: Path) -> Iterator[bytes]:
     """The pages of the file, then those of its log, oldest first."""
-    with path.open("rb") as file:
+    with _open_for_reading(path) as file:
         # The format, §1.3.2: the page size is at byte 16; 1 stands for 65536.
         size = int.from_bytes(file.read(18)[16:], "big")
         size = 65536 if size == 1 else size
@@ -235,10 +255,18 @@ def _pages(path: Path) -> Iterator[bytes]:
         file.seek(0)  # the first page includes the file's header
         while page := file.read(size):
             yield page.ljust(size, b"\0")
-    with suppress(FileNotFoundError), companions(path)[0].open("rb") as log:
+    with suppress(FileNotFoundError), _open_for_reading(companions(path)[0]) as log:
         log.seek(WAL_HEADER)
         while frame := log.read(FRAME_HEADER + size):
             yield frame[FRAME_HEADER:].ljust(size, b"\0")
+
+
+def _open_for_reading(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _rows(page: bytes) -> Iterator[tuple[int, list[Any]]]:

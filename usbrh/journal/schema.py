@@ -47,6 +47,13 @@ CREATE = f"BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; P
 """The script that makes a new journal of an empty file."""
 
 
+def not_a_journal(path: Path) -> JournalError:
+    """The error for a file that is not ours, and so is never repaired."""
+    return JournalError(
+        f"the journal {path} can't be used: it is not a file of usbrh", remedy="set another file as path in [journal]"
+    )
+
+
 def has_tables(db: sqlite3.Connection, path: Path) -> bool:
     """Whether the file at ``path``, opened as ``db``, is a journal of this version; False if it is empty.
 

@@ -146,7 +146,7 @@ class Journal:
         def work(db: sqlite3.Connection) -> tuple[list[int], dict[str, int]]:
             ids = [updates.insert(db, reading) for reading in readings]
             expired = updates.expire(db, self.max_waiting)
-            updates.prune(db, self._clock.time_ns() - int(self.keep * NS))
+            updates.prune(db, max(-(2**63), self._clock.time_ns() - int(self.keep * NS)))
             return ids, expired
 
         ids, expired = self._run(work, write=True)
@@ -218,18 +218,11 @@ class Journal:
         self, since_ns: int | None = None, until_ns: int | None = None, sensor: str | None = None
     ) -> Iterator[Entry]:
         """The readings from ``since_ns`` to before ``until_ns`` (ns since 1970), in the order of time."""
-        after = (-(2**63) if since_ns is None else since_ns, "")
-        until = 2**63 - 1 if until_ns is None else until_ns
-        while page := self._run(partial(queries.history_page, after=after, until_ns=until, sensor=sensor)):
-            yield from page
-            after = (page[-1].time_ns, page[-1].sensor)
+        return queries.history(self._run, since_ns, until_ns, sensor)
 
     def export(self) -> Iterator[tuple[Entry, dict[str, DeliveryState]]]:
         """All readings, oldest first, each with its state at each destination."""
-        after = 0
-        while page := self._run(partial(queries.export_page, after=after)):
-            yield from page
-            after = page[-1][0].id
+        return queries.export(self._run)
 
     def status(self) -> Status:
         """What the journal contains, and the status of each destination. Counts all readings."""

@@ -15,6 +15,7 @@ from tests.support.frontend import FrontEnd
 from usbrh.bridge.reconcile import compare
 from usbrh.clock import NS
 from usbrh.config import Config, ZabbixConfig
+from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import Journal
 from usbrh.reading import Reading, format_time
 from usbrh.zabbix.api import Api
@@ -74,7 +75,7 @@ def test_what_waits_or_is_rejected_at_a_destination_is_not_missing(journal: Jour
     journal.acknowledge("a", ids[:1], {ids[1]: "rejected"})
     zabbix = ZabbixConfig(servers=("a", "b"), host="pc", origin=MappingProxyType({"servers": "a test"}))
     with Zabbix("usbrh.get[attic]") as front_end, Api(front_end.url, token="secret") as api:
-        (each,) = compare(Config(zabbix=zabbix), api, journal, 0)
+        (each,) = compare(Config(zabbix=zabbix), api, JournalReader(journal.path), 0)
         assert (each.ids, each.unsettled) == (ids[:1], 2)
         front_end.rows = {("usbrh.get[attic]", now - 4 * MINUTE)}
         done = lines(journal, front_end, "a", "b")

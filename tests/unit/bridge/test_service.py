@@ -252,10 +252,11 @@ def test_a_journal_that_another_program_holds_holds_up_the_end_no_longer_than_fo
         servers = [stack.enter_context(FakeServer()) for _ in range(6)]
         config = replace(config, zabbix=ZabbixConfig(servers=tuple(each.address for each in servers), host="pc"))
         bridge = Bridge(config, routes(config), control, allow_simulated=True)
-        directory = os.open(config.journal.path.parent, os.O_RDONLY)
-        stack.callback(os.close, directory)
+        path = config.journal.path
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT)
+        stack.callback(os.close, lock)
         with running(bridge, control.stop):
             wait_for("all", lambda: all("usbrh.bridge" in [value.key for value in each.values] for each in servers))
-            fcntl.flock(directory, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             began = time.monotonic()
         assert time.monotonic() - began < 2

@@ -50,7 +50,7 @@ def read_everything(path: Path) -> None:
 def test_a_journal_that_nobody_has_open(path: Path) -> None:
     before = sorted(file.name for file in path.parent.iterdir())
     JournalReader(path).status()
-    assert sorted(file.name for file in path.parent.iterdir()) == before == [path.name]
+    assert sorted(file.name for file in path.parent.iterdir()) == before == [path.name, path.name + ".lock"]
     read_everything(path)
 
 
@@ -93,9 +93,9 @@ def test_no_journal_and_an_empty_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_journal(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
-    with pytest.raises(JournalError, match="can't be read") as caught:
+    with pytest.raises(JournalError, match="it is not a file of usbrh") as caught:
         JournalReader(path).latest("attic")
-    assert caught.value.remedy == "see: usbrh journal status"
+    assert caught.value.remedy == "set another file as path in [journal]"
     assert contents(path) == {path.name: content}
 
 
@@ -115,7 +115,7 @@ def test_what_is_no_file(tmp_path: Path, make: "object") -> None:
     path = tmp_path / "journal.db"
     assert callable(make)
     make(path)
-    with pytest.raises(JournalError, match="it is not a file"):
+    with pytest.raises(JournalError, match="it is not a file of usbrh"):
         JournalReader(path).status()
 
 
@@ -124,7 +124,7 @@ def test_damage_is_reported_and_left_to_the_service(path: Path) -> None:
     before = contents(path)
     with pytest.raises(JournalError, match="the checksum of reading 4 is wrong") as caught:
         JournalReader(path).latest("living-room")
-    assert caught.value.remedy == "see: usbrh journal status"
+    assert caught.value.remedy == "repair it: usbrh journal flush"
     assert JournalReader(path).latest("attic") == reading(9, "attic")
     assert contents(path) == before
 

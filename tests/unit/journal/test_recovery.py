@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from tests.support.clocks import FixedClock
 from tests.support.journal import START, A, B, C, flip, reading, readings, waiting
 from usbrh.clock import NS
+from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
 from usbrh.journal.file import companions, replacement
 from usbrh.journal.reader import JournalReader
@@ -145,10 +146,15 @@ def test_anything_at_all(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "journal.db")
         path.write_bytes(content)
-        use(path)[0].close()
-        if content:
-            (aside,) = path.parent.glob("journal.db.damaged-*")
-            assert aside.read_bytes() == content
+        if not content:
+            use(path)[0].close()
+            return
+        # Nothing shows that the file is a journal: it stays, whatever command finds it.
+        for access in (Journal(path).status, JournalReader(path).status, lambda: Journal(path).add(readings(1))):
+            with pytest.raises(JournalError, match="it is not a file of usbrh"):
+                access()
+        assert path.read_bytes() == content
+        assert {file.name for file in path.parent.iterdir()} == {path.name, path.name + ".lock"}
 
 
 def no_header(data: bytes) -> bytes:
@@ -415,7 +421,8 @@ def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "can't be used" in done.stdout
     assert path.read_bytes() == damaged
-    assert {file.name for file in path.parent.iterdir()} <= {path.name, *(file.name for file in companions(path))}
+    allowed = {path, path.with_name(path.name + ".lock"), *companions(path)}
+    assert set(path.parent.iterdir()) <= allowed
     assert len(list(Journal(path).export())) == 499
 
 

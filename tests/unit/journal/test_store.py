@@ -364,7 +364,7 @@ def test_a_foreign_database_is_not_touched(path: Path) -> None:
     db.close()
     with pytest.raises(JournalError, match="a database of another program"):
         Journal(path).add(readings(1))
-    assert len(list(path.parent.iterdir())) == 1
+    assert {file.name for file in path.parent.iterdir()} == {path.name, path.name + ".lock"}
 
 
 @pytest.mark.parametrize("schema", [1, 2])
@@ -379,7 +379,7 @@ def test_a_journal_of_an_older_version_is_not_touched(path: Path, schema: int) -
         )
         assert caught.value.remedy == f"move it away: cd {path.parent} && mkdir -p old && mv {path.name}* old"
     assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, path.name + ".lock"}
     subprocess.run(str(caught.value.remedy).removeprefix("move it away: "), shell=True, check=True)
     assert Journal(path).add(readings(1)) == [1]
 
@@ -409,12 +409,12 @@ def test_threads_wait_for_another_program_side_by_side(
             journal.add(readings(1))
         return time.monotonic() - began
 
-    directory = os.open(path.parent, os.O_RDONLY)
-    fcntl.flock(directory, fcntl.LOCK_EX)
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         assert max(run_parallel(work, range(8), Deadline(20))) < 1
     finally:
-        os.close(directory)
+        os.close(lock)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
