@@ -1,20 +1,4 @@
-"""The exceptions of usbrh, as one tree.
-
-    UsbrhError
-    ├── ConfigError             the configuration, the environment or an argument is wrong
-    ├── SensorError             concerns one sensor; ``port`` names it
-    │   ├── SensorNotFound      not plugged in, or unplugged while in use
-    │   ├── AccessDenied        no permission for its device node
-    │   ├── SensorBusy          another program uses it
-    │   ├── SensorTimeout       it did not answer by the deadline
-    │   ├── BadReport           its report can't be a measurement
-    │   └── TransferFailed      a USB transfer failed: stall, I/O error
-    ├── LibusbMissing           libusb or the USB bus can't be used at all
-    ├── JournalError            the journal can't be read or written
-    └── ZabbixError
-        ├── ZabbixUnreachable   no connection, no TLS session, no answer, or not a Zabbix server
-        ├── ZabbixRejected      the server rejected a value
-        └── ZabbixApiError      the API of the front end reported an error
+"""The exceptions of usbrh.
 
 ``message`` is one line that describes the problem. ``remedy`` is the command or step that fixes it, if one is known.
 Text output joins the two with "; ". JSON and ``usbrh doctor`` keep them apart. ``kind`` is a stable word for programs:

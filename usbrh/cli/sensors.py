@@ -50,6 +50,15 @@ def list_(context: Context, as_json: bool) -> None:
         click.echo("These sensors are virtual (USBRH_SIMULATE is set).", err=True)
 
 
+def one_sensor(context: Context, selector: str | None) -> Sensor:
+    """Return the selected sensor; without a selector, the only one."""
+    sensors = select(find(context.config), [selector or "all"])
+    if len(sensors) > 1:
+        names = ", ".join(sensor.info.name for sensor in sensors)
+        raise click.UsageError(f"there are several sensors, name one: {names}")
+    return sensors[0]
+
+
 def _describe(sensor: Sensor) -> dict[str, Any]:
     """Return the row of a sensor, by JSON key."""
     firmware, access, error = None, "ok", None
