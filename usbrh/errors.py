@@ -7,6 +7,9 @@ the ``state`` of a reading in JSON, and the counters of the bridge. ``exit_statu
 
 from typing import ClassVar
 
+_EXIT_STATUS = {"ok": 0}
+"""The exit status by ``kind``, of all classes below."""
+
 
 class UsbrhError(Exception):
     """Base class of all exceptions of usbrh; never raised itself.
@@ -16,6 +19,9 @@ class UsbrhError(Exception):
 
     kind: ClassVar[str] = "failed"
     exit_status: ClassVar[int] = 1
+
+    def __init_subclass__(cls) -> None:
+        _EXIT_STATUS.setdefault(cls.kind, cls.exit_status)
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         self.message = printable(message)
@@ -116,15 +122,7 @@ class ZabbixApiError(ZabbixError):
 
 def exit_status(kind: str) -> int:
     """Return the exit status for a reading whose ``state`` is ``kind``; 0 for ``ok``."""
-    if kind == "ok":
-        return 0
-    remaining: list[type[UsbrhError]] = [UsbrhError]
-    while remaining:
-        candidate = remaining.pop()
-        if candidate.kind == kind:
-            return candidate.exit_status
-        remaining += candidate.__subclasses__()
-    return UsbrhError.exit_status
+    return _EXIT_STATUS.get(kind, UsbrhError.exit_status)
 
 
 def joined(message: str, remedy: str | None) -> str:

@@ -24,10 +24,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a diagnosis; ``remedy`` is the command or the step that fixes it."""
+    """One result of ``check`` (``permission``, for example); ``remedy`` is the command or the step that fixes it."""
 
     check: str
-    """The name of the check, such as ``permission``."""
     status: Status
     message: str
     remedy: str | None = None
