@@ -1,20 +1,4 @@
-"""The exceptions of usbrh, as one tree.
-
-    UsbrhError
-    ├── ConfigError             the configuration, the environment or an argument is wrong
-    ├── SensorError             concerns one sensor; ``port`` names it
-    │   ├── SensorNotFound      not plugged in, or unplugged while in use
-    │   ├── AccessDenied        no permission for its device node
-    │   ├── SensorBusy          another program uses it
-    │   ├── SensorTimeout       it did not answer by the deadline
-    │   ├── BadReport           its report can't be a measurement
-    │   └── TransferFailed      a USB transfer failed: stall, I/O error
-    ├── LibusbMissing           libusb or the USB bus can't be used at all
-    ├── JournalError            the journal can't be read or written
-    └── ZabbixError
-        ├── ZabbixUnreachable   no connection, no TLS session, no answer, or not a Zabbix server
-        ├── ZabbixRejected      the server rejected a value
-        └── ZabbixApiError      the API of the front end reported an error
+"""The exceptions of usbrh.
 
 ``message`` is one line that describes the problem. ``remedy`` is the command or step that fixes it, if one is known.
 Text output joins the two with "; ". JSON and ``usbrh doctor`` keep them apart. ``kind`` is a stable word for programs:
@@ -22,6 +6,9 @@ the ``state`` of a reading in JSON, and the counters of the bridge. ``exit_statu
 """
 
 from typing import ClassVar
+
+_EXIT_STATUS = {"ok": 0}
+"""The exit status by ``kind``, of all classes below."""
 
 
 class UsbrhError(Exception):
@@ -32,6 +19,9 @@ class UsbrhError(Exception):
 
     kind: ClassVar[str] = "failed"
     exit_status: ClassVar[int] = 1
+
+    def __init_subclass__(cls) -> None:
+        _EXIT_STATUS.setdefault(cls.kind, cls.exit_status)
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         self.message = printable(message)
@@ -134,15 +124,7 @@ class ZabbixApiError(ZabbixError):
 
 def exit_status(kind: str) -> int:
     """Return the exit status for a reading whose ``state`` is ``kind``; 0 for ``ok``."""
-    if kind == "ok":
-        return 0
-    remaining: list[type[UsbrhError]] = [UsbrhError]
-    while remaining:
-        candidate = remaining.pop()
-        if candidate.kind == kind:
-            return candidate.exit_status
-        remaining += candidate.__subclasses__()
-    return UsbrhError.exit_status
+    return _EXIT_STATUS.get(kind, UsbrhError.exit_status)
 
 
 def joined(message: str, remedy: str | None) -> str:

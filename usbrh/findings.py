@@ -24,14 +24,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a diagnosis."""
+    """One result of ``check`` (``permission``, for example); ``remedy`` is the command or the step that fixes it."""
 
     check: str
-    """The name of the check, such as ``permission``."""
     status: Status
     message: str
     remedy: str | None = None
-    """The command or the step that fixes it."""
     exit_status: int = 0
     """The exit status of the command if this is its first fault."""
 

@@ -59,7 +59,6 @@ class Reading:
     """One measurement, or one failed attempt, which has an ``error`` and no values."""
 
     sensor: str
-    """The name of the sensor."""
     port: str
     model: str
     time_ns: int
@@ -86,9 +85,7 @@ class Reading:
     state: str = "ok"
     """``ok``, or the ``kind`` of the error."""
     error: str | None = None
-    """The problem."""
     remedy: str | None = None
-    """The command or step that fixes the problem."""
 
     @property
     def problem(self) -> str | None:
@@ -152,30 +149,21 @@ class Reading:
         Raises:
             KeyError, ValueError, TypeError: ``data`` is not the JSON object of a reading.
         """
+        data = {**dict.fromkeys(("serial", "status", "remedy")), **data}  # older readings lack them
         raw = data.get("raw")
         calibration = data.get("calibration")
         return cls(
-            sensor=data["sensor"],
-            port=data["port"],
-            model=data["model"],
-            serial=data.get("serial"),
+            **{key: data[key] for key in _COPIED},
             time_ns=parse_time(data["time"]),
-            temperature=data["temperature"],
-            humidity=data["humidity"],
-            dew_point=data["dew_point"],
-            absolute_humidity=data["absolute_humidity"],
             raw=raw and Ticks(raw["temperature"], raw["humidity"], bytes.fromhex(raw["reserved"])),
-            conversion=data["conversion"],
             calibration=calibration and Calibration(**{key: calibration[key] for key in _CALIBRATION}),
-            heater=data["heater"],
-            status=data.get("status"),
-            simulated=data["simulated"],
-            state=data["state"],
-            error=data["error"],
-            remedy=data.get("remedy"),
         )
 
 
+_COPIED = (
+    *("sensor", "port", "model", "serial", "temperature", "humidity", "dew_point", "absolute_humidity"),
+    *("conversion", "heater", "status", "simulated", "state", "error", "remedy"),
+)
 _CALIBRATION = tuple(field.name for field in fields(Calibration))
 
 

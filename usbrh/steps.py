@@ -20,10 +20,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One change to a machine or to a Zabbix, or one thing that needs no change."""
+    """One change to a machine or to a Zabbix, or one thing that needs no change; ``text`` describes it in one line."""
 
     text: str
-    """What it does, in one line."""
     do: Callable[[], object] | None = None
     """Makes the change; None if there is nothing to do."""
     kept: bool = False

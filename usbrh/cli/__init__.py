@@ -41,32 +41,27 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-class Group(click.Group):
-    """A group that knows all commands by name and imports only the one that is called."""
+class _Group(click.Group):
+    """A group that knows all commands by name, lists them in order, and imports only the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of ``COMMANDS``."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command ``cmd_name``; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(f"usbrh.cli.{module}"), attribute)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"usbrh.cli.{module}.{attribute} is not a command")
+        command: click.Command = getattr(importlib.import_module(f"usbrh.cli.{module}"), attribute)
         add_global_options(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, _, short) in COMMANDS.items()])
 
 
 @click.group(
-    cls=Group,
+    cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 no sensor, 4 access denied, 5 busy or timed out, "
     "6 Zabbix not reached, 7 Zabbix rejected a value.",
@@ -81,9 +76,20 @@ def cli(ctx: click.Context) -> None:
 add_global_options(cli)
 
 
-def _one_line(error: click.ClickException) -> str:
+def one_line(error: click.ClickException) -> str:
+    """Return the message of click in the style of this package: one line in lower case."""
     text = " ".join(error.format_message().split())
     return text[:1].lower() + text[1:]
+
+
+def _show(error: click.ClickException) -> None:
+    words = one_line(error)
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
+        error.show()
+        return
+    if isinstance(error, click.UsageError):
+        words = f"{words.rstrip('.')}; see: {error.ctx.command_path if error.ctx else 'usbrh'} --help"
+    click.echo(f"usbrh: {words}", err=True)
 
 
 def _prepare_streams() -> None:
@@ -111,13 +117,6 @@ def _discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _trace(context: Context) -> None:
-    if context.debug:
-        import traceback  # noqa: PLC0415
-
-        traceback.print_exc()
-
-
 def main() -> NoReturn:
     """Run the command line and exit with the status that ``usbrh --help`` documents."""
     SignalHandler().install()
@@ -126,17 +125,8 @@ def main() -> NoReturn:
     try:
         status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)
         sys.stdout.flush()
-    except getattr(
-        click.exceptions, "NoArgsIsHelpError", ()
-    ) as error:  # click 8.2 raises it, click 8.1 exits by itself
-        error.show()
-        status = error.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "usbrh"
-        click.echo(f"usbrh: {_one_line(error).rstrip('.')}; see: {command} --help", err=True)
-        status = error.exit_code
     except click.ClickException as error:
-        click.echo(f"usbrh: {_one_line(error)}", err=True)
+        _show(error)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = 128 + signal.SIGINT
@@ -144,17 +134,18 @@ def main() -> NoReturn:
         # The reader of stdout has exited (`usbrh read | head -1`).
         _discard_stdout()
         status = 1
-    except UsbrhError as error:
-        _trace(context)
-        click.echo(f"usbrh: {error}", err=True)
-        status = error.exit_status
     except Exception as error:  # noqa: BLE001 - reported in one line, with --debug as a traceback
-        _trace(context)
-        if isinstance(error, OSError) and error.filename is None and error.errno in _DISK_FULL:
+        if context.debug:
+            import traceback  # noqa: PLC0415
+
+            traceback.print_exc()
+        if isinstance(error, UsbrhError):
+            words = str(error)
+        elif isinstance(error, OSError) and error.filename is None and error.errno in _DISK_FULL:
             _discard_stdout()
             words = f"can't write to standard output: {os.strerror(error.errno).lower()}; free disk space, see: df -h"
         else:
             words = f"{type(error).__name__}: {error}; run the command again with --debug and report its output"
         click.echo(f"usbrh: {words}", err=True)
-        status = 1
+        status = getattr(error, "exit_status", 1)
     sys.exit(status if isinstance(status, int) else 0)

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 import click
 
 from usbrh.bridge import agent as answers
+from usbrh.cli import one_line
 from usbrh.cli.context import Context, pass_context
 from usbrh.errors import ConfigError
 
@@ -16,10 +17,10 @@ class _Answers(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            words = " ".join(error.format_message().split()).rstrip(".")
+            problem = ConfigError(one_line(error).rstrip("."), remedy="see: usbrh agent --help")
 
             def reject() -> NoReturn:
-                raise ConfigError(f"{words[:1].lower()}{words[1:]}", remedy="see: usbrh agent --help")
+                raise problem
 
             answers.answer(reject)
 

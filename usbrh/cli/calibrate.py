@@ -6,11 +6,12 @@ from statistics import fmean
 import click
 
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.sensors import one_sensor
 from usbrh.clock import SYSTEM_CLOCK, Schedule
-from usbrh.config.model import Config, key_types
+from usbrh.config.model import key_types
 from usbrh.errors import BadReport, ConfigError, SensorBusy
 from usbrh.reading import Reading
-from usbrh.sensors import Sensor, find, select
+from usbrh.sensors import Sensor
 from usbrh.setup.machine import CONFIG
 
 _INTERVAL = 5.0
@@ -44,14 +45,11 @@ def calibrate(
     changes no file: copy the lines into the configuration yourself. docs/calibration.md describes the ice bath and the
     salt test.
     """
-    references = {
-        quantity: value
-        for quantity, value in (("temperature", temperature), ("humidity", humidity))
-        if value is not None
-    }
+    given = {"temperature": temperature, "humidity": humidity}
+    references = {quantity: value for quantity, value in given.items() if value is not None}
     if not references:
         raise click.UsageError("Give --temperature, --humidity or both.")
-    chosen = _only_one(find(context.config), sensor)
+    chosen = one_sensor(context, sensor)
     taken: list[Reading] = []
     schedule = Schedule(_INTERVAL, SYSTEM_CLOCK, align=False)
     for number in range(1, readings + 1):
@@ -65,39 +63,24 @@ def calibrate(
         taken.append(reading)
     lines = [_line(chosen, quantity, reference, taken) for quantity, reference in references.items()]
     click.echo(f"\nPut this into {context.config.path or CONFIG}:\n", err=True)
-    click.echo(f'[sensor."{chosen.info.serial or chosen.info.port}"]')
-    for line in lines:
-        click.echo(line)
-    _show_old(context.config, chosen, references)
-
-
-def _only_one(sensors: Sequence[Sensor], selector: str | None) -> Sensor:
-    chosen = select(sensors, [selector or "all"])
-    if len(chosen) > 1:
-        names = ", ".join(each.info.name for each in chosen)
-        raise click.UsageError(f"Name one sensor: {names}.")
-    return chosen[0]
+    click.echo("\n".join([f'[sensor."{chosen.info.identity}"]', *lines]))
+    for quantity in references:
+        if old := getattr(chosen.calibration, f"{quantity}_offset"):
+            click.echo(f"(replaces {quantity}_offset = {old}, which is in {context.config.path} now)", err=True)
 
 
 def _line(sensor: Sensor, quantity: str, reference: float, readings: Sequence[Reading]) -> str:
     """The configuration line that makes the mean of ``readings`` equal to ``reference``."""
     values: list[float] = [getattr(reading, quantity) for reading in readings]
     unit = _UNITS[quantity]
-    if quantity == "humidity" and max(values) >= 100:
-        raise BadReport(
-            f"{sensor.info.name} reads 100 %RH, the end of its range",
-            sensor.info.port,
-            remedy="let it dry, and use a drier reference such as the salt test",
-        )
-    if quantity == "humidity" and min(values) <= 0:
-        # Readings are clamped to 0, so the true difference to the reference is unknown.
-        old = sensor.calibration.humidity_offset
-        without = f"remove humidity_offset = {old} from the configuration, or " if old < 0 else ""
-        raise BadReport(
-            f"{sensor.info.name} reads 0 %RH, the end of its range",
-            sensor.info.port,
-            remedy=f"{without}use a wetter reference such as the salt test",
-        )
+    if quantity == "humidity" and not 0 < min(values) <= max(values) < 100:
+        # Readings are clamped there, so the true difference to the reference is unknown.
+        end, remedy = 100, "let it dry, and use a drier reference such as the salt test"
+        if max(values) < 100:
+            old = sensor.calibration.humidity_offset
+            without = f"remove humidity_offset = {old} from the configuration, or " if old < 0 else ""
+            end, remedy = 0, f"{without}use a wetter reference such as the salt test"
+        raise BadReport(f"{sensor.info.name} reads {end} %RH, the end of its range", sensor.info.port, remedy=remedy)
     mean = fmean(values)
     spread = f"{min(values):.2f} to {max(values):.2f}"
     click.echo(f"{quantity}: {mean:.2f} {unit} on average ({spread}), reference {reference:g} {unit}", err=True)
@@ -114,10 +97,3 @@ def _line(sensor: Sensor, quantity: str, reference: float, readings: Sequence[Re
         remedy = "such a large offset is not a calibration: check the sensor and the reference"
         raise ConfigError(f"{key} {error}", remedy=remedy) from error
     return f"{key} = {offset}"
-
-
-def _show_old(config: Config, sensor: Sensor, references: dict[str, float]) -> None:
-    for quantity in references:
-        old = getattr(sensor.calibration, f"{quantity}_offset")
-        if old:
-            click.echo(f"(replaces {quantity}_offset = {old}, which is in {config.path} now)", err=True)

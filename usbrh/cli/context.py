@@ -5,7 +5,7 @@ Every start of ``usbrh`` imports this module, so heavy imports are inside the fu
 
 import os
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import click
@@ -61,22 +61,14 @@ class Context:
 pass_context = click.make_pass_decorator(Context, ensure=True)
 
 
-def _set_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        ctx.ensure_object(Context).config_path = value
+def _store(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:
+    """Set the attribute of the context with the name of the option, in one of its two places."""
+    if value and param.name:
+        setattr(ctx.ensure_object(Context), param.name, value)
+        if param.name == "debug":
+            import logging  # noqa: PLC0415
 
-
-def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        import logging  # noqa: PLC0415
-
-        ctx.ensure_object(Context).debug = True
-        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(name)s: %(message)s")
-
-
-def _set_allow_simulated(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.ensure_object(Context).allow_simulated_option = True
+            logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(name)s: %(message)s")
 
 
 def add_global_options(command: click.Command) -> None:
@@ -86,27 +78,18 @@ def add_global_options(command: click.Command) -> None:
             add_global_options(subcommand)
     if any(parameter.name == "config_path" for parameter in command.params):
         return
+    option = partial(click.Option, callback=_store, expose_value=False)
     command.params += [
-        click.Option(
+        option(
             ["--config", "config_path"],
             type=click.Path(readable=False),  # the loader reports that, to a Zabbix agent as JSON
             metavar="FILE",
             help="Configuration file.  [default: /etc/usbrh/usbrh.toml]",
-            callback=_set_config,
-            expose_value=False,
         ),
-        click.Option(
-            ["--debug"],
-            is_flag=True,
-            help="Write debug messages to stderr, with a traceback on errors.",
-            callback=_set_debug,
-            expose_value=False,
-        ),
-        click.Option(
-            ["--allow-simulated"],
+        option(["--debug"], is_flag=True, help="Write debug messages to stderr, with a traceback on errors."),
+        option(
+            ["--allow-simulated", "allow_simulated_option"],
             is_flag=True,
             help="Allow sending readings of virtual sensors to a real server.",
-            callback=_set_allow_simulated,
-            expose_value=False,
         ),
     ]

@@ -8,25 +8,17 @@ from typing import get_args
 import click
 
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.sensors import one_sensor
 from usbrh.drivers.base import LedState
 from usbrh.errors import SensorBusy
 from usbrh.output import text as output
 from usbrh.reading import Reading
-from usbrh.sensors import Sensor, find, select
+from usbrh.sensors import Sensor
 
 _MAX_SECONDS = 180
 # °C, %RH and °C that pass the test. The data sheet has a rise of 5 to 10 °C for the bare chip; a USB-RH showed about
 # 2 °C. The air stays the same, so the dew point moves only by the errors of the two quantities.
 _RISE, _FALL, _DEW_POINT_DRIFT = 0.5, 0.5, 2.0
-
-
-def _one(context: Context, selector: str | None) -> Sensor:
-    """Return the selected sensor; without a selector, the only one."""
-    sensors = select(find(context.config), [selector or "all"])
-    if len(sensors) > 1:
-        names = ", ".join(sensor.info.name for sensor in sensors)
-        raise click.UsageError(f"there are several sensors, name one: {names}")
-    return sensors[0]
 
 
 @click.command()
@@ -40,7 +32,7 @@ def led(context: Context, led: str, state: LedState, sensor: str | None) -> None
     The sources disagree about their colours. You can name them in the sensor's section of the configuration:
     led = {green = 1, red = 2}
     """
-    chosen = _one(context, sensor)
+    chosen = one_sensor(context, sensor)
     number = chosen.settings.led.get(led) or {"1": 1, "2": 2}.get(led)
     if number is None:
         raise click.BadParameter(f"{led!r} is neither 1, 2 nor a name from the configuration.", param_hint="LED")
@@ -87,7 +79,7 @@ def _heating(sensor: Sensor) -> Iterator[None]:
 @pass_context
 def heater_on(context: Context, sensor: str | None, seconds: int) -> None:
     """Heat for some seconds; an interrupt ends it."""
-    chosen = _one(context, sensor)
+    chosen = one_sensor(context, sensor)
     with _heating(chosen):
         click.echo(f"The heater of {chosen.info.name} is on for {seconds} s; Ctrl-C ends it.", err=True)
         time.sleep(seconds)
@@ -99,7 +91,7 @@ def heater_on(context: Context, sensor: str | None, seconds: int) -> None:
 @pass_context
 def heater_off(context: Context, sensor: str | None) -> None:
     """Switch the heater off."""
-    _one(context, sensor).set_heater(False)
+    one_sensor(context, sensor).set_heater(False)
 
 
 @heater.command("test")
@@ -112,7 +104,7 @@ def heater_test(context: Context, sensor: str | None, seconds: int, as_json: boo
 
     The temperature has to rise and the humidity to fall, while the dew point stays. Otherwise the exit status is 1.
     """
-    chosen = _one(context, sensor)
+    chosen = one_sensor(context, sensor)
     before = chosen.read()
     with _heating(chosen):
         click.echo(f"Heating {chosen.info.name} for {seconds} s ...", err=True)
@@ -155,4 +147,4 @@ def release(context: Context, sensor: str | None) -> None:
     The first reading of usbrh detaches that driver. It stays detached, so that readings write nothing to the kernel's
     log. The next usbrh command detaches it again.
     """
-    _one(context, sensor).release()
+    one_sensor(context, sensor).release()

@@ -22,7 +22,9 @@ from usbrh.reading import Reading, counted
     "--output",
     "pattern",
     metavar="FILE",
-    help="Append to FILE; with %Y, %m and %d in it, one file per day.  [default: -]",
+    default="-",
+    show_default=True,
+    help="Append to FILE; with %Y, %m and %d in it, one file per day.",
 )
 @click.option(
     "--interval", type=DurationType(1, DAY), default="60s", show_default=True, help="Time between two readings."
@@ -32,7 +34,7 @@ from usbrh.reading import Reading, counted
 )
 @click.option("--json", "how", flag_value="json", help="One JSON object per line and reading.")
 @pass_context
-def log(context: Context, sensor: tuple[str, ...], pattern: str | None, interval: float, how: str) -> None:
+def log(context: Context, sensor: tuple[str, ...], pattern: str, interval: float, how: str) -> None:
     """Write the readings of each SENSOR, or of all sensors, until you end it with Ctrl-C.
 
     \b
@@ -46,14 +48,14 @@ def log(context: Context, sensor: tuple[str, ...], pattern: str | None, interval
     shown = output.csv_reading if how == "csv" else lambda reading: output.json_line(reading.to_dict())
     header = output.csv_line(output.CSV_COLUMNS) if how == "csv" else None
     try:
-        if pattern in (None, "-"):
+        if pattern == "-":
             if header:
                 click.echo(header)
             for readings in poller.rounds(interval):
                 for reading in readings:
                     click.echo(shown(reading))
         else:
-            _to_file(LogFile(str(pattern), header), poller, interval, line)
+            _to_file(LogFile(pattern, header), poller, interval, line)
     except (KeyboardInterrupt, Terminated):  # the normal end
         return
 

@@ -50,26 +50,35 @@ def list_(context: Context, as_json: bool) -> None:
         click.echo("These sensors are virtual (USBRH_SIMULATE is set).", err=True)
 
 
+def one_sensor(context: Context, selector: str | None) -> Sensor:
+    """Return the selected sensor; without a selector, the only one."""
+    sensors = select(find(context.config), [selector or "all"])
+    if len(sensors) > 1:
+        names = ", ".join(sensor.info.name for sensor in sensors)
+        raise click.UsageError(f"there are several sensors, name one: {names}")
+    return sensors[0]
+
+
 def _describe(sensor: Sensor) -> dict[str, Any]:
     """Return the row of a sensor, by JSON key."""
-    firmware, access, error = None, "ok", None
-    try:
-        firmware = sensor.firmware(_LIST_TIMEOUT)
-    except errors.SensorError as problem:
-        access = {"access_denied": "denied", "busy": "busy"}.get(problem.kind, "failed")
-        error = problem
     info = sensor.info
-    return {
+    row: dict[str, Any] = {
         "name": info.name,
         "port": info.port,
         "model": info.model,
         "serial": info.serial,
-        "firmware": firmware,
-        "access": access,
-        "error": error and error.message,
-        "remedy": error and error.remedy,
+        "firmware": None,
+        "access": "ok",
+        "error": None,
+        "remedy": None,
         "simulated": info.simulated,
     }
+    try:
+        row["firmware"] = sensor.firmware(_LIST_TIMEOUT)
+    except errors.SensorError as error:
+        access = {"access_denied": "denied", "busy": "busy"}.get(error.kind, "failed")
+        row |= {"access": access, "error": error.message, "remedy": error.remedy}
+    return row
 
 
 def _check_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -78,12 +87,9 @@ def _check_format(ctx: click.Context, param: click.Parameter, value: str | None)
             for example in _EXAMPLES:
                 output.formatted(value, example)
         except (KeyError, ValueError, IndexError, MemoryError, OverflowError) as error:
-            raise click.BadParameter(f"{value!r}: {_format_problem(error)}") from error
+            problem = f"there is no value {error}" if isinstance(error, KeyError) else str(error) or "too wide"
+            raise click.BadParameter(f"{value!r}: {problem}") from error
     return value
-
-
-def _format_problem(error: Exception) -> str:
-    return f"there is no value {error}" if isinstance(error, KeyError) else str(error) or "too wide"
 
 
 @click.command()

@@ -41,11 +41,8 @@ def setup(dry_run: bool, remove: bool) -> None:
     for note in planned.notes:
         click.echo(f"note: {note}")
     if not dry_run and not remove:
-        _show(next_steps(machine, usbrh, os.environ.get("SUDO_USER")))
-
-
-def _show(steps: list[tuple[str, str]]) -> None:
-    click.echo("\nNext:")
-    width = max(len(command) for command, _ in steps)
-    for command, purpose in steps:
-        click.echo(f"  {command.ljust(width)}  # {purpose}")
+        following = next_steps(machine, usbrh, os.environ.get("SUDO_USER"))
+        width = max(len(command) for command, _ in following)
+        click.echo("\nNext:")
+        for command, purpose in following:
+            click.echo(f"  {command.ljust(width)}  # {purpose}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import threading
@@ -86,19 +85,12 @@ def _stdin_lines() -> "asyncio.Queue[str]":
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[str]()
 
     def read() -> None:
-        rest = b""
-        while chunk := os.read(0, 4096):
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
+        # OSError: no stdin. RuntimeError: the event loop has ended. Without a buffer, the end of Python needs no lock.
+        with suppress(OSError, RuntimeError), open(0, "rb", buffering=0, closefd=False) as stdin:
+            for line in stdin:
                 loop.call_soon_threadsafe(lines.put_nowait, line.decode("utf-8", "replace"))
-        if rest:
-            loop.call_soon_threadsafe(lines.put_nowait, rest.decode("utf-8", "replace"))
 
-    def run() -> None:
-        with suppress(OSError, RuntimeError):  # no stdin; the event loop has ended
-            read()
-
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=read, daemon=True).start()
     return lines
 
 

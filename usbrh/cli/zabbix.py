@@ -35,7 +35,7 @@ def zabbix() -> None:
 
 
 def api_options(command: Any) -> Any:
-    """Add the options for the API; secrets come from files or the environment only."""
+    """Add the options that ``connect`` accepts; secrets come from files or the environment only."""
     for option in (
         click.option("--token-file", type=click.Path(path_type=Path), help="File with an API token."),
         click.option("--password-file", type=click.Path(path_type=Path), help="File with the user's password."),
@@ -107,11 +107,8 @@ def template(folder: Path, force: bool) -> None:
 @pass_context
 def provision(
     context: Context,
+    /,
     *,
-    url: str | None,
-    user: str | None,
-    password_file: Path | None,
-    token_file: Path | None,
     host: str | None,
     group: str,
     method: Method,
@@ -119,13 +116,14 @@ def provision(
     dry_run: bool,
     force: bool,
     as_json: bool,
+    **login: Any,
 ) -> None:
     """Import the template and create the host, if they are missing.
 
     It can be run again: it keeps what exists, and also what somebody changed by hand.
     """
     wanted = provisioning.Wanted.of(context.config, host=host, group=group, method=method, interface=interface)
-    with connect(url, user, password_file, token_file) as api:
+    with connect(**login) as api:
         run(provisioning.plan(api, wanted, force=force), dry_run=dry_run, as_json=as_json)
 
 
@@ -141,23 +139,14 @@ def provision(
     "--json", "as_json", is_flag=True, help="Print one JSON object per finding and line, with --since per sensor."
 )
 @pass_context
-def check(
-    context: Context,
-    *,
-    url: str | None,
-    user: str | None,
-    password_file: Path | None,
-    token_file: Path | None,
-    since: float | None,
-    as_json: bool,
-) -> None:
+def check(context: Context, /, *, since: float | None, as_json: bool, **login: Any) -> None:
     """Send a value to each destination, and read it back through the API.
 
     Shows where the route is broken: name, port, TLS, host, item, history. Without --url it only sends the value. The
     exit status is 0 without a fault, and otherwise that of the first fault.
     """
     with ExitStack() as stack:
-        api = stack.enter_context(connect(url, user, password_file, token_file)) if url else None
+        api = stack.enter_context(connect(**login)) if login["url"] else None
         if since is None:
             _round_trip(context, api, as_json)
         elif api is None:

@@ -25,21 +25,15 @@ _OUR_DRIVERS = {
 def examine(sensors: Sequence[Sensor], machine: Machine) -> Iterator[Finding]:
     """Check permission, other programs, kernel driver and a reading of each sensor."""
     real = [sensor.info.port for sensor in sensors if not sensor.info.simulated]
-    rejected = set()
     if not real:
         for check in ("permission", "in use", "kernel driver"):
             yield not_checked(check, "virtual sensors have no device node")
-    for port in real:
-        finding = permission(machine, port)
-        if finding.exit_status:
-            rejected.add(port)
-        yield finding
-    for port in real:
-        yield in_use(machine, port)
-    for port in real:
-        yield kernel_driver(machine, port)
-    for port in rejected:
-        yield not_checked("reading", f"{port}: no permission")
+    permissions = {port: permission(machine, port) for port in real}
+    yield from permissions.values()
+    yield from (in_use(machine, port) for port in real)
+    yield from (kernel_driver(machine, port) for port in real)
+    rejected = {port for port, finding in permissions.items() if finding.exit_status}
+    yield from (not_checked("reading", f"{port}: no permission") for port in rejected)
     for reading in measure_all([sensor for sensor in sensors if sensor.info.port not in rejected]):
         yield reading_of(reading)
 

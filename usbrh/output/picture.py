@@ -69,6 +69,7 @@ def draw(
         OSError: The file can't be written.
     """
     import matplotlib.font_manager as fonts  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     installed = {font.name for font in fonts.fontManager.ttflist}
@@ -84,9 +85,12 @@ def draw(
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         for number, (name, curve) in enumerate(sorted(history.curves.items())):
             colour = _COLOURS[number % len(_COLOURS)]
-            degrees = _fahrenheit if fahrenheit else _celsius
-            _curve(upper, curve.seconds, degrees(curve.temperature), span, color=colour, label=name)
-            _curve(upper, curve.seconds, degrees(curve.dew_point), span, color=colour, linestyle=":", linewidth=1.1)
+            temperature, dew_point = (
+                np.asarray(values) * 1.8 + 32 if fahrenheit else values
+                for values in (curve.temperature, curve.dew_point)
+            )
+            _curve(upper, curve.seconds, temperature, span, color=colour, label=name)
+            _curve(upper, curve.seconds, dew_point, span, color=colour, linestyle=":", linewidth=1.1)
             _curve(lower, curve.seconds, curve.humidity, span, color=colour)
         upper.plot([], [], color="0.4", linestyle=":", linewidth=1.1, label="dew point")
         upper.set_ylabel("°F" if fahrenheit else "°C")
@@ -123,10 +127,10 @@ def _curve(axes: Any, seconds: Any, values: Any, span: tuple[float, float], **st
     days = moments / 86400.0
     style = {"linewidth": 1.4, "solid_capstyle": "round", **style}
     axes.plot(days, means, **style)
-    isolated = _isolated(np.isfinite(means))
-    axes.plot(
-        days[isolated], means[isolated], ".", color=style["color"], markersize=4
-    )  # a line of one point is invisible
+    # A line of one point is invisible: draw a dot for each good value that has no good neighbour.
+    good = np.concatenate(([False], np.isfinite(means), [False]))
+    isolated = good[1:-1] & ~good[:-2] & ~good[2:]
+    axes.plot(days[isolated], means[isolated], ".", color=style["color"], markersize=4)
     if (high > low).any() and style.get("linestyle") is None:
         axes.fill_between(days, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
@@ -152,14 +156,6 @@ def _downsampled(moments: Any, values: Any, span: tuple[float, float]) -> tuple[
     return span[0] + (shown + 0.5) * width, means, low, high
 
 
-def _isolated(good: Any) -> Any:
-    """Return a mask of the good values that have no good neighbour."""
-    import numpy as np  # noqa: PLC0415
-
-    framed = np.concatenate(([False], good, [False]))
-    return framed[1:-1] & ~framed[:-2] & ~framed[2:]
-
-
 def _time_axis(axes: Any, span: tuple[float, float]) -> None:
     dates: Any = import_module("matplotlib.dates")
     local = import_module("dateutil.tz").tzlocal()  # a dependency of matplotlib that knows daylight saving time
@@ -168,11 +164,3 @@ def _time_axis(axes: Any, span: tuple[float, float]) -> None:
     locator = dates.AutoDateLocator(tz=local, minticks=4, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=local))
-
-
-def _celsius(values: Any) -> Any:
-    return values
-
-
-def _fahrenheit(values: Any) -> Any:
-    return [value * 1.8 + 32 for value in values]

@@ -66,24 +66,24 @@ class Screen:
         table = self._table(shown, len(self._tracks) - len(shown), width)
         parts: list[Any] = [self._title(width), table]
         room -= len(shown) + (len(shown) < len(self._tracks))
-        quantities: list[tuple[str, Callable[[Reading], float | None]]] = [
-            (self._degrees, lambda reading: self._temperature(reading.temperature)),
-            ("%RH", lambda reading: reading.humidity),
-        ]
+        quantities = self._quantities()[:2]
         while quantities and room // len(quantities) < _SMALLEST_CHART + 1:
             quantities.pop()
         for number, (unit, value) in enumerate(quantities):
             part = room // (len(quantities) - number)
             room -= part
-            parts += [Text(f"{unit}", style="bold"), self._chart(value, width, part - 1)]
+            parts += [Text(unit, style="bold"), self._chart(value, width, part - 1)]
         return Group(*parts)
 
-    @property
-    def _degrees(self) -> str:
-        return "°F" if self._fahrenheit else "°C"
-
-    def _temperature(self, celsius: float | None) -> float | None:
-        return to_fahrenheit(celsius) if self._fahrenheit else celsius
+    def _quantities(self) -> list[tuple[str, Callable[[Reading], float | None]]]:
+        """Return the heading and the value of each quantity."""
+        convert = to_fahrenheit if self._fahrenheit else _unchanged
+        return [
+            ("°F" if self._fahrenheit else "°C", lambda reading: convert(reading.temperature)),
+            ("%RH", lambda reading: reading.humidity),
+            ("dew point", lambda reading: convert(reading.dew_point)),
+            ("g/m³", lambda reading: reading.absolute_humidity),
+        ]
 
     def _title(self, width: int) -> Any:
         from rich.text import Text  # noqa: PLC0415
@@ -95,12 +95,7 @@ class Screen:
     def _table(self, tracks: Sequence[tuple[str, _Track]], hidden: int, width: int) -> Any:
         from rich.table import Table  # noqa: PLC0415
 
-        quantities: list[tuple[str, Callable[[Reading], float | None]]] = [
-            (self._degrees, lambda reading: self._temperature(reading.temperature)),
-            ("%RH", lambda reading: reading.humidity),
-            ("dew point", lambda reading: self._temperature(reading.dew_point)),
-            ("g/m³", lambda reading: reading.absolute_humidity),
-        ][: 4 if width >= _WIDE else 2]
+        quantities = self._quantities()[: 4 if width >= _WIDE else 2]
         table = Table(box=None, pad_edge=False, padding=(0, 3 if width >= _WIDE else 1, 0, 0), header_style="dim")
         for heading in ("", "sensor"):
             table.add_column(heading, no_wrap=True)
@@ -156,3 +151,7 @@ class Screen:
 
 def _style(cell: Cell) -> str:
     return "dim" if cell.line is None else _COLOURS[cell.line % len(_COLOURS)]
+
+
+def _unchanged(value: float | None) -> float | None:
+    return value

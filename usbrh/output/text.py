@@ -82,9 +82,7 @@ def formatted(template: str, reading: Reading) -> str:
     raw = data.pop("raw") or {}
     fields = {
         **data,
-        "raw_temperature": raw.get("temperature"),
-        "raw_humidity": raw.get("humidity"),
-        "raw_reserved": raw.get("reserved"),
+        **{f"raw_{key}": raw.get(key) for key in ("temperature", "humidity", "reserved")},
         "temperature_f": fahrenheit(data["temperature"]),
         "dew_point_f": fahrenheit(data["dew_point"]),
         "unix": reading.time_ns // NS,

@@ -72,7 +72,7 @@ def test_the_mean_of_several_readings_counts() -> None:
     ("arguments", "status", "words"),
     [
         ((), 2, "give --temperature, --humidity or both"),
-        (("--temperature", "20"), 2, "name one sensor: sim-1, sim-2"),
+        (("--temperature", "20"), 2, "there are several sensors, name one: sim-1, sim-2"),
         (("attic", "--temperature", "20"), 3, "no sensor 'attic'"),
         (("sim-1", "--temperature", "100", "--readings", "1"), 2, "temperature_offset must be -50 to 50, not 68"),
         (("sim-1", "--humidity", "101"), 2, "101.0 is not in the range"),
