@@ -115,6 +115,8 @@ class ZabbixUnreachable(ZabbixError):
 
     kind = "unreachable"
     exit_status = 6
+    after_connecting = False
+    """A node accepted the connection, and the exchange failed then: a smaller request may succeed."""
 
 
 class ZabbixRejected(ZabbixError):

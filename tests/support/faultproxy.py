@@ -27,6 +27,8 @@ class Fault:
     """Seconds before the answer."""
     pace: float = 0.0
     """Seconds before each single byte of the answer."""
+    uplink: float = 0.0
+    """Bytes of the request per second; 0 for no limit."""
     garbage: bytes | None = None
     """Bytes that replace the answer."""
     silent: bool = False
@@ -42,6 +44,8 @@ class FaultProxy:
         self.connections = 0
         self._stopped = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
+        if self.fault.uplink:  # otherwise the kernel receives for us what a slow link would not have brought yet
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self._threads = [threading.Thread(target=self._serve, name="fault proxy")]
 
@@ -72,7 +76,9 @@ class FaultProxy:
     def _hand_on(self, client: socket.socket, fault: Fault) -> None:
         with client, contextlib.suppress(OSError):
             with socket.create_connection((self.target.host, self.target.port), 10) as server:
-                request = threading.Thread(target=self._pump, args=(client, server, fault.cut_request, Fault()))
+                request = threading.Thread(
+                    target=self._pump, args=(client, server, fault.cut_request, Fault(uplink=fault.uplink))
+                )
                 request.start()
                 if fault.cut_request is not None:
                     request.join(10)
@@ -94,9 +100,9 @@ class FaultProxy:
         passed = 0
         with contextlib.suppress(OSError):
             while limit is None or passed < limit:
-                size = 1 if fault.pace else (1 << 16)
+                size = 1 if fault.pace else int(fault.uplink * 0.02) or 1 << 16
                 chunk = source.recv(size if limit is None else min(size, limit - passed))
-                if not chunk or self._stopped.wait(fault.pace):
+                if not chunk or self._stopped.wait(fault.pace or (fault.uplink and len(chunk) / fault.uplink)):
                     return
                 target.sendall(chunk)
                 passed += len(chunk)

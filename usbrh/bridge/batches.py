@@ -1,4 +1,4 @@
-"""How readings are divided into requests."""
+"""How readings are divided into requests, and how many of them a request has."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +9,10 @@ BATCH = 250
 """Values in one request, as in zabbix_sender."""
 MAX_BYTES = 1 << 20
 """Size of the values in one request, about; a single larger value is sent alone."""
+GROWTH, SHRINK = 8, 4
+"""Factors for the number of values in a request, after a success and after a failure."""
+PROVEN, FORGET = 8, 64
+"""Successes after a failure until a size between success and failure is tried, and until the failure is forgotten."""
 SHARDS = 2
 """Connections at the same time for a backlog of several sensors."""
 
@@ -23,17 +27,54 @@ def shards(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     return [sorted(part, key=lambda entry: entry.id) for part in parts if part]
 
 
-def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """The entries of each request, in the same order: at most ``BATCH`` values and about ``MAX_BYTES``."""
+class BatchSize:
+    """How many values a request to one destination has, from the requests before it."""
+
+    def __init__(self) -> None:
+        """Start with ``BATCH`` values; the first success shows how fast the destination is."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all earlier requests: their failures have another reason."""
+        self.values = BATCH
+        self._accepted = 0
+        """Values in the last request that got an answer."""
+        self._failed = 0
+        """Values in the last request that got none; 0 if that is long ago."""
+        self._successes = 0
+        """Answers since then."""
+
+    def succeeded(self, values: int, seconds: float, target: float) -> None:
+        """A request with ``values`` was answered after ``seconds``; none should take more than ``target`` seconds."""
+        if values < self.values and self._accepted:  # the last of a backlog, or only new readings
+            return
+        in_time = max(values + 1, int(values * target / max(seconds, 0.001)))
+        self._accepted = values
+        self._successes += 1
+        if self._successes >= FORGET:
+            self._failed = 0
+        larger = min(BATCH, in_time, GROWTH * values)
+        if self._failed:
+            larger = min(larger, (values + self._failed) // 2 if self._successes % PROVEN == 0 else values)
+        self.values = max(1, larger)
+
+    def failed(self, values: int) -> None:
+        """A request with ``values`` got no answer after the connection was made."""
+        self._failed, self._successes = values, 0
+        self.values = self._accepted if 0 < self._accepted < values else max(1, values // SHRINK)
+
+
+def batches(entries: Sequence[Entry], size: BatchSize) -> Iterator[list[Entry]]:
+    """The entries of each request, in the same order: at most ``size.values``, ``BATCH`` and about ``MAX_BYTES``."""
     batch: list[Entry] = []
-    size = 0
+    length = 0
     for entry in entries:
         added = len(entry.body) + len(reading_key(entry.sensor))
-        if batch and (len(batch) == BATCH or size + added > MAX_BYTES):
+        if batch and (len(batch) >= min(BATCH, size.values) or length + added > MAX_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, length = [], 0
         batch.append(entry)
-        size += added
+        length += added
     if batch:
         yield batch
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from usbrh.bridge.batches import BATCH, batches, by_sensor, shards, split
+from usbrh.bridge.batches import BATCH, BatchSize, batches, by_sensor, shards, split
 from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
-from usbrh.errors import JournalError, UsbrhError, ZabbixError
+from usbrh.errors import JournalError, UsbrhError, ZabbixError, ZabbixUnreachable
 from usbrh.journal.rows import Entry
 from usbrh.journal.store import Journal, Rejection
 from usbrh.reading import Reading
@@ -26,6 +26,8 @@ PAGE = 8 * BATCH
 """Readings that are fetched from the journal, sent, and acknowledged in the journal, at a time."""
 RETRY_SECONDS = 5.0
 """Time for the retry of rejected readings; no request starts after it."""
+SHARE = 2 / 3
+"""Fraction of the remaining time for one request, so that a smaller one can follow if it fails."""
 HISTORY_PERIOD = 31 * 86400.0
 """Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). Zabbix counts older values as processed
 and drops them without an error."""
@@ -88,7 +90,9 @@ class _Portion:
 
     entries: Sequence[Entry]
     soft_deadline: Deadline
-    """Start no request after it, unless a rejected batch was split and there is no result yet."""
+    """Start no request after it, unless a batch was split and there is no result yet."""
+    keep_waiting: bool = False
+    """Whatever the results are, the journal continues as before."""
     accepted: list[int] = field(default_factory=list)
     """Ids."""
     rejected: dict[int, str] = field(default_factory=dict)
@@ -118,20 +122,25 @@ class Delivery:
         self._host = route.host
         self._allow_simulated = allow_simulated
         self._clock = clock
+        self._size = BatchSize()
+        self._soft_deadline = Deadline(math.inf, clock)
         self._host_known = False
         """The server has accepted a value of the host."""
         self._age_warned = False
         self._rejected_states: set[str] = set()
 
-    def deliver(self, deadline: Deadline, *, retry: bool = False, seconds: float = math.inf) -> Delivered:
-        """Send what waits, oldest first, until nothing waits, a request fails or the deadline passes.
+    def deliver(
+        self, deadline: Deadline, *, news: Sequence[Reading] = (), retry: bool = False, seconds: float = math.inf
+    ) -> Delivered:
+        """Send what waits, oldest first, until nothing waits, no request succeeds or the deadline passes.
 
-        With ``retry``, then retry rejected readings: the oldest and the newest of each sensor, and all of a sensor if
-        one is accepted. After ``seconds``, start no request with waiting readings, to leave time for other values.
+        If more waits than a request has, send ``news`` first, and once more in their turn. With ``retry``, then retry
+        rejected readings: the oldest and the newest of each sensor, and all of a sensor if one is accepted. After
+        ``seconds``, or an ``interrupt``, start no request with waiting readings, to leave time for other values.
         """
         result = Delivered()
         try:
-            for portion in self._portions(deadline, deadline.within(seconds), retry, result):
+            for portion in self._portions(deadline, seconds, news, retry, result):
                 parts = shards(portion.entries)
                 try:
                     if len(parts) == 1:
@@ -146,13 +155,13 @@ class Delivery:
             result.error = error
         return result
 
+    def interrupt(self) -> None:
+        """End a delivery in progress soon: something newer is to be sent. For any thread."""
+        self._soft_deadline.shorten(0)
+
     def send_directly(self, readings: Iterable[Reading], deadline: Deadline) -> Delivered:
         """Send readings that are not in the journal. A reading that is not accepted is not kept here."""
-        entries = [
-            Entry(number, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
-            for number, reading in enumerate(readings)
-            if self._allow_simulated or not reading.simulated
-        ]
+        entries = self._entries(readings)
         portion, error = _Portion(entries, deadline), None
         try:
             self._send(entries, portion, deadline)
@@ -176,8 +185,16 @@ class Delivery:
             log.warning(words, self.destination, key, self._host)
         return accepted
 
+    def _entries(self, readings: Iterable[Reading]) -> list[Entry]:
+        """The readings that may be sent, each with a number instead of its id in the journal."""
+        return [
+            Entry(number, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
+            for number, reading in enumerate(readings)
+            if self._allow_simulated or not reading.simulated
+        ]
+
     def _portions(
-        self, deadline: Deadline, soft_deadline: Deadline, retry: bool, result: Delivered
+        self, deadline: Deadline, seconds: float, news: Sequence[Reading], retry: bool, result: Delivered
     ) -> Iterator[_Portion]:
         """What to send next, when the caller has sent and acknowledged the portion before.
 
@@ -185,7 +202,10 @@ class Delivery:
         waiting readings: however many are rejected, and however slow the server is, nothing else waits for them.
         """
         rejections = self._journal.rejected(self.destination) if retry else []
-        yield from self._waiting(soft_deadline, result)
+        if news and len(self._waits(self._size.values + 1)) > self._size.values:
+            yield _Portion(self._entries(news), deadline, keep_waiting=True)
+        self._soft_deadline = deadline.within(seconds)  # after the news, so that each delivery sends some history
+        yield from self._waiting(result)
         probes = self._probes(rejections)
         if not probes:
             return
@@ -201,15 +221,18 @@ class Delivery:
             count = self._journal.retry_rejected(self.destination, sensor)
             log.info("%s now accepts readings of %s, %d more wait", self.destination, sensor, count)
         if accepting:
-            yield from self._waiting(soft_deadline, result)
+            yield from self._waiting(result)
 
-    def _waiting(self, soft_deadline: Deadline, result: Delivered) -> Iterator[_Portion]:
+    def _waits(self, limit: int) -> list[Entry]:
+        return self._journal.waiting(self.destination, limit, simulated=self._allow_simulated)
+
+    def _waiting(self, result: Delivered) -> Iterator[_Portion]:
         while not result.out_of_time:
-            entries = self._journal.waiting(self.destination, PAGE, simulated=self._allow_simulated)
+            entries = self._waits(PAGE)
             if not entries:
                 return
             self._warn_of_age(entries[0])
-            portion = _Portion(entries, soft_deadline)
+            portion = _Portion(entries, self._soft_deadline)
             yield portion
             result.out_of_time = portion.out_of_time
 
@@ -229,8 +252,11 @@ class Delivery:
         Zabbix reports how many values it rejected, but not which. So a batch with rejected values is split and sent
         again until each part is accepted or rejected as a whole. A value that was accepted in a larger request is sent
         again with the same clock and ns, so Zabbix stores no second row.
+
+        A batch without an answer is split too. If a single reading gets none, and a request without values does, then
+        the reading breaks the server, and counts as rejected.
         """
-        for batch in batches(entries):
+        for batch in batches(entries, self._size):
             parts = [batch]
             while parts:
                 part = parts.pop(0)
@@ -238,7 +264,25 @@ class Delivery:
                     portion.out_of_time = True
                     return
                 values = [Value.at(entry.time_ns, self._host, reading_key(entry.sensor), entry.body) for entry in part]
-                accepted = self._sender.send(values, deadline).accepted
+                limit, start = deadline.within(SHARE * deadline.remaining()), self._clock.monotonic()
+                try:
+                    accepted = self._sender.send(values, limit).accepted
+                except ZabbixUnreachable as error:
+                    if not error.after_connecting or deadline.passed:
+                        raise
+                    self._size.failed(len(part))
+                    if len(part) > 1:
+                        parts[:0] = batches(part, self._size)
+                    elif limit.passed:  # shorter than the time-out, so the server need not be at fault
+                        raise
+                    else:
+                        self._sender.send([], deadline)
+                        self._size.reset()
+                        problem = f"{error.message} when it received this reading alone; check the server's log"
+                        portion.rejected[part[0].id] = problem
+                    continue
+                target = min(self._sender.timeout, limit.seconds) / 3
+                self._size.succeeded(len(part), self._clock.monotonic() - start, target)
                 self._host_known = self._host_known or accepted > 0
                 if accepted == len(part):
                     portion.accepted += [entry.id for entry in part]
@@ -249,6 +293,8 @@ class Delivery:
 
     def _acknowledge(self, portion: _Portion, result: Delivered) -> None:
         """Record the results in the journal, and add them to ``result``."""
+        if portion.keep_waiting:
+            return
         if portion.accepted or portion.rejected:
             self._journal.acknowledge(self.destination, portion.accepted, portion.rejected)
         result.delivered += len(portion.accepted)

@@ -108,7 +108,8 @@ def send_once(
             try:
                 delivery.send_state(DISCOVERY, poller.discovery(), deadline)
                 if sent.journal_error is None:
-                    result = delivery.deliver(deadline, retry=True, seconds=BACKLOG_SHARE * deadline.remaining())
+                    seconds = BACKLOG_SHARE * deadline.remaining()
+                    result = delivery.deliver(deadline, news=sent.readings, retry=True, seconds=seconds)
                 else:
                     result = delivery.send_directly(sent.readings, deadline)
                 if not isinstance(result.error, ZabbixError):

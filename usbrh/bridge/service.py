@@ -108,7 +108,7 @@ class Bridge:
             for worker in self._workers:
                 worker.send_discovery(discovery)
         for worker in self._workers:
-            worker.wake()
+            worker.wake(readings)
         self._report(readings)
 
     def _save(self, readings: Sequence[Reading]) -> None:

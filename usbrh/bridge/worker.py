@@ -3,13 +3,14 @@
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from usbrh.bridge.delivery import Delivery
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, of_destination
+from usbrh.reading import Reading
 from usbrh.zabbix.items import BRIDGE, DISCOVERY
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class DestinationWorker:
         self._unsaved_sent = 0
         """Number of the first unsaved reading that is not sent yet."""
         self._clock = clock
+        self._news: Sequence[Reading] = ()
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._stop: Deadline | None = None
@@ -65,8 +67,10 @@ class DestinationWorker:
         """Start the thread; it begins with what waits already."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Deliver soon: there are new readings."""
+    def wake(self, news: Sequence[Reading] = ()) -> None:
+        """Deliver soon: the readings ``news`` are in the journal, and go before a backlog."""
+        self._news = news
+        self._delivery.interrupt()
         self._wake.set()
 
     def send_discovery(self, value: list[dict[str, str]]) -> None:
@@ -100,7 +104,10 @@ class DestinationWorker:
         try:
             rejected = not self._deliver_discovery(deadline, retry_rejected)
             rejected |= self._deliver_unsaved(deadline) > 0
-            result = self._delivery.deliver(deadline, retry=retry, seconds=PORTION)
+            news = self._news
+            result = self._delivery.deliver(deadline, news=news, retry=retry, seconds=PORTION)
+            if news is self._news and result.error is None:
+                self._news = ()
             rejected |= result.rejected > 0
             if result.error is not None:
                 if retry:  # a retry may be the cause: the next attempts skip it, so that the state is delivered

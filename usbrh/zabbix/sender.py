@@ -16,9 +16,12 @@ from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Address, Destination
 from usbrh.errors import ZabbixUnreachable
 from usbrh.zabbix.protocol import Redirect, Response, Value, decode_response, encode_request, missing
-from usbrh.zabbix.sockets import connect, reason, set_timeout
+from usbrh.zabbix.sockets import connect, reason, set_timeout, unacknowledged
 
 _log = logging.getLogger(__name__)
+
+SLOWEST = 4
+"""Times ``timeout`` that one exchange may take while its request makes progress."""
 
 
 class Sender:
@@ -27,6 +30,7 @@ class Sender:
     def __init__(self, destination: Destination, settings: ZabbixConfig) -> None:
         """Prepare to send. Raises ConfigError if TLS is configured wrongly."""
         self.destination = destination
+        self.timeout = settings.timeout
         self._settings = settings
         self._tls = None
         if settings.tls_connect != "unencrypted":
@@ -42,23 +46,28 @@ class Sender:
     def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
         """Send ``values``, which all belong to one host, in one request; return or raise by ``deadline``.
 
+        A node may need ``timeout`` after the last part of the request that arrived there, and ``SLOWEST`` times as long
+        in total. Without values, the request only shows whether a node answers.
+
         Raises:
             ZabbixUnreachable: no node answered. A node may have accepted the values all the same.
         """
-        host = values[0].host
+        host = values[0].host if values else ""
         candidates = self._candidates(host)
         failures: list[tuple[Address, ZabbixUnreachable]] = []
-        redirected = False
+        redirected = connected = False
         while candidates:
             node = candidates.popleft()
             # A node that does not answer must leave time for the others.
-            limit = deadline.within(min(self._settings.timeout, deadline.remaining() / (len(candidates) + 1)))
+            limit = deadline.within(min(SLOWEST * self.timeout, deadline.remaining() / (len(candidates) + 1)))
+            start = limit.within(self.timeout)
             try:
                 with (
-                    connect(node, self._settings.source_ip, limit) as plain,
-                    self._tls.wrap(plain, limit) if self._tls else plain as connection,
+                    connect(node, self._settings.source_ip, start) as plain,
+                    self._tls.wrap(plain, start) if self._tls else plain as connection,
                 ):
-                    response = _exchange(connection, values, limit, compress=self._settings.compression)
+                    connected = True
+                    response = _exchange(connection, values, limit, start, self._settings.compression)
                 target = self._follow(host, response.redirect, redirected) if response.redirect else None
             except ZabbixUnreachable as error:
                 _log.debug("%s: %s", node, error)
@@ -74,10 +83,12 @@ class Sender:
             if target in candidates:
                 candidates.remove(target)
             candidates.appendleft(target)
-        raise ZabbixUnreachable(
+        failure = ZabbixUnreachable(
             "; ".join(f"{node}: {error.message}" for node, error in failures),
             remedy=next((error.remedy for _, error in failures if error.remedy), None),
         )
+        failure.after_connecting = connected
+        raise failure
 
     def probe(self, node: Address, deadline: Deadline) -> Iterator[str]:
         """Send a request without a value to ``node``; yield "server", "TLS" (if it is used) and "round trip" when done.
@@ -90,7 +101,7 @@ class Sender:
             with self._tls.wrap(plain, deadline) if self._tls else plain as connection:
                 if self._tls:
                     yield "TLS"
-                _exchange(connection, [], deadline)
+                _exchange(connection, [], deadline, deadline)
             yield "round trip"
 
     def _candidates(self, host: str) -> deque[Address]:
@@ -144,12 +155,21 @@ class Sender:
             _log.info("%s answers again", node)
 
 
-def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, compress: bool = False) -> Response:
-    """Send one request and receive its answer."""
+def _exchange(
+    connection: Any, values: Sequence[Value], limit: Deadline, deadline: Deadline, compress: bool = False
+) -> Response:
+    """Send one request and receive its answer.
+
+    ``deadline`` starts again whenever a part of the request has arrived at the other side, until ``limit`` has passed:
+    a slow link is not a dead one.
+    """
     request = memoryview(encode_request(values, deadline.clock.time_ns(), compress))
+    left, patience = len(request), deadline.seconds
     answer = bytearray()
     try:
         while size := len(request) or missing(answer):
+            if (now_left := len(request) + unacknowledged(connection)) < left:
+                left, deadline = now_left, limit.within(patience)
             set_timeout(connection, deadline)
             with suppress(TimeoutError):
                 if request:
@@ -162,7 +182,7 @@ def _exchange(connection: Any, values: Sequence[Value], deadline: Deadline, *, c
                     message = "the server closed the connection without an answer"
                     raise ZabbixUnreachable(message, remedy="check the server's log")
     except TimeoutError:
-        raise ZabbixUnreachable(f"no complete answer within {deadline.seconds:.1f} s") from None
+        raise ZabbixUnreachable(f"no complete answer within {limit.seconds - limit.remaining():.1f} s") from None
     except OSError as error:
         raise ZabbixUnreachable(f"connection broken: {reason(error)}") from None
     response = decode_response(answer)

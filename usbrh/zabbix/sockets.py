@@ -1,7 +1,10 @@
 """Connect to a Zabbix node, and wait for it, by a deadline that another thread may shorten at any time."""
 
 import contextlib
+import fcntl
 import socket
+import sys
+import termios
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
@@ -62,6 +65,13 @@ def set_timeout(connection: Any, deadline: Deadline) -> None:
     if deadline.passed:
         raise TimeoutError
     connection.settimeout(max(0.001, min(POLL_SECONDS, deadline.remaining())))  # 0 would mean non-blocking
+
+
+def unacknowledged(connection: socket.socket) -> int:
+    """The bytes sent that the other side has not acknowledged; 0 where the operating system does not report them."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    return int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def reason(error: OSError) -> str:

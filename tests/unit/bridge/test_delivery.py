@@ -244,8 +244,13 @@ def test_a_retry_that_fails_has_delayed_nothing(journal: Journal, server: FakeSe
 
     server.respond = hangs_up  # type: ignore[method-assign]
     result = to_server.deliver(soon(), retry=True)
-    assert (result.delivered, type(result.error)) == (1, ZabbixUnreachable)
+    assert (result.delivered, result.rejected, result.error) == (1, 1, None)
     assert states(journal, server) == [State.REJECTED, State.DELIVERED]
+    server.respond = lambda request, packet: original(request, packet) if "cellar" in str(request) else None  # type: ignore[method-assign]
+    journal.add([reading(3, "cellar")])
+    result = to_server.deliver(soon(), retry=True)
+    assert (result.delivered, type(result.error)) == (1, ZabbixUnreachable)
+    assert states(journal, server) == [State.REJECTED, State.DELIVERED, State.DELIVERED]
 
 
 def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Journal) -> None:
@@ -276,10 +281,11 @@ def test_what_was_delivered_before_the_break_is_marked(journal: Journal, server:
     def breaks(request: dict[str, object], packet: bytes) -> object:
         nonlocal count
         count += 1
-        return None if count == 3 else original(request, packet)
+        return None if count >= 3 else original(request, packet)
 
     server.respond = breaks  # type: ignore[assignment]
     result = to_server.deliver(soon())
+    server.respond = original  # type: ignore[method-assign]
     assert isinstance(result.error, ZabbixUnreachable)
     assert result.delivered == 2 * BATCH
     assert len(journal.waiting(server.address, 10000)) == BATCH

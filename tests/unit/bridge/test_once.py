@@ -36,4 +36,7 @@ def test_a_backlog_too_long_for_one_send_leaves_time_for_the_state(
         result = send_once(config, allow_simulated=True).results[server.address]
         assert (result.out_of_time, result.error) == (True, None)
         assert server.values[-1].key == "usbrh.bridge"
-        assert len(server.values) == 1 + result.delivered + 1
+        readings_sent = [value for value in server.values if value.key.startswith("usbrh.get")]
+        assert readings_sent[0].key == "usbrh.get[sim-1]", "the new reading goes first"
+        assert len(readings_sent) == 1 + result.delivered
+        assert len(server.values) == 1 + len(readings_sent) + 1

@@ -255,6 +255,7 @@ def test_a_rejected_value_at_which_the_server_hangs_up_does_not_silence_the_brid
 
     bench.server.respond = hangs_up  # type: ignore[method-assign]
     clock.now += RETRY_REJECTED
-    assert isinstance(bench.worker.deliver(Deadline(10)), ZabbixUnreachable)
-    clock.now += LONGEST_PAUSE
-    assert bench.deliver() == [READING, BRIDGE]
+    for _ in range(2):
+        sent = bench.deliver()
+        assert (sent[0], sent[-1]) == (READING, BRIDGE)
+        clock.now += LONGEST_PAUSE

@@ -375,6 +375,21 @@ def test_a_server_that_does_not_read() -> None:
             sender_to(address).send([large], Deadline(0.5))
 
 
+def test_a_slow_link_that_moves_is_not_dead() -> None:
+    with FakeServer() as server, FaultProxy(server.address, Fault(uplink=100_000)) as proxy:
+        large = Value("h", "k", "x" * 200_000, 1, 0)
+        start = time.monotonic()
+        assert sender_to(proxy.address, ZabbixConfig(timeout=1)).send([large], Deadline(10)).accepted == 1
+        assert time.monotonic() - start > 1.5
+
+
+def test_a_slow_link_has_no_more_than_its_multiple_of_the_timeout() -> None:
+    with FakeServer() as server, FaultProxy(server.address, Fault(uplink=100_000)) as proxy, at_most(2.0):
+        large = Value("h", "k", "x" * 400_000, 1, 0)
+        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 2\.0 s"):
+            sender_to(proxy.address, ZabbixConfig(timeout=0.5)).send([large], Deadline(10))
+
+
 def test_a_slow_answer_within_the_deadline_is_an_answer() -> None:
     with FakeServer() as server, FaultProxy(server.address, Fault(delay=3 * POLL_SECONDS, pace=0.001)) as proxy:
         assert sender_to(proxy.address).send([VALUE], Deadline(10)).accepted == 1

@@ -1,0 +1,199 @@
+"""A backlog over paths and to servers that fail at large requests. All times are a tenth of those of real life."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.clocks import FixedClock, HandClock
+from tests.support.faultproxy import Fault, FaultProxy
+from tests.support.journal import START, reading, readings
+from usbrh.bridge.batches import BATCH, FORGET, BatchSize
+from usbrh.bridge.delivery import Delivery, Route
+from usbrh.bridge.unsaved import Unsaved
+from usbrh.bridge.worker import DestinationWorker
+from usbrh.clock import NS, Deadline
+from usbrh.config import ZabbixConfig
+from usbrh.config.addresses import Destination
+from usbrh.journal.store import Journal
+from usbrh.zabbix.fake_server import FakeServer
+from usbrh.zabbix.items import BRIDGE
+from usbrh.zabbix.protocol import Response
+from usbrh.zabbix.sender import Sender
+
+WAITING = 300
+TIMEOUT = 1.5
+SEND_SECONDS = 2.5
+HOST = "living-room-pc"
+
+Respond = Callable[[dict[str, Any], bytes], Any]
+
+
+def slow_values(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
+    time.sleep(0.01 * len(request["data"]))
+    return respond(request, packet)
+
+
+def lost_above_20_kb(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
+    if len(packet) > 20_000:
+        time.sleep(1.5 * TIMEOUT)
+        return None
+    return respond(request, packet)
+
+
+def hang_up_above_64_kb(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
+    return None if len(packet) > 1 << 16 else respond(request, packet)
+
+
+def hang_up_at_one(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
+    poison = reading(100).time_ns % NS
+    return None if any(value["ns"] == poison for value in request["data"]) else respond(request, packet)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.db", clock=FixedClock(START)) as journal:
+        journal.sync_destinations(["there"])
+        journal.add(readings(WAITING))
+        yield journal
+
+
+def new_delivery(journal: Journal, address: str) -> Delivery:
+    sender = Sender(Destination.parse(address), ZabbixConfig(timeout=TIMEOUT))
+    return Delivery(journal, Route("there", sender, HOST), clock=FixedClock(START))
+
+
+def drain(journal: Journal, address: str, command: str) -> int:
+    """Deliver everything as the service does, or by one ``usbrh send`` after another; how many are rejected."""
+    news, rejected = [reading(WAITING)], 0
+    delivery = new_delivery(journal, address)
+    for count in range(1, 21):
+        if command == "send":
+            delivery = new_delivery(journal, address)
+            rejected += delivery.deliver(Deadline(SEND_SECONDS), news=news, seconds=0.9 * SEND_SECONDS).rejected
+        else:
+            rejected += delivery.deliver(Deadline(360), news=news if count == 1 else (), seconds=1.5).rejected
+        if not journal.waiting("there", 1):
+            print(f"{command}: {count} deliveries")
+            return rejected
+    raise AssertionError(f"{len(journal.waiting('there', 1000))} still wait")
+
+
+def check_order(server: FakeServer, missing: int = 0) -> None:
+    """Each has arrived, and those that are not news in their order."""
+    first = list(dict.fromkeys((value.clock, value.ns) for value in server.values))
+    newest = divmod(reading(WAITING).time_ns, NS)
+    assert first[0] == newest, "news first"
+    assert first[1:] == sorted(first[1:])
+    assert len(first) == WAITING - missing
+
+
+@pytest.mark.parametrize("command", ["run", "send"])
+@pytest.mark.parametrize("obstacle", [slow_values, lost_above_20_kb, hang_up_above_64_kb, hang_up_at_one])
+def test_a_backlog_drains(journal: Journal, server: FakeServer, command: str, obstacle: Any) -> None:
+    respond = server.respond
+    server.respond = lambda request, packet: obstacle(respond, request, packet)  # type: ignore[method-assign]
+    poisonous = int(obstacle is hang_up_at_one)
+    assert drain(journal, server.address, command) == poisonous
+    time.sleep(TIMEOUT)  # what the server still works on
+    check_order(server, poisonous)
+    rejections = journal.rejected("there")
+    assert [each.first for each in rejections] == [100] * poisonous
+    if poisonous:
+        assert "the server closed the connection without an answer when it received this reading alone" in (
+            rejections[0].reason
+        )
+        server.respond = respond  # type: ignore[method-assign]
+        assert new_delivery(journal, server.address).deliver(Deadline(5), retry=True).delivered == 1
+
+
+@pytest.mark.parametrize("command", ["run", "send"])
+def test_a_backlog_drains_over_a_slow_uplink(journal: Journal, server: FakeServer, command: str) -> None:
+    with FaultProxy(server.address, Fault(uplink=40_000)) as proxy:
+        start = time.monotonic()
+        assert drain(journal, proxy.address, command) == 0
+        assert time.monotonic() - start < 20
+    check_order(server)
+
+
+def test_a_server_that_answers_nothing_is_no_reason_to_reject(journal: Journal, server: FakeServer) -> None:
+    server.respond = lambda request, packet: None  # type: ignore[method-assign]
+    for _ in range(3):
+        result = new_delivery(journal, server.address).deliver(Deadline(5))
+        assert (result.rejected, result.delivered) == (0, 0)
+        assert result.error is not None
+    assert len(journal.waiting("there", 1000)) == WAITING
+
+
+def test_the_size_of_a_request_is_found_and_kept() -> None:
+    size, tried, lost = BatchSize(), 0, 0
+    for _ in range(200):
+        values = size.values
+        tried += values
+        if values > 40:
+            lost += 1
+            size.failed(values)
+        else:
+            size.succeeded(values, 0.1, 5.0)
+    assert lost < 20
+    assert size.values > 25
+    for _ in range(2 * FORGET):
+        size.succeeded(size.values, 0.1, 5.0)
+    assert size.values == BATCH
+
+
+def test_a_slow_first_answer_makes_the_next_request_small() -> None:
+    size = BatchSize()
+    size.succeeded(2, 0.25, 5.0)
+    assert size.values == 16
+    size.succeeded(16, 2.0, 5.0)
+    assert size.values == 40
+    size.succeeded(40, 5.0, 5.0)
+    assert size.values == 41
+
+
+def test_news_go_before_a_long_backlog_within_an_interval(tmp_path: Path) -> None:
+    clock, interval = HandClock(), 10.0
+    measured: dict[int, float] = {}
+    arrived: dict[int, float] = {}
+    states: list[float] = []
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.sync_destinations(["there"])
+        journal.add(readings(15_000))
+
+        class OneSecond(Sender):
+            def send(self, values: Any, deadline: Deadline) -> Response:
+                clock.now += 1
+                states.extend(clock.now for value in values if value.key == BRIDGE)
+                for value in values:
+                    arrived.setdefault(value.clock * NS + value.ns, clock.now)
+                if clock.now - 1000 >= interval * (len(measured) + 1):
+                    measure()
+                return Response(len(values))
+
+        route = Route("there", OneSecond(Destination.parse("192.0.2.1"), ZabbixConfig()), HOST)
+        worker = DestinationWorker(Delivery(journal, route, clock=clock), dict, Unsaved(), clock)
+
+        def measure() -> None:
+            new = reading(20_000 + len(measured))
+            journal.add([new])
+            measured[new.time_ns] = clock.now
+            worker.wake([new])
+
+        while journal.waiting("there", 1):
+            assert worker.deliver(Deadline(3600, clock)) is None
+    assert len(measured) >= 6
+    assert all(arrived[moment] - made <= interval for moment, made in measured.items())
+    assert clock.now - 1000 < 100, "and the history follows as fast as the server is"
+    assert all(after - before <= 60 + interval for before, after in pairwise([1000.0, *states]))
+    history = [arrived[each.time_ns] for each in readings(15_000)]
+    assert history == sorted(history)
