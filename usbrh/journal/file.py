@@ -217,7 +217,7 @@ class JournalFile:
             BlockingIOError: another program held it until the deadline.
         """
         name = self.path.with_name(self.path.name + ".lock")
-        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        lock = os.open(name, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
             while True:
                 try:

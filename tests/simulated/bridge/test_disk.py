@@ -116,10 +116,12 @@ def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: Fake
     before = disk.shell(f"ls -l {disk.directory}")
     assert "journal.db\n" in before
     for _ in range(2):
-        done = disk.usbrh("journal", "export")
+        done = disk.usbrh("journal", "flush")
         assert "the disk is full; make room: df -h" in done.stderr
     assert disk.shell(f"ls -l {disk.directory}") == before
+    assert "repair it: usbrh journal flush" in disk.usbrh("journal", "export").stderr  # which only reads
     disk.make_room()
+    disk.usbrh("journal", "flush")
     assert len(disk.exported()) == 599
 
 
