@@ -134,8 +134,8 @@ class Api:
         except ZabbixAPIException as error:
             raise self._rejected(error) from None
         except requests.exceptions.SSLError as error:
-            message, remedy = f"TLS failed: {self._reason(error)}", "name the trusted certificates with"
-            raise self._unreachable(f": {message}", f"{remedy} REQUESTS_CA_BUNDLE=FILE") from None
+            remedy = "name the trusted certificates with REQUESTS_CA_BUNDLE=FILE"
+            raise self._unreachable(f": TLS failed: {self._reason(error)}", remedy) from None
         except requests.exceptions.Timeout:
             raise self._unreachable(" did not answer in time", "check the address") from None
         except requests.exceptions.HTTPError as error:
@@ -159,7 +159,8 @@ class Api:
             return ZabbixUnreachable(f"{before}{self.url}{what}", remedy=remedy)
         message = f"{before}{self.url} through the proxy {self._proxy.name} ({self._proxy.variable}){what}"
         host = urlsplit(self.url).hostname
-        return ZabbixUnreachable(message, remedy=f"check {self._proxy.variable}, or add {host} to no_proxy")
+        route = f"check {self._proxy.variable}, or add {host} to no_proxy"
+        return ZabbixUnreachable(message, remedy=f"{remedy}; or {route}" if remedy else route)
 
     def _reason(self, error: Exception) -> str:
         """Return the innermost cause of an error of requests or urllib3, as one line."""
