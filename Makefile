@@ -59,7 +59,7 @@ release: .venv/docs-installed ## build all files of a release in dist/, on Debia
 	@$(BIN)/python -m pip install -q --disable-pip-version-check '.[release]'
 	@$(BIN)/python -m tools.release --repository '$(REPOSITORY)'
 
-test-release: .venv/docs-installed ## build a release twice in clean clones, and compare the files (3 minutes)
+test-release: .venv/docs-installed ## build a release twice in clean clones, and compare the files (2 minutes)
 	$(BIN)/python -m tests.release
 
 deb: ## build a Debian package in build/deb, and check it with lintian if that is installed

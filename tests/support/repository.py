@@ -1,8 +1,11 @@
 """A git repository in a temporary folder, with the files that name the version."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 WHO = {
     "GIT_AUTHOR_NAME": "a",
@@ -15,6 +18,8 @@ WHO = {
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git, and return what it prints."""
+    if not shutil.which("git"):
+        pytest.skip("git is missing; sudo apt install git")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | WHO
     return subprocess.run(
         ["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=60
