@@ -8,7 +8,7 @@ import sys
 from tests.support import shells
 
 SETUP = {"bash": ". /usr/share/bash-completion/bash_completion", "zsh": ":", "fish": ":"}
-"""What Debian's own start files do; zsh and fish look into the packages' folders without being told."""
+"""What Debian's own start files do; zsh and fish look into the packages' folders by themselves."""
 
 
 def main() -> None:

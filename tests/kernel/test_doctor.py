@@ -66,7 +66,7 @@ def test_a_node_that_the_rule_was_not_applied_to(vm: Machine, sensor: Plugged) -
 
 @pytest.mark.usefixtures("sudo")
 def test_no_rule(vm: Machine, sensor: Plugged) -> None:
-    # As udev leaves it then; what setup makes is told apart by its age.
+    # As udev leaves it then; the age shows what setup made.
     without = f"touch /run/before; rm {RULE} && chown root:root {sensor.node} && chmod 664 {sensor.node}"
     vm.run(without).check()
     try:

@@ -117,6 +117,11 @@ def test_the_service_has_measured(start: Callable[..., Agent], kind: AgentKind) 
     folder = agent.directory / "journal"
     agent.environment.write_text(f"USBRH_JOURNAL_PATH={folder}/journal.db\n")
     with Journal(folder / "journal.db") as journal:
+        journal.add([])
+    # usbrh lets its group read the journal. The agent's user, which setup adds to the group, is not in it here.
+    folder.chmod(0o755)
+    (folder / "journal.db").chmod(0o644)
+    with Journal(folder / "journal.db") as journal:
         measured = time.time_ns() - 7 * 10**9
         journal.add([Reading("attic", "1-1.4", "USB-RH", measured, 12.5, 60.0, 5.0, 6.6, conversion="sht1x-v3@5V")])
         reading = answer(agent, "usbrh.get[attic]")

@@ -20,7 +20,7 @@ def air(temperature: float, humidity: float = 45.0) -> dict[str, Any]:
 
 
 def broken(state: str) -> dict[str, Any]:
-    return {"state": state, "error": f"it is {state}; mend it"}
+    return {"state": state, "error": f"it is {state}; fix it"}
 
 
 def lively(minute: int) -> float:
@@ -133,7 +133,7 @@ def test_every_trigger(server: ZabbixServer) -> None:
     # What is measured while heating is left out, and so is a failure: no value, and no unsupported item.
     assert max(float(value.value) for value in server.history(host, "usbrh.temperature[heating]")) < 23
     assert len(server.history(host, "usbrh.temperature[failing]")) == MINUTES - 10
-    assert server.history(host, "usbrh.error[failing]")[-1].value == "it is timeout; mend it"
+    assert server.history(host, "usbrh.error[failing]")[-1].value == "it is timeout; fix it"
     assert server.wait_history(host, "usbrh.state[hiccup]", MINUTES + 1)[-1].value == "timeout"
     assert not server.api.item.get(hostids=[number, bridge], filter={"state": 1}, output=["key_", "error"])
     for sensor in HELD_BACK:

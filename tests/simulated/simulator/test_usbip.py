@@ -634,7 +634,7 @@ def test_cdc_acm_carries_characters(usbrh2: tuple[VirtualUsbrh2, Client]) -> Non
     assert client.control_out(bytes.fromhex("2120000000000700"), bytes.fromhex("80250000000008")) == 0
     assert client.control_in("a121000000000700", 7) == (0, bytes.fromhex("80250000000008"))
     assert client.control_out(bytes.fromhex("2122030000000000")) == 0
-    notice = client.submit(1, 2, 8)  # waits for ever, and holds up nothing
+    notice = client.submit(1, 2, 8)  # waits indefinitely, and delays nothing
     type_in(client, b"echo off\r")
     assert client.read(128) == (0, b"echo off\r\n")
     type_in(client, b"getrh\r")

@@ -1,4 +1,4 @@
-"""The round trip, with the fake server as trapper and a front end that answers as told; tests/zabbix has real ones."""
+"""The round trip, with the fake server as trapper and a scripted front end; tests/zabbix has real ones."""
 
 import json
 import socket

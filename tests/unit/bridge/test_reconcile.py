@@ -1,4 +1,4 @@
-"""Journal and history, with a front end that answers as told; tests/zabbix has real ones."""
+"""Journal and history, with a scripted front end; tests/zabbix has real ones."""
 
 import json
 import time

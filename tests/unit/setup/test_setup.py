@@ -30,7 +30,7 @@ from usbrh.setup.uninstall import plan_removal
 TOP = Path(__file__).parents[3]
 USBRH = Path("/opt/usbrh/bin/usbrh")
 ROOT = os.getuid(), os.getgid()
-"""root of the computer is whoever runs the tests, so that files can be given to it."""
+"""The user who runs the tests is root of the computer, so that files can be given to it."""
 SERVICE = (61001, 61002) if os.geteuid() == 0 else ROOT
 """The numbers of the account usbrh: others than root's, where files can be given to it."""
 
