@@ -83,7 +83,7 @@ def is_checkout(top: Path) -> bool:
 
 
 def git_command(top: Path, *arguments: str) -> list[str]:
-    """Return a command line of git for the checkout ``top``, whoever owns it."""
+    """Return a command line of git for the checkout ``top``, which any user may own."""
     # pip can run as root in the checkout of another user. It is about to run the code of the checkout anyway.
     return ["git", "-c", f"safe.directory={top}", *arguments]
 

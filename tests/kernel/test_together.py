@@ -89,7 +89,7 @@ def test_a_foreign_program_holds_the_sensor(vm: Machine, new_sensor: Plugged, pr
     assert rejected.status == 5, rejected
     assert json.loads(rejected.stdout)["state"] == "busy"
     assert f"in use by {program} (PID " in rejected.stderr
-    # Whoever had it is not disturbed, and after it the sensor is ours.
+    # The program that had it is not disturbed, and the next reading is ours.
     assert vm.run("cat /tmp/held").check() == "04de1c01000241\n"
     vm.run(f"pkill -x {program}").check()
     assert json.loads(vm.run(f"usbrh read {new_sensor.port} --json", user="alice").check())["temperature"] == 31.69

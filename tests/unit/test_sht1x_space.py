@@ -1,6 +1,6 @@
 """The conversion over everything the sensor can say: all 2^14 temperatures, all 2^14 x 2^12 pairs.
 
-The other side of each comparison is the sheet's formula written anew in whole numbers (fractions, or int64 in units of
+The other side of each comparison is the sheet's formula written again in whole numbers (fractions, or int64 in units of
 1e-10 %RH), so that it has no rounding of its own.
 
 ``sht1x`` takes one value at a time, and 67,108,864 calls take over a minute. So the grid is covered in two steps: on

@@ -4,6 +4,7 @@ The folder usually belongs to the user ``usbrh``. That user can replace each fil
 any moment, so root never opens, creates or changes a file there. Group ids and supplementary groups change too.
 """
 
+import codecs
 import os
 import pwd
 import stat
@@ -27,6 +28,8 @@ def become_owner(path: Path) -> None:
         JournalError: this process may not change its user.
     """
     if owner := _owner(path):
+        # Sockets load this codec at first use. By then, the owner may not be able to read a Python below /root.
+        codecs.lookup("idna")
         _set_groups(owner)
         os.setresgid(owner.pw_gid, owner.pw_gid, owner.pw_gid)
         os.setresuid(owner.pw_uid, owner.pw_uid, owner.pw_uid)

@@ -193,8 +193,8 @@ def test_the_command_appends_only_to_a_log_of_its_own_kind(tmp_path: Path, optio
         _, words = process.communicate(timeout=10)
     assert process.returncode == 2
     kind = "a reading in JSON" if options else "the header of these readings"
-    told = f"can't be written: the file exists, and its first line is not {kind}; choose another file with -o"
-    assert words == f"usbrh: {other}: {told}\n"
+    expected = f"can't be written: the file exists, and its first line is not {kind}; choose another file with -o"
+    assert words == f"usbrh: {other}: {expected}\n"
     assert other.read_text() == before
     lines = own.read_text().count("\n")
     with start("-o", str(own), *options) as process:

@@ -50,8 +50,8 @@ def test_a_changed_file_stays(folder: Path, terminal: bool) -> None:
     assert done.returncode == 1
     assert changed.read_text() == edited
     assert str(changed) not in done.stdout.splitlines()
-    told = f"usbrh: {changed} differs from the template of this version, and was not replaced; --force replaces it"
-    assert f"{told}\n" in done.stderr
+    expected = f"usbrh: {changed} differs from the template of this version, and was not replaced; --force replaces it"
+    assert f"{expected}\n" in done.stderr
     assert ("+++" in done.stderr, "not a terminal" in done.stderr) == (terminal, not terminal)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.command import usbrh
 from tests.support.journal import A, flip, reading, readings
+from tests.support.network import closed_port
 from usbrh.errors import JournalError
 from usbrh.journal.file import companions
 from usbrh.journal.owner import as_owner
@@ -45,7 +46,7 @@ def theirs() -> Iterator[Path]:
 
 @pytest.fixture
 def secret() -> Iterator[Path]:
-    """A folder of root that nobody else may search."""
+    """A folder of root that no other user may search."""
     with tempfile.TemporaryDirectory() as directory:
         yield Path(directory)
 
@@ -267,3 +268,19 @@ def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
     for access in (Journal(path).status, JournalReader(path).status):
         with pytest.raises(JournalError, match="it is not a file of usbrh"):
             access()
+
+
+@as_root
+def test_send_reaches_the_network_after_root_became_the_owner() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chown(folder, 65534, 65534)
+        done = usbrh(
+            "send",
+            USBRH_SIMULATE="1",
+            USBRH_ALLOW_SIMULATED="1",
+            USBRH_JOURNAL_PATH=str(folder / "journal.db"),
+            USBRH_ZABBIX_SERVERS=closed_port(),
+        )
+        assert (done.returncode, "connection refused" in done.stderr) == (6, True), done.stderr
+        assert (folder / "journal.db").stat().st_uid == 65534
