@@ -53,6 +53,14 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "サーバーとの 1 回の通信全体の制限時間。",
     ),
     "zabbix.compression": ("Compress the data before sending.", "送信データの圧縮。"),
+    "zabbix.autoregister": (
+        "Announce the host, so that an [autoregistration action](zabbix.md#autoregistration) creates it.",
+        "ホストを通知し、[自動登録アクション](zabbix.ja.md#autoregistration)で作成させる設定。",
+    ),
+    "zabbix.metadata": (
+        "Host metadata of the announcement. The action's condition compares it.",
+        "通知に含めるホストメタデータ。アクションの実行条件で比較する文字列。",
+    ),
     "zabbix.tls_connect": ("Encryption of the connection.", "接続の暗号化方式。"),
     "zabbix.tls_psk_identity": ("With `psk`: the PSK identity.", "`psk` の場合：PSK アイデンティティ。"),
     "zabbix.tls_psk_file": (

@@ -4,9 +4,9 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from usbrh import __version__
-from usbrh.bridge.delivery import Route
 from usbrh.bridge.diagnosis import SERVER, TLS, findings, probe_nodes
 from usbrh.bridge.once import reject_simulated, routes
+from usbrh.bridge.route import Route
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixRejected, ZabbixUnreachable

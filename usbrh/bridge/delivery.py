@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from usbrh.bridge.announcement import Announcement
 from usbrh.bridge.batches import BATCH, BatchSize, batches, by_sensor, shards, split
 from usbrh.bridge.parallel import run_parallel
+from usbrh.bridge.route import Route
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError, ZabbixUnreachable
 from usbrh.journal.rows import Entry
@@ -18,7 +20,6 @@ from usbrh.journal.store import Journal, Rejection
 from usbrh.reading import Reading
 from usbrh.zabbix.items import reading_key
 from usbrh.zabbix.protocol import Value
-from usbrh.zabbix.sender import Sender
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +34,6 @@ HISTORY_PERIOD = 31 * 86400.0
 and drops them without an error."""
 WARN_AGE = 0.8
 """Fraction of the history period after which a waiting reading causes a warning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One destination, and what is needed to send to it."""
-
-    destination: str
-    """Its text in the configuration."""
-    sender: Sender
-    host: str
-    """Technical name of the host in Zabbix."""
 
 
 @dataclass(slots=True)
@@ -120,6 +110,7 @@ class Delivery:
         self._journal = journal
         self._sender = route.sender
         self._host = route.host
+        self._announcement = Announcement(route, clock)
         self._allow_simulated = allow_simulated
         self._clock = clock
         self._size = BatchSize()
@@ -140,6 +131,7 @@ class Delivery:
         """
         result = Delivered()
         try:
+            self._announcement.send_if_due(deadline)
             for portion in self._portions(deadline, seconds, news, retry, result):
                 parts = shards(portion.entries)
                 try:
@@ -175,15 +167,18 @@ class Delivery:
         A host need not have these items: a rejection is logged once. Raises ZabbixError if the destination was not
         reached.
         """
+        self._announcement.send_if_due(deadline)
         text = json.dumps(value, ensure_ascii=False)
         accepted = self._sender.send([Value.at(self._clock.time_ns(), self._host, key, text)], deadline).accepted == 1
         if accepted:
             self._rejected_states.discard(key)
-        elif key not in self._rejected_states:
+            return True
+        self._announcement.repeat_soon()
+        if key not in self._rejected_states:
             self._rejected_states.add(key)
             words = '%s rejected %s: the host "%s" has no such item; create it with: usbrh zabbix provision'
             log.warning(words, self.destination, key, self._host)
-        return accepted
+        return False
 
     def _entries(self, readings: Iterable[Reading]) -> list[Entry]:
         """The readings that may be sent, each with a number instead of its id in the journal."""
@@ -287,6 +282,7 @@ class Delivery:
                 if accepted == len(part):
                     portion.accepted += [entry.id for entry in part]
                 elif accepted == 0:
+                    self._announcement.repeat_soon()
                     portion.rejected.update({entry.id: self._reason(entry) for entry in part})
                 else:
                     parts[:0] = split(part)

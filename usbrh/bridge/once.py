@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from usbrh.bridge.delivery import Delivered, Delivery, Route
+from usbrh.bridge.delivery import Delivered, Delivery
 from usbrh.bridge.parallel import run_parallel
+from usbrh.bridge.route import Route
 from usbrh.bridge.state import journal_state
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
@@ -36,7 +37,8 @@ def routes(config: Config) -> list[Route]:
     if not settings.servers and "servers" not in settings.origin:
         raise ConfigError("no Zabbix server is configured", remedy="set servers in [zabbix], or USBRH_ZABBIX_SERVERS")
     host = settings.host or ""  # ``effective`` always sets it
-    return [Route(each.text, Sender(each, settings), host) for each in parse_destinations(settings.servers)]
+    metadata = settings.metadata if settings.autoregister else None
+    return [Route(each.text, Sender(each, settings), host, metadata) for each in parse_destinations(settings.servers)]
 
 
 def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK, progress: Callable[[], object] = lambda: None) -> Journal:

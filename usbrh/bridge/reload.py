@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from usbrh.bridge.delivery import Route
 from usbrh.bridge.once import routes
+from usbrh.bridge.route import Route
 from usbrh.bridge.service import Bridge
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.wakeup import Control

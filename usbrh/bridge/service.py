@@ -5,8 +5,9 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from usbrh.bridge.delivery import Delivery, Route
+from usbrh.bridge.delivery import Delivery
 from usbrh.bridge.once import enqueue, open_journal, reject_simulated
+from usbrh.bridge.route import Route
 from usbrh.bridge.state import journal_state
 from usbrh.bridge.systemd import Notifier
 from usbrh.bridge.unsaved import Unsaved

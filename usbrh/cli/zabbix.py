@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from usbrh.bridge import announcement, reconcile
 from usbrh.bridge import check as checking
-from usbrh.bridge import reconcile
 from usbrh.bridge.once import open_journal
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
@@ -23,6 +23,7 @@ from usbrh.journal.reader import existing
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
 from usbrh.steps import Step
+from usbrh.zabbix import autoregistration as enrolment
 from usbrh.zabbix import provisioning
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.items import reading_key, state_key
@@ -101,6 +102,11 @@ def template(folder: Path, force: bool) -> None:
     help="How values reach Zabbix: usbrh sends them, the server polls an agent, or an agent sends them.",
 )
 @click.option("--interface", metavar="ADDRESS[:PORT]", help="Address of the agent, for the server.")
+@click.option(
+    "--autoregistration",
+    is_flag=True,
+    help="Create no host, but the action that creates one for each machine with autoregister = true.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--force", is_flag=True, help="Overwrite what was changed by hand.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per step and line.")
@@ -113,6 +119,7 @@ def provision(
     group: str,
     method: Method,
     interface: str | None,
+    autoregistration: bool,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -122,9 +129,25 @@ def provision(
 
     It can be run again: it keeps what exists, and also what somebody changed by hand.
     """
+    if autoregistration and (host or interface):
+        raise click.UsageError("--autoregistration creates no host: leave out --host and --interface.")
     wanted = provisioning.Wanted.of(context.config, host=host, group=group, method=method, interface=interface)
     with connect(**login) as api:
-        run(provisioning.plan(api, wanted, force=force), dry_run=dry_run, as_json=as_json)
+        plan = enrolment.plan if autoregistration else provisioning.plan
+        run(plan(api, wanted, force=force), dry_run=dry_run, as_json=as_json)
+
+
+@zabbix.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per destination and line.")
+@pass_context
+def register(context: Context, /, *, as_json: bool) -> None:
+    """Announce this host, so that an autoregistration action creates it.
+
+    With autoregister = true in the configuration, send and run announce it by themselves.
+    """
+    findings = announcement.register(checking.required_routes(context.config), context.config.zabbix.metadata)
+    if status := exit_status(show(findings, as_json=as_json)):
+        raise SystemExit(status)
 
 
 @zabbix.command()

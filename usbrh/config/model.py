@@ -27,6 +27,10 @@ class ZabbixConfig:
     timeout: Annotated[float, types.Duration(1, 300)] = 15.0
     """Seconds for one complete exchange with one server."""
     compression: Annotated[bool, types.Boolean()] = False
+    autoregister: Annotated[bool, types.Boolean()] = False
+    """Announce the host, so that an autoregistration action of Zabbix can create it."""
+    metadata: Annotated[str, types.Text(255)] = "usbrh"
+    """Text of the announcement, for the conditions of the action."""
     tls_connect: Annotated[str, types.Choice("unencrypted", "psk", "cert")] = "unencrypted"
     tls_psk_identity: Annotated[str | None, types.Text(128)] = None
     tls_psk_file: Annotated[Path | None, types.FilePath()] = None

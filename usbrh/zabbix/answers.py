@@ -41,6 +41,10 @@ def checked(method: str, params: Mapping[str, Any], result: Any) -> Any:
         ZabbixApiError: Zabbix never sends such a result for this method. The message does not show the result.
     """
     _, _, verb = method.partition(".")
+    if method == "autoregistration.get":  # one set of values for the whole Zabbix
+        if not isinstance(result, dict):
+            raise _wrong(method, "an object", result)
+        return Row(result)
     if verb == "get" and not params.get("countOutput"):
         if not isinstance(result, list) or not all(isinstance(each, dict) for each in result):
             raise _wrong(method, "a list of objects", result)
@@ -53,7 +57,7 @@ def checked(method: str, params: Mapping[str, Any], result: Any) -> Any:
         expected, fits = "text", isinstance(result, str) and result.isascii() and result.isprintable() and result
     elif verb == "get":
         expected, fits = "a number", re.fullmatch(r"\d{1,18}", str(result), re.ASCII)
-    elif verb in {"create", "update"}:
+    elif verb in {"create", "update"} and method != "autoregistration.update":
         ids = next(iter(result.values()), None) if isinstance(result, dict) else None
         expected, fits = "the id of the object", isinstance(ids, list) and ids
     elif verb == "importcompare":

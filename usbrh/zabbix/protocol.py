@@ -1,7 +1,8 @@
-"""The sender protocol of Zabbix as bytes: requests with values, and their answers.
+"""The sender protocol of Zabbix as bytes: requests with values, announcements of a host, and their answers.
 
-Source: https://www.zabbix.com/documentation/current/en/manual/appendix/protocols/header_datalen and
-https://www.zabbix.com/documentation/7.0/en/manual/appendix/protocols/zabbix_sender. Proxies of 7.0 send redirects.
+Source: https://www.zabbix.com/documentation/current/en/manual/appendix/protocols/header_datalen,
+https://www.zabbix.com/documentation/7.0/en/manual/appendix/protocols/zabbix_sender and, for announcements,
+https://www.zabbix.com/documentation/7.0/en/manual/appendix/items/activepassive. Proxies of 7.0 send redirects.
 
 A packet is ``ZBXD``, flags (1 byte), the length of the data and a reserved number (4 bytes each, little-endian;
 8 bytes each in a large packet), and the data. In a compressed packet the reserved number is the length before
@@ -54,6 +55,17 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class HostMetadata:
+    """The announcement of a host, as each agent sends it with the request for its active checks.
+
+    If no such host exists, the server runs its autoregistration actions, whose conditions may look at ``metadata``.
+    """
+
+    host: str
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """The answer of a proxy group: another proxy is responsible for the host of the first value."""
 
@@ -72,16 +84,22 @@ class Response:
     rejected: int = 0
     """Values that Zabbix counts as failed. The answer never says which ones, or why."""
     redirect: Redirect | None = None
+    info: str = ""
+    """The reason for a rejection, in the words of the server. It gives one for an announcement only."""
 
 
-def encode_request(values: Iterable[Value], now_ns: int, compress: bool = False) -> bytes:
-    """The request that sends ``values``, byte by byte as ``zabbix_sender -T -N`` sends it at ``now_ns``.
+def encode_request(content: Iterable[Value] | HostMetadata, now_ns: int, compress: bool = False) -> bytes:
+    """The request with values, byte by byte as ``zabbix_sender -T -N`` sends it at ``now_ns``; or an announcement.
 
     All values belong to one host, because a redirect depends on the first. ``compress`` applies to the answer too.
     """
-    clock, ns = divmod(now_ns, NS)
-    data = [{"host": v.host, "key": v.key, "value": v.value, "clock": v.clock, "ns": v.ns} for v in values]
-    request = {"request": "sender data", "data": data, "clock": clock, "ns": ns}
+    request: dict[str, Any]
+    if isinstance(content, HostMetadata):
+        request = {"request": "active checks", "host": content.host, "host_metadata": content.metadata}
+    else:
+        clock, ns = divmod(now_ns, NS)
+        data = [{"host": v.host, "key": v.key, "value": v.value, "clock": v.clock, "ns": v.ns} for v in content]
+        request = {"request": "sender data", "data": data, "clock": clock, "ns": ns}
     text = json.dumps(request, ensure_ascii=False, separators=(",", ":"))
     return pack(text.encode(errors="replace"), compress)
 
@@ -163,18 +181,12 @@ def unpack(packet: bytes | bytearray, limit: int = MAX_ANSWER) -> bytes:
 
 
 def decode_response(packet: bytes | bytearray) -> Response:
-    """The answer to ``encode_request`` in one complete packet.
+    """The answer to values in one complete packet.
 
     Raises:
         ZabbixUnreachable: the packet is not such an answer, or the server rejected the whole request.
     """
-    data = unpack(packet)
-    try:
-        answer = json.loads(data)
-    except (ValueError, RecursionError):
-        raise ZabbixUnreachable(f"the answer is not JSON: {data[:80]!r}") from None
-    if not isinstance(answer, dict):
-        raise ZabbixUnreachable(f"the answer is not a JSON object: {data[:80]!r}")
+    data, answer = _unpack_json(packet)
     if "redirect" in answer:
         return Response(redirect=_redirect(answer["redirect"]))
     info = answer.get("info")
@@ -187,6 +199,35 @@ def decode_response(packet: bytes | bytearray) -> Response:
     if accepted + rejected != total:
         raise ZabbixUnreachable(f"the answer's counts do not add up: {info}")
     return Response(accepted, rejected)
+
+
+def decode_announcement(packet: bytes | bytearray) -> Response:
+    """The answer to an announcement: accepted if the server knows the host and monitors it.
+
+    Raises:
+        ZabbixUnreachable: the packet is not such an answer.
+    """
+    data, answer = _unpack_json(packet)
+    if "redirect" in answer:
+        return Response(redirect=_redirect(answer["redirect"]))
+    if answer.get("response") == "success":
+        return Response(accepted=1)
+    info = answer.get("info")
+    if answer.get("response") != "failed" or not isinstance(info, str):
+        raise ZabbixUnreachable(f"not an answer to an announcement: {data[:200].decode(errors='replace')}")
+    return Response(rejected=1, info=info[:200])
+
+
+def _unpack_json(packet: bytes | bytearray) -> tuple[bytes, dict[str, Any]]:
+    """The data of a packet, for messages, and the JSON object in it."""
+    data = unpack(packet)
+    try:
+        answer = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ZabbixUnreachable(f"the answer is not JSON: {data[:80]!r}") from None
+    if not isinstance(answer, dict):
+        raise ZabbixUnreachable(f"the answer is not a JSON object: {data[:80]!r}")
+    return data, answer
 
 
 def _redirect(redirect: Any) -> Redirect:

@@ -42,6 +42,8 @@ class Wanted:
     host: str
     group: str
     method: Method
+    metadata: str = "usbrh"
+    """Host metadata of the machines that autoregistration concerns."""
     interface: Address | None = None
     """Where the server finds the agent."""
     psk_identity: str | None = None
@@ -60,7 +62,14 @@ class Wanted:
         identity, key = pre_shared_key(settings) if settings.tls_connect == "psk" else (None, b"")
         address = Address.parse(interface, AGENT_PORT) if interface else None
         return cls(
-            host or settings.host or "", group, method, address, identity, key.hex() or None, config.bridge.interval
+            host or settings.host or "",
+            group,
+            method,
+            settings.metadata,
+            address,
+            identity,
+            key.hex() or None,
+            config.bridge.interval,
         )
 
 
@@ -71,26 +80,31 @@ def plan(api: Api, wanted: Wanted, *, force: bool = False) -> list[Step]:
         ConfigError: the agent's interface is needed and not given.
         ZabbixApiError, ZabbixUnreachable: the API reports an error, or does not answer.
     """
-    return list(_Planner(api, wanted, force).steps())
+    return list(Planner(api, wanted, force).steps())
 
 
-class _Planner:
+class Planner:
+    """Plans the steps for one host."""
+
     def __init__(self, api: Api, wanted: Wanted, force: bool) -> None:
+        """Plan for ``wanted``; with ``force``, overwrite what was changed by hand."""
         self.api = api
         self.wanted = wanted
         self.force = force
         self.template = Template(api, wanted.method)
 
     def steps(self) -> Iterator[Step]:
-        yield self._template()
+        """Yield the steps; raises as ``plan`` does."""
+        yield self.template_step()
         host = self._find_host()
         if host is None:
-            yield self._group()
+            yield self.group_step()
             yield self._new_host()
         else:
             yield from self._old_host(host)
 
-    def _template(self) -> Step:
+    def template_step(self) -> Step:
+        """The step that imports the template."""
         template = self.template
         name = f'template "{template.name}"'
         if not template.id():
@@ -101,9 +115,9 @@ class _Planner:
         rest = len(different) - MAX_DIFFERENCES
         what = "; ".join(different[:MAX_DIFFERENCES]) + (f"; and {rest} more" if rest > 0 else "")
         now = f"{name} differs from this version of usbrh: {what}"
-        return self._overwrite(now, f"import {name} again", template.load)
+        return self.overwrite(now, f"import {name} again", template.load)
 
-    def _overwrite(self, now: str, change: str, do: Callable[[], object]) -> Step:
+    def overwrite(self, now: str, change: str, do: Callable[[], object]) -> Step:
         """The step for what somebody changed by hand: kept, or overwritten by ``force``."""
         if self.force:
             return Step(f"{change} ({now})", do)
@@ -112,13 +126,15 @@ class _Planner:
     def _call(self, method: str, **params: Any) -> Callable[[], object]:
         return partial(self.api.call, method, **params)
 
-    def _group(self) -> Step:
+    def group_step(self) -> Step:
+        """The step that creates the host group."""
         name = f'host group "{self.wanted.group}"'
-        if self._group_id():
+        if self.group_id():
             return Step(f"{name} exists")
         return Step(f"create {name}", self._call("hostgroup.create", name=self.wanted.group))
 
-    def _group_id(self) -> str | None:
+    def group_id(self) -> str | None:
+        """The id of the host group; None if it does not exist."""
         found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"])
         return str(found[0]["groupid"]) if found else None
 
@@ -148,7 +164,7 @@ class _Planner:
             self.api.call(
                 "host.create",
                 host=wanted.host,
-                groups=[{"groupid": self._group_id()}],
+                groups=[{"groupid": self.group_id()}],
                 templates=[{"templateid": self.template.id()}],
                 interfaces=interfaces,
                 macros=[{"macro": macro, "value": value} for macro, value in macros.items()],
@@ -184,7 +200,7 @@ class _Planner:
         if not others:
             return Step(f"link {name}", link)
         change = f"link {name} instead, and keep the items' history"
-        return self._overwrite(f'template "{others[0]}" is linked', change, link)
+        return self.overwrite(f'template "{others[0]}" is linked', change, link)
 
     def _interface(self) -> dict[str, Any]:
         """The agent's interface, as the API wants it."""
@@ -210,7 +226,7 @@ class _Planner:
             return Step(f"agent interface {wanted} exists")
         now = f"{old['ip'] if str(old['useip']) == '1' else old['dns']}:{old['port']}"
         update = self._call("hostinterface.update", interfaceid=old["interfaceid"], **new)
-        return self._overwrite(f"agent interface is {now}", f"set agent interface {wanted}", update)
+        return self.overwrite(f"agent interface is {now}", f"set agent interface {wanted}", update)
 
     def _macros(self, existing: Collection[str] = ()) -> dict[str, str]:
         """The macros to set, because the defaults or the ``existing`` ones do not fit the interval of the readings."""
@@ -229,7 +245,7 @@ class _Planner:
         if now == value or (macro in SPANS and _seconds(now) >= _seconds(value)):
             return Step(f"{macro}={now} is set")
         update = self._call("usermacro.update", hostmacroid=found[0]["hostmacroid"], value=value)
-        return self._overwrite(f"{macro} is {now}", f"set {macro}={value}", update)
+        return self.overwrite(f"{macro} is {now}", f"set {macro}={value}", update)
 
     def _encryption(self, accepts: int = 0) -> dict[str, Any]:
         """PSK for connections from the host, besides what it ``accepts``; also to an agent that is polled."""
@@ -251,7 +267,7 @@ class _Planner:
             return Step(change, update)
         if not self.force and accepts & PSK and (connects == PSK or not polled):
             return Step("PSK is set (Zabbix does not show the key; --force sets it again)")
-        return self._overwrite("the host has an encryption", change, update)
+        return self.overwrite("the host has an encryption", change, update)
 
 
 def _seconds(time: str) -> float:

@@ -15,7 +15,16 @@ from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Address, Destination
 from usbrh.errors import ZabbixUnreachable
-from usbrh.zabbix.protocol import Redirect, Response, Value, decode_response, encode_request, missing
+from usbrh.zabbix.protocol import (
+    HostMetadata,
+    Redirect,
+    Response,
+    Value,
+    decode_announcement,
+    decode_response,
+    encode_request,
+    missing,
+)
 from usbrh.zabbix.sockets import connect, reason, set_timeout, unacknowledged
 
 _log = logging.getLogger(__name__)
@@ -43,16 +52,17 @@ class Sender:
         self._silent: set[Address] = set()
         """Nodes that did not answer while another node did, so that each change is logged once."""
 
-    def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
-        """Send ``values``, which all belong to one host, in one request; return or raise by ``deadline``.
+    def send(self, content: Sequence[Value] | HostMetadata, deadline: Deadline) -> Response:
+        """Send values of one host, or announce a host, in one request; return or raise by ``deadline``.
 
         A node may need ``timeout`` after the last part of the request that arrived there, and ``SLOWEST`` times as long
-        in total. Without values, the request only shows whether a node answers.
+        in total. Without values, the request only shows whether a node answers. The response to an announcement counts
+        the host as accepted if the server monitors it already.
 
         Raises:
             ZabbixUnreachable: no node answered. A node may have accepted the values all the same.
         """
-        host = values[0].host if values else ""
+        host = content.host if isinstance(content, HostMetadata) else content[0].host if content else ""
         candidates = self._candidates(host)
         failures: list[tuple[Address, ZabbixUnreachable]] = []
         redirected = connected = False
@@ -67,7 +77,7 @@ class Sender:
                     self._tls.wrap(plain, start) if self._tls else plain as connection,
                 ):
                     connected = True
-                    response = _exchange(connection, values, limit, start, self._settings.compression)
+                    response = _exchange(connection, content, limit, start, self._settings.compression)
                 target = self._follow(host, response.redirect, redirected) if response.redirect else None
             except ZabbixUnreachable as error:
                 _log.debug("%s: %s", node, error)
@@ -75,7 +85,7 @@ class Sender:
                 self._forget(host, node)
                 continue
             if target is None:
-                _log.debug("%s: %d of %d values accepted", node, response.accepted, len(values))
+                _log.debug("%s: %d accepted, %d rejected", node, response.accepted, response.rejected)
                 self._remember(node, failures)
                 return response
             _log.debug("%s: redirected to %s", node, target)
@@ -156,14 +166,18 @@ class Sender:
 
 
 def _exchange(
-    connection: Any, values: Sequence[Value], limit: Deadline, deadline: Deadline, compress: bool = False
+    connection: Any,
+    content: Sequence[Value] | HostMetadata,
+    limit: Deadline,
+    deadline: Deadline,
+    compress: bool = False,
 ) -> Response:
     """Send one request and receive its answer.
 
     ``deadline`` starts again whenever a part of the request has arrived at the other side, until ``limit`` has passed:
     a slow link is not a dead one.
     """
-    request = memoryview(encode_request(values, deadline.clock.time_ns(), compress))
+    request = memoryview(encode_request(content, deadline.clock.time_ns(), compress))
     left, patience = len(request), deadline.seconds
     answer = bytearray()
     try:
@@ -185,7 +199,9 @@ def _exchange(
         raise ZabbixUnreachable(f"no complete answer within {limit.seconds - limit.remaining():.1f} s") from None
     except OSError as error:
         raise ZabbixUnreachable(f"connection broken: {reason(error)}") from None
+    if isinstance(content, HostMetadata):
+        return decode_announcement(answer)
     response = decode_response(answer)
-    if response.accepted > len(values):
-        raise ZabbixUnreachable(f"the server reports {response.accepted} accepted values of the {len(values)} sent")
+    if response.accepted > len(content):
+        raise ZabbixUnreachable(f"the server reports {response.accepted} accepted values of the {len(content)} sent")
     return response

@@ -12,7 +12,8 @@ from tests.support.clocks import FixedClock, HandClock
 from tests.support.faultproxy import Fault, FaultProxy
 from tests.support.journal import START, reading, readings
 from usbrh.bridge.batches import BATCH, FORGET, BatchSize
-from usbrh.bridge.delivery import Delivery, Route
+from usbrh.bridge.delivery import Delivery
+from usbrh.bridge.route import Route
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.worker import DestinationWorker
 from usbrh.clock import NS, Deadline

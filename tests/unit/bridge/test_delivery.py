@@ -12,7 +12,8 @@ import pytest
 from tests.support.clocks import FixedClock, HandClock
 from tests.support.journal import START, reading, readings
 from usbrh.bridge.batches import BATCH, MAX_BYTES
-from usbrh.bridge.delivery import PAGE, RETRY_SECONDS, Delivery, Route
+from usbrh.bridge.delivery import PAGE, RETRY_SECONDS, Delivery
+from usbrh.bridge.route import Route
 from usbrh.clock import NS, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
@@ -20,7 +21,7 @@ from usbrh.errors import JournalError, ZabbixUnreachable
 from usbrh.journal.store import Journal, State
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.items import reading_key
-from usbrh.zabbix.protocol import Response, Value
+from usbrh.zabbix.protocol import HostMetadata, Response, Value
 from usbrh.zabbix.sender import Sender
 
 HOST = "living-room-pc"
@@ -176,13 +177,14 @@ class SlowSender(Sender):
         self.rejects = {reading_key(sensor) for sensor in rejects}
         self.sent: list[list[str]] = []
 
-    def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
+    def send(self, content: Sequence[Value] | HostMetadata, deadline: Deadline) -> Response:
+        assert not isinstance(content, HostMetadata)
         self.clock.now += self.seconds
         if deadline.passed:
             raise ZabbixUnreachable("no whole answer")
-        self.sent.append([value.key for value in values])
-        accepted = sum(value.key not in self.rejects for value in values)
-        return Response(accepted, len(values) - accepted)
+        self.sent.append([value.key for value in content])
+        accepted = sum(value.key not in self.rejects for value in content)
+        return Response(accepted, len(content) - accepted)
 
 
 def slow(journal: Journal, *rejects: str) -> tuple[Delivery, SlowSender, HandClock]:

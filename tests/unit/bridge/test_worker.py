@@ -13,7 +13,8 @@ from tests.support.clocks import FixedClock, HandClock
 from tests.support.daemon import wait_for
 from tests.support.journal import START, reading, readings
 from usbrh.bridge.batches import BATCH
-from usbrh.bridge.delivery import Delivery, Route
+from usbrh.bridge.delivery import Delivery
+from usbrh.bridge.route import Route
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.worker import FIRST_RETRY, LONGEST_PAUSE, RETRY_REJECTED, STATE_INTERVAL, DestinationWorker
 from usbrh.clock import NS, Clock, Deadline, SystemClock
@@ -22,7 +23,7 @@ from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
 from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
-from usbrh.zabbix.protocol import Response, Value
+from usbrh.zabbix.protocol import HostMetadata, Response, Value
 from usbrh.zabbix.sender import Sender
 
 HOST = "living-room-pc"
@@ -200,11 +201,12 @@ def test_a_long_backlog_keeps_neither_state_nor_discovery_waiting(tmp_path: Path
     states_sent: list[tuple[float, str]] = []
 
     class Slow(Sender):
-        def send(self, values: Sequence[Value], deadline: Deadline) -> Response:
+        def send(self, content: Sequence[Value] | HostMetadata, deadline: Deadline) -> Response:
+            assert not isinstance(content, HostMetadata)
             clock.now += 4
-            if values[0].key != READING:
-                states_sent.append((clock.now, values[0].key))
-            return Response(len(values))
+            if content[0].key != READING:
+                states_sent.append((clock.now, content[0].key))
+            return Response(len(content))
 
     with Journal(tmp_path / "journal.db") as journal:
         journal.sync_destinations(["slow"])

@@ -24,6 +24,8 @@ host = "living-room-pc"
 source_ip = "192.0.2.1"
 timeout = "20s"
 compression = true
+autoregister = true
+metadata = "usbrh greenhouse"
 tls_connect = "psk"
 tls_psk_identity = "PSK 001"
 tls_psk_file = "/etc/usbrh/psk"
@@ -79,6 +81,8 @@ def test_every_key(write: Callable[[str], Path]) -> None:
         source_ip="192.0.2.1",
         timeout=20.0,
         compression=True,
+        autoregister=True,
+        metadata="usbrh greenhouse",
         tls_connect="psk",
         tls_psk_identity="PSK 001",
         tls_psk_file=Path("/etc/usbrh/psk"),
@@ -129,6 +133,8 @@ ENVIRONMENT = {
     "USBRH_ZABBIX_SOURCE_IP": ("::1", "::1"),
     "USBRH_ZABBIX_TIMEOUT": ("3", 3.0),
     "USBRH_ZABBIX_COMPRESSION": ("no", False),
+    "USBRH_ZABBIX_AUTOREGISTER": ("no", False),
+    "USBRH_ZABBIX_METADATA": ("usbrh attic", "usbrh attic"),
     "USBRH_ZABBIX_TLS_CONNECT": ("cert", "cert"),
     "USBRH_ZABBIX_TLS_PSK_IDENTITY": ("2", "2"),
     "USBRH_ZABBIX_TLS_PSK_FILE": ("relative", Path("relative")),
