@@ -55,7 +55,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "zabbix.compression": ("Compress the data before sending.", "送信データの圧縮。"),
     "zabbix.autoregister": (
         "Announce the host, so that an [autoregistration action](zabbix.md#autoregistration) creates it.",
-        "ホストを通知し、[自動登録アクション](zabbix.ja.md#autoregistration)で作成させる設定。",
+        "ホストを通知し、[自動登録アクション](zabbix.ja.md#自動登録)で作成させる設定。",
     ),
     "zabbix.metadata": (
         "Host metadata of the announcement. The action's condition compares it.",

@@ -71,7 +71,7 @@ def blocks(document: str) -> dict[str, list[str]]:
 def test_each_way_takes_at_most_five_commands_in_both_languages() -> None:
     english, japanese = map(blocks, DOCUMENTS)
     assert english == japanese
-    assert set(english) == {"service", "timer", "agent", "beside"}
+    assert set(english) == {"service", "timer", "agent", "beside", "autoregistration"}
     assert all(0 < len(commands) <= 5 for commands in english.values())
 
 
@@ -87,7 +87,7 @@ def fresh(zabbix_60: ZabbixServer) -> ZabbixServer:
     return zabbix_60
 
 
-@pytest.mark.parametrize("way", ["service", "timer", "agent"])
+@pytest.mark.parametrize("way", ["service", "timer", "agent", "autoregistration"])
 def test_the_commands_lead_to_values(fresh: ZabbixServer, way: str) -> None:
     scratch = scratch_directory("document")
     port = free_port()

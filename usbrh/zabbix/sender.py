@@ -85,7 +85,8 @@ class Sender:
                 self._forget(host, node)
                 continue
             if target is None:
-                _log.debug("%s: %d accepted, %d rejected", node, response.accepted, response.rejected)
+                total = response.accepted + response.rejected
+                _log.debug("%s: %d of %d values accepted", node, response.accepted, total)
                 self._remember(node, failures)
                 return response
             _log.debug("%s: redirected to %s", node, target)
