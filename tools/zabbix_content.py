@@ -42,6 +42,8 @@ class Item:
     trends: str = ""
     value_map: str = ""
     preprocessing: tuple[Step, ...] = ()
+    sent: bool = False
+    """A trapper item in every template: no agent answers it."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ VALUE_MAPS = {
         "failed": "Failed",
     },
     "USB-RH heater": {"0": "Off", "1": "On"},
+    "USB-RH test": {"0": "No test", "1": "Test"},
 }
 
 RAW = (("component", "raw"),)
@@ -206,6 +209,9 @@ BRIDGE = (
          "Readings that a Zabbix server rejected. See: usbrh journal status", (("component", "journal"),),
          trends="365d", preprocessing=_number("rejected")),
 )  # fmt: skip
+
+TEST = Item("usbrh.test", "USB-RH: Test alert", "UNSIGNED", "1 while usbrh zabbix test-alert raises its problem.",
+            _BRIDGE, trends="0", value_map="USB-RH test", sent=True)  # fmt: skip
 
 T, H, D = ("/usbrh.temperature[{#SENSOR}]", "/usbrh.humidity[{#SENSOR}]", "/usbrh.dew_point[{#SENSOR}]")
 STATE = "/usbrh.state[{#SENSOR}]"
@@ -382,6 +388,18 @@ TRIGGERS = (
         "A destination does not accept readings. Run: usbrh journal status",
         opdata="Waiting: {ITEM.LASTVALUE1}, oldest: {ITEM.LASTVALUE2}",
         of_sensor=False,
+    ),
+    Trigger(
+        "test",
+        "USB-RH: Test alert",
+        "USB-RH: Test alert (somebody tests the alerts with usbrh zabbix test-alert)",
+        "last(/usbrh.test)=1",
+        "HIGH",
+        "notice",
+        "Nothing is wrong. It has the severity of a critical temperature, so it takes the same route to a person.",
+        single_item="usbrh.test",
+        of_sensor=False,
+        manual_close=True,
     ),
     Trigger(
         "rejected",

@@ -5,7 +5,7 @@ https://www.zabbix.com/documentation/guidelines/en/template_guidelines
 
 from collections.abc import Iterable, Iterator
 
-from tools.zabbix_content import BRIDGE, BRIDGE_MASTER, DISCOVERY, MACROS, SENSOR, SENSOR_MASTER, TRIGGERS, Item
+from tools.zabbix_content import BRIDGE, BRIDGE_MASTER, DISCOVERY, MACROS, SENSOR, SENSOR_MASTER, TEST, TRIGGERS, Item
 
 BEFORE = """\
 # Templates for USB-RH and USBRH2
@@ -46,7 +46,7 @@ def _tables() -> Iterator[str]:
         ("name", "description", "default"),
         ((f"`{name}`", description, f"`{value}`") for name, value, description in sorted(MACROS)),
     )
-    yield from _items("Items", BRIDGE_MASTER, BRIDGE)
+    yield from _items("Items", BRIDGE_MASTER, (*BRIDGE, TEST))
     yield from _table(
         "Discovery rules",
         ("name", "description", "key"),

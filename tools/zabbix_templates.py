@@ -22,6 +22,7 @@ from tools.zabbix_content import (
     MACROS,
     SENSOR,
     SENSOR_MASTER,
+    TEST,
     TRIGGERS,
     VALUE_MAPS,
     Item,
@@ -113,7 +114,7 @@ class Template:
             '{$USBRH.TEMP.MAX.CRIT:"living-room"}',
             **({} if self.release == "6.0" else {"vendor": {"name": "usbrh", "version": f"{self.release}-{VERSION}"}}),
             "groups": [{"name": GROUP["name"]}],
-            "items": [self.item(BRIDGE_MASTER), *(self.item(item, BRIDGE_MASTER) for item in BRIDGE)],
+            "items": [self.item(BRIDGE_MASTER), *(self.item(item, BRIDGE_MASTER) for item in BRIDGE), self.item(TEST)],
             "discovery_rules": [self.discovery()],
             "tags": [{"tag": "class", "value": "hardware"}, {"tag": "target", "value": "usb-rh"}],
             "macros": [self.macro(*row) for row in sorted(MACROS) if self.form.polled or row[0] != "{$USBRH.INTERVAL}"],
@@ -142,6 +143,8 @@ class Template:
         data: Yaml = {"uuid": self.uuid("item", item.key), "name": item.name}
         if master:
             data |= {"type": "DEPENDENT", "key": item.key, "delay": "0"}
+        elif item.sent:
+            data |= {"type": "TRAP", "key": item.key, "delay": "0"}
         else:
             data |= self.collected(item.key, "{$USBRH.INTERVAL}")
         data["history"] = item.history
@@ -160,7 +163,7 @@ class Template:
             data["preprocessing"] = [step.data() for step in item.preprocessing]
         if master:
             data["master_item"] = {"key": master.key}
-        elif self.has_timeout:
+        elif self.has_timeout and not item.sent:
             data["timeout"] = TIMEOUT
         data["tags"] = [{"tag": tag, "value": value} for tag, value in item.tags]
         own = [self.trigger(trigger) for trigger in BY_NAME if trigger.single_item == item.key]

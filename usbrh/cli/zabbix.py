@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from usbrh.bridge import announcement, reconcile
+from usbrh.bridge import alert, announcement, reconcile
 from usbrh.bridge import check as checking
 from usbrh.bridge.once import open_journal
 from usbrh.cli.context import Context, pass_context
@@ -25,6 +25,7 @@ from usbrh.reading import counted, format_time
 from usbrh.steps import Step
 from usbrh.zabbix import autoregistration as enrolment
 from usbrh.zabbix import provisioning
+from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.items import reading_key, state_key
 from usbrh.zabbix.templates import METHODS, Method, difference_from, template_files
@@ -223,3 +224,28 @@ def _lines(each: reconcile.Compared) -> list[str]:
     elif each.item:
         lines.append(f"nothing is missing in {each.item['key_']}: {counted(len(each.times))}")
     return [f"{each.sensor}: {line}" for line in lines]
+
+
+@zabbix.command("test-alert")
+@api_options
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 3600),
+    default=60.0,
+    show_default=True,
+    help="Time for the messages; without a login, time for which the problem lasts.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per finding and line.")
+@pass_context
+def alert_test(context: Context, /, *, seconds: float, as_json: bool, **login: Any) -> None:
+    """Prove that an alert reaches a person: raise a test problem, follow it, and clear it.
+
+    With --url and a login, shows when the problem is visible, and for each message the action, the user, the media, and
+    whether it was sent. Without, raises the problem and clears it.
+    """
+    with ExitStack() as stack:
+        api = stack.enter_context(connect(**login)) if login["url"] else None
+        routes = checking.required_routes(context.config)
+        test = alert.TestAlert(routes, effective(context.config.zabbix).tls_connect, api, seconds)
+        if status := exit_status(show(test.run(), as_json=as_json)):
+            raise SystemExit(status)

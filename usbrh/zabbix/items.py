@@ -5,6 +5,9 @@ DISCOVERY = "usbrh.discovery"
 BRIDGE = "usbrh.bridge"
 """The state of usbrh on the machine: a JSON object."""
 
+TEST = "usbrh.test"
+"""1 raises the template's test problem, 0 clears it."""
+
 
 def reading_key(sensor: str) -> str:
     """The key of the item that gets the readings of ``sensor``. The configuration accepts no name that needs quotes."""
