@@ -21,7 +21,8 @@ ELSEWHERE: dict[str, str] = {
     "git archive --prefix=root/usbrh/ HEAD | sudo tar -x -C bare": "writes into a bare system, as root",
     "git clone https://repository.invalid/usbrh": "needs the repository",
     "usbrh zabbix provision --url http://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,
-    "usbrh zabbix test-alert --url http://zabbix.example/zabbix --user Admin --password-file ~/zabbix-password": _FRONT_END,
+    "usbrh zabbix test-alert --url http://zabbix.example/zabbix --user Admin"
+    " --password-file ~/zabbix-password": _FRONT_END,
     "lsusb -d 1774:1001": _DEVICE,
     ".venv/bin/pip wheel --no-deps --wheel-dir dist .": "asks a package index; tests/container/try runs it",
     "podman build --format docker --tag usbrh .": "needs Podman and an image; tests/container/try runs buildah",
