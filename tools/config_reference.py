@@ -48,6 +48,14 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "アイテムが属する Zabbix ホストの「ホスト名」（「表示名」ではない）。省略時はこのマシンの名前。",
     ),
     "zabbix.source_ip": ("The address of this machine to send from.", "送信元として使用する、このマシンのアドレス。"),
+    "zabbix.url": (
+        "Address of the Zabbix front end, for the commands that use its API. Readings do not need it.",
+        "Zabbix の Web インターフェースのアドレス。API を使うコマンド用（測定値の送信には不要）。",
+    ),
+    "zabbix.token_file": (
+        "File with an API token, readable only by the users of these commands.",
+        "API トークンのファイル（API を使うコマンドのユーザーだけが読めるもの）。",
+    ),
     "zabbix.timeout": (
         "Time limit for one whole exchange with a server.",
         "サーバーとの 1 回の通信全体の制限時間。",

@@ -22,6 +22,8 @@ from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.zabbix.api import Api
 
+MISSING = "No permissions to referred object or it does not exist"
+
 
 class Checker:
     """The command for one host, with one server's address and login."""
@@ -104,7 +106,8 @@ def test_unknown_host(check_70: Checker) -> None:
 def test_visible_name_instead_of_the_technical_one(check_70: Checker) -> None:
     check_70.make(name=f"Visible {check_70.host}")
     check_70.says(
-        f'is a visible name, not a technical host name\n{"":28}fix: use "{check_70.host}" as host',
+        f"is a visible name, not a technical host name (the server reports: {MISSING})\n{'':28}fix: use "
+        f'"{check_70.host}" as host',
         7,
         USBRH_ZABBIX_HOST=f"Visible {check_70.host}",
     )
@@ -112,13 +115,13 @@ def test_visible_name_instead_of_the_technical_one(check_70: Checker) -> None:
 
 def test_disabled_host(check_70: Checker) -> None:
     check_70.make(status=1)
-    check_70.says("is disabled", 7)
+    check_70.says("is disabled (the server reports: Host is not monitored)", 7)
 
 
 def test_no_such_item(check_70: Checker) -> None:
     check_70.server.make_host(check_70.host, {"something": FLOAT})
     check_70.server.sync()
-    check_70.says("has no item usbrh.bridge\n", 7)
+    check_70.says(f"has no item usbrh.bridge (the server reports: {MISSING})\n", 7)
     check_70.says("fix: usbrh zabbix provision links the template\n", 7)
 
 
@@ -144,6 +147,39 @@ def test_allowed_hosts(check_70: Checker) -> None:
 def test_encryption_wanted(check_70: Checker) -> None:
     check_70.make(tls_accept=2, tls_psk_identity=check_70.host, tls_psk="8c6d1f2ab7e04935" * 4)
     check_70.says('accepts only connections with PSK, but tls_connect is "unencrypted"', 7)
+    check_70.says("the server accepts the value from its front end", 7)
+
+
+def test_the_journal_status_names_the_reason(check_70: Checker, tmp_path: Path) -> None:
+    """With a token in the configuration; without it the reason is marked as probable."""
+    host = check_70.server.make_host(check_70.host)
+    check_70.server.api.item.create(
+        hostid=host, name="x", key_="usbrh.get[sim-1]", type=TRAPPER, value_type=TEXT, status=1
+    )
+    check_70.server.sync()
+    environment = {name: check_70.environment[name] for name in check_70.environment if "USER" not in name}
+    del environment["USBRH_ZABBIX_PASSWORD"]
+    assert usbrh("send", **environment).returncode == 7
+    line = usbrh("journal", "status", **environment).stdout.splitlines()[-1]
+    assert line.startswith("  sim-1: 1 rejected: probably "), line
+
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    admin = check_70.server.api.user.get(filter={"username": USER}, output=["userid"])[0]["userid"]
+    number = check_70.server.api.token.create(name=check_70.host, userid=admin)["tokenids"][0]
+    token.write_text(check_70.server.api.token.generate(number)[0]["token"])
+    environment["USBRH_ZABBIX_TOKEN_FILE"] = str(token)
+    line = usbrh("journal", "status", **environment).stdout.splitlines()[-1]
+    assert line == "  sim-1: 1 rejected: the item usbrh.get[sim-1] is disabled; enable it in the front end"
+    found = json.loads(usbrh("journal", "status", "--json", **environment).stdout)
+    assert found["destinations"][0]["rejections"][0]["certain"] is True
+    # The token serves the other commands too.
+    assert "fault        value" in usbrh("zabbix", "check", **environment).stdout
+
+    token.write_text("0" * 64)
+    done = usbrh("journal", "status", **environment)
+    assert done.returncode == 0
+    assert "the reasons below are only probable: " in done.stderr
 
 
 @needs_psk

@@ -18,7 +18,7 @@ from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import find_host, find_item, find_kept, stored
 from usbrh.zabbix.items import BRIDGE
 from usbrh.zabbix.protocol import Value
-from usbrh.zabbix.rejection import Reasons, why_rejected
+from usbrh.zabbix.rejection import Reasons, servers_reason, why_rejected
 
 VALUE, HISTORY = "value", "history"
 SEND_SECONDS = 15.0
@@ -101,7 +101,9 @@ class _RouteCheck:
                 return time_ns
             reasons = self._reasons()
             if reasons.certain or self.deadline.passed:
-                yield of_error(VALUE, reasons.certain or _joined(reasons.possible) or _unknown(self.api), subject)
+                reason = reasons.certain or _joined(reasons.possible) or _unknown(self.api)
+                words = servers_reason(self.api, value) if self.api else ""
+                yield of_error(VALUE, ZabbixRejected(f"{reason.message}{words}", remedy=reason.remedy), subject)
                 return None
             possible = _joined(reasons.possible)
             yield from self._wait(VALUE, f"{subject} is not accepted yet" + (f": {possible}" if possible else ""))

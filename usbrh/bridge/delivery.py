@@ -302,9 +302,9 @@ class Delivery:
         no_item = f"has no item {reading_key(entry.sensor)} of the type Zabbix trapper, or"
         if self._host_known:
             rest = "the item does not allow this machine; create it with: usbrh zabbix provision"
-            return f'the host "{self._host}" {no_item} {rest}'
+            return f'probably the host "{self._host}" {no_item} {rest}'
         rest = "they do not allow this machine or its encryption; find out with: usbrh zabbix check"
-        return f'no host "{self._host}" is monitored by this server, or it {no_item} {rest}'
+        return f'probably no host "{self._host}" is monitored by this server, or it {no_item} {rest}'
 
     def _warn_of_age(self, oldest: Entry) -> None:
         age = (self._clock.time_ns() - oldest.time_ns) / NS

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -9,11 +10,17 @@ import click
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.run import log_to_stderr, show_deliveries
+from usbrh.config import Config
+from usbrh.errors import UsbrhError, ZabbixRejected
 from usbrh.journal.errors import no_journal
 from usbrh.journal.reader import existing
 from usbrh.journal.store import DeliveryState, DestinationStatus, Entry, Status
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
+from usbrh.zabbix.agent_config import effective
+
+Reasons = Mapping[str, ZabbixRejected]
+"""Why Zabbix rejects the readings of a sensor."""
 
 
 @click.group()
@@ -30,7 +37,8 @@ def status(context: Context, as_json: bool) -> None:
     found = existing(context.config.journal.path).status()
     if found is None:  # an empty file, or removed at this moment
         raise no_journal(context.config.journal.path)
-    click.echo(output.json_line(_status_object(found)) if as_json else _status_text(found))
+    reasons = _reasons(context.config, found)
+    click.echo(output.json_line(_status_object(found, reasons)) if as_json else _status_text(found, reasons))
 
 
 @journal.command()
@@ -67,6 +75,23 @@ def export(context: Context, as_json: bool) -> None:
         click.echo(",".join([output.csv_reading(entry.reading), *columns]))
 
 
+def _reasons(config: Config, found: Status) -> Reasons:
+    """The certain reasons for rejections, if the configuration has a login for the API; a failure is only logged."""
+    settings = config.zabbix
+    sensors = {rejection.sensor for each in found.destinations for rejection in each.rejected}
+    if not sensors or not settings.url or not settings.token_file:
+        return {}
+    from usbrh.cli.zabbix import connect  # noqa: PLC0415 - pyzabbix is slow to import
+    from usbrh.zabbix.rejection import certain_reasons  # noqa: PLC0415
+
+    try:
+        with connect(settings, None, None, None, None) as api:
+            return certain_reasons(api, effective(settings), sensors)
+    except UsbrhError as error:
+        logging.getLogger(__name__).warning("the reasons below are only probable: %s", error)
+        return {}
+
+
 def _reading_object(entry: Entry, states: dict[str, DeliveryState]) -> dict[str, Any]:
     destinations = [
         {"destination": destination, "state": found.state, "reason": found.reason}
@@ -75,7 +100,7 @@ def _reading_object(entry: Entry, states: dict[str, DeliveryState]) -> dict[str,
     return {**json.loads(entry.body), "destinations": destinations}
 
 
-def _status_object(found: Status) -> dict[str, Any]:
+def _status_object(found: Status, reasons: Reasons) -> dict[str, Any]:
     return {
         "path": str(found.path),
         "readings": found.readings,
@@ -91,7 +116,12 @@ def _status_object(found: Status) -> dict[str, Any]:
                 "rejected": each.rejected_count,
                 "expired": each.expired,
                 "rejections": [
-                    {"sensor": rejection.sensor, "count": rejection.count, "reason": rejection.reason}
+                    {
+                        "sensor": rejection.sensor,
+                        "count": rejection.count,
+                        "reason": str(reasons.get(rejection.sensor, rejection.reason)),
+                        "certain": rejection.sensor in reasons,
+                    }
                     for rejection in each.rejected
                 ],
             }
@@ -100,20 +130,23 @@ def _status_object(found: Status) -> dict[str, Any]:
     }
 
 
-def _status_text(found: Status) -> str:
+def _status_text(found: Status, reasons: Reasons) -> str:
     lines = [f"{found.path}: {counted(found.readings)}, {found.bytes / 1e6:.1f} MB"]
     if found.oldest_ns is not None and found.newest_ns is not None:
         lines.append(f"from {format_time(found.oldest_ns)[:19]}Z to {format_time(found.newest_ns)[:19]}Z")
     for each in found.destinations:
-        lines += _destination_lines(each)
+        lines += _destination_lines(each, reasons)
     return "\n".join(lines)
 
 
-def _destination_lines(each: DestinationStatus) -> list[str]:
+def _destination_lines(each: DestinationStatus, reasons: Reasons) -> list[str]:
     since = f" since {format_time(each.oldest_ns)[:19]}Z" if each.oldest_ns is not None else ""
     expired = f", {each.expired} expired" if each.expired else ""
     rejected = f", {each.rejected_count} rejected" if each.rejected_count else ""
     return [
         f"{each.destination}: {each.delivered} delivered, {each.waiting} waiting{since}{rejected}{expired}",
-        *(f"  {rejection.sensor}: {rejection.count} rejected: {rejection.reason}" for rejection in each.rejected),
+        *(
+            f"  {rejection.sensor}: {rejection.count} rejected: {reasons.get(rejection.sensor, rejection.reason)}"
+            for rejection in each.rejected
+        ),
     ]

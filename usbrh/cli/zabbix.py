@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.steps import agree, run
+from usbrh.config import ZabbixConfig
 from usbrh.config.secret_file import read_secret
 from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError, ZabbixApiError
@@ -48,21 +50,35 @@ def api_options(command: Any) -> Any:
     return command
 
 
-def connect(url: str | None, user: str | None, password_file: Path | None, token_file: Path | None) -> Api:
-    """Log in with the given options, or with USBRH_ZABBIX_PASSWORD or USBRH_ZABBIX_TOKEN.
+def connect(
+    settings: ZabbixConfig, url: str | None, user: str | None, password_file: Path | None, token_file: Path | None
+) -> Api:
+    """Log in with the given options, with USBRH_ZABBIX_PASSWORD or USBRH_ZABBIX_TOKEN, or with the configured token.
 
     Raises:
         ConfigError: the address or the login is missing, or a file can't be read.
         ZabbixUnreachable, ZabbixApiError: the login fails.
     """
+    url = url or settings.url
     if not url:
         raise ConfigError(
-            "the address of the Zabbix front end is missing", remedy="give --url URL, or set USBRH_ZABBIX_URL"
+            "the address of the Zabbix front end is missing", remedy="give --url URL, or set url in [zabbix]"
         )
-    token = (read_secret(token_file) if token_file else os.environ.get("USBRH_ZABBIX_TOKEN", "")).strip()
-    password = read_secret(password_file) if password_file else os.environ.get("USBRH_ZABBIX_PASSWORD")
     # The command line wins: a password file over a token from the environment.
-    return Api(url, user=user, password=password, token=None if password_file and not token_file else token)
+    if token_file or password_file:
+        token = read_secret(token_file).strip() if token_file else None
+        password = read_secret(password_file) if password_file else None
+        return Api(url, user=user, password=password, token=token)
+    token, password = os.environ.get("USBRH_ZABBIX_TOKEN", "").strip(), os.environ.get("USBRH_ZABBIX_PASSWORD")
+    if not token and not (user and password) and settings.token_file:
+        token = read_secret(settings.token_file).strip()
+    return Api(url, user=user, password=password, token=token)
+
+
+def session(context: Context, stack: ExitStack, login: Mapping[str, Any]) -> Api | None:
+    """The session that ``connect`` opens, closed with ``stack``; None without an address."""
+    settings = context.config.zabbix
+    return stack.enter_context(connect(settings, **login)) if login["url"] or settings.url else None
 
 
 @zabbix.command()
@@ -133,7 +149,7 @@ def provision(
     if autoregistration and (host or interface):
         raise click.UsageError("--autoregistration creates no host: leave out --host and --interface.")
     wanted = provisioning.Wanted.of(context.config, host=host, group=group, method=method, interface=interface)
-    with connect(**login) as api:
+    with connect(context.config.zabbix, **login) as api:
         plan = enrolment.plan if autoregistration else provisioning.plan
         run(plan(api, wanted, force=force), dry_run=dry_run, as_json=as_json)
 
@@ -170,7 +186,7 @@ def check(context: Context, /, *, since: float | None, as_json: bool, **login: A
     exit status is 0 without a fault, and otherwise that of the first fault.
     """
     with ExitStack() as stack:
-        api = stack.enter_context(connect(**login)) if login["url"] else None
+        api = session(context, stack, login)
         if since is None:
             _round_trip(context, api, as_json)
         elif api is None:
@@ -244,7 +260,7 @@ def alert_test(context: Context, /, *, seconds: float, as_json: bool, **login: A
     whether it was sent. Without, raises the problem and clears it.
     """
     with ExitStack() as stack:
-        api = stack.enter_context(connect(**login)) if login["url"] else None
+        api = session(context, stack, login)
         routes = checking.required_routes(context.config)
         test = alert.TestAlert(routes, effective(context.config.zabbix).tls_connect, api, seconds)
         if status := exit_status(show(test.run(), as_json=as_json)):

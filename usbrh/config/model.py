@@ -24,6 +24,10 @@ class ZabbixConfig:
     """Each entry receives every reading."""
     host: Annotated[str | None, types.HostName()] = None
     source_ip: Annotated[str | None, types.IpAddress()] = None
+    url: Annotated[str | None, types.Text(2048)] = None
+    """Address of the front end, for the commands that use its API."""
+    token_file: Annotated[Path | None, types.FilePath()] = None
+    """File with an API token of that front end."""
     timeout: Annotated[float, types.Duration(1, 300)] = 15.0
     """Seconds for one complete exchange with one server."""
     compression: Annotated[bool, types.Boolean()] = False

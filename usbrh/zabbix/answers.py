@@ -41,7 +41,7 @@ def checked(method: str, params: Mapping[str, Any], result: Any) -> Any:
         ZabbixApiError: Zabbix never sends such a result for this method. The message does not show the result.
     """
     _, _, verb = method.partition(".")
-    if method == "autoregistration.get":  # one set of values for the whole Zabbix
+    if method in {"autoregistration.get", "history.push"}:
         if not isinstance(result, dict):
             raise _wrong(method, "an object", result)
         return Row(result)

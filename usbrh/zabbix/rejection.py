@@ -1,14 +1,17 @@
 """Why a server rejects a value: the server gives no reason, but the API shows its configuration."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from usbrh.config import ZabbixConfig
 from usbrh.errors import ZabbixApiError, ZabbixRejected
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import find_item
+from usbrh.zabbix.items import reading_key
+from usbrh.zabbix.protocol import Value
 
 ACTIVE, TRAPPER = 0, 2
 TLS = MappingProxyType({"unencrypted": (1, "unencrypted"), "psk": (2, "with PSK"), "cert": (4, "with a certificate")})
@@ -42,6 +45,37 @@ def why_rejected(api: Api, host: str, key: str, tls_connect: str) -> Reasons:
         return Reasons(certain and ZabbixRejected(certain[0], remedy=certain[1]))
     possible = _possible(api, found, item, host, tls_connect)
     return Reasons(None, [ZabbixRejected(message, remedy=remedy) for message, remedy in possible])
+
+
+def certain_reasons(api: Api, settings: ZabbixConfig, sensors: Iterable[str]) -> dict[str, ZabbixRejected]:
+    """By sensor: why its readings are rejected, for those for which the API shows it.
+
+    ``settings`` are effective ones. Raises as ``why_rejected``.
+    """
+    host, tls_connect = settings.host or "", settings.tls_connect
+    found = {sensor: why_rejected(api, host, reading_key(sensor), tls_connect).certain for sensor in sensors}
+    return {sensor: reason for sensor, reason in found.items() if reason}
+
+
+def servers_reason(api: Api, value: Value) -> str:
+    """What the server itself reports about a rejected value, as the end of a sentence; empty if it can't be asked.
+
+    Asked with ``history.push``, which Zabbix has since 7.0. Zabbix keeps the value if it accepts it on this route; it
+    drops the same value, with the same time, if it gets it again.
+
+    Raises:
+        ZabbixUnreachable: the API does not answer.
+    """
+    if api.version < (7, 0):
+        return ""
+    content = {"host": value.host, "key": value.key, "value": value.value, "clock": value.clock, "ns": value.ns}
+    try:
+        (row,) = api.call("history.push", **content).rows("data")
+    except (ZabbixApiError, ValueError):  # the user's role may not include this method
+        return ""
+    if "error" in row:
+        return f" (the server reports: {str(row['error']).rstrip('.')})"
+    return " (the server accepts the value from its front end, so the connection from here is the reason)"
 
 
 def _no_host(api: Api, host: str) -> ZabbixRejected:

@@ -107,10 +107,12 @@ def test_rejected_values_are_seven_and_have_a_reason(house: House, server: FakeS
     assert done.returncode == 7
     assert "rejected 1 reading; usbrh journal status" in done.stderr
     status = house.usbrh("journal", "status").stdout
-    assert 'sim-2: 1 rejected: the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
+    assert 'sim-2: 1 rejected: probably the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
     assert house.states() == [("sim-1", server.address, "delivered"), ("sim-2", server.address, "rejected")]
     (rejected,) = house.exported()[1]["destinations"]
-    assert rejected["reason"].startswith('the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper')
+    assert rejected["reason"].startswith(
+        'probably the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper'
+    )
     server.reject = lambda value: False
     assert house.usbrh("journal", "flush").returncode == 0
     assert {state for _, _, state in house.states()} == {"delivered"}

@@ -24,6 +24,8 @@ host = "living-room-pc"
 source_ip = "192.0.2.1"
 timeout = "20s"
 compression = true
+url = "https://zabbix.example/zabbix"
+token_file = "/etc/usbrh/token"
 autoregister = true
 metadata = "usbrh greenhouse"
 tls_connect = "psk"
@@ -81,6 +83,8 @@ def test_every_key(write: Callable[[str], Path]) -> None:
         source_ip="192.0.2.1",
         timeout=20.0,
         compression=True,
+        url="https://zabbix.example/zabbix",
+        token_file=Path("/etc/usbrh/token"),
         autoregister=True,
         metadata="usbrh greenhouse",
         tls_connect="psk",
@@ -133,6 +137,8 @@ ENVIRONMENT = {
     "USBRH_ZABBIX_SOURCE_IP": ("::1", "::1"),
     "USBRH_ZABBIX_TIMEOUT": ("3", 3.0),
     "USBRH_ZABBIX_COMPRESSION": ("no", False),
+    "USBRH_ZABBIX_URL": ("http://localhost", "http://localhost"),
+    "USBRH_ZABBIX_TOKEN_FILE": ("/token", Path("/token")),
     "USBRH_ZABBIX_AUTOREGISTER": ("no", False),
     "USBRH_ZABBIX_METADATA": ("usbrh attic", "usbrh attic"),
     "USBRH_ZABBIX_TLS_CONNECT": ("cert", "cert"),
