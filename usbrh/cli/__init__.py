@@ -9,7 +9,8 @@ import io
 import os
 import signal
 import sys
-from typing import Literal, NoReturn, TextIO
+from contextlib import suppress
+from typing import Any, Literal, NoReturn, TextIO
 
 import click
 
@@ -99,10 +100,27 @@ def _prepare_streams() -> None:
     """
     sys.stdin = sys.stdin or _devnull("r")
     sys.stdout = sys.stdout or _devnull("w")
-    sys.stderr = sys.stderr or _devnull("w")
+    sys.stderr = _lossy(sys.stderr) if sys.stderr else _devnull("w")
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # EUC-JP and Shift-JIS have no ³. stderr never fails because of its encoding.
         sys.stdout.reconfigure(errors="replace")
+
+
+class _LossyFile(io.FileIO):
+    """A file that accepts everything, and drops what can't be written."""
+
+    def write(self, data: Any, /) -> int:
+        """Write ``data``, or drop it."""
+        with suppress(OSError):
+            super().write(data)
+        return len(data)
+
+
+def _lossy(stream: TextIO) -> TextIO:
+    """Return a stream to the same file that raises no error: a message that nobody can read changes no exit status."""
+    # Without a buffer: a signal that ends a write could make the buffer write the same data again.
+    file = _LossyFile(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(file, stream.encoding, stream.errors, line_buffering=True, write_through=True)
 
 
 def _devnull(mode: Literal["r", "w"]) -> TextIO:
@@ -119,16 +137,27 @@ def _discard_stdout() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the status that ``usbrh --help`` documents."""
-    SignalHandler().install()
-    _prepare_streams()
-    context = Context()
+    handler = SignalHandler()
+    try:
+        handler.install()
+        _prepare_streams()
+        status = _run(Context())
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    finally:
+        handler.uninstall()
+    sys.exit(status)
+
+
+def _run(context: Context) -> int:
+    """Run the command, print its error, if any, and return the exit status."""
     try:
         status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)
         sys.stdout.flush()
     except click.ClickException as error:
         _show(error)
         status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
         status = 128 + signal.SIGINT
     except BrokenPipeError:
         # The reader of stdout has exited (`usbrh read | head -1`).
@@ -139,13 +168,24 @@ def main() -> NoReturn:
             import traceback  # noqa: PLC0415
 
             traceback.print_exc()
-        if isinstance(error, UsbrhError):
-            words = str(error)
-        elif isinstance(error, OSError) and error.filename is None and error.errno in _DISK_FULL:
-            _discard_stdout()
-            words = f"can't write to standard output: {os.strerror(error.errno).lower()}; free disk space, see: df -h"
-        else:
-            words = f"{type(error).__name__}: {error}; run the command again with --debug and report its output"
-        click.echo(f"usbrh: {words}", err=True)
+        click.echo(f"usbrh: {error if isinstance(error, UsbrhError) else _unexpected(error)}", err=True)
         status = getattr(error, "exit_status", 1)
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
+
+
+def _unexpected(error: Exception) -> str:
+    """Return the message for an error that no command handles."""
+    if isinstance(error, OSError) and error.filename is None and error.errno in _DISK_FULL:
+        _discard_stdout()
+        return f"can't write to standard output: {os.strerror(error.errno).lower()}; free disk space, see: df -h"
+    if isinstance(error, FileNotFoundError) and _in_deleted_folder():
+        return "the current folder was deleted; change to another one: cd"
+    return f"{type(error).__name__}: {error}; run the command again with --debug and report its output"
+
+
+def _in_deleted_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib is not imported at start
+    except FileNotFoundError:
+        return True
+    return False

@@ -11,7 +11,7 @@ from tests.support.documents import TOP, blocks
 
 PAGES = [TOP / "docs" / "troubleshooting.md", TOP / "docs" / "troubleshooting.ja.md"]
 FAULTS = {
-    "access_denied": "no permission for",
+    "access_denied": "then plug it in again",
     "no_answer": "did not answer within",
     "short": "a report of 3 bytes",
     "all_ff": "every byte is 0xff",
