@@ -4,7 +4,6 @@ python -m benchmarks.accuracy           write the tables
 python -m benchmarks.accuracy --check   change nothing; exit with status 1 if a table is outdated
 """
 
-import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import peers
+from benchmarks import humid_air, peers
 from benchmarks.peers import PEERS, Numbers, Peer
 from usbrh import psychrometry, sht1x
 
@@ -154,18 +153,6 @@ def uncertainties(*, japanese: bool) -> Rows:
     return rows
 
 
-def below_zero(*, japanese: bool) -> Rows:
-    """Return the table of dew point and frost point of air whose %RH refers to water."""
-    heads = ("式の露点 °C", "霜点 °C", "差") if japanese else ("sheet °C", "frost point °C", "difference")
-    rows: Rows = [("°C", "%RH", *heads)]
-    for celsius, humidity in ((-5.0, 50.0), (-5.0, 80.0), (-10.0, 80.0), (-20.0, 50.0), (-20.0, 80.0)):
-        sheet = _dew_point(celsius, humidity)
-        gamma = math.log(humidity / 100.0) + 17.62 * celsius / (243.12 + celsius)  # of the vapour, over water
-        frost = 272.62 * gamma / (22.46 - gamma)  # where ice has that vapour pressure
-        rows.append((f"{celsius:.0f}", f"{humidity:.0f}", f"{sheet:.2f}", f"{frost:.2f}", f"{frost - sheet:+.2f}"))
-    return rows
-
-
 def _dew_point(celsius: float, humidity: float) -> float:
     dew_point = psychrometry.dew_point(celsius, humidity)
     assert dew_point is not None
@@ -205,7 +192,9 @@ def stale_documents(measured: Sequence[tuple[Peer, Errors]]) -> dict[Path, str]:
                 "sets": sets(),
                 "supplies": supplies(),
                 "uncertainties": uncertainties(japanese=japanese),
-                "below_zero": below_zero(japanese=japanese),
+                "below_zero": humid_air.below_zero(japanese=japanese),
+                "differences": humid_air.differences(japanese=japanese),
+                "discomfort": humid_air.discomfort(japanese=japanese),
             }
         text = old = path.read_text(encoding="utf-8")
         for name, rows in tables.items():

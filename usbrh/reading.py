@@ -9,6 +9,11 @@ from usbrh.errors import UsbrhError, joined
 
 SCHEMA_VERSION = 1
 """Value of ``v`` in a reading's JSON. New keys keep the version; no key is removed or changes its meaning."""
+QUANTITIES = (
+    *("temperature", "humidity", "dew_point", "absolute_humidity"),
+    *("frost_point", "vapour_deficit", "vapour_pressure_deficit", "discomfort_index"),
+)
+"""The numbers of a reading: attributes of ``Reading``, keys of its JSON, columns of CSV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Reading:
     humidity: float | None = None
     """%RH, 0 to 100, calibrated."""
     dew_point: float | None = None
-    """°C; None at 0 %RH, where it is not defined."""
+    """°C, over water at every temperature; None at 0 %RH, where it is not defined."""
     absolute_humidity: float | None = None
     """g/m³."""
     raw: Ticks | None = None
@@ -86,6 +91,14 @@ class Reading:
     """``ok``, or the ``kind`` of the error."""
     error: str | None = None
     remedy: str | None = None
+    frost_point: float | None = None
+    """°C; None at 0 °C and above, where frost does not form."""
+    vapour_deficit: float | None = None
+    """g/m³ (飽差): how much more vapour the air can contain."""
+    vapour_pressure_deficit: float | None = None
+    """kPa (VPD)."""
+    discomfort_index: float | None = None
+    """不快指数, without a unit."""
 
     @property
     def problem(self) -> str | None:
@@ -121,10 +134,7 @@ class Reading:
             "model": self.model,
             "serial": self.serial,
             "time": format_time(self.time_ns),
-            "temperature": _rounded(self.temperature),
-            "humidity": _rounded(self.humidity),
-            "dew_point": _rounded(self.dew_point),
-            "absolute_humidity": _rounded(self.absolute_humidity),
+            **{key: _rounded(getattr(self, key)) for key in QUANTITIES},
             "raw": raw,
             "conversion": self.conversion,
             "calibration": self.calibration and asdict(self.calibration),
@@ -149,7 +159,12 @@ class Reading:
         Raises:
             KeyError, ValueError, TypeError: ``data`` is not the JSON object of a reading.
         """
-        data = {**dict.fromkeys(("serial", "status", "remedy")), **data}  # older readings lack them
+        older = dict.fromkeys(("serial", "status", "remedy", *QUANTITIES))  # older readings lack some keys
+        if data["temperature"] is not None and "frost_point" not in data:
+            from usbrh.psychrometry import derived  # noqa: PLC0415 - only for readings of earlier versions
+
+            older |= derived(data["temperature"], data["humidity"])
+        data = {**older, **data}
         raw = data.get("raw")
         calibration = data.get("calibration")
         return cls(
@@ -161,7 +176,7 @@ class Reading:
 
 
 _COPIED = (
-    *("sensor", "port", "model", "serial", "temperature", "humidity", "dew_point", "absolute_humidity"),
+    *("sensor", "port", "model", "serial", *QUANTITIES),
     *("conversion", "heater", "status", "simulated", "state", "error", "remedy"),
 )
 _CALIBRATION = tuple(field.name for field in fields(Calibration))

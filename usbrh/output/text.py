@@ -9,11 +9,11 @@ from string import Formatter
 from typing import Any
 
 from usbrh.clock import NS
-from usbrh.reading import Reading
+from usbrh.reading import QUANTITIES, Reading
 
 CSV_COLUMNS = (
     *("time", "sensor", "port", "model", "serial"),
-    *("temperature", "humidity", "dew_point", "absolute_humidity"),
+    *QUANTITIES,
     *("heater", "simulated", "state", "error"),
 )
 UNKNOWN = "U"
@@ -85,6 +85,7 @@ def formatted(template: str, reading: Reading) -> str:
         **{f"raw_{key}": raw.get(key) for key in ("temperature", "humidity", "reserved")},
         "temperature_f": fahrenheit(data["temperature"]),
         "dew_point_f": fahrenheit(data["dew_point"]),
+        "frost_point_f": fahrenheit(data["frost_point"]),
         "unix": reading.time_ns // NS,
     }
     return ReadingFormatter().vformat(template.replace("\\n", "\n").replace("\\t", "\t"), (), fields)

@@ -7,7 +7,7 @@ import pytest
 
 from usbrh.errors import SensorTimeout
 from usbrh.output import text as output
-from usbrh.reading import Reading, SensorInfo, Ticks, format_time, parse_time
+from usbrh.reading import QUANTITIES, Reading, SensorInfo, Ticks, format_time, parse_time
 
 TIME = 1_795_334_400_123_456_789
 READING = Reading(
@@ -21,6 +21,9 @@ READING = Reading(
     absolute_humidity=14.2023,
     raw=Ticks(7169, 1246, bytes.fromhex("000241")),
     conversion="sht1x-v3@5V",
+    vapour_deficit=18.9444,
+    vapour_pressure_deficit=2.66512,
+    discomfort_index=79.2844,
 )
 FAILED = Reading.failed(SensorInfo("1-1.4", "USB-RH", "living-room"), TIME, SensorTimeout("did not answer"))
 
@@ -37,6 +40,10 @@ def test_json_is_the_contract() -> None:
         "humidity": 42.85,
         "dew_point": 17.52,
         "absolute_humidity": 14.2,
+        "frost_point": None,
+        "vapour_deficit": 18.94,
+        "vapour_pressure_deficit": 2.67,
+        "discomfort_index": 79.28,
         "raw": {"temperature": 7169, "humidity": 1246, "reserved": "000241"},
         "conversion": "sht1x-v3@5V",
         "calibration": None,
@@ -52,7 +59,8 @@ def test_json_is_the_contract() -> None:
 def test_json_is_one_line_and_comes_back() -> None:
     assert "\n" not in READING.to_json()
     back = Reading.from_dict(json.loads(READING.to_json()))
-    assert back == replace(READING, humidity=42.85, dew_point=17.52, absolute_humidity=14.2)
+    rounded = {key: round(getattr(READING, key), 2) for key in QUANTITIES if key != "frost_point"}
+    assert back == replace(READING, **rounded)
     assert Reading.from_dict(json.loads(FAILED.to_json())) == FAILED
 
 
@@ -60,7 +68,7 @@ def test_a_failed_reading_has_no_number() -> None:
     data = FAILED.to_dict()
     assert data["error"] == "did not answer"
     assert data["state"] == "timeout"
-    values = ("temperature", "humidity", "dew_point", "absolute_humidity", "raw", "conversion")
+    values = (*QUANTITIES, "raw", "conversion")
     assert [data[key] for key in values] == [None] * len(values)
 
 
@@ -82,7 +90,7 @@ def test_text() -> None:
 def test_csv() -> None:
     assert len(output.CSV_COLUMNS) == len(output.csv_reading(READING).split(","))
     assert output.csv_reading(replace(READING, sensor='a "b", c')).split(",", 1)[1].startswith('"a ""b"", c",1-1.4')
-    assert output.csv_reading(FAILED).endswith(",,,,,false,false,timeout,did not answer")
+    assert output.csv_reading(FAILED).endswith(",,,,,,,,false,false,timeout,did not answer")
 
 
 @pytest.mark.parametrize(
