@@ -15,6 +15,8 @@ from usbrh.reading import Ticks
 if TYPE_CHECKING:
     from usb.backend import IBackend
 
+    from usbrh.drivers.recording import Recorder
+
 LedState = Literal["off", "on", "blink"]
 
 
@@ -60,6 +62,10 @@ class Bus(Protocol):
 
     simulated: bool
     """True for virtual instruments. A driver must then not report real ones."""
+
+    @property
+    def recorder(self) -> "Recorder | None":
+        """What records every transfer with its time; None, except for ``usbrh verify``."""
 
     @property
     def usb_backend(self) -> "IBackend | None":
