@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.replay import calls, replay
 from usbrh.drivers.recording import Recorder
 from usbrh.errors import ConfigError, SensorBusy, SensorNotFound
 from usbrh.sensors import find
@@ -85,6 +86,15 @@ def test_all_is_as_assumed_and_takes_less_than_two_minutes(tmp_path: Path) -> No
     assert records[0].items() >= {"usbrh_capture": 1, "model": "USB-RH", "simulated": True}.items()
     assert records == json.loads(json.dumps(trial.capture.records))
     assert [record["verdict"] for record in records if "verdict" in record] == ["as assumed"] * len(STEPS)
+
+
+def test_its_file_can_be_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "capture.jsonl"
+    Trial(path=path).run()
+    recorded = list(calls(path))
+    assert len(recorded) > 30
+    for call in recorded:
+        replay(call)
 
 
 def test_every_transfer_is_recorded_and_none_sets_a_configuration_or_an_interface() -> None:
