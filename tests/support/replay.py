@@ -9,12 +9,13 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from usbrh.clock import SYSTEM_CLOCK, Clock
+from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
+from usbrh.drivers.nodelock import HEATER, NodeLock
 from usbrh.errors import SensorError
 from usbrh.sensors import Sensor, find
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh, VirtualUsbrh2
@@ -39,6 +40,7 @@ class Call:
 
     model: str
     name: str
+    while_on: str = ""
     transfers: list[Record] = field(default_factory=list)
     returns: Record | None = None
     raises: str | None = None
@@ -55,7 +57,7 @@ def calls(path: Path) -> Iterator[Call]:
     call: Call | None = None
     for record in rest:
         if "call" in record:
-            call = Call(first["model"], record["call"])
+            call = Call(first["model"], record["call"], record.get("while_on", ""))
         elif call and ("returns" in record or "raises" in record):
             call.returns, call.raises = record.get("returns"), record.get("raises")
             yield call
@@ -74,8 +76,11 @@ def replay(call: Call) -> None:
     else:
         clock = VirtualClock()
         replayed = ReplayedUsbRh(call.transfers, clock)
-    with closing(SimulatorBackend([replayed], clock)) as bus:
+    with closing(SimulatorBackend([replayed], clock)) as bus, ExitStack() as stack:
         (sensor,) = find(backend=bus, clock=clock)
+        for _, _, node in bus.serial_ports() if call.while_on == "heater" else ():
+            # As another process that has the heater on; otherwise the driver would switch it off first.
+            assert stack.enter_context(NodeLock(node)).acquire(HEATER, Deadline(0))
         returns, raises = None, None
         try:
             returns = CALLS[call.name](sensor)

@@ -61,7 +61,7 @@ class Bench:
 
     def read(self, while_on: str = "") -> Reading:
         """Measure; ``while_on`` is what was switched on. Raises SensorError."""
-        with self._call("measure") as returns:
+        with self._call("measure", **({"while_on": while_on} if while_on else {})) as returns:
             reading = self.sensor.read()
             returns.update(values(reading))
         self.readings.append((while_on, reading))
@@ -83,10 +83,10 @@ class Bench:
         return [record for record in self.capture.records[since:] if record.get("transfer") == kind]
 
     @contextmanager
-    def _call(self, name: str) -> Iterator[dict[str, Any]]:
+    def _call(self, name: str, **what: str) -> Iterator[dict[str, Any]]:
         """Record a call of the driver and what it returns or raises, so that a replay can do it again."""
         returns: dict[str, Any] = {}
-        self.recorder.note(call=name)
+        self.recorder.note(call=name, **what)
         try:
             yield returns
         except SensorError as error:

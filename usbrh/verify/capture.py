@@ -123,6 +123,6 @@ def header(info: SensorInfo, clock: Clock, sys: Path = Path("/sys")) -> dict[str
 
 
 def values(reading: Reading) -> dict[str, Any]:
-    """Return the part of a reading that a replay must give again."""
-    keys = ("temperature", "humidity", "raw", "conversion", "heater", "status")
+    """Return the part of a reading that comes from the device, and that a replay must give again."""
+    keys = ("temperature", "humidity", "raw", "conversion", "status")
     return {key: value for key, value in reading.to_dict().items() if key in keys}

@@ -1,11 +1,12 @@
 """Recorded devices, replayed through the real drivers. docs/contributing.md says how an owner adds one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.replay import Call, calls, records, replay
+from tests.support.replay import calls, records, replay
 from usbrh.drivers.recording import Recorder
 from usbrh.errors import SensorError
 from usbrh.sensors import find
@@ -16,7 +17,7 @@ from usbrh.verify.capture import Capture
 CAPTURES = sorted(Path(__file__).parents[2].joinpath("captures").glob("*.jsonl"))
 KEYS = {
     "header": {"usbrh_capture", "usbrh", "date", "model", "simulated", "kernel", "controller", "hubs", "source"},
-    "call": {"t", "call"},
+    "call": {"t", "call", "while_on"},
     "returns": {"t", "returns"},
     "raises": {"t", "raises", "message"},
     "transfer": {"t", "transfer", "setup", "endpoint", "length", "data", "text", "error", "end"},
@@ -100,16 +101,21 @@ def test_a_usbrh2_is_replayed_without_its_serial_number(tmp_path: Path) -> None:
             bench = Bench.of(sensor.info, bus, VirtualClock(), capture)
             assert bench.firmware() == "USBRH2 E02A"
             temperature = bench.read().temperature
+            with bench.sensor.heating():
+                assert bench.read("heater").heater
         finally:
             bus.close()
     assert "E02A" not in path.read_text()
-    firmware, reading = calls(path)
+    firmware, reading, heated = calls(path)
     assert firmware.returns == {"firmware": "USBRH2 xxxx"}
     assert reading.returns
     assert reading.returns["temperature"] == round(temperature or 0, 2)
     replay(firmware)
     replay(reading)
-    wrong = Call(reading.model, reading.name, reading.transfers, {**reading.returns, "temperature": 0.0})
+    assert heated.returns
+    assert heated.returns["status"] == "0xa010"
+    replay(heated)
+    wrong = replace(reading, returns={**reading.returns, "temperature": 0.0})
     with pytest.raises(AssertionError):
         replay(wrong)
 
