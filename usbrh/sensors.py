@@ -24,6 +24,10 @@ INSTRUMENTS: tuple[Kind, ...] = (usbrh1.KIND, usbrh2.KIND)
 READ_TIMEOUT = 5.0
 """s for one operation with a sensor, with all tries and the wait for other processes."""
 
+BLINK_SECONDS = 10.0
+"""s of blinking, to find a sensor."""
+_BLINK_PAUSE = 0.5
+
 _log = logging.getLogger(__name__)
 
 
@@ -80,6 +84,21 @@ class Sensor:
         if isinstance(state, bool):
             state = "on" if state else "off"
         self._instrument.set_led(number, state, Deadline(timeout, self._clock))
+
+    def blink(self, seconds: float = BLINK_SECONDS) -> None:
+        """Let LED 1 blink, and then restore its state; it is off then if the instrument does not report it.
+
+        Raises SensorError; ConfigError if there is no LED.
+        """
+        before = self._instrument.led_state(1, Deadline(READ_TIMEOUT, self._clock))
+        end = Deadline(seconds, self._clock)
+        try:
+            while not end.passed:
+                for state in (True, False):
+                    self.set_led(1, state)
+                    self._clock.sleep(_BLINK_PAUSE)
+        finally:
+            self.set_led(1, before or "off")
 
     def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
         """Switch the heater, as ``Instrument.set_heater``. Raises SensorError."""
@@ -138,7 +157,12 @@ def find(
         sensor = before.get(info)
         if sensor is None or sensor.settings != settings:
             label = f"{settings.name} ({identity})" if settings.name else identity
-            driver = plugged.driver(label=label, coefficients=settings.coefficients, supply=settings.supply)
+            driver = plugged.driver(
+                label=label,
+                coefficients=settings.coefficients,
+                supply=settings.supply,
+                measuring_led=settings.measuring_led,
+            )
             sensor = Sensor(info, driver, settings, clock)
         sensors.append(sensor)
     if bus.problem is not None:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "list": ("sensors", "list_", "List the sensors that are plugged in."),
     "read": ("sensors", "read", "Read each sensor once."),
     "led": ("controls", "led", "Switch an LED."),
+    "identify": ("controls", "identify", "Let an LED blink, to find a sensor."),
     "heater": ("controls", "heater", "Switch the heater, or test the sensor with it."),
     "release": ("controls", "release", "Return a sensor to the kernel's HID driver."),
     "watch": ("watch", "watch", "Show live readings with a chart."),

@@ -1,4 +1,4 @@
-"""``usbrh led``, ``usbrh heater`` and ``usbrh release``: the controls of an instrument."""
+"""``usbrh led``, ``usbrh identify``, ``usbrh heater`` and ``usbrh release``: the controls of an instrument."""
 
 import time
 from typing import get_args
@@ -9,6 +9,7 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.sensors import one_sensor
 from usbrh.drivers.base import LedState
 from usbrh.output import text as output
+from usbrh.sensors import BLINK_SECONDS
 from usbrh.verify.common import heater_checks
 
 _MAX_SECONDS = 180
@@ -26,10 +27,23 @@ def led(context: Context, led: str, state: LedState, sensor: str | None) -> None
     led = {green = 1, red = 2}
     """
     chosen = one_sensor(context, sensor)
-    number = chosen.settings.led.get(led) or {"1": 1, "2": 2}.get(led)
+    number = chosen.settings.led_names.get(led) or {"1": 1, "2": 2}.get(led)
     if number is None:
         raise click.BadParameter(f"{led!r} is neither 1, 2 nor a name from the configuration.", param_hint="LED")
     chosen.set_led(number, state)
+
+
+@click.command()
+@click.argument("sensor", required=False)
+@pass_context
+def identify(context: Context, sensor: str | None) -> None:
+    """Let LED 1 of SENSOR blink, to find it among several.
+
+    Afterwards the LED is as before. A USB-RH does not report the state of its LEDs: its LED 1 is off then.
+    """
+    chosen = one_sensor(context, sensor)
+    click.echo(f"LED 1 of {chosen.info.name} blinks for {BLINK_SECONDS:.0f} s; Ctrl-C ends it.", err=True)
+    chosen.blink()
 
 
 @click.group()
