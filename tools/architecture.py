@@ -42,6 +42,7 @@ class Package:
 _MEASURING = ("config", "drivers", "sensors")
 _BELOW_BRIDGE = (*_MEASURING, "poller", "journal", "zabbix")
 _BELOW_DOCTOR = (*_BELOW_BRIDGE, "simulator", "output", "setup", "bridge")
+_BELOW_CLI = (*_BELOW_DOCTOR, "verify", "doctor")
 
 PACKAGES = (
     Package(
@@ -75,6 +76,12 @@ PACKAGES = (
         (),
         ("rich", "matplotlib", "numpy", "dateutil"),
     ),
+    Package(
+        "verify",
+        "what `usbrh verify` checks on a device, and the file with its transfers",
+        _MEASURING,
+        ("usb", "serial"),
+    ),
     Package("setup", "what `usbrh setup` installs on a machine and removes again", ("config",)),
     Package(
         "bridge",
@@ -82,7 +89,7 @@ PACKAGES = (
         _BELOW_BRIDGE,
     ),
     Package("doctor", "finds what is wrong on this machine, and shows the command that fixes it", _BELOW_DOCTOR),
-    Package("cli", "click commands: parse, call, print", (*_BELOW_DOCTOR, "doctor"), ("click",)),
+    Package("cli", "click commands: parse, call, print", _BELOW_CLI, ("click",)),
 )
 
 

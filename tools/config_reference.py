@@ -129,8 +129,9 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "sensor.humidity_offset": ("%RH, added after conversion and scale.", "換算して倍率を掛けた後に加える値（%RH）。"),
     "sensor.humidity_scale": ("Factor, applied after conversion.", "換算後の値に掛ける倍率。"),
     "sensor.led": (
-        "Your own names for LED 1 and 2. Their colours may differ between boards.",
-        "LED 1 と 2 の名前。色は基板によって異なる場合あり。",
+        "Your own names for LED 1 and 2, whose colours may differ between boards. With the word instead of the table, "
+        "LED 1 is on during each measurement.",
+        "LED 1 と 2 の名前。色は基板によって異なる場合あり。テーブルの代わりにこの語を書くと、測定中に LED 1 を点灯。",
     ),
 }
 
@@ -162,7 +163,10 @@ _TYPES: dict[type[ValueType], Callable[[Any], _Words]] = {
     ),
     types.FilePath: lambda kind: ("file", "ファイル"),
     types.ServerList: lambda kind: ("list of addresses", "アドレスのリスト"),
-    types.LedNames: lambda kind: ("table of names, each with 1 or 2", "テーブル（名前 = 1 または 2）"),
+    types.LedNames: lambda kind: (
+        f'table of names, each with 1 or 2; or `"{kind.MEASURING}"`',
+        f'テーブル（名前 = 1 または 2）、または `"{kind.MEASURING}"`',
+    ),
 }
 _HEADS = {
     "en": "| key | value | default | environment | meaning |",

@@ -3,7 +3,8 @@
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,20 @@ from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
 from usbrh.drivers import usbrh1, usbrh2
 from usbrh.drivers.base import Bus, Instrument, Kind, LedState
-from usbrh.errors import LibusbMissing, SensorError, SensorNotFound
+from usbrh.errors import LibusbMissing, SensorBusy, SensorError, SensorNotFound
 from usbrh.reading import Calibration, Reading, SensorInfo
 
 if TYPE_CHECKING:
+    from usbrh.drivers.recording import Recorder
     from usbrh.simulator import SimulatorBackend
 
 INSTRUMENTS: tuple[Kind, ...] = (usbrh1.KIND, usbrh2.KIND)
 READ_TIMEOUT = 5.0
 """s for one operation with a sensor, with all tries and the wait for other processes."""
+
+BLINK_SECONDS = 10.0
+"""s of blinking, to find a sensor."""
+_BLINK_PAUSE = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -78,9 +84,42 @@ class Sensor:
             state = "on" if state else "off"
         self._instrument.set_led(number, state, Deadline(timeout, self._clock))
 
+    def blink(self, seconds: float = BLINK_SECONDS) -> None:
+        """Let LED 1 blink, and then restore its state; it is off then if the instrument does not report it.
+
+        Raises SensorError; ConfigError if there is no LED.
+        """
+        before = self._instrument.led_state(1, Deadline(READ_TIMEOUT, self._clock))
+        end = Deadline(seconds, self._clock)
+        try:
+            while not end.passed:
+                for state in (True, False):
+                    self.set_led(1, state)
+                    self._clock.sleep(_BLINK_PAUSE)
+        finally:
+            self.set_led(1, before or "off")
+
     def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
         """Switch the heater, as ``Instrument.set_heater``. Raises SensorError."""
         self._instrument.set_heater(on, Deadline(timeout, self._clock))
+
+    @contextmanager
+    def heating(self) -> Iterator[None]:
+        """Switch the heater on, and off again in every case, also after an interrupt while it is being switched on.
+
+        Raises SensorError; SensorBusy if another process has the heater on.
+        """
+        ours = True
+        try:
+            try:
+                self.set_heater(True)
+            except SensorBusy:  # the other process will switch it off
+                ours = False
+                raise
+            yield
+        finally:
+            if ours:
+                self.set_heater(False)
 
     def release(self, timeout: float = READ_TIMEOUT) -> None:
         """Give the sensor back to the kernel's own driver. Raises SensorError."""
@@ -106,7 +145,7 @@ def find(
         ConfigError: ``USBRH_SIMULATE`` is wrong.
     """
     config = config or Config()
-    bus = backend or _default_bus()
+    bus = backend or default_bus()
     before = {sensor.info: sensor for sensor in known}
     sensors = []
     found = [(kind.model, plugged) for kind in INSTRUMENTS for plugged in kind.plugged_in(bus)]
@@ -117,7 +156,12 @@ def find(
         sensor = before.get(info)
         if sensor is None or sensor.settings != settings:
             label = f"{settings.name} ({identity})" if settings.name else identity
-            driver = plugged.driver(label=label, coefficients=settings.coefficients, supply=settings.supply)
+            driver = plugged.driver(
+                label=label,
+                coefficients=settings.coefficients,
+                supply=settings.supply,
+                measuring_led=settings.measuring_led,
+            )
             sensor = Sensor(info, driver, settings, clock)
         sensors.append(sensor)
     if bus.problem is not None:
@@ -142,7 +186,7 @@ def absent(identity: str, name: str | None, simulated: bool) -> SensorInfo:
 
 def usb_problem() -> LibusbMissing | SensorNotFound | None:
     """Return why no USB-RH can be found on this machine; None if one can. Raises ConfigError (``USBRH_SIMULATE``)."""
-    return _default_bus().problem
+    return default_bus().problem
 
 
 def select(sensors: Sequence[Sensor], selectors: Iterable[str]) -> list[Sensor]:
@@ -195,14 +239,19 @@ def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock:
         return list(pool.map(measure, sensors))
 
 
-def _default_bus() -> Bus:
-    """Return the simulator if ``USBRH_SIMULATE`` is set, else the USB of this machine as it is now."""
+def default_bus(recorder: "Recorder | None" = None) -> Bus:
+    """Return the simulator if ``USBRH_SIMULATE`` is set, else the USB of this machine as it is now.
+
+    ``recorder`` records every transfer on it. Raises ConfigError (``USBRH_SIMULATE``).
+    """
     simulate = os.environ.get("USBRH_SIMULATE")
     if simulate:
-        return _simulator(simulate)
+        simulator = _simulator(simulate)
+        simulator.recorder = recorder
+        return simulator
     from usbrh.drivers.bus import SystemBus  # noqa: PLC0415  # libusb is slow to load, and virtual sensors don't need it
 
-    return SystemBus()
+    return SystemBus(recorder)
 
 
 @cache

@@ -1,8 +1,6 @@
-"""``usbrh led``, ``usbrh heater`` and ``usbrh release``: the controls of an instrument."""
+"""``usbrh led``, ``usbrh identify``, ``usbrh heater`` and ``usbrh release``: the controls of an instrument."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import get_args
 
 import click
@@ -10,15 +8,11 @@ import click
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.sensors import one_sensor
 from usbrh.drivers.base import LedState
-from usbrh.errors import SensorBusy
 from usbrh.output import text as output
-from usbrh.reading import Reading
-from usbrh.sensors import Sensor
+from usbrh.sensors import BLINK_SECONDS
+from usbrh.verify.common import heater_checks
 
 _MAX_SECONDS = 180
-# °C, %RH and °C that pass the test. The data sheet has a rise of 5 to 10 °C for the bare chip; a USB-RH showed about
-# 2 °C. The air stays the same, so the dew point moves only by the errors of the two quantities.
-_RISE, _FALL, _DEW_POINT_DRIFT = 0.5, 0.5, 2.0
 
 
 @click.command()
@@ -33,10 +27,23 @@ def led(context: Context, led: str, state: LedState, sensor: str | None) -> None
     led = {green = 1, red = 2}
     """
     chosen = one_sensor(context, sensor)
-    number = chosen.settings.led.get(led) or {"1": 1, "2": 2}.get(led)
+    number = chosen.settings.led_names.get(led) or {"1": 1, "2": 2}.get(led)
     if number is None:
         raise click.BadParameter(f"{led!r} is neither 1, 2 nor a name from the configuration.", param_hint="LED")
     chosen.set_led(number, state)
+
+
+@click.command()
+@click.argument("sensor", required=False)
+@pass_context
+def identify(context: Context, sensor: str | None) -> None:
+    """Let LED 1 of SENSOR blink, to find it among several.
+
+    Afterwards the LED is as before. A USB-RH does not report the state of its LEDs: its LED 1 is off then.
+    """
+    chosen = one_sensor(context, sensor)
+    click.echo(f"LED 1 of {chosen.info.name} blinks for {BLINK_SECONDS:.0f} s; Ctrl-C ends it.", err=True)
+    chosen.blink()
 
 
 @click.group()
@@ -57,22 +64,6 @@ _seconds = click.option(
 )
 
 
-@contextmanager
-def _heating(sensor: Sensor) -> Iterator[None]:
-    """Switch the heater on, and off again in every case, also after an interrupt while it is being switched on."""
-    ours = True
-    try:
-        try:
-            sensor.set_heater(True)
-        except SensorBusy:  # another process has it on, and will switch it off
-            ours = False
-            raise
-        yield
-    finally:
-        if ours:
-            sensor.set_heater(False)
-
-
 @heater.command("on")
 @click.argument("sensor", required=False)
 @_seconds
@@ -80,7 +71,7 @@ def _heating(sensor: Sensor) -> Iterator[None]:
 def heater_on(context: Context, sensor: str | None, seconds: int) -> None:
     """Heat for some seconds; an interrupt ends it."""
     chosen = one_sensor(context, sensor)
-    with _heating(chosen):
+    with chosen.heating():
         click.echo(f"The heater of {chosen.info.name} is on for {seconds} s; Ctrl-C ends it.", err=True)
         time.sleep(seconds)
     click.echo("The heater is off.", err=True)
@@ -106,11 +97,11 @@ def heater_test(context: Context, sensor: str | None, seconds: int, as_json: boo
     """
     chosen = one_sensor(context, sensor)
     before = chosen.read()
-    with _heating(chosen):
+    with chosen.heating():
         click.echo(f"Heating {chosen.info.name} for {seconds} s ...", err=True)
         time.sleep(seconds)
         after = chosen.read()
-    checks = _heater_checks(before, after)
+    checks = heater_checks(before, after)
     passed = all(ok for _, ok in checks)
     if as_json:
         click.echo(output.json_line({"passed": passed, "before": before.to_dict(), "after": after.to_dict()}))
@@ -120,22 +111,6 @@ def heater_test(context: Context, sensor: str | None, seconds: int, as_json: boo
         click.echo("The sensor passed." if passed else "The sensor failed: it may be wet, dirty or broken.")
     if not passed:
         raise SystemExit(1)
-
-
-def _heater_checks(before: Reading, after: Reading) -> list[tuple[str, bool]]:
-    rise = _change(before.temperature, after.temperature)
-    fall = -_change(before.humidity, after.humidity)
-    drift = _change(before.dew_point, after.dew_point)
-    return [
-        (f"temperature rose by {rise:.2f} °C (at least {_RISE} expected)", rise >= _RISE),
-        (f"humidity fell by {fall:.2f} %RH (at least {_FALL} expected)", fall >= _FALL),
-        (f"dew point moved by {drift:.2f} °C (at most {_DEW_POINT_DRIFT} expected)", abs(drift) <= _DEW_POINT_DRIFT),
-    ]
-
-
-def _change(before: float | None, after: float | None) -> float:
-    """Return the growth; 0 if one of them is not defined (the dew point of air without water)."""
-    return 0.0 if before is None or after is None else after - before
 
 
 @click.command()

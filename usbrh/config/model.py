@@ -85,8 +85,19 @@ class SensorConfig:
     humidity_offset: Annotated[float, types.Number(-50, 50)] = 0.0
     """%RH, added after the conversion and the scale."""
     humidity_scale: Annotated[float, types.Number(0.5, 2)] = 1.0
-    led: Annotated[Mapping[str, int], types.LedNames()] = field(default_factory=lambda: MappingProxyType({}))
-    """Names for LED 1 and 2, such as their colours, which differ between makes."""
+    led: Annotated[Mapping[str, int] | str, types.LedNames()] = field(default_factory=lambda: MappingProxyType({}))
+    """Names for LED 1 and 2, such as their colours, which differ between makes; or ``measuring``: LED 1 is on during a
+    measurement."""
+
+    @property
+    def led_names(self) -> Mapping[str, int]:
+        """The LED numbers by their names."""
+        return {} if isinstance(self.led, str) else self.led
+
+    @property
+    def measuring_led(self) -> bool:
+        """Whether LED 1 is on during a measurement."""
+        return self.led == types.LedNames.MEASURING
 
 
 @dataclass(frozen=True, slots=True)

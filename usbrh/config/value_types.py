@@ -255,12 +255,18 @@ class ServerList(ValueType):
 
 
 class LedNames(ValueType):
-    """Names for LED 1 and 2, such as their colours: ``{red = 1, green = 2}``."""
+    """Names for LED 1 and 2, such as their colours: ``{red = 1, green = 2}``; or ``"measuring"``."""
 
-    def from_toml(self, value: Any) -> Mapping[str, int]:
-        """Return a read-only mapping from name to LED number."""
+    MEASURING = "measuring"
+
+    def from_toml(self, value: Any) -> Mapping[str, int] | str:
+        """Return a read-only mapping from name to LED number, or the word."""
+        if value == self.MEASURING:
+            return self.MEASURING
         if not isinstance(value, dict) or any(
             isinstance(led, bool) or led not in (1, 2) or not word.isalpha() for word, led in value.items()
         ):
-            raise InvalidValue("must be a table of words and LED numbers, such as {red = 1, green = 2}")
+            raise InvalidValue(
+                f'must be a table of words and LED numbers, such as {{red = 1, green = 2}}, or "{self.MEASURING}"'
+            )
         return MappingProxyType(dict(value))

@@ -15,6 +15,8 @@ from usbrh.reading import Ticks
 if TYPE_CHECKING:
     from usb.backend import IBackend
 
+    from usbrh.drivers.recording import Recorder
+
 LedState = Literal["off", "on", "blink"]
 
 
@@ -43,6 +45,9 @@ class Instrument(Protocol):
     def set_led(self, number: int, state: LedState, deadline: Deadline) -> None:
         """Switch LED 1 or 2. Raises ConfigError if the instrument has no such LED or no such state."""
 
+    def led_state(self, number: int, deadline: Deadline) -> LedState | None:
+        """Return the state of an LED; None if the instrument does not report it."""
+
     def set_heater(self, on: bool, deadline: Deadline) -> None:
         """Switch the heater. If this process ends while it is on, the next one to open the sensor switches it off."""
 
@@ -60,6 +65,10 @@ class Bus(Protocol):
 
     simulated: bool
     """True for virtual instruments. A driver must then not report real ones."""
+
+    @property
+    def recorder(self) -> "Recorder | None":
+        """What records every transfer with its time; None, except for ``usbrh verify``."""
 
     @property
     def usb_backend(self) -> "IBackend | None":
@@ -80,7 +89,8 @@ class Plugged(NamedTuple):
     serial: str | None
     driver: Callable[..., Instrument]
     """Makes its driver, without opening it. Keyword arguments: ``label``, the name for messages; ``coefficients`` and
-    ``supply`` for an instrument that sends ticks (``usbrh.sht1x``)."""
+    ``supply`` for an instrument that sends ticks (``usbrh.sht1x``); ``measuring_led``, whether LED 1 is on during a
+    measurement."""
 
 
 class Kind(NamedTuple):

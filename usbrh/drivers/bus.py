@@ -2,11 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from usb.backend import IBackend, libusb1
 
 from usbrh.drivers.base import SerialPort
 from usbrh.errors import LibusbMissing, SensorNotFound
+
+if TYPE_CHECKING:
+    from usbrh.drivers.recording import Recorder
 
 
 class SystemBus:
@@ -14,8 +18,9 @@ class SystemBus:
 
     simulated = False
 
-    def __init__(self) -> None:
+    def __init__(self, recorder: "Recorder | None" = None) -> None:
         """Load libusb; without it, ``problem`` says why, and only serial ports are found."""
+        self.recorder = recorder
         self.usb_backend: IBackend | None = libusb1.get_backend()
         self.problem = None if self.usb_backend else _libusb_problem()
 

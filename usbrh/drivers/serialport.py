@@ -18,6 +18,8 @@ from usbrh.errors import SensorError, SensorTimeout
 if TYPE_CHECKING:
     from serial import Serial
 
+    from usbrh.drivers.recording import Recorder
+
 BAUD_RATE = 9600
 _GONE = (errno.EIO, errno.ESHUTDOWN)  # an open serial port gives these too when its device was unplugged
 
@@ -44,7 +46,7 @@ class SerialDevice(SharedDevice):
             queueing = deadline.within(max(0.0, deadline.remaining() - WORK))
             lock = self.lock(node, queueing)
             try:
-                port = self.when_free(lambda: _open(node), node, queueing)
+                port = self.when_free(lambda: _open(node, self._bus.recorder), node, queueing)
             except BaseException:
                 lock.close()
                 raise
@@ -109,8 +111,12 @@ def close_both(port: "Serial", lock: NodeLock) -> threading.Thread | None:
     return closing
 
 
-def _open(node: Path) -> "Serial":
+def _open(node: Path, recorder: "Recorder | None") -> "Serial":
     """Open the serial port and lock it (flock) against programs that honour such locks."""
+    if recorder:
+        from usbrh.drivers.recording import RecordingSerial  # noqa: PLC0415  # only for usbrh verify
+
+        return RecordingSerial(recorder, str(node), BAUD_RATE, exclusive=True)
     import serial  # noqa: PLC0415  # only needed with a USBRH2
 
     return serial.Serial(str(node), BAUD_RATE, exclusive=True)

@@ -19,9 +19,14 @@ _INTERFACE = 0
 
 def devices(bus: Bus, vendor: int, product: int) -> dict[str, usb.core.Device]:
     """Find the devices of this kind on ``bus``, by their port path; none without libusb."""
-    if bus.usb_backend is None:
+    backend = bus.usb_backend
+    if backend is None:
         return {}
-    found = usb.core.find(find_all=True, backend=bus.usb_backend, idVendor=vendor, idProduct=product)
+    if bus.recorder:
+        from usbrh.drivers.recording import recording_backend  # noqa: PLC0415  # only for usbrh verify
+
+        backend = recording_backend(backend, bus.recorder)
+    found = usb.core.find(find_all=True, backend=backend, idVendor=vendor, idProduct=product)
     return {_port_path(device, bus.simulated): device for device in found}
 
 

@@ -93,11 +93,13 @@ class UsbRh:
         label: str = "",
         coefficients: str = sht1x.DEFAULT_COEFFICIENTS,
         supply: float = sht1x.DEFAULT_SUPPLY,
+        measuring_led: bool = False,
     ) -> None:
         """Open nothing. ``coefficients`` and ``supply`` choose the conversion (``usbrh.sht1x``)."""
         self._usb = UsbDevice(port, label or port, bus, _USB_ID)
         self._coefficients = coefficients
         self._supply = supply
+        self._measuring_led = measuring_led
         self._owed = 0
         """Requests without an answer, which may still come."""
 
@@ -112,7 +114,8 @@ class UsbRh:
                     attempt.opened = True
                     if recover := recoveries[attempt.number]:
                         recover(device, deadline)
-                    ticks = check(self._ask(device, deadline), self._usb.label)
+                    with self._led_lit(device, deadline):
+                        ticks = check(self._ask(device, deadline), self._usb.label)
                     self._settle_debt(device, deadline)
                     return ticks, heater
             except (SensorNotFound, AccessDenied):
@@ -154,6 +157,10 @@ class UsbRh:
             raise ConfigError(f"the LEDs of {self._usb.label}, a {MODEL}, can't {state}", remedy="use on or off")
         with self._session(deadline) as (device, *_):
             _set_feature(device, _LED_COMMAND[number], _LED_VALUE[state], deadline)
+
+    def led_state(self, number: int, deadline: Deadline) -> LedState | None:
+        """Return None: the device does not report it."""
+        return None
 
     def set_heater(self, on: bool, deadline: Deadline) -> None:
         """Switch the heater. Raises SensorBusy if another process has it on."""
@@ -205,6 +212,20 @@ class UsbRh:
                 with suppress(usb.core.USBError):
                     _set_feature(device, _HEATER_COMMAND, 0, deadline)
             yield device, lock, heater
+
+    @contextmanager
+    def _led_lit(self, device: usb.core.Device, deadline: Deadline) -> Iterator[None]:
+        """Light LED 1 during the body if the configuration says so; if the device rejects that, measure without it."""
+        if not self._measuring_led:
+            yield
+            return
+        with suppress(usb.core.USBError):
+            _set_feature(device, _LED_COMMAND[1], _LED_VALUE["on"], deadline)
+        try:
+            yield
+        finally:
+            with suppress(usb.core.USBError):
+                _set_feature(device, _LED_COMMAND[1], _LED_VALUE["off"], deadline)
 
     def _reset(self, device: usb.core.Device, deadline: Deadline) -> None:
         device.reset()  # pyusb releases the interface for it

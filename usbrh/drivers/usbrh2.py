@@ -20,6 +20,12 @@ CONVERSION = "device"
 HEATER_BIT = 0x2000
 """Of the status word: bit 13 (data sheet SHT3x)."""
 _LEDS = (1, 2)
+_LED_STATES: dict[str, LedState] = {
+    **dict.fromkeys(("0", "off", "false"), "off"),
+    **dict.fromkeys(("1", "on", "true"), "on"),
+    "blink": "blink",
+}
+"""Every word that the device accepts for a state."""
 _TRIES = 3
 _ONE_TRY = 0.3
 """s that one more try needs."""
@@ -39,15 +45,24 @@ KIND = Kind(MODEL, plugged_in, identity=re.compile(r"[0-9A-Za-z]+"), has_serial=
 class Usbrh2:
     """One USBRH2, by its serial number. Each operation opens and closes it, so other programs can use it in between."""
 
-    def __init__(self, serial: str, port: str, bus: Bus, *, label: str = "", **_: object) -> None:
+    def __init__(
+        self, serial: str, port: str, bus: Bus, *, label: str = "", measuring_led: bool = False, **_: object
+    ) -> None:
         """Open nothing. The device converts its values itself: coefficients and supply are ignored."""
+        self._measuring_led = measuring_led
         self._serial = SerialDevice(PORT_NAME.format(serial), port, label or serial, bus)
 
     def measure(self, deadline: Deadline) -> Measurement:
         """Measure once. Fails only if starting again did not help."""
 
         def values(conversation: Conversation, status: int, _: NodeLock) -> Measurement:
-            temperature, humidity = conversation.values(deadline)
+            if self._measuring_led:
+                conversation.say("led1=on", deadline)
+            try:
+                temperature, humidity = conversation.values(deadline)
+            finally:
+                if self._measuring_led:
+                    conversation.say("led1=off", deadline)
             return Measurement(
                 temperature=temperature,
                 humidity=humidity,
@@ -67,6 +82,12 @@ class Usbrh2:
         if number not in _LEDS:
             raise ConfigError(f"{self._serial.label} has no LED {number}", remedy=f"a {MODEL} has 1 and 2")
         self._converse(lambda conversation, _, __: conversation.switch(f"led{number}={state}", deadline), deadline)
+
+    def led_state(self, number: int, deadline: Deadline) -> LedState | None:
+        """Ask for the list of settings. Its form is not published: None if it does not name the LED."""
+        answer = self._converse(lambda conversation, _, __: conversation.lines("list", deadline), deadline)
+        found = re.search(rf"\bled\s*{number}\s*[=:]?\s*(\w+)", "\n".join(answer), re.IGNORECASE)
+        return _LED_STATES.get(found[1].lower()) if found else None
 
     def set_heater(self, on: bool, deadline: Deadline) -> None:
         """Switch the heater. Raises SensorBusy if another process has it on."""

@@ -120,13 +120,22 @@ class Conversation:
 
     def words(self, command: str, deadline: Deadline) -> str:
         """Send ``command``, and return the first line of its answer."""
+        for line in self.lines(command, deadline):
+            return line
+        raise BadReport(f"{self._label} gave no answer to {command!r}", remedy=REPLUG)
+
+    def lines(self, command: str, deadline: Deadline) -> list[str]:
+        """Send ``command``, and return all lines of its answer."""
         self._write(command, deadline)
         lines = self._settle(deadline)
         self._write("status", deadline)
-        for line in lines + self._until_status(deadline)[1]:
-            if line.lower() != command.encode():  # its echo
-                return line.decode("ascii", "backslashreplace")
-        raise BadReport(f"{self._label} gave no answer to {command!r}", remedy=REPLUG)
+        lines += self._until_status(deadline)[1]
+        return [line.decode("ascii", "backslashreplace") for line in lines if line.lower() != command.encode()]
+
+    def say(self, command: str, deadline: Deadline) -> None:
+        """Send ``command``, and ignore its answer."""
+        self._write(command, deadline)
+        self._settle(deadline)
 
     def _write(self, command: str, deadline: Deadline) -> None:
         import serial  # noqa: PLC0415  # only needed with a USBRH2

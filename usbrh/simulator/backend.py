@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import usb.backend
 
@@ -228,6 +228,7 @@ class SimulatorBackend(_PyusbBackend):
 
     simulated = True
     problem = None
+    recorder: Any = None
 
     def __init__(self, models: Iterable[VirtualInstrument], clock: Clock = SYSTEM_CLOCK) -> None:
         """Plug in ``models``, which have the same ``clock`` as the transfers; a USBRH2 gets a pseudo-terminal."""

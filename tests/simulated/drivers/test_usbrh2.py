@@ -85,6 +85,7 @@ class Ports:
     simulated = False
     usb_backend = None
     problem = None
+    recorder = None
 
     def __init__(self, node: Path) -> None:
         self.node = node
@@ -375,7 +376,7 @@ def program(node: Path, action: str) -> str:
         "from usbrh.clock import Deadline\n"
         "from usbrh.drivers.usbrh2 import PORT_NAME, Usbrh2\n"
         f"ports = [(PORT_NAME.format('E02A'), 'sim-1', Path({str(node)!r}))]\n"
-        "sensor = Usbrh2('E02A', 'sim-1', SimpleNamespace(serial_ports=lambda: ports))\n"
+        "sensor = Usbrh2('E02A', 'sim-1', SimpleNamespace(serial_ports=lambda: ports, recorder=None))\n"
         f"{action}\n"
     )
 
@@ -629,7 +630,7 @@ def test_a_configured_usbrh2_that_is_not_plugged_in(monkeypatch: pytest.MonkeyPa
 def test_one_that_is_lost_is_missed_once_and_found_again_at_another_port(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("usbrh.sensors._default_bus", lambda: bench.backend)
+    monkeypatch.setattr("usbrh.sensors.default_bus", lambda: bench.backend)
     poller = Poller(Config(sensor={"E02A": SensorConfig("attic")}))
     assert [reading.state for reading in poller.measure()] == ["ok"]
     bench.model.unplug()

@@ -239,6 +239,7 @@ WRONG = [
     ('[sensor."a,b"]', 1, "a sensor's port or serial number must not contain ,"),
     ('[sensor."1-1"]\nnmae = "a"', 2, 'there is no key "nmae" in [sensor."1-1"]; did you mean name?'),
     ('[sensor."1-1"]\nled = {red = 3}', 2, "led must be a table of words and LED numbers"),
+    ('[sensor."1-1"]\nled = "always"', 2, 'red = 1, green = 2}, or "measuring"'),
     ('[sensor."1-1"]\nled = {"1" = 1}', 2, "led must be a table of words and LED numbers"),
     ('[zabbix]\nhost = "a"\nhost = "b"', 3, "invalid TOML: cannot overwrite a value"),
     ('[zabbix]\nhost = "a', 2, "invalid TOML"),
@@ -345,7 +346,7 @@ def test_nothing_can_be_changed(write: Callable[[str], Path]) -> None:
     with pytest.raises(TypeError):
         config.sensor["x"] = SensorConfig()  # type: ignore[index]
     with pytest.raises(TypeError):
-        config.sensor["1-1.4"].led["red"] = 2  # type: ignore[index]
+        config.sensor["1-1.4"].led_names["red"] = 2  # type: ignore[index]
 
 
 KEYS = sorted(
@@ -392,3 +393,11 @@ def test_whatever_the_environment_holds(environ: dict[str, str]) -> None:
 def test_what_is_too_deep_or_too_long(write: Callable[[str], Path], text: str) -> None:
     with pytest.raises(ConfigError):
         load(write(text), {})
+
+
+def test_led_is_a_table_of_names_or_the_word_measuring(tmp_path: Path) -> None:
+    path = tmp_path / "usbrh.toml"
+    path.write_text('[sensor.sim-1]\nled = "measuring"\n[sensor.sim-2]\nled = {red = 1}\n')
+    sensors = load(path, {}).sensor
+    assert (sensors["sim-1"].measuring_led, sensors["sim-1"].led_names) == (True, {})
+    assert (sensors["sim-2"].measuring_led, sensors["sim-2"].led_names) == (False, {"red": 1})

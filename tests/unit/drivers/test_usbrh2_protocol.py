@@ -178,6 +178,7 @@ class Ports:
     simulated = False
     usb_backend = None
     problem = None
+    recorder = None
 
     def __init__(self, ports: list[SerialPort]) -> None:
         self._ports = ports
