@@ -239,7 +239,7 @@ class _Copy:
             number += self._insert(replace(misfit, id=number + 1))
         self._db.execute("DELETE FROM sqlite_sequence")
         self._db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (number,))
-        for cursor in moved_cursors:
+        for cursor in sorted(moved_cursors, key=lambda each: not each.active):  # one before them would be paused
             write_cursor(self._db, cursor)
         count_active(self._db)
 

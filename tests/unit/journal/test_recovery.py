@@ -291,6 +291,24 @@ def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
     assert [entry.reading for entry in journal.waiting(C, 10)] == readings(2, first=19)
 
 
+def test_a_destination_that_left_before_a_repair_stays_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([B])
+        journal.sync_destinations([A, B])
+        journal.sync_destinations([A])
+        journal.add(readings(4))
+    flip(path, 1)
+    with Journal(path) as journal:
+        assert len(list(journal.export())) == 3
+        journal.sync_destinations([])
+        assert "recovered: 3 readings, with the state of each destination" in caplog.text
+        caplog.clear()
+        journal.sync_destinations([A])
+        assert caplog.text == ""
+        assert len(journal.waiting(A, 10)) == 3
+
+
 def test_the_stays_of_a_destination_that_returned_are_saved(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
