@@ -105,13 +105,15 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
 
 
 def is_journal(path: Path) -> bool:
-    """Whether the damaged file at ``path`` is a journal: its header says so, or a row has a right checksum.
+    """Whether the damaged file at ``path`` is a journal: a header says so, or a row has a right checksum.
+
+    The header of a journal that was just created is in the log only.
 
     Raises:
         OSError: the file can't be read.
     """
-    for number, page in enumerate(_pages(path)):
-        if number == 0 and page.startswith(MAGIC) and int.from_bytes(page[68:72], "big") == APPLICATION_ID:
+    for page in _pages(path):
+        if page.startswith(MAGIC) and int.from_bytes(page[68:72], "big") == APPLICATION_ID:
             return True
         if any(_sound(*row) for row in _rows(page)):
             return True

@@ -27,6 +27,7 @@ from usbrh.journal.destinations import set_destinations
 from usbrh.journal.errors import explained
 from usbrh.journal.file import JournalFile
 from usbrh.journal.queries import DeliveryState, DestinationStatus, Rejection, Status
+from usbrh.journal.reader import JournalReader
 from usbrh.journal.rows import Damaged, Entry, State, active_cursors
 from usbrh.reading import Reading, counted
 
@@ -89,6 +90,8 @@ class Journal:
         try:
             with self._locked() as deadline:
                 try:
+                    if not self._file.lock.exists():  # nothing is created beside a file that is not ours
+                        JournalReader(self.path).check()
                     return self._file.transaction(work, deadline, write=write, durable=durable)
                 except (sqlite3.DatabaseError, Damaged, UnicodeDecodeError) as error:
                     if not recovery.is_damage(error):
