@@ -455,12 +455,14 @@ def test_is_ready_when_it_comes_into_the_place(sound: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys
+import errno, os, signal, sys
 from pathlib import Path
 from usbrh.journal.store import Journal
-left = int(sys.argv[2])
+left, links = int(sys.argv[2]), sys.argv[3] == "links"
 def hook(event, arguments):
     global left
+    if event == "os.link" and not links:  # as link(2) on FAT
+        raise PermissionError(errno.EPERM, "Operation not permitted")
     if event in {"os.link", "os.remove", "os.rename"}:
         left -= 1
         if left < 0:
@@ -470,12 +472,13 @@ list(Journal(Path(sys.argv[1])).export())
 """
 
 
-def test_killed_at_any_step_of_the_replacement(sound: Path) -> None:
+@pytest.mark.parametrize("links", ["links", "no links"])
+def test_killed_at_any_step_of_the_replacement(sound: Path, links: str) -> None:
     for step in range(20):
         with copy_of(sound) as path, Journal(path) as service:
             flip(path, 3)
             assert waiting(service, B) == list(range(6, COUNT + 1))
-            done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step)], check=False)
+            done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step), links], check=False)
             service.add([reading(1000)])
             assert {entry.body for entry, _ in service.export()} == ALL - {reading(3).to_json()} | {
                 reading(1000).to_json()
@@ -483,8 +486,11 @@ def test_killed_at_any_step_of_the_replacement(sound: Path) -> None:
             assert len(waiting(service, B)) == len(OPEN[B]) + 1
             assert not [file.name for file in path.parent.iterdir() if ".new" in file.name or "rebuilt" in file.name]
             if done.returncode == 0:
+                (aside,) = path.parent.glob("journal.db.damaged-*Z")
+                assert aside.stat().st_size > 0
+                assert companions(aside)[0].exists()
                 break
-    assert step >= 6
+    assert (step >= 6, done.returncode) == (True, 0)
 
 
 def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:
