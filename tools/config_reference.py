@@ -37,10 +37,12 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "zabbix.servers": (
         "Zabbix servers or proxies; the default port is 10051. Every entry gets every reading. Within an entry, `;` "
         "separates the nodes of a cluster; one of them gets the readings. With an empty list, usbrh sends nothing: "
-        "readings stay in the journal, where a Zabbix agent on this machine finds them.",
+        "readings stay in the journal, where a Zabbix agent on this machine finds them. The address identifies the "
+        "destination: with another spelling of it, the waiting readings stay in the queue.",
         "Zabbix サーバーまたはプロキシ。ポートのデフォルトは 10051。すべての送信先にすべての測定値を送信。"
         "1 つの送信先の中の `;` はクラスターのノードの区切りで、送信するのはそのうちの 1 ノード。"
-        "空のリストでは送信せず、測定値はジャーナルに残り、このマシンの Zabbix エージェントから取得可能。",
+        "空のリストでは送信せず、測定値はジャーナルに残り、このマシンの Zabbix エージェントから取得可能。"
+        "送信先はアドレスで識別するため、書き方を変えても送信待ちの測定値はキューに残る。",
     ),
     "zabbix.host": (
         'The "Host name" (not the "Visible name") of the Zabbix host that the items belong to. Without it, the name of '

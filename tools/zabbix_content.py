@@ -44,6 +44,8 @@ class Item:
     preprocessing: tuple[Step, ...] = ()
     sent: bool = False
     """A trapper item in every template: no agent answers it."""
+    trapper_only: bool = False
+    """Only the process that measures knows the value, and an agent does not ask that process."""
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,14 @@ BRIDGE = (
          preprocessing=(Step("JSONPATH", ("$.version",), discard=True), Step("DISCARD_UNCHANGED_HEARTBEAT", ("1d",)))),
     Item("usbrh.bridge.sensors", "USB-RH: Number of sensors", "UNSIGNED", "Number of sensors that are plugged in.",
          _BRIDGE, trends="365d", preprocessing=_number("sensors")),
-    Item("usbrh.bridge.uptime", "USB-RH: Uptime", "UNSIGNED", "Time since the service started.", _BRIDGE,
-         "uptime", trends="0", preprocessing=_number("uptime")),
-    Item("usbrh.bridge.readings", "USB-RH: Readings", "UNSIGNED", "Successful readings since the service started.",
-         _BRIDGE, trends="0", preprocessing=_number("readings")),
-    Item("usbrh.bridge.failures", "USB-RH: Failed readings", "UNSIGNED", "Failed readings since the service started.",
-         _BRIDGE, trends="0", preprocessing=_number("failed")),
+    Item("usbrh.bridge.uptime", "USB-RH: Uptime", "UNSIGNED", "Time since the service started (trapper only).",
+         _BRIDGE, "uptime", trends="0", preprocessing=_number("uptime"), trapper_only=True),
+    Item("usbrh.bridge.readings", "USB-RH: Readings", "UNSIGNED",
+         "Successful readings since the service started (trapper only).",
+         _BRIDGE, trends="0", preprocessing=_number("readings"), trapper_only=True),
+    Item("usbrh.bridge.failures", "USB-RH: Failed readings", "UNSIGNED",
+         "Failed readings since the service started (trapper only).",
+         _BRIDGE, trends="0", preprocessing=_number("failed"), trapper_only=True),
     Item("usbrh.journal.waiting", "USB-RH: Journal: Waiting readings", "UNSIGNED",
          "Readings that wait for delivery to a destination.", (("component", "journal"),), trends="365d",
          preprocessing=_number("waiting")),
@@ -217,13 +221,18 @@ T, H, D = ("/usbrh.temperature[{#SENSOR}]", "/usbrh.humidity[{#SENSOR}]", "/usbr
 STATE = "/usbrh.state[{#SENSOR}]"
 
 
+BEFORE = "#1:now-{$USBRH.WINDOW}"
+"""The last value from before the window: a new sensor has none, so one value is not a whole window."""
+
+
 def _limit(slug: str, what: str, item: str, *, side: str, level: str) -> Trigger:
-    """Return the trigger for one of the four thresholds of ``item``. All values of a window must agree."""
+    """Return the trigger for one of the four thresholds of ``item``. All values of a whole window must agree."""
     quantity, unit = ("TEMP", "°C") if item == T else ("HUM", "%RH")
     limit = f'{{$USBRH.{quantity}.{side}.{level}:"{{#SENSOR}}"}}'
     hysteresis = f"{{$USBRH.{quantity}.HYST}}"
     over = side == "MAX"
     beyond = f"min({item},{{$USBRH.WINDOW}})>{limit}" if over else f"max({item},{{$USBRH.WINDOW}})<{limit}"
+    beyond += f" and last({item},{BEFORE}){'>' if over else '<'}{limit}"
     back = (f"max({item},{{$USBRH.WINDOW}})<={limit}-{hysteresis}" if over
             else f"min({item},{{$USBRH.WINDOW}})>={limit}+{hysteresis}")  # fmt: skip
     return Trigger(
@@ -256,7 +265,8 @@ TRIGGERS = (
         "Sensor {#SENSOR}: Risk of condensation",
         'Sensor {#SENSOR}: Risk of condensation (dew point less than {$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"} °C below the '
         "temperature for {$USBRH.WINDOW})",
-        f"max({T},{{$USBRH.WINDOW}})-min({D},{{$USBRH.WINDOW}})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}',
+        f"max({T},{{$USBRH.WINDOW}})-min({D},{{$USBRH.WINDOW}})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}'
+        f" and last({T},{BEFORE})-last({D},{BEFORE})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}',
         "WARNING",
         "capacity",
         "Water condenses on surfaces that are slightly colder than the air.",
@@ -406,7 +416,7 @@ TRIGGERS = (
         "USB-RH: Journal: Readings are rejected",
         "USB-RH: Journal: Readings are rejected (for {$USBRH.WINDOW})",
         # A server rejects the readings of a new sensor until it has read its configuration.
-        "min(/usbrh.journal.rejected,{$USBRH.WINDOW})>0 and last(/usbrh.journal.rejected,#1:now-{$USBRH.WINDOW})>0",
+        f"min(/usbrh.journal.rejected,{{$USBRH.WINDOW}})>0 and last(/usbrh.journal.rejected,{BEFORE})>0",
         "WARNING",
         "notice",
         "A server rejects some readings. Run: usbrh journal status",

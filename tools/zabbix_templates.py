@@ -1,8 +1,8 @@
 """Write zabbix/templates: `python -m tools.zabbix_templates`. With --check only report outdated files.
 
 One description produces three templates for two releases. They differ in the type of their master items, and therefore
-in intervals, time-outs and the way to exclude sensors. Names, keys, triggers and dashboards are the same, so that a
-host can change from one template to another and keep its history.
+in intervals, time-outs and the method to exclude sensors. Names, keys, triggers and dashboards are the same, so that a
+host can change from one template to another and keep its history. Some items are in the trapper template only.
 """
 
 import argparse
@@ -105,6 +105,7 @@ class Template:
 
     def data(self) -> Yaml:
         """Return the whole file."""
+        bridge = [item for item in BRIDGE if not (self.form.polled and item.trapper_only)]
         template: Yaml = {
             "uuid": self.uuid("template"),
             "template": self.form.name,
@@ -114,7 +115,7 @@ class Template:
             '{$USBRH.TEMP.MAX.CRIT:"living-room"}',
             **({} if self.release == "6.0" else {"vendor": {"name": "usbrh", "version": f"{self.release}-{VERSION}"}}),
             "groups": [{"name": GROUP["name"]}],
-            "items": [self.item(BRIDGE_MASTER), *(self.item(item, BRIDGE_MASTER) for item in BRIDGE), self.item(TEST)],
+            "items": [self.item(BRIDGE_MASTER), *(self.item(item, BRIDGE_MASTER) for item in bridge), self.item(TEST)],
             "discovery_rules": [self.discovery()],
             "tags": [{"tag": "class", "value": "hardware"}, {"tag": "target", "value": "usb-rh"}],
             "macros": [self.macro(*row) for row in sorted(MACROS) if self.form.polled or row[0] != "{$USBRH.INTERVAL}"],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from usbrh.clock import NS
 from usbrh.journal.schema import APPLICATION_ID
-from usbrh.journal.store import Journal
+from usbrh.journal.store import Journal, State
 from usbrh.reading import Reading
 
 START = 1_790_000_000 * NS
@@ -27,6 +27,11 @@ def readings(count: int, first: int = 1) -> list[Reading]:
 def waiting(journal: Journal, destination: str) -> list[int]:
     """Return the numbers of the readings that wait for ``destination``."""
     return [entry.id for entry in journal.waiting(destination, 1000)]
+
+
+def states(journal: Journal, destination: str) -> list[State]:
+    """Return the state of each reading at ``destination``."""
+    return [found[destination].state for _, found in journal.export()]
 
 
 def old_journal(path: Path, schema: int) -> None:

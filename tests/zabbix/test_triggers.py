@@ -52,6 +52,11 @@ STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
                  {("Temperature high (above 27 °C for 5m)", True), RISING}),
     "stuck": (lambda m: air(21.5), {("Values do not change (temperature and humidity unchanged for 6h)", False)}),
     "new": (lambda m: air(21.5) if m >= 300 else {}, set()),  # for two hours, and calm
+    "newcold": (lambda m: air(10.0 + m / 1000, 5.0) if m >= 416 else {}, set()),  # for less than a window
+    "newdamp": (lambda m: air(40.0 + m / 1000, 95.0) if m >= 419 else {}, set()),  # one value
+    "newoven": (lambda m: air(40.0 + m / 1000) if m >= 410 else {},  # for more than a window
+                {("Temperature critically high (above 32 °C for 5m)", False)}),
+    "brief": (lambda m: between(m, 300, 304, air(35.0)), {RISING}),  # five values are four minutes
     "failing": (lambda m: between(m, 410, 420, broken("timeout")),
                 {("Readings fail (three in a row)", False)}),
     "hiccup": (lambda m: between(m, 410, 411, broken("timeout")), set()),

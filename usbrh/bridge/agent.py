@@ -23,6 +23,8 @@ ANSWER_SECONDS = 2.5
 MEASURE_UNTIL = 2.2
 """From the start of the process to the deadline of a measurement, in seconds."""
 LONGEST_NAME = 128
+OF_SERVICE = {"uptime", "readings", "failed", "failures_by_kind"}
+"""Keys of ``usbrh.bridge`` that describe the process that measures, which an agent does not ask."""
 
 
 def get(name: str, config: Callable[[], Config], clock: Clock = SYSTEM_CLOCK) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def discovery(config: Callable[[], Config]) -> list[dict[str, str]] | dict[str, 
 
 
 def bridge(config: Callable[[], Config]) -> dict[str, Any]:
-    """The JSON object of ``usbrh.bridge``; values that only the service knows are null."""
+    """The JSON object of ``usbrh.bridge``, without the values that only the service knows."""
     from usbrh.bridge.state import journal_state  # noqa: PLC0415 - it imports all of USB
     from usbrh.journal.reader import JournalReader  # noqa: PLC0415
     from usbrh.poller import Poller  # noqa: PLC0415
@@ -65,7 +67,7 @@ def bridge(config: Callable[[], Config]) -> dict[str, Any]:
     poller = Poller(settings)
     poller.refresh()
     state = journal_state(poller, JournalReader(settings.journal.path), poller.problem)
-    return {**state, "uptime": None, "readings": None, "failed": None, "failures_by_kind": None}
+    return {key: value for key, value in state.items() if key not in OF_SERVICE}
 
 
 def answer(question: Callable[[], Any]) -> None:

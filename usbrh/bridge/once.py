@@ -38,7 +38,7 @@ def routes(config: Config) -> list[Route]:
         raise ConfigError("no Zabbix server is configured", remedy="set servers in [zabbix], or USBRH_ZABBIX_SERVERS")
     host = settings.host or ""  # ``effective`` always sets it
     metadata = settings.metadata if settings.autoregister else None
-    return [Route(each.text, Sender(each, settings), host, metadata) for each in parse_destinations(settings.servers)]
+    return [Route(each.name, Sender(each, settings), host, metadata) for each in parse_destinations(settings.servers)]
 
 
 def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK, progress: Callable[[], object] = lambda: None) -> Journal:

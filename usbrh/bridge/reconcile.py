@@ -8,6 +8,7 @@ from usbrh.bridge.once import flush
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
+from usbrh.journal.destinations import same
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
@@ -99,7 +100,7 @@ def _delivered(
     for entry, states in journal.export():
         if not since_ns <= entry.time_ns <= until_ns:
             continue
-        here = {states[text].state for text in destinations if text in states}
+        here = {found.state for name, found in states.items() if any(same(name, each) for each in destinations)}
         if here & {State.WAITING, State.REJECTED}:
             unsettled[entry.sensor] = unsettled.get(entry.sensor, 0) + 1
         elif any(each.state is State.DELIVERED for each in states.values()):

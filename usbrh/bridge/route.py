@@ -10,7 +10,7 @@ class Route:
     """One destination, and what is needed to send to it."""
 
     destination: str
-    """Its text in the configuration."""
+    """Its name."""
     sender: Sender
     host: str
     """Technical name of the host in Zabbix."""

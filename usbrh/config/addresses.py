@@ -26,6 +26,16 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def name(self) -> str:
+        """The shortest spelling, the same for all spellings of this address.
+
+        The dot at the end of an absolute host name is left out, unless the name has no other dot: a search list can
+        give ``zabbix`` and ``zabbix.`` different addresses. The connection still uses the dot.
+        """
+        host = self.host.removesuffix(".") if "." in self.host[:-1] else self.host
+        return str(Address(host, self.port)).removesuffix(f":{DEFAULT_PORT}")
+
     @classmethod
     def parse(cls, text: str, default_port: int = DEFAULT_PORT) -> Self:
         """Parse ``host``, ``host:port``, ``[IPv6]:port``, ``[IPv6]``, or an IPv6 address without a port.
@@ -42,15 +52,17 @@ class Address:
         port = int(match["port"] or default_port)
         if not 1 <= port <= 65535:
             raise ConfigError(f'"{text}": the port must be 1 to 65535')
-        return cls(match["name"] if match["v6"] is None else _ipv6(match["v6"]), port)
+        return cls(match["name"].lower() if match["v6"] is None else _ipv6(match["v6"]), port)
 
 
 def _ipv6(text: str) -> str:
+    """The shortest spelling in lower case; the zone after "%" stays."""
     try:
-        IPv6Address(text)
+        address = IPv6Address(text)
     except ValueError:
         raise ConfigError(f'"{text}" is not an IPv6 address') from None
-    return text
+    # str() of a mapped address depends on the version of Python.
+    return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else str(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +70,17 @@ class Destination:
     """One receiver of all readings: a server, a proxy, or a cluster of nodes of which one receives them."""
 
     text: str
-    """The entry of the configuration. It identifies the destination."""
+    """The entry of the configuration."""
     nodes: tuple[Address, ...]
     """In the order in which they are tried."""
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def name(self) -> str:
+        """Identifies the destination, however the entry is written: the names of its nodes, sorted."""
+        return ";".join(sorted(node.name for node in self.nodes))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -82,7 +99,7 @@ def parse_destinations(entries: Iterable[str]) -> tuple[Destination, ...]:
         ConfigError: An address is wrong, or a node appears twice and would receive every reading twice.
     """
     destinations = tuple(Destination.parse(entry) for entry in entries)
-    for node, count in Counter(node for each in destinations for node in each.nodes).items():
+    for node, count in Counter(node.name for each in destinations for node in each.nodes).items():
         if count > 1:
             raise ConfigError(f'"{node}" is given twice', remedy='separate the nodes of one cluster with ";"')
     return destinations

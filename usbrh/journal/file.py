@@ -103,6 +103,7 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         """``path``: of the file itself, not of a link to it."""
         self.path = path
+        self.lock = path.with_name(path.name + ".lock")
         self._db: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         """Of the file that ``_db`` has open: device and inode."""
@@ -216,8 +217,7 @@ class JournalFile:
         Raises:
             BlockingIOError: another program held it until the deadline.
         """
-        name = self.path.with_name(self.path.name + ".lock")
-        lock = os.open(name, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        lock = os.open(self.lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
             while True:
                 try:

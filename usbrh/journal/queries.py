@@ -211,7 +211,7 @@ def _state_at(
             return state
         if number > cursor.offset:
             # A stay that is over may have ended while the reading waited, or before it was added.
-            return DeliveryState(State.WAITING if cursor.active else State.DROPPED)
+            return DeliveryState(State.WAITING if cursor.active or cursor.paused else State.DROPPED)
         if number > cursor.start:
             return DeliveryState(State.DELIVERED)
     return DeliveryState(State.DROPPED)

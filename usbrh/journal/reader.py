@@ -41,6 +41,18 @@ class JournalReader:
         with as_owner(path):
             self.path = Path(os.path.realpath(path))
 
+    def check(self) -> None:
+        """Raise JournalError if the file belongs to another program or version. A damaged journal passes."""
+        from usbrh.journal import recovery  # noqa: PLC0415
+
+        try:
+            self._read(lambda db: db.execute("SELECT 1 FROM reading LIMIT 1"))
+        except (sqlite3.Error, Damaged, UnicodeDecodeError) as error:
+            if not recovery.is_damage(error):
+                raise
+            if not recovery.is_journal(self.path):
+                raise not_a_journal(self.path) from error
+
     def latest(self, sensor: str) -> Reading | None:
         """The reading of ``sensor`` that was added last; None also if there is none."""
 

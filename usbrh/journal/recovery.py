@@ -20,7 +20,7 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +41,8 @@ ENTRY_COLUMNS, CURSOR_COLUMNS = 6, 12
 """The number of columns shows which table a row is from."""
 SPARE = 1_000_000
 """Ids left free after the highest one found. Rows with higher ids may be lost, and their ids must not be used again."""
+NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+"""Errors of link(2) on a file system without hard links, such as FAT."""
 STEP = 250
 """Pages, or renumbered readings, between two calls of ``progress``: less than a second of work."""
 
@@ -88,30 +90,46 @@ def rebuild(path: Path, time_ns: int, progress: Callable[[], object]) -> Saved:
     if shutil.disk_usage(path.parent).free < path.stat().st_size:
         raise OSError(errno.ENOSPC, "not enough space to rebuild it")
     aside = _free_name(path, time_ns)
-    wal = companions(path)[0]
+    names = {path: aside, companions(path)[0]: companions(aside)[0]}
+    kept = {file: name for file, name in names.items() if file.exists()}
     try:
         readings, cursors_known = _write(new, path, progress)
         sync(new)
-        os.link(path, aside, follow_symlinks=False)
-        if wal.exists():
-            os.link(wal, companions(aside)[0], follow_symlinks=False)
+        links = _link(kept)
         sync(path.parent)
         new.replace(replacement(path))
     except BaseException:
         _remove(new)
         _remove(aside)
         raise
+    if not links:  # a process that is killed here keeps all sound readings, but not the damaged file
+        for file, name in kept.items():
+            file.rename(name)
     return Saved(aside, readings, cursors_known)
 
 
+def _link(names: Mapping[Path, Path]) -> bool:
+    """Give each file its second name; False if the file system has no hard links."""
+    try:
+        for file, name in names.items():
+            os.link(file, name, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        return False
+    return True
+
+
 def is_journal(path: Path) -> bool:
-    """Whether the damaged file at ``path`` is a journal: its header says so, or a row has a right checksum.
+    """Whether the damaged file at ``path`` is a journal: a header says so, or a row has a right checksum.
+
+    The header of a journal that was just created is in the log only.
 
     Raises:
         OSError: the file can't be read.
     """
-    for number, page in enumerate(_pages(path)):
-        if number == 0 and page.startswith(MAGIC) and int.from_bytes(page[68:72], "big") == APPLICATION_ID:
+    for page in _pages(path):
+        if page.startswith(MAGIC) and int.from_bytes(page[68:72], "big") == APPLICATION_ID:
             return True
         if any(_sound(*row) for row in _rows(page)):
             return True
@@ -239,7 +257,7 @@ class _Copy:
             number += self._insert(replace(misfit, id=number + 1))
         self._db.execute("DELETE FROM sqlite_sequence")
         self._db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (number,))
-        for cursor in moved_cursors:
+        for cursor in sorted(moved_cursors, key=lambda each: not each.active):  # one before them would be paused
             write_cursor(self._db, cursor)
         count_active(self._db)
 

@@ -88,7 +88,7 @@ class Cursor:
     id: int
     """Higher than that of all cursors made before."""
     destination: str
-    """Its text in the configuration."""
+    """Its name: the addresses of its nodes, separated by ";"."""
     active: bool
     """The destination is in the configuration. A cursor of one that left it remains, for the history."""
     start: int
@@ -105,6 +105,11 @@ class Cursor:
     """Number of active cursors when this row was written: shows whether one is missing."""
     revision: int = 0
     """Grows with each write: shows the newest of several copies in a damaged file."""
+
+    @property
+    def paused(self) -> bool:
+        """The configuration had no destination any more when this row was written: the queue waits for the next one."""
+        return not self.active and self.active_count == 0
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> "Cursor":

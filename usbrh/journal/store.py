@@ -23,9 +23,11 @@ from typing import TypeVar
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.journal import file as journal_file
 from usbrh.journal import queries, recovery, updates
+from usbrh.journal.destinations import set_destinations
 from usbrh.journal.errors import explained
 from usbrh.journal.file import JournalFile
 from usbrh.journal.queries import DeliveryState, DestinationStatus, Rejection, Status
+from usbrh.journal.reader import JournalReader
 from usbrh.journal.rows import Damaged, Entry, State, active_cursors
 from usbrh.reading import Reading, counted
 
@@ -88,6 +90,8 @@ class Journal:
         try:
             with self._locked() as deadline:
                 try:
+                    if not self._file.lock.exists():  # nothing is created beside a file that is not ours
+                        JournalReader(self.path).check()
                     return self._file.transaction(work, deadline, write=write, durable=durable)
                 except (sqlite3.DatabaseError, Damaged, UnicodeDecodeError) as error:
                     if not recovery.is_damage(error):
@@ -160,20 +164,15 @@ class Journal:
     # Delivery
 
     def sync_destinations(self, destinations: Sequence[str]) -> None:
-        """Make ``destinations`` (their texts in the configuration) the ones that readings wait for.
+        """Make ``destinations`` (their names) the ones that readings wait for. The log has a line for each change.
 
-        A new destination starts with the readings that no destination has received. The queue of one that left the
-        configuration is dropped. The log has a line for each.
+        What happens to the queues is in ``journal.destinations``.
         """
         known = self._run(lambda db: {cursor.destination for cursor in active_cursors(db)})
         if known == set(destinations):
             return
-        came, left = self._run(lambda db: updates.set_destinations(db, destinations), write=True)
-        for destination, count in came.items():
-            log.info("new destination %s%s", destination, f": {counted(count)} waiting for it" if count else "")
-        for destination, count in left.items():
-            dropped = f": {counted(count)} dropped that waited for it" if count else ""
-            log.log(logging.WARNING if count else logging.INFO, "%s left the configuration%s", destination, dropped)
+        for level, notice in self._run(lambda db: set_destinations(db, destinations), write=True):
+            log.log(level, "%s", notice)
 
     def waiting(self, destination: str, limit: int, *, simulated: bool = True) -> list[Entry]:
         """At most ``limit`` readings that wait for ``destination``, oldest first; simulated ones if ``simulated``."""

@@ -1,23 +1,11 @@
 """What is written to the journal's tables; each function runs inside one transaction."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from usbrh.journal.queries import count_open, cursor_for
-from usbrh.journal.rows import (
-    ENTRY,
-    OPEN,
-    Cursor,
-    Entry,
-    State,
-    active_cursors,
-    count_active,
-    cursors,
-    last_id,
-    verified,
-    write_cursor,
-)
+from usbrh.journal.rows import ENTRY, OPEN, Cursor, Entry, State, active_cursors, last_id, verified, write_cursor
 from usbrh.reading import Reading
 
 PRUNE = 500
@@ -48,7 +36,7 @@ def expire(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
             (cursor.id, cursor.offset, too_many),
         )
         ids = [int(row[0]) for row in rows]
-        _set_state(db, cursor, dict.fromkeys(ids, f"more than {max_waiting} waited"), State.EXPIRED)
+        set_state(db, cursor, dict.fromkeys(ids, f"more than {max_waiting} waited"), State.EXPIRED)
         write_cursor(db, replace(cursor, offset=max([cursor.offset, *ids]), expired=cursor.expired + len(ids)))
         expired[cursor.destination] = len(ids)
     return expired
@@ -91,9 +79,9 @@ def acknowledge(
         "DELETE FROM exceptions WHERE reading = ? AND cursor = ?",
         [(number, cursor.id) for number in accepted if cursor.start < number <= cursor.offset],
     )
-    _set_state(db, cursor, {number: None for number in accepted if number <= cursor.start}, State.DELIVERED)
-    _set_state(db, cursor, reasons, State.REJECTED)
-    _set_state(db, cursor, dict.fromkeys(sorted(skipped)), State.WAITING)
+    set_state(db, cursor, {number: None for number in accepted if number <= cursor.start}, State.DELIVERED)
+    set_state(db, cursor, reasons, State.REJECTED)
+    set_state(db, cursor, dict.fromkeys(sorted(skipped)), State.WAITING)
     write_cursor(db, replace(cursor, offset=offset, delivered=cursor.delivered + len(accepted)))
 
 
@@ -101,7 +89,7 @@ def send_again(db: sqlite3.Connection, destination: str, ids: Iterable[int]) -> 
     """Let the readings ``ids`` wait for ``destination`` again, whatever their states are."""
     cursor = cursor_for(db, destination)
     kept = [number for number in ids if db.execute("SELECT 1 FROM reading WHERE id = ?", (number,)).fetchone()]
-    _set_state(db, cursor, {number: None for number in kept if number <= cursor.offset}, State.WAITING)
+    set_state(db, cursor, {number: None for number in kept if number <= cursor.offset}, State.WAITING)
     write_cursor(db, cursor)
 
 
@@ -114,63 +102,7 @@ def retry_rejected(db: sqlite3.Connection, destination: str, sensor: str) -> int
     ).rowcount
 
 
-def set_destinations(db: sqlite3.Connection, destinations: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Make ``destinations`` the ones that readings wait for.
-
-    The result has those that came and those that left, each with the number of readings that wait or waited for it.
-    """
-    active = {cursor.destination: verified(db, cursor) for cursor in active_cursors(db)}
-    everyone = cursors(db)
-    start, undelivered = _undelivered(db, everyone)
-    number = max((cursor.id for cursor in everyone), default=0)
-    came, left = {}, {}
-    for destination, cursor in active.items():
-        if destination not in destinations:
-            left[destination] = count_open(db, cursor)
-            _leave(db, cursor)
-    for destination in dict.fromkeys(destinations):
-        if destination not in active:
-            # One that returns gets a new cursor as well: what was added in its absence is not for it.
-            number += 1
-            new = Cursor(number, destination, True, start, start)
-            _set_state(db, new, dict.fromkeys(undelivered), State.WAITING)
-            write_cursor(db, new)
-            came[destination] = last_id(db) - start + len(undelivered)
-    count_active(db)
-    return came, left
-
-
-def _leave(db: sqlite3.Connection, cursor: Cursor) -> None:
-    """Drop what is open at a destination that left the configuration, so that ``prune`` can delete it one day."""
-    db.execute(
-        f"UPDATE exceptions SET state = 'dropped', reason = NULL WHERE cursor = ? AND {OPEN}",  # noqa: S608
-        (cursor.id,),
-    )
-    write_cursor(db, replace(cursor, active=False))
-
-
-def _undelivered(db: sqlite3.Connection, everyone: Sequence[Cursor]) -> tuple[int, list[int]]:
-    """What no destination has received: all readings after the id returned first, and the ids in the list.
-
-    ``everyone``: all cursors.
-    """
-    first = db.execute("SELECT min(id) FROM reading").fetchone()[0]
-    start = last_id(db) if first is None else first - 1
-    if not everyone:
-        return start, []
-    furthest = max(everyone, key=lambda cursor: cursor.offset)
-    rows = db.execute(
-        "SELECT reading FROM exceptions AS open WHERE cursor = ? AND state IN ('waiting', 'rejected', 'dropped')"
-        " AND NOT EXISTS (SELECT 1 FROM cursor AS other WHERE open.reading <= other.offset AND NOT EXISTS ("
-        "  SELECT 1 FROM exceptions WHERE exceptions.reading = open.reading AND exceptions.cursor = other.id"
-        "  AND state != 'delivered')) ORDER BY reading",
-        (furthest.id,),
-    )
-    # While no destination is configured, old readings are deleted although nobody has received them.
-    return max(furthest.offset, start), [int(row[0]) for row in rows]
-
-
-def _set_state(db: sqlite3.Connection, cursor: Cursor, reasons: Mapping[int, str | None], state: State) -> None:
+def set_state(db: sqlite3.Connection, cursor: Cursor, reasons: Mapping[int, str | None], state: State) -> None:
     """Write exceptions: the readings in ``reasons`` have ``state`` at the destination of ``cursor``."""
     db.executemany(
         "INSERT INTO exceptions (reading, cursor, state, reason) VALUES (?, ?, ?, ?)"

@@ -137,6 +137,61 @@ def test_read_only(disk: Disk, server: FakeServer) -> None:
     assert disk.usbrh("send").returncode == 0
 
 
+READERS = (
+    ("journal", "status", "--json"),
+    ("journal", "export", "--json"),
+    ("agent", "get", "sim-1"),
+    ("agent", "bridge"),
+    ("doctor", "--json"),
+    ("plot", "--output"),
+)
+
+
+@pytest.mark.parametrize("state", ["full", "read-only"])
+@pytest.mark.parametrize("left", ["closed", "killed", "killed, no index"])
+def test_a_reader_works_where_nothing_can_be_written(
+    disk: Disk, tmp_path_factory: pytest.TempPathFactory, state: str, left: str
+) -> None:
+    """The history on a dying card: after a clean end, after a kill, and without the index of the write-ahead log."""
+    picture = tmp_path_factory.mktemp("pictures") / "room.png"
+    disk.usbrh("send")
+    if left != "closed":
+        add = (
+            "import os, sys, time; from pathlib import Path; from usbrh.journal.store import Journal\n"
+            "from usbrh.reading import Reading\n"
+            "reading = Reading('sim-1', 'sim-1', 'USB-RH', time.time_ns(), 12.5, 50.0, 2.3, 5.5, simulated=True)\n"
+            "Journal(Path(sys.argv[1])).add([reading]); os.kill(os.getpid(), 9)\n"
+        )
+        subprocess.run([*disk.enter, sys.executable, "-c", add, str(disk.house.journal)], check=False)
+        assert "journal.db-wal" in disk.shell(f"ls {disk.directory}")
+    if left == "killed, no index":
+        disk.shell(f"rm {disk.house.journal}-shm")
+    if state == "full":
+        disk.fill()
+    else:
+        disk.remount("ro")
+    # SQLite's readers enter themselves in the index.
+    files = "$(ls -A | grep -v -e -shm -e filler)"
+    look = f"cd {disk.directory}; ls -A; stat --format='%n %u %a %s %y' {files}; sha256sum {files}"
+    before = disk.shell(look)
+    assert "journal.db\n" in before
+    readings = 2 if left == "closed" else 3
+    done = {command: disk.usbrh(*command, *[str(picture)][: command[0] == "plot"]) for command in READERS}
+    assert disk.shell(look) == before
+    assert "Traceback" not in "".join(each.stderr for each in done.values())
+    status, exported, got, bridge, doctor, plot = (done[command] for command in READERS)
+    assert json.loads(status.stdout)["readings"] == readings, status.stderr
+    times = {line["time"]: line for line in map(json.loads, exported.stdout.splitlines())}
+    assert len(times) == readings
+    newest = max((time, each) for time, each in times.items() if each["sensor"] == "sim-1")
+    assert json.loads(got.stdout)["time"] == newest[0]  # not measured now
+    assert json.loads(bridge.stdout).items() >= {"sensors": 2, "waiting": readings - 2, "error": None}.items()
+    found = [each for each in map(json.loads, doctor.stdout.splitlines()) if each["check"] == "journal"]
+    assert [each["status"] for each in found] == ["ok"], found
+    assert (plot.returncode, plot.stderr) == (0, "")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, server: FakeServer) -> None:
     def got() -> int:
         return keys(server).count("usbrh.get[sim-1]")

@@ -70,7 +70,7 @@ def test_what_could_not_be_delivered_waits(tmp_path: Path) -> None:
     with FakeServer() as server:  # the right address this time: a new destination
         done = house.usbrh("journal", "flush", USBRH_ZABBIX_SERVERS=server.address)
         assert (done.returncode, done.stdout) == (0, f"{server.address}: 4 delivered\n")
-        assert "left the configuration: 4 readings dropped that waited for it" in done.stderr
+        assert f"left the configuration: 4 readings moved to the queue of {server.address}" in done.stderr
         assert [json.loads(value.value)["time"] for value in server.values] == [
             each["time"] for each in house.exported()
         ]
@@ -414,3 +414,28 @@ def test_what_is_exported_is_oldest_first_although_one_sensor_is_slow(house: Hou
     script.write_text("[sensor.sim-1]\ndelay = 0.9\n[sensor.sim-2]\n")
     house.usbrh("send", USBRH_SIMULATE=str(script))
     assert [each["sensor"] for each in house.exported()] == ["sim-2", "sim-1"]
+
+
+@pytest.mark.parametrize("command", ["send", "flush"])
+def test_another_spelling_of_an_address_keeps_its_queue(house: House, command: str) -> None:
+    one, port = closed_port(), closed_port().rpartition(":")[2]
+    house.usbrh("send", USBRH_ZABBIX_SERVERS=f"{one},localhost:{port};other.invalid:10051")
+    arguments = ("journal", "flush") if command == "flush" else ("send",)
+    for respelt in (f"OTHER.invalid;LOCALHOST:{port}", f"localhost:{port};other.invalid.;127.0.0.2:1"):
+        done = house.usbrh(*arguments, USBRH_ZABBIX_SERVERS=f"{one},{respelt}")
+        assert ("dropped" in done.stderr, "Traceback" in done.stderr) == (False, False)
+        assert {state for _, _, state in house.states()} == {"waiting"}
+    assert {destination for _, destination, _ in house.states()} == {one, f"127.0.0.2:1;localhost:{port};other.invalid"}
+
+
+def test_no_server_for_a_while_drops_nothing(house: House, server: FakeServer, tmp_path: Path) -> None:
+    old = closed_port()
+    house.usbrh("send", USBRH_ZABBIX_SERVERS=old)
+    file = tmp_path / "usbrh.toml"
+    file.write_text("[zabbix]\nservers = []\n")
+    del house.environment["USBRH_ZABBIX_SERVERS"]
+    done = house.usbrh("--config", str(file), "send")
+    assert done.stderr == f"usbrh: no destination is configured: the queue of {old} stays: 2 readings\n"
+    assert {state for _, _, state in house.states()} == {"waiting"}
+    done = house.usbrh("send", USBRH_ZABBIX_SERVERS=server.address)
+    assert done.stdout.endswith(f"{server.address}: 6 delivered\n")

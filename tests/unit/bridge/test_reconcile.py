@@ -86,6 +86,16 @@ def test_what_waits_or_is_rejected_at_a_destination_is_not_missing(journal: Jour
     ]
 
 
+def test_what_waits_for_a_cluster_that_has_one_more_node_is_not_missing(journal: Journal) -> None:
+    """The journal learns the new name with the next delivery."""
+    journal.sync_destinations(["a", "n1;n2"])
+    journal.acknowledge("a", journal.add(readings("attic", time.time_ns() - 2 * MINUTE)))
+    zabbix = ZabbixConfig(servers=("n3;N2:10051;n1", "a"), host="pc", origin=MappingProxyType({"servers": "a test"}))
+    with Zabbix("usbrh.get[attic]") as front_end, Api(front_end.url, token="secret") as api:
+        (each,) = compare(Config(zabbix=zabbix), api, JournalReader(journal.path), 0)
+    assert (each.ids, each.unsettled) == ([], 1)
+
+
 def test_what_is_just_on_its_way_is_not_missing(journal: Journal) -> None:
     now = time.time_ns()
     journal.sync_destinations(["a"])

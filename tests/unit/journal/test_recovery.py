@@ -154,7 +154,7 @@ def test_anything_at_all(content: bytes) -> None:
             with pytest.raises(JournalError, match="it is not a file of usbrh"):
                 access()
         assert path.read_bytes() == content
-        assert {file.name for file in path.parent.iterdir()} == {path.name, path.name + ".lock"}
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def no_header(data: bytes) -> bytes:
@@ -289,6 +289,24 @@ def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
     states = {entry.reading: found[C].state for entry, found in journal.export()}
     assert [states[reading(n)] for n in (1, 15, 16, 18)] == ["dropped", "dropped", "delivered", "delivered"]
     assert [entry.reading for entry in journal.waiting(C, 10)] == readings(2, first=19)
+
+
+def test_a_destination_that_left_before_a_repair_stays_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([B])
+        journal.sync_destinations([A, B])
+        journal.sync_destinations([A])
+        journal.add(readings(4))
+    flip(path, 1)
+    with Journal(path) as journal:
+        assert len(list(journal.export())) == 3
+        journal.sync_destinations([])
+        assert "recovered: 3 readings, with the state of each destination" in caplog.text
+        caplog.clear()
+        journal.sync_destinations([A])
+        assert caplog.text == ""
+        assert len(journal.waiting(A, 10)) == 3
 
 
 def test_the_stays_of_a_destination_that_returned_are_saved(tmp_path: Path) -> None:
@@ -437,12 +455,14 @@ def test_is_ready_when_it_comes_into_the_place(sound: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys
+import errno, os, signal, sys
 from pathlib import Path
 from usbrh.journal.store import Journal
-left = int(sys.argv[2])
+left, links = int(sys.argv[2]), sys.argv[3] == "links"
 def hook(event, arguments):
     global left
+    if event == "os.link" and not links:  # as link(2) on FAT
+        raise PermissionError(errno.EPERM, "Operation not permitted")
     if event in {"os.link", "os.remove", "os.rename"}:
         left -= 1
         if left < 0:
@@ -452,12 +472,13 @@ list(Journal(Path(sys.argv[1])).export())
 """
 
 
-def test_killed_at_any_step_of_the_replacement(sound: Path) -> None:
+@pytest.mark.parametrize("links", ["links", "no links"])
+def test_killed_at_any_step_of_the_replacement(sound: Path, links: str) -> None:
     for step in range(20):
         with copy_of(sound) as path, Journal(path) as service:
             flip(path, 3)
             assert waiting(service, B) == list(range(6, COUNT + 1))
-            done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step)], check=False)
+            done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step), links], check=False)
             service.add([reading(1000)])
             assert {entry.body for entry, _ in service.export()} == ALL - {reading(3).to_json()} | {
                 reading(1000).to_json()
@@ -465,8 +486,11 @@ def test_killed_at_any_step_of_the_replacement(sound: Path) -> None:
             assert len(waiting(service, B)) == len(OPEN[B]) + 1
             assert not [file.name for file in path.parent.iterdir() if ".new" in file.name or "rebuilt" in file.name]
             if done.returncode == 0:
+                (aside,) = path.parent.glob("journal.db.damaged-*Z")
+                assert aside.stat().st_size > 0
+                assert companions(aside)[0].exists()
                 break
-    assert step >= 6
+    assert (step >= 6, done.returncode) == (True, 0)
 
 
 def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:

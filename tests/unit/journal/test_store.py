@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clocks import FixedClock
-from tests.support.journal import START, A, B, C, old_journal, reading, readings, waiting
+from tests.support.journal import START, A, B, C, old_journal, reading, readings, states, waiting
 from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import NS, Deadline
 from usbrh.errors import JournalError
@@ -37,10 +37,6 @@ def journal(path: Path) -> Journal:
     journal = Journal(path, clock=FixedClock(START))
     journal.sync_destinations([A, B])
     return journal
-
-
-def states(journal: Journal, destination: str) -> list[State]:
-    return [found[destination].state for _, found in journal.export()]
 
 
 def test_gives_back_what_it_got_oldest_first(journal: Journal) -> None:
@@ -117,108 +113,6 @@ def test_sending_again(journal: Journal) -> None:
     journal.acknowledge(A, [1, 2, 3])
     journal.send_again(A, [2, 4, 99])
     assert waiting(journal, A) == [2, 4, 5]
-
-
-def test_a_new_destination_starts_with_what_nobody_has_taken(
-    journal: Journal, caplog: pytest.LogCaptureFixture
-) -> None:
-    journal.add(readings(6))
-    journal.acknowledge(A, [1, 2, 4], {3: "no item"})
-    journal.acknowledge(B, [1])
-    caplog.set_level(logging.INFO)
-    journal.sync_destinations([A, B, C])
-    assert waiting(journal, C) == [3, 5, 6]
-    assert f"new destination {C}: 3 readings waiting for it" in caplog.text
-    assert "left the configuration" not in caplog.text
-    journal.acknowledge(B, [2, 3])
-    journal.sync_destinations([A, B])
-    journal.sync_destinations([A, B, C])
-    assert waiting(journal, C) == [5, 6]
-
-
-def test_the_queue_of_one_that_left_is_dropped_and_said(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
-    journal.add(readings(4))
-    journal.acknowledge(A, [1, 2])
-    journal.sync_destinations([C])
-    assert f"{A} left the configuration: 2 readings dropped that waited for it" in caplog.text
-    assert f"{B} left the configuration: 4 readings dropped that waited for it" in caplog.text
-    assert waiting(journal, C) == [3, 4]
-    assert states(journal, A) == [State.DELIVERED] * 2 + [State.DROPPED] * 2
-    with pytest.raises(JournalError, match="not a destination"):
-        journal.waiting(A, 1)
-    caplog.set_level(logging.INFO)
-    caplog.clear()
-    journal.sync_destinations([C])
-    assert caplog.text == ""
-
-
-def test_what_was_never_for_a_destination_is_not_called_delivered(journal: Journal) -> None:
-    journal.add(readings(4))
-    journal.acknowledge(A, [1, 2, 4], {3: "no item"})
-    journal.acknowledge(B, [1, 2])
-    journal.sync_destinations([A, C])
-    assert states(journal, C) == [State.DROPPED] * 2 + [State.WAITING, State.DROPPED]
-    journal.acknowledge(C, [3])
-    journal.acknowledge(C, [3])
-    assert states(journal, C) == [State.DROPPED] * 2 + [State.DELIVERED, State.DROPPED]
-    assert journal.standings()[1].delivered == 1
-    journal.add(readings(2, first=5))
-    journal.acknowledge(A, [5, 6])
-    journal.sync_destinations([A, B, C])
-    assert waiting(journal, B) == []
-    assert states(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4
-    journal.add([reading(7)])
-    journal.acknowledge(B, [7])
-    assert states(journal, B) == [State.DELIVERED] * 2 + [State.DROPPED] * 4 + [State.DELIVERED]
-
-
-def test_what_was_rejected_when_a_destination_left_is_dropped_when_it_comes_back(journal: Journal) -> None:
-    journal.add(readings(3))
-    journal.acknowledge(A, [1, 2, 3])
-    journal.acknowledge(B, [1, 3], {2: "no item"})
-    for _ in range(2):
-        journal.sync_destinations([A])
-        assert states(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
-        journal.sync_destinations([A, B])
-        assert states(journal, B) == [State.DELIVERED, State.DROPPED, State.DELIVERED]
-    assert waiting(journal, B) == []
-    assert journal.rejected(B) == []
-
-
-def test_the_states_of_each_stay_in_the_configuration_are_kept(journal: Journal) -> None:
-    """Two destinations take turns. Each accepts the first two readings of its turn, and none that waited before."""
-    for turn in range(4):
-        here = A if turn % 2 else B
-        journal.add(readings(3, first=3 * turn + 1))
-        journal.sync_destinations([here])
-        journal.acknowledge(here, [3 * turn + 1, 3 * turn + 2])
-    accepted, away, waits = [State.DELIVERED] * 2, [State.DROPPED] * 2, [State.WAITING]
-    assert states(journal, B) == [*accepted, *[State.DROPPED] * 4] * 2
-    assert states(journal, A) == [*away, *waits, *accepted, *waits] * 2
-    assert (journal.standings()[0].delivered, journal.standings()[0].waiting) == (2, 4)
-
-
-def test_the_first_destination_gets_what_was_measured_before(path: Path) -> None:
-    journal = Journal(path)
-    journal.add(readings(3))
-    journal.sync_destinations([A])
-    assert waiting(journal, A) == [1, 2, 3]
-
-
-def test_what_was_deleted_while_there_was_no_destination_does_not_wait(path: Path) -> None:
-    clock = FixedClock(START)
-    journal = Journal(path, keep=60, max_waiting=5, clock=clock)
-    for destinations in ([], [A]):
-        journal.sync_destinations(destinations)
-        journal.sync_destinations([])
-        journal.add(readings(5))
-        clock.now += 86400 * NS
-        journal.add([])
-        journal.add([reading(2000)])
-        journal.sync_destinations([B])
-        assert [each.waiting for each in journal.standings()] == [1]
-        clock.now -= 86400 * NS
-        path.unlink()
 
 
 def test_the_oldest_expire_and_that_is_counted_and_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -364,7 +258,7 @@ def test_a_foreign_database_is_not_touched(path: Path) -> None:
     db.close()
     with pytest.raises(JournalError, match="a database of another program"):
         Journal(path).add(readings(1))
-    assert {file.name for file in path.parent.iterdir()} == {path.name, path.name + ".lock"}
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("schema", [1, 2])
@@ -379,7 +273,7 @@ def test_a_journal_of_an_older_version_is_not_touched(path: Path, schema: int) -
         )
         assert caught.value.remedy == f"move it away: cd {path.parent} && mkdir -p old && mv {path.name}* old"
     assert path.read_bytes() == before
-    assert {file.name for file in path.parent.iterdir()} == {path.name, path.name + ".lock"}
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
     subprocess.run(str(caught.value.remedy).removeprefix("move it away: "), shell=True, check=True)
     assert Journal(path).add(readings(1)) == [1]
 
