@@ -119,12 +119,10 @@ def _openrc(state: openrc.ServiceState) -> Finding:
     start, enable = f"sudo rc-service {openrc.SERVICE} start", f"sudo rc-update add {openrc.SERVICE} default"
     if not state.installed:
         return warning("units", "no service is installed: nothing is sent automatically", "sudo usbrh setup")
-    if state.failed:
-        return fault("units", f"the service {openrc.SERVICE} failed to start", f"see why: {start}")
     if not state.started:
         return warning("units", "the service does not run: nothing is sent", f"{start} && {enable}")
-    if state.respawns and not state.pid:
-        return fault("units", f"{openrc.SERVICE} keeps failing (restarts: {state.respawns})", see_why)
+    if state.respawns is not None and not state.pid:
+        return fault("units", f"{openrc.SERVICE} has failed, and restarts soon (restarts: {state.respawns})", see_why)
     if state.respawns:
         message = f"{openrc.SERVICE} runs, but failed before (restarts: {state.respawns})"
         return warning("units", message, f"{see_why}; to reset the count: sudo rc-service {openrc.SERVICE} restart")

@@ -48,7 +48,7 @@ def script_text(usbrh: Path) -> str:
 def stop_commands(machine: Machine) -> Sequence[Sequence[str]]:
     """The commands that stop the service and remove it from the runlevels."""
     stop = [("rc-service", SERVICE, "stop")] if machine.openrc_runs else []
-    return [*stop, *([("rc-update", "--all", "delete", SERVICE)] if _enabled(machine) else [])]
+    return [*stop, *(("rc-update", "delete", SERVICE, level) for level in _runlevels(machine))]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,6 @@ class ServiceState:
     """Whether it is in a runlevel, so that the next boot starts it."""
     started: bool
     """Whether OpenRC considers it started. Its process can be absent between two respawns."""
-    failed: bool = False
-    """Whether its last start failed."""
     pid: int | None = None
     """Its running process; None if there is none, or if this user may not know."""
     respawns: int | None = None
@@ -75,17 +73,17 @@ def service_state(machine: Machine) -> ServiceState:
     pid, respawns = _number(machine, "child_pid"), _number(machine, "start_count")
     return ServiceState(
         installed=machine.path(SCRIPT).exists(),
-        enabled=_enabled(machine),
+        enabled=bool(_runlevels(machine)),
         started=machine.path(f"/run/openrc/started/{SERVICE}").is_symlink(),
-        failed=machine.path(f"/run/openrc/failed/{SERVICE}").is_symlink(),
         pid=pid if pid and machine.path(f"/proc/{pid}").exists() else None,
         respawns=respawns,
         since=_value(machine, "start_time"),
     )
 
 
-def _enabled(machine: Machine) -> bool:
-    return any((level / SERVICE).is_symlink() for level in machine.path("/etc/runlevels").glob("*"))
+def _runlevels(machine: Machine) -> list[str]:
+    levels = machine.path("/etc/runlevels").glob("*")
+    return sorted(level.name for level in levels if (level / SERVICE).is_symlink())
 
 
 def _number(machine: Machine, name: str) -> int | None:

@@ -430,7 +430,7 @@ def test_the_openrc_service_is_stopped_and_removed(openrc_computer: Computer) ->
     openrc_computer.commands.clear()
     openrc_computer.carry_out(plan_removal(openrc_computer.machine))
     commands = openrc_computer.commands
-    assert commands[:2] == ["rc-service usbrh stop", "rc-update --all delete usbrh"]
+    assert commands[:2] == ["rc-service usbrh stop", "rc-update delete usbrh default"]
     assert "rm -f /var/log/usbrh.log" in commands
     for name in ("/etc/init.d/usbrh", "/etc/conf.d/usbrh", "/etc/usbrh/usbrh.toml"):
         assert not openrc_computer.machine.path(name).exists()
