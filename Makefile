@@ -8,7 +8,7 @@ SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-stand
 	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
 
 .PHONY: help demo test test-quick lint bench documents site release test-release deb test-anywhere test-deb test-upgrade test-container test-install clean \
-	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps
+	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -33,7 +33,7 @@ test-zabbix-deps: ## as root: install Zabbix 6.0 and 7.0 for tests/zabbix
 bench: .venv/tests-installed ## measure the speed figures
 	$(BIN)/python -m benchmarks
 
-test-deps: test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps ## as root on Debian: install everything that the tests can use
+test-deps: test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps ## as root on Debian: install everything that the tests can use
 
 test-psk-deps: .venv/tests-installed # the extra "psk" for Python up to 3.12, which needs a compiler
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[psk]'
@@ -44,6 +44,9 @@ test-shell-deps: # as root: shells for the tests of completion
 
 test-kernel-deps: ## as root: install QEMU and build the virtual machine for tests/kernel
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.support.kernel.image prepare
+
+test-openrc-deps: .venv/tests-installed ## as root: build the system with OpenRC and cron for tests/openrc
+	@PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m tests.support.openrc prepare
 
 documents: .venv/tests-installed ## write the generated parts of docs/, and zabbix/templates
 	$(BIN)/python -m tools.cli_reference

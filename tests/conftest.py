@@ -21,7 +21,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.support import processes
 from tests.support.circumstances import Circumstances, catch_what_is_ignored
 
-LIMITS = {"kernel": 600, "zabbix": 600}
+LIMITS = {"kernel": 600, "openrc": 600, "zabbix": 600}
 """Time limit in s for each test of a folder whose first test starts a virtual machine or a server. The limit of all
 other tests is in pyproject.toml."""
 AGAIN_SECONDS = 60

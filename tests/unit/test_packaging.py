@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_carries_the_files_of_record_whole(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        for folder in ("etc", "systemd", "udev", "zabbix"):
+        for folder in ("etc", "openrc", "systemd", "udev", "zabbix"):
             files = [path for path in (TOP / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
             assert files
             for path in files:

@@ -1,7 +1,12 @@
 """``usbrh send`` and ``usbrh run``."""
 
+import fcntl
 import logging
+import os
+import stat
+import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 import click
 
@@ -16,8 +21,21 @@ from usbrh.reading import Reading, counted
 
 
 def log_to_stderr(level: int) -> None:
-    """Print the log messages of the package from ``level`` on, unless --debug prints them already."""
-    logging.basicConfig(level=level, format="usbrh: %(message)s")
+    """Print the log messages of the package from ``level`` on, unless --debug prints them already.
+
+    In a log file each line has the time, which journald and syslog add themselves.
+    """
+    time = "%(asctime)s " if _is_log_file(sys.stderr) else ""
+    logging.basicConfig(level=level, format=f"{time}usbrh: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z")
+
+
+def _is_log_file(stream: TextIO | None) -> bool:
+    """Whether ``stream`` appends to a regular file. It is None if the descriptor is closed."""
+    try:
+        number = stream.fileno() if stream else -1
+        return stat.S_ISREG(os.fstat(number).st_mode) and bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND)
+    except OSError:  # also io.UnsupportedOperation, of a stream without a descriptor
+        return False
 
 
 @click.command()

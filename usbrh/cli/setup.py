@@ -23,7 +23,7 @@ def setup(dry_run: bool, remove: bool) -> None:
       the udev rule that gives the group usbrh access to the sensor,
       the user and group usbrh, and /var/lib/usbrh for the journal,
       the configuration /etc/usbrh/usbrh.toml, with comments,
-      the systemd units (disabled until you enable one),
+      the systemd units or the OpenRC service (disabled until you enable one),
       the Zabbix agent's file, if an agent is installed.
 
     Setup asks before it replaces or removes a file that it did not write or that was changed since, and before it

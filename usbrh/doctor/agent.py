@@ -8,7 +8,7 @@ from usbrh.doctor.service import output
 from usbrh.errors import AccessDenied
 from usbrh.findings import Finding, fault, not_checked, ok, warning
 from usbrh.setup.actions import read
-from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory
+from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, restart_command
 from usbrh.setup.agents import agents as installed_agents
 from usbrh.setup.machine import Machine
 from usbrh.zabbix.items import DISCOVERY
@@ -42,7 +42,7 @@ def _agent(machine: Machine, service: str, config: str) -> Finding:
     directory = agent_directory(machine, config)
     if directory is None or read(machine, f"{directory}/{AGENT_FILE}") is None:
         return warning(CHECK, f"{service} has no file for usbrh", "to read the sensors through it: sudo usbrh setup")
-    restart = f"sudo systemctl restart {service}"
+    restart = restart_command(machine, service)
     if not machine.has_group(GROUP):  # somebody copied the file instead of running setup
         message = f"{service}: the group {GROUP}, which gives access to the sensor, does not exist"
         return fault(CHECK, message, f"sudo usbrh setup && {restart}", AccessDenied.exit_status)

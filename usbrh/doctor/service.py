@@ -13,8 +13,9 @@ from usbrh.errors import ConfigError, JournalError
 from usbrh.findings import Finding, fault, not_checked, of_error, ok, warning
 from usbrh.journal.reader import JournalReader
 from usbrh.reading import counted
+from usbrh.setup import openrc
 from usbrh.setup.init_systems import UNITS
-from usbrh.setup.machine import CONFIG, Machine
+from usbrh.setup.machine import CONFIG, CRON, Machine
 
 _TIMEOUT = 5.0
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts"
@@ -90,8 +91,11 @@ def journal(settings: Config) -> Iterator[Finding]:
 
 def units(machine: Machine) -> Iterator[Finding]:
     """Check whether the service or the timer runs, and keeps running."""
+    if machine.openrc_runs:
+        yield _openrc(openrc.service_state(machine))
+        return
     if not machine.systemd_runs:
-        yield not_checked("units", "systemd does not run here")
+        yield _cron(machine)
         return
     shown = output(("systemctl", "show", f"--property={_PROPERTIES}", *UNITS))
     if shown is None:
@@ -107,6 +111,31 @@ def units(machine: Machine) -> Iterator[Finding]:
             yield fault("units", f"{unit} failed ({reason})", f"see why: sudo journalctl -u {unit} -n 20")
             return
     yield from _service_and_timer(state[_SERVICE], state[_TIMER])
+
+
+def _openrc(state: openrc.ServiceState) -> Finding:
+    """The finding for the OpenRC service."""
+    see_why = f"see why: sudo tail -n 20 {openrc.LOG}"
+    start, enable = f"sudo rc-service {openrc.SERVICE} start", f"sudo rc-update add {openrc.SERVICE} default"
+    if not state.installed:
+        return warning("units", "no service is installed: nothing is sent automatically", "sudo usbrh setup")
+    if not state.started:
+        return warning("units", "the service does not run: nothing is sent", f"{start} && {enable}")
+    if state.respawns is not None and not state.pid:
+        return fault("units", f"{openrc.SERVICE} has failed, and restarts soon (restarts: {state.respawns})", see_why)
+    if state.respawns:
+        message = f"{openrc.SERVICE} runs, but failed before (restarts: {state.respawns})"
+        return warning("units", message, f"{see_why}; to reset the count: sudo rc-service {openrc.SERVICE} restart")
+    if not state.enabled:
+        return warning("units", f"{openrc.SERVICE} runs, but not after the next boot", enable)
+    return ok("units", f"{openrc.SERVICE} runs")
+
+
+def _cron(machine: Machine) -> Finding:
+    """The finding for a machine without an init system that setup knows."""
+    if machine.path(CRON).exists():
+        return ok("units", f"cron reads and sends ({CRON})")
+    return not_checked("units", "neither systemd nor OpenRC runs here")
 
 
 def _service_and_timer(service: dict[str, str], timer: dict[str, str]) -> Iterator[Finding]:

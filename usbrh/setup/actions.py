@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -93,13 +94,13 @@ def remove_directory(machine: Machine, name: str) -> Step:
     return Step(f"remove directory {name} if it is empty", do)
 
 
-def write_file(machine: Machine, name: str, content: str) -> list[Step]:
+def write_file(machine: Machine, name: str, content: str, mode: int = 0o644) -> list[Step]:
     """Write ``content`` to ``name``, with a stamp: no step if it is there, a question if setup did not write the file.
 
     The file is replaced as a whole, or stays as it is.
     """
     wanted = stamped(content)
-    do = partial(_write, machine, name, wanted)
+    do = partial(_write, machine, name, wanted, mode)
     found = read(machine, name)
     if found is None:
         return [Step(f"write {name}", do)]
@@ -112,7 +113,7 @@ def write_file(machine: Machine, name: str, content: str) -> list[Step]:
     return [Step(f"replace {name}", do, question=_not_ours(name), difference=difference)]
 
 
-def _write(machine: Machine, name: str, content: str) -> None:
+def _write(machine: Machine, name: str, content: str, mode: int) -> None:
     path = machine.path(name)
     with open_folder(path.parent, make=True) as folder:
         new = f".{path.name}.usbrh-new"
@@ -123,7 +124,7 @@ def _write(machine: Machine, name: str, content: str) -> None:
                 file.write(content)
                 file.flush()
                 os.fchown(descriptor, *machine.ids("root", "root"))
-                os.fchmod(descriptor, 0o644)
+                os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             os.replace(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         finally:
@@ -135,23 +136,28 @@ def _unlink(folder: int, name: str) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def remove_file(machine: Machine, name: str, *, unit: bool = False) -> list[Step]:
+def remove_file(machine: Machine, name: str, stop: Sequence[Sequence[str]] = ()) -> list[Step]:
     """Remove a file: no step if there is none, a question if setup did not write it.
 
-    ``unit``: systemd stops the unit of that name first. In one step, so that a unit whose file stays keeps running.
+    ``stop``: commands that stop the service of that file first. In one step, so that a service whose file stays keeps
+    running.
     """
     found = read(machine, name)
     if found is None:
         return []
 
     def do() -> None:
-        if unit:
-            machine.run(("systemctl", "disable", "--now", name.rpartition("/")[2]))
+        for each in stop:
+            machine.run(each)
         path = machine.path(name)
         with open_folder(path.parent) as folder:
             _unlink(folder, path.name)
 
-    return [Step(f"{'stop and ' * unit}remove {name}", do, question=None if is_untouched(found) else _not_ours(name))]
+    return [
+        Step(
+            f"{'stop and ' if stop else ''}remove {name}", do, question=None if is_untouched(found) else _not_ours(name)
+        )
+    ]
 
 
 def _not_ours(name: str) -> str:
@@ -159,14 +165,26 @@ def _not_ours(name: str) -> str:
 
 
 def stamped(content: str) -> str:
-    """``content`` below a line with its digest, by which ``is_untouched`` recognises it."""
-    return f"# Written by usbrh setup ({_digest(content)}). After you change this file, setup asks first.\n{content}"
+    """``content`` with a line that has its digest, by which ``is_untouched`` recognises it.
+
+    It is the first line, or in a script the second one.
+    """
+    first, rest = _split(content)
+    stamp = f"# Written by usbrh setup ({_digest(content)}). After you change this file, setup asks first.\n"
+    return f"{first}{stamp}{rest}"
 
 
 def is_untouched(text: str) -> bool:
     """Whether ``text`` is as this or an older version wrote it."""
-    stamp = _STAMP.match(text)
-    return stamp is not None and _digest(text[stamp.end() :]) == stamp[1]
+    first, rest = _split(text)
+    stamp = _STAMP.match(rest)
+    return stamp is not None and _digest(first + rest[stamp.end() :]) == stamp[1]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The line with the interpreter of a script, which must be the first one, and the rest."""
+    end = text.find("\n") + 1 if text.startswith("#!") else 0
+    return text[:end], text[end:]
 
 
 def _digest(content: str) -> str:

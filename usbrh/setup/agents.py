@@ -26,6 +26,14 @@ def agents(machine: Machine) -> dict[str, str]:
     return {service: AGENTS[service] for service, each in found.items() if each and stat.S_ISREG(each.st_mode)}
 
 
+def restart_command(machine: Machine, service: str) -> str:
+    """The command that restarts an agent. Gentoo's OpenRC service has the name of the program, zabbix-agentd."""
+    if not machine.openrc_runs:
+        return f"sudo systemctl restart {service}"
+    gentoo = f"{service}d"
+    return f"sudo rc-service {gentoo if machine.path(f'/etc/init.d/{gentoo}').exists() else service} restart"
+
+
 def agent_directory(machine: Machine, config: str) -> str | None:
     """The directory where the agent of ``config`` reads a file usbrh.conf; None if it includes no such directory.
 

@@ -1,12 +1,13 @@
-"""The services of ``usbrh setup``: systemd units, or instructions for cron and OpenRC."""
+"""The services of ``usbrh setup``: systemd units, an OpenRC service, or instructions for cron."""
 
 import shlex
 from pathlib import Path
+from typing import Literal
 
-from usbrh.access import GROUP
 from usbrh.resources import resource
+from usbrh.setup import openrc
 from usbrh.setup.actions import command, write_file
-from usbrh.setup.machine import USER, Machine
+from usbrh.setup.machine import CRON, USER, Machine
 from usbrh.steps import Step
 
 UNITS = ("usbrh.service", "usbrh-send.service", "usbrh-send.timer")
@@ -14,7 +15,27 @@ PACKAGED_EXECUTABLE = "/usr/bin/usbrh"
 """The executable that the units of record name."""
 
 
-def unit_steps(machine: Machine, usbrh: Path) -> list[Step]:
+def init_system(machine: Machine) -> Literal["systemd", "openrc"] | None:
+    """The init system that runs or, in a root directory that has not been booted, the one that is installed."""
+    if machine.init_system:
+        return machine.init_system
+    if machine.path("/usr/lib/systemd/systemd").exists():
+        return "systemd"
+    return "openrc" if machine.path("/sbin/openrc-run").exists() else None
+
+
+def service_steps(machine: Machine, usbrh: Path) -> list[Step]:
+    """Install the service that runs ``usbrh``; no step where ``cron_note`` is needed instead."""
+    match init_system(machine):
+        case "systemd":
+            return _unit_steps(machine, usbrh)
+        case "openrc":
+            return openrc.service_steps(machine, usbrh)
+        case None:
+            return []
+
+
+def _unit_steps(machine: Machine, usbrh: Path) -> list[Step]:
     """Install the systemd units that run ``usbrh``, unless the distribution's package has installed them."""
     steps = [
         step
@@ -38,25 +59,16 @@ def unit_text(unit: str, usbrh: Path) -> str:
     return text.replace(f"={PACKAGED_EXECUTABLE} ", f"={quoted} ")
 
 
-def _for_cron(usbrh: Path) -> str:
-    """The path as a word of the shell in a crontab, where a "%" ends the command (crontab(5))."""
-    return shlex.quote(str(usbrh)).replace("%", "\\%")
+def cron_note(machine: Machine, usbrh: Path) -> str | None:
+    """The line for cron where neither systemd nor OpenRC is installed, and cron does not have a line yet.
 
-
-def without_systemd(machine: Machine, usbrh: Path) -> str:
-    """How to run ``usbrh`` without systemd: an OpenRC service or a line for cron."""
-    if machine.path("/sbin/openrc-run").exists():
-        return (
-            "no systemd on this machine; for OpenRC write the file below into /etc/init.d/usbrh, then run: "
-            "rc-update add usbrh && rc-service usbrh start\n"
-            "    #!/sbin/openrc-run\n"
-            "    supervisor=supervise-daemon\n"
-            f"    command={shlex.quote(str(usbrh))}\n"
-            "    command_args=run\n"
-            f"    command_user={USER}:{GROUP}\n"
-            "    depend() { need net; }"
-        )
+    Cron mails all output, once per minute. So the readings are dropped and the problems go to syslog.
+    """
+    if init_system(machine) or machine.path(CRON).exists():
+        return None
+    # In a crontab, "%" ends the command (crontab(5)).
+    path = shlex.quote(str(usbrh)).replace("%", "\\%")
     return (
-        "no systemd on this machine; for cron write into /etc/cron.d/usbrh:\n"
-        f"    * * * * * {USER} {_for_cron(usbrh)} send >/dev/null"
+        f"neither systemd nor OpenRC on this machine; for cron write into {CRON}:\n"
+        f"    * * * * * {USER} {path} send 2>&1 >/dev/null | logger -t usbrh"
     )

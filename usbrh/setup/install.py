@@ -16,9 +16,10 @@ from usbrh.access import GROUP, RULE, is_for_group, node_of
 from usbrh.installation import by_debian
 from usbrh.paths import stat_or_none
 from usbrh.resources import resource
+from usbrh.setup import openrc
 from usbrh.setup.actions import command, make_directory, write_file
-from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agent_text, agents
-from usbrh.setup.init_systems import PACKAGED_EXECUTABLE, UNITS, unit_steps, without_systemd
+from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agent_text, agents, restart_command
+from usbrh.setup.init_systems import PACKAGED_EXECUTABLE, UNITS, cron_note, service_steps
 from usbrh.setup.machine import CONFIG, STATE, USER, VENDOR, Machine, installed
 from usbrh.steps import Step
 
@@ -63,16 +64,14 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
     obstacle = out_of_reach(machine, usbrh)
     if obstacle:
         result.notes.append(
-            f"no units and no agent file: {obstacle}, so a service can't run it; install usbrh for the whole machine, "
-            "in its source folder: /usr/bin/python3 -m venv /opt/usbrh && /opt/usbrh/bin/pip install . && "
+            f"no service and no agent file: {obstacle}, so a service can't run it; install usbrh for the whole "
+            "machine, in its source folder: /usr/bin/python3 -m venv /opt/usbrh && /opt/usbrh/bin/pip install . && "
             "/opt/usbrh/bin/usbrh setup"
         )
         return result
     with result.noting_denied():
-        if machine.systemd_runs or machine.path("/usr/lib/systemd/systemd").exists():
-            result.steps += unit_steps(machine, usbrh)
-        else:
-            result.notes.append(without_systemd(machine, usbrh))
+        result.steps += service_steps(machine, usbrh)
+        result.notes += filter(None, [cron_note(machine, usbrh)])
     with result.noting_denied():
         _plan_agents(machine, usbrh, result)
     return result
@@ -182,9 +181,12 @@ def next_steps(machine: Machine, usbrh: Path, person: str | None) -> list[tuple[
     if machine.systemd_runs and machine.path(f"/etc/systemd/system/{UNITS[0]}").exists():
         steps.append((f"sudo systemctl enable --now {UNITS[0]}", "a service that reads and sends; or instead of it:"))
         steps.append((f"sudo systemctl enable --now {UNITS[2]}", "a timer that reads and sends every minute"))
-    if machine.systemd_runs:
+    if machine.openrc_runs and machine.path(openrc.SCRIPT).exists():
+        steps.append((f"sudo rc-service {openrc.SERVICE} start", "a service that reads and sends"))
+        steps.append((f"sudo rc-update add {openrc.SERVICE} default", "start it at each boot"))
+    if machine.init_system:
         for service in agents(machine):
-            steps.append((f"sudo systemctl restart {service}", "so that the agent uses its new file and group"))
+            steps.append((restart_command(machine, service), "so that the agent uses its new file and group"))
     return steps
 
 

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from usbrh.access import GROUP, ThisComputer
 from usbrh.errors import ConfigError
@@ -15,6 +16,8 @@ USER = GROUP
 CONFIG = "/etc/usbrh/usbrh.toml"
 STATE = "/var/lib/usbrh"
 """The directory of the journal."""
+CRON = "/etc/cron.d/usbrh"
+"""The crontab of a machine without an init system that setup knows."""
 COMMAND_TIMEOUT = 60.0
 """s for one command of the system."""
 VENDOR = ("/usr/lib", "/lib", "/usr/local/lib")
@@ -53,9 +56,24 @@ class Machine:
         return self.root / str(name).lstrip("/")
 
     @property
+    def init_system(self) -> Literal["systemd", "openrc"] | None:
+        """The init system that runs; None for all others, and in a root directory that has not been booted.
+
+        The test for systemd is that of sd_booted(3). OpenRC keeps the name of its runlevel in the file softlevel.
+        """
+        if self.path("/run/systemd/system").is_dir():
+            return "systemd"
+        return "openrc" if self.path("/run/openrc/softlevel").exists() else None
+
+    @property
     def systemd_runs(self) -> bool:
-        """Whether systemd runs, as sd_booted(3) tests it."""
-        return self.path("/run/systemd/system").is_dir()
+        """Whether systemd runs."""
+        return self.init_system == "systemd"
+
+    @property
+    def openrc_runs(self) -> bool:
+        """Whether OpenRC runs."""
+        return self.init_system == "openrc"
 
     def packaged(self, name: str) -> bool:
         """Whether the distribution's own package of usbrh installed this file below /usr/lib."""

@@ -1,14 +1,15 @@
 """The plan of ``usbrh setup --remove``: everything that ``usbrh setup`` installed, except the journal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from usbrh.access import GROUP, RULE
 from usbrh.paths import stat_or_none
+from usbrh.setup import openrc
 from usbrh.setup.actions import command, remove_account, remove_directory, remove_file
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agents
 from usbrh.setup.init_systems import UNITS
 from usbrh.setup.install import Plan, foreign_account, reload_udev
-from usbrh.setup.machine import CONFIG, STATE, USER, Machine
+from usbrh.setup.machine import CONFIG, CRON, STATE, USER, Machine
 from usbrh.steps import Step
 
 
@@ -16,16 +17,14 @@ def plan_removal(machine: Machine) -> Plan:
     """The steps that remove everything that setup installed, except the journal."""
     result = Plan()
     packaged = machine.packaged(f"udev/rules.d/{RULE}")
-    # The timer first: it would start the service again.
-    unit_files = (f"/etc/systemd/system/{unit}" for unit in reversed(UNITS))
-    units = _removals(machine, unit_files, result, units=machine.systemd_runs)
+    services = _plan_services(machine, result)
     rule = _removals(machine, [f"/etc/udev/rules.d/{RULE}"], result)
     _removals(machine, [*_agent_files(machine, result), *([] if packaged else [CONFIG])], result)
     if stat_or_none(machine.path("/etc/usbrh")) and not packaged:
         result.steps.append(remove_directory(machine, "/etc/usbrh"))
     if rule:
         result.steps += reload_udev(machine)
-    if units and machine.systemd_runs:
+    if services and machine.systemd_runs:
         result.steps.append(command(machine, "systemctl", "daemon-reload"))
     if machine.is_member(AGENT_USER, GROUP):
         result.steps.append(command(machine, "gpasswd", "--delete", AGENT_USER, GROUP))
@@ -34,19 +33,35 @@ def plan_removal(machine: Machine) -> Plan:
             f"the user {USER}, /etc/usbrh and the files below /usr belong to the package: apt remove usbrh"
         )
     elif machine.has_user(USER) or machine.has_group(GROUP):
-        stays = f"a unit that runs as the user {USER} may stay" if any(unit.question for unit in units) else None
+        stays = f"a service that runs as the user {USER} may stay" if any(each.question for each in services) else None
         result.steps.append(remove_account(machine, USER, GROUP, foreign_account(machine) or stays))
     with result.noting_denied():
         _plan_state(machine, result)
     return result
 
 
-def _removals(machine: Machine, names: Iterable[str], result: Plan, *, units: bool = False) -> list[Step]:
+def _plan_services(machine: Machine, result: Plan) -> list[Step]:
+    """Add the steps that stop the services and remove their files to ``result``; returns them."""
+    steps = []
+    # The timer first: it would start the service again.
+    for unit in reversed(UNITS):
+        stop = [("systemctl", "disable", "--now", unit)] if machine.systemd_runs else []
+        steps += _removals(machine, [f"/etc/systemd/system/{unit}"], result, stop)
+    with result.noting_denied():
+        if not openrc.packaged(machine):
+            steps += _removals(machine, [openrc.SCRIPT], result, openrc.stop_commands(machine))
+            _removals(machine, [openrc.SETTINGS], result)
+            if stat_or_none(machine.path(openrc.LOG)):
+                result.steps.append(command(machine, "rm", "-f", openrc.LOG))
+    return steps + _removals(machine, [CRON], result)
+
+
+def _removals(machine: Machine, names: Iterable[str], result: Plan, stop: Sequence[Sequence[str]] = ()) -> list[Step]:
     """Add the steps that remove these files, where they exist, to ``result``; returns them."""
     steps: list[Step] = []
     for name in names:
         with result.noting_denied():
-            steps += remove_file(machine, name, unit=units)
+            steps += remove_file(machine, name, stop)
     result.steps += steps
     return steps
 

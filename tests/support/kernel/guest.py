@@ -25,7 +25,7 @@ PROGRAMS = {"hidraw_reader": (), "libusb_reader": ("-lusb-1.0",)}
 
 def install(machine: Machine, work: Path, cache: Path) -> None:
     """Install the wheel of this checkout in the guest, its dependencies, the C programs, udev rule and accounts."""
-    wheel = _wheel(work)
+    wheel = build_wheel(work)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(work / "packages")
     subprocess.run([sys.executable, "-m", "compileall", "-q", work / "packages"], check=True, timeout=60)
@@ -62,7 +62,8 @@ def install(machine: Machine, work: Path, cache: Path) -> None:
     machine.put("/usr/bin/usbrh", COMMAND, mode="755")
 
 
-def _wheel(work: Path) -> Path:
+def build_wheel(work: Path) -> Path:
+    """Build the wheel of this checkout in the folder ``work``, and return its path."""
     # Without isolation: the build uses the installed hatchling and downloads nothing.
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(TOP)]
     subprocess.run(build, check=True, capture_output=True, timeout=120)

@@ -112,6 +112,16 @@ def sources() -> list[str]:
     return lines
 
 
+def proxy_options() -> list[str]:
+    """Return the options of mmdebstrap for the proxies of this machine's apt."""
+    options = []
+    for option in ("Acquire::http::Proxy", "Acquire::https::Proxy"):
+        value = subprocess.run(["apt-config", "shell", "V", option], capture_output=True, text=True, check=True).stdout
+        if value:
+            options.append(f"--aptopt={option} {value.partition('=')[2].strip()}".replace("'", '"'))
+    return options
+
+
 def install_packages() -> None:
     """Install the packages with apt-get, as root, unless the commands exist."""
     if not missing_commands():
@@ -144,10 +154,7 @@ def make_disk(folder: Path) -> None:
     build += [f"--dpkgopt=path-exclude=/lib/modules/*/kernel/{name}/*" for name in UNUSED_MODULES]
     build += [f'--customize-hook=chroot "$1" {line}' for line in GUEST_COMMANDS]
     build += [f"--customize-hook=copy-out /boot {shlex.quote(str(folder))}"]
-    for option in ("Acquire::http::Proxy", "Acquire::https::Proxy"):
-        value = subprocess.run(["apt-config", "shell", "V", option], capture_output=True, text=True, check=True).stdout
-        if value:
-            build += [f"--aptopt={option} {value.partition('=')[2].strip()}".replace("'", '"')]
+    build += proxy_options()
     log = folder / "mmdebstrap.log"
     with log.open("w") as out:
         build += [SUITE, str(folder / "root.ext4"), *sources()]

@@ -406,6 +406,92 @@ def test_units_without_systemd(machine: Machine) -> None:
     machine.path("/run/systemd/system").rmdir()
     [found] = service.units(machine)
     assert found.status is Status.NOT_CHECKED
+    crontab = machine.path("/etc/cron.d/usbrh")
+    crontab.parent.mkdir()
+    crontab.touch()
+    [found] = service.units(machine)
+    assert (found.status, found.message) == (Status.OK, "cron reads and sends (/etc/cron.d/usbrh)")
+
+
+OPENRC = {
+    "etc/init.d/usbrh": "",
+    "etc/runlevels/default/usbrh": None,
+    "run/openrc/started/usbrh": None,
+    "run/openrc/options/usbrh/child_pid": "4711\n",
+    "run/openrc/options/usbrh/start_count": "0\n",
+    "proc/4711/comm": "usbrh\n",
+}
+"""A service that runs and is enabled. None stands for a symbolic link."""
+
+
+RESPAWNED = {"run/openrc/options/usbrh/start_count": "3"}
+
+
+def booted_by_openrc(machine: Machine, files: dict[str, str | None]) -> Machine:
+    machine.path("/run/systemd/system").rmdir()
+    for name, text in {"run/openrc/softlevel": "default", **files}.items():
+        path = machine.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to("/etc/init.d/usbrh") if text is None else path.write_text(text)
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent", "expected"),
+    [
+        ({}, "", (Status.OK, "usbrh runs", None)),
+        (
+            {},
+            "etc/runlevels/default/usbrh",
+            (Status.WARNING, "usbrh runs, but not after the next boot", "sudo rc-update add usbrh default"),
+        ),
+        (
+            {},
+            "etc/init.d/usbrh",
+            (Status.WARNING, "no service is installed: nothing is sent automatically", "sudo usbrh setup"),
+        ),
+        (
+            {},
+            "run/openrc/started/usbrh",
+            (
+                Status.WARNING,
+                "the service does not run: nothing is sent",
+                "sudo rc-service usbrh start && sudo rc-update add usbrh default",
+            ),
+        ),
+        (
+            RESPAWNED,
+            "",
+            (
+                Status.WARNING,
+                "usbrh runs, but failed before (restarts: 3)",
+                "see why: sudo tail -n 20 /var/log/usbrh.log; to reset the count: sudo rc-service usbrh restart",
+            ),
+        ),
+        (
+            RESPAWNED,
+            "proc/4711/comm",
+            (
+                Status.FAULT,
+                "usbrh has failed, and restarts soon (restarts: 3)",
+                "see why: sudo tail -n 20 /var/log/usbrh.log",
+            ),
+        ),
+    ],
+)
+def test_the_openrc_service(
+    machine: Machine, changes: dict[str, str | None], absent: str, expected: tuple[Status, str, str | None]
+) -> None:
+    files = {name: text for name, text in {**OPENRC, **changes}.items() if name != absent}
+    [found] = service.units(booted_by_openrc(machine, files))
+    assert (found.status, found.message, found.remedy) == expected
+
+
+def test_the_openrc_service_seen_by_a_user(machine: Machine) -> None:
+    """Only root may read what supervise-daemon notes."""
+    files = {name: text for name, text in OPENRC.items() if not name.startswith("run/openrc/options")}
+    [found] = service.units(booted_by_openrc(machine, files))
+    assert (found.status, found.message) == (Status.OK, "usbrh runs")
 
 
 # ---------------------------------------------------------------- agent
