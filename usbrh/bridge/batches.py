@@ -34,9 +34,14 @@ class BatchSize:
         """Start with ``BATCH`` values; the first success shows how fast the destination is."""
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all earlier requests: their failures have another reason."""
-        self.values = BATCH
+    def reset(self, values: int = 0) -> None:
+        """Forget all earlier requests: their failures have another reason.
+
+        ``values``: continue with the ``next`` of another process.
+        """
+        self.values = min(values, BATCH) if values > 0 else BATCH
+        self.next = values
+        """Values that another process should start with, because a request failed; 0 after none did."""
         self._accepted = 0
         """Values in the last request that got an answer."""
         self._failed = 0
@@ -57,11 +62,12 @@ class BatchSize:
         if self._failed:
             larger = min(larger, (values + self._failed) // 2 if self._successes % PROVEN == 0 else values)
         self.values = max(1, larger)
+        self.next = self.values if self._failed else 0
 
     def failed(self, values: int) -> None:
         """A request with ``values`` got no answer after the connection was made."""
         self._failed, self._successes = values, 0
-        self.values = self._accepted if 0 < self._accepted < values else max(1, values // SHRINK)
+        self.values = self.next = self._accepted if 0 < self._accepted < values else max(1, values // SHRINK)
 
 
 def batches(entries: Sequence[Entry], size: BatchSize) -> Iterator[list[Entry]]:

@@ -5,6 +5,7 @@ import logging
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -29,6 +30,10 @@ RETRY_SECONDS = 5.0
 """Time for the retry of rejected readings; no request starts after it."""
 SHARE = 2 / 3
 """Fraction of the remaining time for one request, so that a smaller one can follow if it fails."""
+NEWS_SHARE = 1 / 4
+"""Fraction of the remaining time for the newest readings, so that history can follow if they get no answer."""
+PATIENCE = 1 / 2
+"""Fraction of ``timeout`` after which a reading that was sent alone is to blame for a missing answer."""
 HISTORY_PERIOD = 31 * 86400.0
 """Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). Zabbix counts older values as processed
 and drops them without an error."""
@@ -81,8 +86,11 @@ class _Portion:
     entries: Sequence[Entry]
     soft_deadline: Deadline
     """Start no request after it, unless a batch was split and there is no result yet."""
+    size: BatchSize
     keep_waiting: bool = False
     """Whatever the results are, the journal continues as before."""
+    attempt: bool = False
+    """Too little time for an answer does not end the delivery."""
     accepted: list[int] = field(default_factory=list)
     """Ids."""
     rejected: dict[int, str] = field(default_factory=dict)
@@ -114,6 +122,10 @@ class Delivery:
         self._allow_simulated = allow_simulated
         self._clock = clock
         self._size = BatchSize()
+        self._news_size = BatchSize()
+        """The news are few, and say little about a backlog."""
+        self._stored_size: int | None = None
+        """``next`` of the size, as it is in the journal; None if it was not read yet."""
         self._soft_deadline = Deadline(math.inf, clock)
         self._host_known = False
         """The server has accepted a value of the host."""
@@ -132,20 +144,36 @@ class Delivery:
         result = Delivered()
         try:
             self._announcement.send_if_due(deadline)
+            self._continue()
             for portion in self._portions(deadline, seconds, news, retry, result):
+                limit = deadline.within(NEWS_SHARE * deadline.remaining()) if portion.keep_waiting else deadline
                 parts = shards(portion.entries)
                 try:
                     if len(parts) == 1:
-                        self._send(parts[0], portion, deadline)
+                        self._send(parts[0], portion, limit)
                     else:
-                        run_parallel(partial(self._send, portion=portion, deadline=deadline), parts, deadline)
+                        run_parallel(partial(self._send, portion=portion, deadline=limit), parts, limit)
                 finally:
                     self._acknowledge(portion, result)
             if not self._allow_simulated:
                 result.simulated_waiting = self._journal.virtual_waits(self.destination)
         except (ZabbixError, JournalError) as error:
             result.error = error
+        self._remember()
         return result
+
+    def _continue(self) -> None:
+        """Start with requests of the size that another process ended with."""
+        if self._stored_size is None:
+            self._stored_size = self._journal.request_size(self.destination)
+            self._size.reset(self._stored_size)
+
+    def _remember(self) -> None:
+        """Keep the size of the requests for the next process: a ``usbrh send`` has no time to find it again."""
+        if self._stored_size not in (None, self._size.next):
+            with suppress(JournalError):
+                self._journal.keep_request_size(self.destination, self._size.next)
+                self._stored_size = self._size.next
 
     def interrupt(self) -> None:
         """End a delivery in progress soon: something newer is to be sent. For any thread."""
@@ -154,7 +182,7 @@ class Delivery:
     def send_directly(self, readings: Iterable[Reading], deadline: Deadline) -> Delivered:
         """Send readings that are not in the journal. A reading that is not accepted is not kept here."""
         entries = self._entries(readings)
-        portion, error = _Portion(entries, deadline), None
+        portion, error = _Portion(entries, deadline, self._size), None
         try:
             self._send(entries, portion, deadline)
         except ZabbixError as caught:
@@ -198,19 +226,20 @@ class Delivery:
         """
         rejections = self._journal.rejected(self.destination) if retry else []
         if news and len(self._waits(self._size.values + 1)) > self._size.values:
-            yield _Portion(self._entries(news), deadline, keep_waiting=True)
+            yield _Portion(self._entries(news), deadline, self._news_size, keep_waiting=True, attempt=True)
         self._soft_deadline = deadline.within(seconds)  # after the news, so that each delivery sends some history
         yield from self._waiting(result)
         probes = self._probes(rejections)
         if not probes:
             return
-        retried = _Portion(probes, deadline.within(RETRY_SECONDS))
+        retried = _Portion(probes, deadline.within(RETRY_SECONDS), self._size, attempt=True)
         yield retried
         if retried.out_of_time and not retried.accepted:
             # The server was too slow to isolate the readings that it accepts; a single reading needs no isolation.
-            retried = _Portion([random.choice(probes)], deadline)  # noqa: S311
+            retried = _Portion([random.choice(probes)], deadline, self._size, attempt=True)  # noqa: S311
             yield retried
         accepted = set(retried.accepted)
+        result.rejected_ids.update(probe.id for probe in probes if probe.id not in accepted)
         accepting = [rejection.sensor for rejection in rejections if accepted & {rejection.first, rejection.last}]
         for sensor in accepting:
             count = self._journal.retry_rejected(self.destination, sensor)
@@ -227,7 +256,7 @@ class Delivery:
             if not entries:
                 return
             self._warn_of_age(entries[0])
-            portion = _Portion(entries, self._soft_deadline)
+            portion = _Portion(entries, self._soft_deadline, self._size)
             yield portion
             result.out_of_time = portion.out_of_time
 
@@ -251,7 +280,7 @@ class Delivery:
         A batch without an answer is split too. If a single reading gets none, and a request without values does, then
         the reading breaks the server, and counts as rejected.
         """
-        for batch in batches(entries, self._size):
+        for batch in batches(entries, portion.size):
             parts = [batch]
             while parts:
                 part = parts.pop(0)
@@ -263,21 +292,25 @@ class Delivery:
                 try:
                     accepted = self._sender.send(values, limit).accepted
                 except ZabbixUnreachable as error:
-                    if not error.after_connecting or deadline.passed:
+                    if not error.after_connecting or (deadline.passed and not portion.attempt):
                         raise
-                    self._size.failed(len(part))
+                    portion.size.failed(len(part))
+                    too_soon = limit.passed and limit.seconds < PATIENCE * self._sender.timeout
+                    if deadline.passed or (len(part) == 1 and too_soon):  # too little time to blame the reading
+                        if not portion.attempt:
+                            raise
+                        portion.out_of_time = True
+                        return
                     if len(part) > 1:
-                        parts[:0] = batches(part, self._size)
-                    elif limit.passed:  # shorter than the time-out, so the server need not be at fault
-                        raise
+                        parts[:0] = batches(part, portion.size)
                     else:
                         self._sender.send([], deadline)
-                        self._size.reset()
+                        portion.size.reset()
                         problem = f"{error.message} when it received this reading alone; check the server's log"
                         portion.rejected[part[0].id] = problem
                     continue
                 target = min(self._sender.timeout, limit.seconds) / 3
-                self._size.succeeded(len(part), self._clock.monotonic() - start, target)
+                portion.size.succeeded(len(part), self._clock.monotonic() - start, target)
                 self._host_known = self._host_known or accepted > 0
                 if accepted == len(part):
                     portion.accepted += [entry.id for entry in part]

@@ -10,7 +10,7 @@ from usbrh.bridge.state import journal_state
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.config.addresses import parse_destinations
-from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError, ZabbixError
+from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError, ZabbixError, ZabbixUnreachable
 from usbrh.journal.owner import become_owner
 from usbrh.journal.store import Journal
 from usbrh.poller import Poller, oldest_first
@@ -23,6 +23,8 @@ SEND_SECONDS = 25.0
 """Time for a whole ``usbrh send``."""
 BACKLOG_SHARE = 0.9
 """Fraction of that time for a backlog. The rest is for ``usbrh.bridge``: without it Zabbix reports no data."""
+REQUEST_SHARE = 0.95
+"""Fraction of that time after which a request without an answer ends."""
 FLUSH_SECONDS = 3600.0
 """Time for a whole ``usbrh journal flush``: enough for many weeks of readings."""
 
@@ -115,11 +117,13 @@ def send_once(
             try:
                 delivery.send_state(DISCOVERY, poller.discovery(), deadline)
                 if sent.journal_error is None:
+                    limit = deadline.within(REQUEST_SHARE * deadline.remaining())
                     seconds = BACKLOG_SHARE * deadline.remaining()
-                    result = delivery.deliver(deadline, news=sent.readings, retry=True, seconds=seconds)
+                    result = delivery.deliver(limit, news=sent.readings, retry=True, seconds=seconds)
                 else:
                     result = delivery.send_directly(sent.readings, deadline)
-                if not isinstance(result.error, ZabbixError):
+                # A server that does not answer a request with readings may answer a smaller one.
+                if not isinstance(result.error, ZabbixUnreachable) or result.error.after_connecting:
                     state = journal_state(poller, journal, result.error or sent.journal_error)
                     delivery.send_state(BRIDGE, state, deadline)
             except ZabbixError as error:

@@ -37,7 +37,7 @@ LEAF = 0x0D
 """First byte of a leaf page of a table (the format, §1.6)."""
 WAL_HEADER, FRAME_HEADER = 32, 24
 """Bytes before the first page of the log, and before each page in it (§4.1)."""
-ENTRY_COLUMNS, CURSOR_COLUMNS = 6, 12
+ENTRY_COLUMNS, CURSOR_COLUMNS = 6, 13
 """The number of columns shows which table a row is from."""
 SPARE = 1_000_000
 """Ids left free after the highest one found. Rows with higher ids may be lost, and their ids must not be used again."""

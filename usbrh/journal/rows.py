@@ -34,7 +34,9 @@ OPEN = "state IN ('waiting', 'rejected')"
 """SQL: the state is open."""
 ENTRY = "reading.id, reading.time_ns, reading.sensor, reading.simulated, reading.body, reading.crc"
 """The columns of ``Entry.from_row``."""
-CURSOR = "id, destination, active, start, offset, delivered, expired, complete, open_sum, active_count, revision, crc"
+CURSOR = (
+    "id, destination, active, start, offset, delivered, expired, size, complete, open_sum, active_count, revision, crc"
+)
 """The columns of ``Cursor.from_row``, in the order of the file."""
 
 
@@ -97,6 +99,8 @@ class Cursor:
     """Number of readings delivered."""
     expired: int = 0
     """Number of readings expired."""
+    size: int = 0
+    """Number of values in the next request, because a larger one failed; 0 if none did."""
     complete: int = 0
     """No reading up to here is open. If the exceptions are lost, the delivery starts again after it."""
     open_sum: int = 0

@@ -7,8 +7,8 @@ from usbrh.errors import JournalError
 
 APPLICATION_ID = 0x75736272
 """``usbr``, in the header of the file. A database without it belongs to another program."""
-SCHEMA = 3
-"""Number of this shape of the tables, in the header as ``user_version``. Only unreleased versions wrote 1 and 2."""
+SCHEMA = 4
+"""Number of this shape of the tables, in the header as ``user_version``. Only unreleased versions wrote lower ones."""
 TABLES = """
     CREATE TABLE reading (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -28,6 +28,7 @@ TABLES = """
         offset INTEGER NOT NULL,
         delivered INTEGER NOT NULL,
         expired INTEGER NOT NULL,
+        size INTEGER NOT NULL,
         complete INTEGER NOT NULL,
         open_sum INTEGER NOT NULL,
         active_count INTEGER NOT NULL,

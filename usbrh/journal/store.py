@@ -193,6 +193,14 @@ class Journal:
         accepted = set(delivered)
         self._run(lambda db: updates.acknowledge(db, destination, accepted, rejected or {}), write=True, durable=False)
 
+    def request_size(self, destination: str) -> int:
+        """The number of values that was kept with ``keep_request_size``; 0 if none was."""
+        return self._run(lambda db: queries.cursor_for(db, destination).size)
+
+    def keep_request_size(self, destination: str, size: int) -> None:
+        """Keep the number of values for the next request to ``destination``; 0 if larger requests did not fail."""
+        self._run(lambda db: updates.keep_size(db, destination, size), write=True, durable=False)
+
     def send_again(self, destination: str, ids: Iterable[int]) -> None:
         """Let the readings ``ids`` wait for ``destination`` again, whatever their states are."""
         wanted = list(ids)

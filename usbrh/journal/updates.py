@@ -85,6 +85,11 @@ def acknowledge(
     write_cursor(db, replace(cursor, offset=offset, delivered=cursor.delivered + len(accepted)))
 
 
+def keep_size(db: sqlite3.Connection, destination: str, size: int) -> None:
+    """Keep the number of values in the next request to ``destination``."""
+    write_cursor(db, replace(cursor_for(db, destination), size=size))
+
+
 def send_again(db: sqlite3.Connection, destination: str, ids: Iterable[int]) -> None:
     """Let the readings ``ids`` wait for ``destination`` again, whatever their states are."""
     cursor = cursor_for(db, destination)

@@ -40,3 +40,27 @@ def test_a_backlog_too_long_for_one_send_leaves_time_for_the_state(
         assert readings_sent[0].key == "usbrh.get[sim-1]", "the new reading goes first"
         assert len(readings_sent) == 1 + result.delivered
         assert len(server.values) == 1 + len(readings_sent) + 1
+
+
+def test_a_server_that_hangs_at_readings_gets_the_state_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise Zabbix would report that usbrh sends no data. After some runs the readings count as rejected."""
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    monkeypatch.setattr("usbrh.bridge.once.SEND_SECONDS", 4.0)
+    with FakeServer() as server:
+        respond = server.respond
+
+        def hang(request: dict[str, Any], packet: bytes) -> Any:
+            if any(value["key"] == "usbrh.get[sim-1]" for value in request["data"]):
+                time.sleep(3)
+                return None
+            return respond(request, packet)
+
+        server.respond = hang  # type: ignore[method-assign]
+        zabbix = ZabbixConfig(servers=(server.address,), host="pc", timeout=1.5)
+        config = Config(zabbix=zabbix, journal=JournalConfig(path=tmp_path / "journal.db"))
+        for count in (1, 2, 3):
+            result = send_once(config, allow_simulated=True).results[server.address]
+            assert [value.key for value in server.values] == ["usbrh.discovery", "usbrh.bridge"] * count
+        assert (result.waiting, result.rejected, result.error) == (0, 3, None)
