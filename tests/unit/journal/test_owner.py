@@ -108,6 +108,65 @@ def test_what_root_creates_belongs_to_the_owner_of_the_folder(theirs: Path, comm
     assert set(owners.values()) == {(ATTACKER, ATTACKER)}
 
 
+RACE = """
+import os, sys, time
+from contextlib import suppress
+from pathlib import Path
+from tests.support.journal import reading
+from usbrh.bridge.once import open_journal
+from usbrh.config import Config, JournalConfig
+from usbrh.errors import JournalError
+from usbrh.journal.reader import JournalReader
+path, target, attacker = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+config, end, tries = Config(journal=JournalConfig(path=path)), time.monotonic() + 2, 0
+if os.fork() == 0:
+    os.setgroups([]); os.setgid(attacker); os.setuid(attacker)
+    os.chdir(path.parent)
+    Path("mine").touch()
+    while time.monotonic() < end:
+        with suppress(FileNotFoundError):
+            os.symlink(target, "link"); os.rename("link", path.name)
+            os.link("mine", "file"); os.rename("file", path.name)
+    os._exit(0)
+while time.monotonic() < end:
+    child = os.fork()
+    if child == 0:
+        try:
+            if tries % 2:
+                JournalReader(path).status()
+            else:
+                open_journal(config).add([reading(tries)])
+        except (JournalError, OSError): pass
+        os._exit(0)
+    os.waitpid(child, 0)
+    tries += 1
+os.wait()
+print(tries)
+"""
+
+
+@as_root
+def test_a_race_for_a_link_changes_no_file_of_root(theirs: Path, secret: Path) -> None:
+    """The attacker exchanges the journal for a link and back all the time, while root uses it."""
+
+    def everything() -> dict[str, tuple[bytes, tuple[int, ...]]]:
+        found = ((file, file.stat()) for file in secret.iterdir())
+        return {
+            file.name: (file.read_bytes(), (each.st_uid, each.st_gid, each.st_mode, each.st_mtime_ns))
+            for file, each in found
+        }
+
+    target = secret / "shadow"
+    with Journal(target) as journal:
+        journal.add(readings(3))
+    before = everything()
+    command = [sys.executable, "-c", RACE, str(theirs / "journal.db"), str(target), str(ATTACKER)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert int(done.stdout) > 5
+    assert everything() == before
+
+
 @as_root
 @pytest.mark.parametrize("how", ["parent", "link", "file"])
 def test_whoever_can_exchange_a_part_of_the_path_is_its_owner(theirs: Path, how: str) -> None:
