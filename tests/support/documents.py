@@ -48,6 +48,7 @@ NOT_COMMANDS: dict[str, str] = {
     "humidity_scale  =": "a formula",
     "NaCl   75": "a formula",
     "{$USBRH.": "macros of the templates",
+    "* * * * * usbrh": "a line for cron, which tests/openrc runs",
     "sim-1 ticks 6500 1500": "lines for stdin, which test_simulator_document runs",
 }
 """The beginnings of blocks that are neither commands nor Python nor TOML, each with what the block is."""

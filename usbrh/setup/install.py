@@ -43,6 +43,8 @@ class Plan:
 def executable() -> Path:
     """The ``usbrh`` that is running, with links resolved; for ``python3 -m usbrh`` the one of that Python."""
     called = Path(sys.argv[0]).resolve()
+    if called.parent.parent.name == "python-exec":  # Gentoo's copy for one version of Python, which is removed with it
+        return Path(PACKAGED_EXECUTABLE)
     if called.name == "usbrh":
         return called
     script = Path(sysconfig.get_path("scripts")) / "usbrh"

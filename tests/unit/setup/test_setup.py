@@ -546,6 +546,7 @@ def test_a_sensor_that_was_plugged_in_before_its_rule(computer: Computer, packag
         ("lib/usbrh/__main__.py", "/opt/usbrh", "scripts/usbrh", "scripts/usbrh"),
         ("lib/usbrh/__main__.py", "/usr", "scripts/usbrh", "scripts/usbrh"),  # pip's, by Debian's Python
         ("lib/usbrh/__main__.py", "/usr", "", "/usr/bin/usbrh"),
+        ("lib/python-exec/python3.13/usbrh", "/usr", "", "/usr/bin/usbrh"),  # Gentoo
     ],
 )
 def test_the_executable_of_what_runs(
