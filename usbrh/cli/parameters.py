@@ -1,10 +1,18 @@
 """Parameter types that several commands use."""
 
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
 
 import click
 
-from usbrh.config.value_types import Duration, InvalidValue
+from usbrh.cli.context import Context
+from usbrh.clock import NS, SYSTEM_CLOCK
+from usbrh.config.value_types import DAY, Duration, InvalidValue
+from usbrh.output.times import TimeStyle
+from usbrh.reading import QUANTITIES
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
@@ -24,3 +32,86 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only s
         except InvalidValue as error:
             self.fail(str(error), param, ctx)
         return seconds
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A moment: a time span before now (``7d``), or a date or time of the local clock (``2026-11-22 18:00``).
+
+    A time with an offset from UTC has that offset. The value is in nanoseconds since 1970.
+    """
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Convert a text."""
+        if isinstance(value, int):
+            return value
+        try:
+            seconds: float = Duration(0, 36500 * DAY).from_text(value)
+            return SYSTEM_CLOCK.time_ns() - round(seconds * NS)
+        except InvalidValue:
+            pass
+        try:
+            return round(datetime.fromisoformat(value).timestamp()) * NS
+        except (ValueError, OverflowError, OSError):
+            self.fail(
+                f'{value!r} is neither a time span such as "7d" nor a time such as "2026-11-22 18:00"', param, ctx
+            )
+
+
+fahrenheit_option = click.option(
+    "--fahrenheit/--celsius", default=None, help="Unit of temperatures.  [default: units in the configuration, else °C]"
+)
+
+
+def uses_fahrenheit(context: Context, option: bool | None) -> bool:
+    """Whether people see °F: by the ``option``, or if it is not given by the configuration."""
+    return context.config.output.units == "fahrenheit" if option is None else option
+
+
+def check_since_until(since: int | None, until: int | None) -> None:
+    """Reject an end that is not after the start; both in nanoseconds since 1970, and None is open.
+
+    Raises:
+        UsageError: The time is empty.
+    """
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--until must be after --since.")
+
+
+def show_option(default: str) -> Callable[[_F], _F]:
+    """The option that chooses the values to show, by their keys in JSON."""
+    words = f"A value to show; give the option several times for several values.  [default: {default}]"
+    return click.option("--show", "shown", multiple=True, type=click.Choice(QUANTITIES), metavar="VALUE", help=words)
+
+
+def time_options(command: _F) -> _F:
+    """Add --local and --time-format: how the command writes times."""
+    form = click.option(
+        "--time-format",
+        metavar="STR",
+        callback=_check_time_format,
+        help="Format of times, such as '%Y-%m-%d %H:%M', in UTC or with --local in local time.",
+    )
+    local = click.option("--local", is_flag=True, help="Times in the time zone of this machine instead of UTC.")
+    return local(form(command))
+
+
+def _check_time_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        TimeStyle(form=value).text(0)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from error
+    return value
+
+
+def time_style(*, local: bool, time_format: str | None, as_json: bool) -> TimeStyle:
+    """Return the style that the ``time_options`` choose.
+
+    Raises:
+        UsageError: They are given for JSON, whose times never change.
+    """
+    if as_json and (local or time_format is not None):
+        option = "--local" if local else "--time-format"
+        raise click.UsageError(f"{option} and --json exclude each other: times in JSON are always in UTC.")
+    return TimeStyle(local=local, form=time_format)
