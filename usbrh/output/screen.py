@@ -21,6 +21,10 @@ _WIDE = 64
 """Minimum columns for dew point and absolute humidity."""
 _NARROW = 36
 """Minimum columns for the age of a reading."""
+_NOTE = 9
+"""Columns for the age of a reading: ``100 s ago``."""
+_VALUE = 6
+"""Columns for a value: ``-12.34``."""
 _MIN_INTERVALS = 12
 """Shortest time axis in measuring intervals. A shorter axis would move too fast at the start."""
 
@@ -96,7 +100,7 @@ class Screen:
     def _table(self, tracks: Sequence[tuple[str, _Track]], hidden: int, width: int) -> Any:
         from rich.table import Table  # noqa: PLC0415
 
-        columns = self._shown if self._chosen or width >= _WIDE else self._shown[:_CHARTS]
+        columns = self._columns(width, max(len(name) for name, _ in tracks))
         table = Table(box=None, pad_edge=False, padding=(0, 3 if width >= _WIDE else 1, 0, 0), header_style="dim")
         for heading in ("", "sensor"):
             table.add_column(heading, no_wrap=True)
@@ -114,6 +118,18 @@ class Screen:
         if hidden:
             table.add_row("", f"and {hidden} more")
         return table
+
+    def _columns(self, width: int, longest_name: int) -> Sequence[Quantity]:
+        """Return the quantities that have a column: of the chosen ones, the first that fit as a whole."""
+        if not self._chosen:
+            return self._shown if width >= _WIDE else self._shown[:_CHARTS]
+        padding = 3 if width >= _WIDE else 1
+        room = width - longest_name - 2 * padding - 2 - (_NOTE if width >= _NARROW else 0)
+        count = 0
+        for each in self._shown:
+            room -= max(len(each.heading), _VALUE) + padding
+            count += room >= 0
+        return self._shown[: max(1, count)]
 
     def _note(self, track: _Track) -> str:
         notes = ["heater on"] * track.newest.heater

@@ -215,6 +215,16 @@ def test_chosen_quantities_each_have_a_column_and_a_chart() -> None:
     ]
 
 
+@pytest.mark.parametrize("width", [30, 40, 50, 80, 120])
+def test_no_value_of_a_chosen_quantity_is_cut(width: int) -> None:
+    screen = Screen(5, ["discomfort_index", "temperature", "vapour_deficit", "humidity"], now=lambda: 1000)
+    values = {"vapour_deficit": 9.41, "discomfort_index": 68.2}
+    screen.add([Reading("attic", "a", "USB-RH", 990 * 10**9, -21.5, 45.0, **values)])  # type: ignore[arg-type]
+    shown = lines(screen, width, 30)
+    assert "…" not in shown[1] + shown[2]
+    assert re.search(r"attic +68\.20", shown[2])
+
+
 def test_a_sensor_that_fails_keeps_its_last_value_and_says_so() -> None:
     screen = Screen(5, now=lambda: 1030)
     screen.add([good("cellar", 1000)])
