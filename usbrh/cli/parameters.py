@@ -8,7 +8,7 @@ import click
 
 from usbrh.cli.context import Context
 from usbrh.clock import NS, SYSTEM_CLOCK
-from usbrh.config.value_types import DAY, Duration, InvalidValue
+from usbrh.config.value_types import Duration, InvalidValue
 from usbrh.output.times import TimeStyle
 from usbrh.reading import QUANTITIES
 
@@ -35,28 +35,28 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only s
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
-    """A moment: a time span before now (``7d``), or a date or time of the local clock (``2026-11-22 18:00``).
+    """A moment: a time span before now as in ``DurationType``, or a local date, with a time or without one.
 
-    A time with an offset from UTC has that offset. The value is in nanoseconds since 1970.
+    The value is in ns since 1970, 0 to ``LATEST``.
     """
 
-    name = "when"
+    name = "time"
+    LATEST = 9_000_000_000 * NS
+    """In the year 2255, as SQLite's integers end in 2262."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Convert a text."""
+        """Convert a text; a value that is already a number stays as it is."""
         if isinstance(value, int):
             return value
         try:
-            seconds: float = Duration(0, 36500 * DAY).from_text(value)
-            return SYSTEM_CLOCK.time_ns() - round(seconds * NS)
+            moment = SYSTEM_CLOCK.time_ns() - int(Duration(0, 1e12).from_text(value) * NS)
         except InvalidValue:
-            pass
-        try:
-            return round(datetime.fromisoformat(value).timestamp()) * NS
-        except (ValueError, OverflowError, OSError):
-            self.fail(
-                f'{value!r} is neither a time span such as "7d" nor a time such as "2026-11-22 18:00"', param, ctx
-            )
+            try:
+                moment = int(datetime.fromisoformat(value).timestamp()) * NS
+            except (ValueError, OverflowError):
+                examples = "7d is a time before now, 2026-11-01 and 2026-11-01T06:00 are dates"
+                self.fail(f'"{value}" is no time; {examples}', param, ctx)
+        return min(max(0, moment), self.LATEST)
 
 
 fahrenheit_option = click.option(

@@ -279,7 +279,7 @@ def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path
         ),
         ([], 2, "missing option '-o' / '--output'"),
         (["-o", "a.svg", "--since", "1d", "--until", "2d"], 2, "--until must be after --since"),
-        (["-o", "a.svg", "--since", "soon"], 2, "'soon' is neither a time span such as"),
+        (["-o", "a.svg", "--since", "soon"], 2, '"soon" is no time; 7d is a time before now'),
         (
             ["-o", "a.svg", "--since", "2020-01-01", "--until", "2020-01-02T12:00Z"],
             1,
