@@ -74,7 +74,7 @@ PACKAGES = (
         "output",
         "readings as text, terminal screen, chart, picture, log file",
         (),
-        ("rich", "matplotlib", "numpy", "dateutil"),
+        ("rich", "matplotlib", "numpy"),
     ),
     Package(
         "verify",

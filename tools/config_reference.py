@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import TOP
-from usbrh.config import BridgeConfig, JournalConfig, SensorConfig, ZabbixConfig
+from usbrh.config import BridgeConfig, JournalConfig, OutputConfig, SensorConfig, ZabbixConfig
 from usbrh.config import value_types as types
 from usbrh.config.model import key_types
 from usbrh.config.value_types import ValueType, format_duration
@@ -23,6 +23,7 @@ SECTIONS: dict[str, type] = {
     "zabbix": ZabbixConfig,
     "bridge": BridgeConfig,
     "journal": JournalConfig,
+    "output": OutputConfig,
     "sensor": SensorConfig,
 }
 LANGUAGES = {"en": TOP / "docs" / "configuration.md", "ja": TOP / "docs" / "configuration.ja.md"}
@@ -111,6 +112,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "them any more, counts them and logs them.",
         "1 つの送信先に対する送信待ちの最大件数。超過時は古いものから期限切れ（expired）とし、"
         "以後は送信せず、件数をログに記録。",
+    ),
+    "output.units": (
+        "Unit of temperatures in output for people: `read`, `watch` and `plot`. Output for programs stays in °C.",
+        "人が見る出力（`read`、`watch`、`plot`）の温度の単位。プログラム向けの出力は常に °C。",
     ),
     "sensor.name": (
         "The name of the sensor in all output, item keys included.",

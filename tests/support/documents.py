@@ -13,6 +13,11 @@ DOCUMENTS = sorted(path for path in [*TOP.glob("*.md"), *TOP.glob("docs/*.md")] 
 _DEVICE = "asks about devices that are not there"
 _DOCKER = "needs Docker"
 _FRONT_END = "needs the front end of a Zabbix: tests/zabbix runs it with real ones"
+_TEXTFILE = (
+    "cd /var/lib/prometheus/node-exporter && usbrh read --unknown NaN --format"
+    """ 'usbrh_temperature_celsius{{sensor="{sensor}"}} {temperature}\\nusbrh_humidity_percent{{sensor="{sensor}"}}"""
+    " {humidity}' | sort >usbrh.prom.new; mv usbrh.prom.new usbrh.prom"
+)
 ELSEWHERE: dict[str, str] = {
     "make demo": "is usbrh demo",
     "make test": "is what runs this test",
@@ -38,6 +43,8 @@ ELSEWHERE: dict[str, str] = {
     "usbrh simulate --usbip --sensors 2": "takes a fixed port; test_usbip runs it with a free one",
     "USBRH_ZABBIX_SERVERS='zabbix.example,node1.example;node2.example' USBRH_ZABBIX_HOST=living-room-pc"
     " usbrh send": "sends to these servers",
+    _TEXTFILE: "writes for node_exporter; test_recipes runs it in another folder",
+    "usbrh log --json | mosquitto_pub -l -t usbrh": "needs mosquitto; test_recipes runs it with a stand-in",
     """rrdtool update room.rrd "$(usbrh read --format 'N:{temperature}:{humidity}')\"""": "needs rrdtool",
 }
 """Commands that no test runs, each with the reason. With sudo no reason is needed: they change the machine as root."""

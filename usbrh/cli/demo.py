@@ -13,6 +13,7 @@ from usbrh.bridge.once import send_once
 from usbrh.clock import Schedule
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.output import text as output
+from usbrh.output.quantities import quantities
 from usbrh.reading import Reading, counted
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.items import BRIDGE, DISCOVERY
@@ -56,7 +57,7 @@ def demo(forever: bool) -> None:
                 counter = f"{number:>2}" if forever else f"{number:>2}/{_READINGS}"
                 result = "delivered" if sent.results[server.address].delivered else "waits"
                 for reading in sent.readings:
-                    click.echo(f"  {counter}  {output.text(reading)}  ->  {result}")
+                    click.echo(f"  {counter}  {output.text(reading, quantities())}  ->  {result}")
         except KeyboardInterrupt:
             click.echo()
         if readings:

@@ -2,20 +2,28 @@
 
 import json
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import click
 
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.parameters import MomentType, check_since_until, time_options, time_style
+from usbrh.cli.recorded import recorded
 from usbrh.cli.run import log_to_stderr, show_deliveries
 from usbrh.config import Config
-from usbrh.errors import UsbrhError, ZabbixRejected
+from usbrh.errors import ConfigError, UsbrhError, ZabbixRejected
+from usbrh.files import open_output
 from usbrh.journal.errors import no_journal
-from usbrh.journal.reader import existing
+from usbrh.journal.queries import Exported
+from usbrh.journal.reader import JournalReader, existing
 from usbrh.journal.store import DeliveryState, DestinationStatus, Entry, Status
 from usbrh.output import text as output
+from usbrh.output.times import TimeStyle
 from usbrh.reading import counted, format_time
 from usbrh.zabbix.agent_config import effective
 
@@ -54,25 +62,76 @@ def flush(context: Context, as_json: bool) -> None:
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line and reading, instead of CSV.")
+@click.argument("sensor", nargs=-1)
+@click.option(
+    "--since", type=MomentType(), help='The start: a time before now, or a local time such as "2026-11-22 18:00".'
+)
+@click.option("--until", type=MomentType(), help="The end, in the same notation.")
+@click.option(
+    "-o", "--output", "path", metavar="FILE", default="-", show_default=True, help="Write to FILE, which is replaced."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header (the default).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
+@time_options
 @pass_context
-def export(context: Context, as_json: bool) -> None:
-    """Print all readings, oldest first, each with its state at each destination.
+def export(
+    context: Context,
+    sensor: tuple[str, ...],
+    *,
+    since: int | None,
+    until: int | None,
+    path: str,
+    as_csv: bool,
+    as_json: bool,
+    local: bool,
+    time_format: str | None,
+) -> None:
+    """Print the readings of each SENSOR, or all readings, oldest first, each with its state at each destination.
 
-    The states are delivered, waiting, rejected, expired (too many readings waited) and dropped (the destination was not
-    in the configuration).
+    \b
+    usbrh journal export --since 30d living-room -o room.csv
+
+    SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". The states are delivered, waiting,
+    rejected, expired (too many readings waited) and dropped (the destination was not in the configuration).
     """
     log_to_stderr(logging.WARNING)
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other.")
+    times = time_style(local=local, time_format=time_format, as_json=as_json)
+    check_since_until(since, until)
     opened = existing(context.config.journal.path)
-    if as_json:
-        for entry, states in opened.export():
-            click.echo(output.json_line(_reading_object(entry, states)))
+    names = recorded(context, opened.sensors(), sensor) if sensor else []
+    exported = opened.export(since, until, names)
+    rows = _json_rows(exported) if as_json else _csv_rows(exported, opened, times)
+    if path == "-":
+        for row in rows:
+            click.echo(row)
         return
+    try:
+        _write(rows, Path(path))
+    except OSError as error:
+        raise ConfigError(f"can't write {path}: {error.strerror}", remedy="set another file with -o") from error
+
+
+def _json_rows(exported: Iterable[Exported]) -> Iterator[str]:
+    for entry, states in exported:
+        yield output.json_line(_reading_object(entry, states))
+
+
+def _csv_rows(exported: Iterable[Exported], opened: JournalReader, times: TimeStyle) -> Iterator[str]:
     destinations = [each.destination for each in opened.standings() or ()]
-    click.echo(output.csv_line([*output.CSV_COLUMNS, *destinations]))
-    for entry, states in opened.export():
+    yield output.csv_line([*output.CSV_COLUMNS, *destinations])
+    for entry, states in exported:
         columns = [states[each].state if each in states else "" for each in destinations]
-        click.echo(",".join([output.csv_reading(entry.reading), *columns]))
+        yield ",".join([output.csv_reading(entry.reading, times), *columns])
+
+
+def _write(rows: Iterator[str], path: Path) -> None:
+    """Write the rows to the file ``path``, whose old content is replaced when the first row is there."""
+    first = next(rows, None)
+    with os.fdopen(open_output(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
+        for row in [] if first is None else chain([first], rows):
+            file.write(f"{row}\n")
 
 
 def _reasons(config: Config, found: Status) -> Reasons:

@@ -1,11 +1,12 @@
 """``usbrh log``."""
 
 from collections.abc import Callable
+from functools import partial
 
 import click
 
 from usbrh.cli.context import Context, pass_context
-from usbrh.cli.parameters import DurationType
+from usbrh.cli.parameters import DurationType, time_options, time_style
 from usbrh.cli.signals import Terminated
 from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError
@@ -29,33 +30,47 @@ from usbrh.reading import Reading, counted
 @click.option(
     "--interval", type=DurationType(1, DAY), default="60s", show_default=True, help="Time between two readings."
 )
-@click.option(
-    "--csv", "how", flag_value="csv", default="csv", help="Comma-separated values with a header (the default)."
-)
-@click.option("--json", "how", flag_value="json", help="One JSON object per line and reading.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header (the default).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
+@time_options
 @pass_context
-def log(context: Context, sensor: tuple[str, ...], pattern: str, interval: float, how: str) -> None:
+def log(
+    context: Context,
+    sensor: tuple[str, ...],
+    *,
+    pattern: str,
+    interval: float,
+    as_csv: bool,
+    as_json: bool,
+    local: bool,
+    time_format: str | None,
+) -> None:
     """Write the readings of each SENSOR, or of all sensors, until you end it with Ctrl-C.
 
     \b
-    usbrh log -o room-%Y-%m-%d.csv --interval 5m
+    usbrh log --local -o room-%Y-%m-%d.csv --interval 5m
 
-    A failed reading is also a line, with its error. Each line is written as a whole, so you can kill the command and
-    start it again with the same file at any time. Below 5 s the sensor measures its own warmth.
+    The time in the name of FILE is in UTC, or with --local in local time, as the times in the file. Folders with a time
+    in their names are made; others must exist. A failed reading is also a line, with its error. Each line is written as
+    a whole, so you can kill the command and start it again with the same file at any time. Below 5 s the sensor
+    measures its own warmth.
     """
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other.")
+    times = time_style(local=local, time_format=time_format, as_json=as_json)
     poller = Poller(context.config, selectors=sensor)
-    line = output.csv_reading if how == "csv" else Reading.to_json
-    shown = output.csv_reading if how == "csv" else lambda reading: output.json_line(reading.to_dict())
-    header = output.csv_line(output.CSV_COLUMNS) if how == "csv" else None
+    header = None if as_json else output.csv_line(output.CSV_COLUMNS)
     try:
         if pattern == "-":
             if header:
                 click.echo(header)
             for readings in poller.rounds(interval):
                 for reading in readings:
-                    click.echo(shown(reading))
+                    row = output.json_line(reading.to_dict()) if as_json else output.csv_reading(reading, times)
+                    click.echo(row)
         else:
-            _to_file(LogFile(pattern, header), poller, interval, line)
+            line = Reading.to_json if as_json else partial(output.csv_reading, times=times)
+            _to_file(LogFile(pattern, header, local=local), poller, interval, line)
     except (KeyboardInterrupt, Terminated):  # the normal end
         return
 

@@ -1,10 +1,18 @@
 """Parameter types that several commands use."""
 
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
 
 import click
 
+from usbrh.cli.context import Context
+from usbrh.clock import NS, SYSTEM_CLOCK
 from usbrh.config.value_types import Duration, InvalidValue
+from usbrh.output.times import TimeStyle
+from usbrh.reading import QUANTITIES
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
@@ -24,3 +32,86 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only s
         except InvalidValue as error:
             self.fail(str(error), param, ctx)
         return seconds
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A moment: a time span before now as in ``DurationType``, or a local date, with a time or without one.
+
+    The value is in ns since 1970, 0 to ``LATEST``.
+    """
+
+    name = "time"
+    LATEST = 9_000_000_000 * NS
+    """In the year 2255, as SQLite's integers end in 2262."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Convert a text; a value that is already a number stays as it is."""
+        if isinstance(value, int):
+            return value
+        try:
+            moment = SYSTEM_CLOCK.time_ns() - int(Duration(0, 1e12).from_text(value) * NS)
+        except InvalidValue:
+            try:
+                moment = int(datetime.fromisoformat(value).timestamp()) * NS
+            except (ValueError, OverflowError):
+                examples = "7d is a time before now, 2026-11-01 and 2026-11-01T06:00 are dates"
+                self.fail(f'"{value}" is no time; {examples}', param, ctx)
+        return min(max(0, moment), self.LATEST)
+
+
+fahrenheit_option = click.option(
+    "--fahrenheit/--celsius", default=None, help="Unit of temperatures.  [default: units in the configuration, else °C]"
+)
+
+
+def uses_fahrenheit(context: Context, option: bool | None) -> bool:
+    """Whether people see °F: by the ``option``, or if it is not given by the configuration."""
+    return context.config.output.units == "fahrenheit" if option is None else option
+
+
+def check_since_until(since: int | None, until: int | None) -> None:
+    """Reject an end that is not after the start; both in nanoseconds since 1970, and None is open.
+
+    Raises:
+        UsageError: The time is empty.
+    """
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--until must be after --since.")
+
+
+def show_option(default: str) -> Callable[[_F], _F]:
+    """The option that chooses the values to show, by their keys in JSON."""
+    words = f"A value to show; give the option several times for several values.  [default: {default}]"
+    return click.option("--show", "shown", multiple=True, type=click.Choice(QUANTITIES), metavar="VALUE", help=words)
+
+
+def time_options(command: _F) -> _F:
+    """Add --local and --time-format: how the command writes times."""
+    form = click.option(
+        "--time-format",
+        metavar="STR",
+        callback=_check_time_format,
+        help="Format of times, such as '%Y-%m-%d %H:%M', in UTC or with --local in local time.",
+    )
+    local = click.option("--local", is_flag=True, help="Times in the time zone of this machine instead of UTC.")
+    return local(form(command))
+
+
+def _check_time_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        TimeStyle(form=value).text(0)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from error
+    return value
+
+
+def time_style(*, local: bool, time_format: str | None, as_json: bool) -> TimeStyle:
+    """Return the style that the ``time_options`` choose.
+
+    Raises:
+        UsageError: They are given for JSON, whose times never change.
+    """
+    if as_json and (local or time_format is not None):
+        option = "--local" if local else "--time-format"
+        raise click.UsageError(f"{option} and --json exclude each other: times in JSON are always in UTC.")
+    return TimeStyle(local=local, form=time_format)

@@ -1,19 +1,25 @@
 """``usbrh plot``: a picture of the readings in the journal."""
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
-from usbrh.cli.parameters import DurationType
+from usbrh.cli.parameters import MomentType, check_since_until, fahrenheit_option, show_option, uses_fahrenheit
+from usbrh.cli.recorded import recorded
 from usbrh.clock import NS, SYSTEM_CLOCK
-from usbrh.config.value_types import DAY, format_duration
-from usbrh.errors import ConfigError, JournalError, SensorNotFound
+from usbrh.errors import ConfigError, JournalError
 from usbrh.journal.reader import existing
-from usbrh.output.picture import SUFFIXES, History, draw
-from usbrh.reading import Reading
+from usbrh.output.curves import History
+from usbrh.output.picture import SUFFIXES, draw, title
+from usbrh.output.quantities import quantities
+from usbrh.output.text import json_line
+from usbrh.output.times import FOR_PEOPLE
+from usbrh.reading import QUANTITIES, counted, format_time
+
+_SHOWN = ("temperature", "humidity", "dew_point")
 
 
 def _check_suffix(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
@@ -35,41 +41,77 @@ def _check_suffix(ctx: click.Context, param: click.Parameter, value: Path) -> Pa
     help="The file to write: .png, .svg or .pdf.",
 )
 @click.option(
-    "--since", type=DurationType(60, 36500 * DAY), default="7d", show_default=True, help="How much time to plot."
+    "--since",
+    type=MomentType(),
+    default="7d",
+    show_default=True,
+    help='The start: a time before now, or a local time such as "2026-11-22 18:00".',
 )
-@click.option("--fahrenheit", is_flag=True, help="Show temperatures in °F.")
+@click.option("--until", type=MomentType(), help="The end, in the same notation.  [default: now]")
+@show_option(", ".join(_SHOWN))
+@fahrenheit_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the picture.")
 @pass_context
-def plot(context: Context, sensor: tuple[str, ...], path: Path, since: float, fahrenheit: bool) -> None:
+def plot(
+    context: Context,
+    sensor: tuple[str, ...],
+    *,
+    path: Path,
+    since: int,
+    until: int | None,
+    shown: tuple[str, ...],
+    fahrenheit: bool | None,
+    as_json: bool,
+) -> None:
     """Draw the temperature, dew point and humidity of each SENSOR, or of all sensors.
 
     \b
     usbrh plot --since 30d -o room.png
 
-    SENSOR is a name. The readings are those that usbrh run and usbrh send put into the journal. Times without readings
-    are gaps in the curves.
+    SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". The readings are those that usbrh run
+    and usbrh send put into the journal. Times without readings are gaps in the curves. Beyond 60 days, a curve shows
+    the mean of each day, with a band from the minimum to the maximum.
     """
     matplotlib = need("matplotlib", "plot")
-    end = SYSTEM_CLOCK.time_ns()
-    start = end - int(since * NS)
-    history = History.of(_readings(context.config.journal.path, start, sensor))
-    missing = [name for name in sensor if name not in history.curves]
-    if missing:
-        message = f"no readings of {missing[0]!r} in the last {format_duration(since)}"
-        raise SensorNotFound(message, remedy="list all readings: usbrh journal export")
+    end = SYSTEM_CLOCK.time_ns() if until is None else until
+    check_since_until(since, end)
+    journal = existing(context.config.journal.path)
+    names = recorded(context, journal.sensors(), sensor)
+    in_fahrenheit = uses_fahrenheit(context, fahrenheit)
+    keys = [key for key in QUANTITIES if key in (shown or _SHOWN)]
+    history = History(quantities(keys, fahrenheit=in_fahrenheit))
+    for point in journal.points(since, end, names, keys):
+        history.add(point.sensor, point.time_ns, point.values, simulated=point.simulated)
     if not history.curves:
-        raise JournalError(
-            f"no readings in the last {format_duration(since)}", remedy="plot a longer time: --since 30d"
-        )
+        newest = max(reading.time_ns for name in names if (reading := journal.latest(name)))
+        remedy = f"choose another time with --since and --until: the newest reading is of {FOR_PEOPLE.text(newest)}"
+        raise JournalError("no readings in this time", remedy=remedy)
     try:
-        advice = draw(matplotlib, history, (start / NS, end / NS), path, fahrenheit=fahrenheit)
+        advice = draw(matplotlib, history, end / NS, path)
     except OSError as error:
         raise ConfigError(f"can't write {path}: {error.strerror}", remedy="set another file with -o") from error
+    if as_json:
+        click.echo(json_line(_object(history, path, end)))
+    else:
+        click.echo(f"{path}: {_counts(history)}; {title(history, (history.first, end / NS))}")
     if advice:
         click.echo(f"usbrh: {advice}", err=True)
 
 
-def _readings(path: Path, start: int, sensors: tuple[str, ...]) -> Iterator[Reading]:
-    journal = existing(path)
-    for name in sensors or (None,):
-        for entry in journal.history(since_ns=start, sensor=name):
-            yield entry.reading
+def _counts(history: History) -> str:
+    readings = sum(curve.readings for curve in history.curves.values())
+    failed = sum(curve.failed for curve in history.curves.values())
+    return f"{counted(readings)}{f' and {failed} failed' if failed else ''}"
+
+
+def _object(history: History, path: Path, end: int) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "start": format_time(round(history.first * NS)),
+        "end": format_time(end),
+        "sensors": [
+            {"sensor": name, "readings": curve.readings, "failed": curve.failed}
+            for name, curve in sorted(history.curves.items())
+        ],
+        "simulated": history.simulated,
+    }

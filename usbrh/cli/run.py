@@ -14,9 +14,11 @@ from usbrh.bridge.delivery import Delivered
 from usbrh.bridge.once import send_once
 from usbrh.bridge.reload import run_service
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.parameters import uses_fahrenheit
 from usbrh.config.names import log_confusable_names
 from usbrh.errors import ConfigError, ZabbixRejected, exit_status, of_destination
 from usbrh.output import text as output
+from usbrh.output.quantities import quantities
 from usbrh.reading import Reading, counted
 
 
@@ -50,6 +52,7 @@ def send(context: Context, as_json: bool) -> None:
     log_confusable_names(context.config)
     logging.getLogger("usbrh.poller").setLevel(logging.ERROR)  # every failed reading is printed below
 
+    shown = quantities(fahrenheit=uses_fahrenheit(context, None))
     broken: list[OSError] = []
 
     def show(reading: Reading) -> None:
@@ -57,7 +60,7 @@ def send(context: Context, as_json: bool) -> None:
             if as_json:
                 click.echo(output.json_line(reading.to_dict()))
             elif not reading.error:
-                click.echo(output.text(reading))
+                click.echo(output.text(reading, shown))
             if reading.error:
                 click.echo(f"usbrh: {reading.problem}", err=True)
         except OSError as error:  # readings are delivered even if the disk behind stdout is full

@@ -6,13 +6,30 @@ import click
 
 from usbrh import errors
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.parameters import fahrenheit_option, time_options, time_style, uses_fahrenheit
 from usbrh.output import text as output
+from usbrh.output.quantities import quantities
 from usbrh.reading import Reading, Ticks
 from usbrh.sensors import Sensor, find, measure_all, select
 
 _LIST_TIMEOUT = 2.0
 _EXAMPLES = (
-    Reading("attic", "1-1.4", "USB-RH", 0, 31.69, 42.85, 17.52, 14.2, Ticks(7169, 1246, bytes(3)), "sht1x"),
+    Reading(
+        "attic",
+        "1-1.4",
+        "USB-RH",
+        0,
+        31.69,
+        42.85,
+        17.52,
+        14.2,
+        Ticks(7169, 1246, bytes(3)),
+        "sht1x",
+        frost_point=-1.0,
+        vapour_deficit=18.9,
+        vapour_pressure_deficit=2.67,
+        discomfort_index=79.3,
+    ),
     Reading("roof", "1-1.3", "USBRH2", 0, serial="E02A", status="0x8010", state="timeout", error="it did not answer"),
 )
 """Together they have every value that a format can name."""
@@ -95,39 +112,69 @@ def _check_format(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.command()
 @click.argument("sensor", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="All sensors; the default without SENSOR.")
-@click.option("--json", "how", flag_value="json", help="One JSON object per reading, one per line.")
-@click.option("--csv", "how", flag_value="csv", help="Comma-separated, with a header.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per reading, one per line.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
 @click.option(
     "--format",
     "template",
     metavar="STR",
     callback=_check_format,
-    help="Your own format, such as '{temperature:.1f} {humidity:.1f}'; a missing value is printed as U.",
+    help="Your own format, such as '{temperature:.1f} {humidity:.1f}'.",
 )
-@click.option("--fahrenheit", "how", flag_value="fahrenheit", help="As text, with temperatures in °F.")
+@click.option("--unknown", metavar="TEXT", help="With --format, the text for a missing value.  [default: U]")
+@time_options
+@fahrenheit_option
 @pass_context
-def read(context: Context, sensor: tuple[str, ...], all_: bool, how: str | None, template: str | None) -> None:
+def read(
+    context: Context,
+    sensor: tuple[str, ...],
+    *,
+    all_: bool,
+    as_json: bool,
+    as_csv: bool,
+    template: str | None,
+    unknown: str | None,
+    local: bool,
+    time_format: str | None,
+    fahrenheit: bool | None,
+) -> None:
     """Read each SENSOR once: a name, a port, a serial number, a number in usbrh list, or "all".
 
-    If a sensor fails, the others are read all the same. The exit status is that of the first failure.
+    With --local or --time-format, text begins with the time. If a sensor fails, the others are read all the same. The
+    exit status is that of the first failure.
     """
-    if how and template is not None:
-        raise click.UsageError(f"--{how} and --format exclude each other.")
-    chosen = select(find(context.config), ["all"] if all_ or not sensor else sensor)
-    readings = measure_all(chosen)
-    if how == "csv":
+    given = {"--json": as_json, "--csv": as_csv, "--format": template is not None}
+    _check_options([option for option, is_given in given.items() if is_given], unknown, fahrenheit=fahrenheit)
+    times = time_style(local=local, time_format=time_format, as_json=as_json)
+    with_time = local or time_format is not None
+    shown = quantities(fahrenheit=uses_fahrenheit(context, fahrenheit))
+    readings = measure_all(select(find(context.config), ["all"] if all_ or not sensor else sensor))
+    if as_csv:
         click.echo(output.csv_line(output.CSV_COLUMNS))
     for reading in readings:
-        if how == "json":
+        if as_json:
             click.echo(output.json_line(reading.to_dict()))
-        elif how == "csv":
-            click.echo(output.csv_reading(reading))
+        elif as_csv:
+            click.echo(output.csv_reading(reading, times))
         elif template is not None:
-            click.echo(output.formatted(template, reading))
+            text = output.UNKNOWN if unknown is None else unknown
+            click.echo(output.formatted(template, reading, unknown=text, times=times))
         elif not reading.error:
-            click.echo(output.text(reading, how == "fahrenheit"))
+            time = f"{times.text(reading.time_ns)}  " if with_time else ""
+            click.echo(f"{time}{output.text(reading, shown)}")
         if reading.error:
             click.echo(f"usbrh: {reading.problem}", err=True)
     failed = [reading.state for reading in readings if reading.error]
     if failed:
         raise SystemExit(errors.exit_status(failed[0]))
+
+
+def _check_options(forms: list[str], unknown: str | None, *, fahrenheit: bool | None) -> None:
+    """Reject options that contradict each other; ``forms`` are the given ones of --json, --csv and --format."""
+    if len(forms) > 1:
+        raise click.UsageError(f"{forms[0]} and {forms[1]} exclude each other.")
+    if fahrenheit and forms:
+        advice = "use {temperature_f}" if forms == ["--format"] else "its temperatures are always in °C"
+        raise click.UsageError(f"--fahrenheit and {forms[0]} exclude each other: {advice}.")
+    if unknown is not None and forms != ["--format"]:
+        raise click.UsageError("--unknown needs --format.")

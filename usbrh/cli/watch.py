@@ -10,7 +10,7 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -19,10 +19,11 @@ import click
 
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
-from usbrh.cli.parameters import DurationType
+from usbrh.cli.parameters import DurationType, fahrenheit_option, show_option, uses_fahrenheit
 from usbrh.cli.signals import Terminated
 from usbrh.clock import NS
 from usbrh.output import text as output
+from usbrh.output.quantities import USUAL, Quantity, quantities
 from usbrh.output.screen import Screen
 from usbrh.poller import Poller
 from usbrh.reading import Reading
@@ -36,21 +37,25 @@ _POLL_SECONDS = 0.2
 @click.option(
     "--interval", type=DurationType(1, 3600), default="5s", show_default=True, help="Time between two readings."
 )
-@click.option("--fahrenheit", is_flag=True, help="Temperatures in °F.")
+@show_option(", ".join(USUAL))
+@fahrenheit_option
 @pass_context
-def watch(context: Context, sensor: tuple[str, ...], interval: float, fahrenheit: bool) -> None:
+def watch(
+    context: Context, sensor: tuple[str, ...], interval: float, shown: tuple[str, ...], fahrenheit: bool | None
+) -> None:
     """Show each SENSOR, or all sensors, live with a chart; q or Ctrl-C ends it.
 
     Prints plain lines if the output is not a terminal. Below 5 s the sensor measures its own warmth.
     """
     live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     rich = need("rich.live", "watch") if live else None
+    in_fahrenheit = uses_fahrenheit(context, fahrenheit)
     poller = Poller(context.config, selectors=sensor)
     try:
         if rich is None:
-            _lines(poller, interval, fahrenheit)
+            _lines(poller, interval, quantities(shown or USUAL, fahrenheit=in_fahrenheit))
         else:
-            _screen(rich, poller, interval, Screen(interval, fahrenheit=fahrenheit))
+            _screen(rich, poller, interval, Screen(interval, shown, fahrenheit=in_fahrenheit))
     except (KeyboardInterrupt, Terminated):  # the normal end
         return
     except (OSError, termios.error) as error:
@@ -59,11 +64,11 @@ def watch(context: Context, sensor: tuple[str, ...], interval: float, fahrenheit
         raise BrokenPipeError from error  # the terminal was closed and can't be restored
 
 
-def _lines(poller: Poller, interval: float, fahrenheit: bool) -> None:
+def _lines(poller: Poller, interval: float, shown: Sequence[Quantity]) -> None:
     for readings in poller.rounds(interval):
         for reading in readings:
             moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(reading.time_ns // NS))
-            words = f"{reading.sensor}: {reading.problem}" if reading.error else output.text(reading, fahrenheit)
+            words = f"{reading.sensor}: {reading.problem}" if reading.error else output.text(reading, shown)
             click.echo(f"{moment}  {words}")
 
 

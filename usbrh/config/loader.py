@@ -1,7 +1,8 @@
 """Loading the configuration from ``usbrh.toml`` and the environment.
 
 The file is the one given, else ``$USBRH_CONFIG``, else ``/etc/usbrh/usbrh.toml`` if it exists. A variable
-``USBRH_<SECTION>_<KEY>`` overrides a key of ``[zabbix]``, ``[bridge]`` or ``[journal]`` unless it is empty.
+``USBRH_<SECTION>_<KEY>`` overrides a key of ``[zabbix]``, ``[bridge]``, ``[journal]`` or ``[output]``, unless it is
+empty.
 """
 
 import re
@@ -10,7 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from usbrh.config.model import PORT_PATH, BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, key_types
+from usbrh.config.model import (
+    PORT_PATH,
+    BridgeConfig,
+    Config,
+    JournalConfig,
+    OutputConfig,
+    SensorConfig,
+    ZabbixConfig,
+    key_types,
+)
 from usbrh.config.toml_source import TomlSource
 from usbrh.config.value_types import InvalidValue, SensorName
 from usbrh.errors import ConfigError
@@ -20,8 +30,10 @@ DEFAULT_PATH = Path("/etc/usbrh/usbrh.toml")
 _SELECTOR = r"all|[1-9][0-9]?"
 """Words that select sensors on the command line: ``all`` and numbers up to 99. A name like "101" is allowed."""
 
-_SECTIONS = MappingProxyType({"zabbix": ZabbixConfig, "bridge": BridgeConfig, "journal": JournalConfig})
-_Section = TypeVar("_Section", ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig)
+_SECTIONS = MappingProxyType(
+    {"zabbix": ZabbixConfig, "bridge": BridgeConfig, "journal": JournalConfig, "output": OutputConfig}
+)
+_Section = TypeVar("_Section", ZabbixConfig, BridgeConfig, JournalConfig, OutputConfig, SensorConfig)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

@@ -72,6 +72,13 @@ class JournalConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputConfig:
+    """``[output]``: what people see. Output for programs (JSON, CSV, ``--format``, Zabbix) does not change."""
+
+    units: Annotated[str, types.Choice("celsius", "fahrenheit")] = "celsius"
+
+
+@dataclass(frozen=True, slots=True)
 class SensorConfig:
     """``[sensor."1-1.4"]``: one sensor, by port path (USB-RH) or serial number (USBRH2)."""
 
@@ -107,6 +114,7 @@ class Config:
     zabbix: ZabbixConfig = ZabbixConfig()
     bridge: BridgeConfig = BridgeConfig()
     journal: JournalConfig = JournalConfig()
+    output: OutputConfig = OutputConfig()
     sensor: Mapping[str, SensorConfig] = field(default_factory=lambda: MappingProxyType({}))
     path: Path | None = None
     """The file that was read."""

@@ -144,12 +144,12 @@ def history(
     run: "Callable[[Callable[[sqlite3.Connection], list[Entry]]], list[Entry] | None]",
     since_ns: int | None,
     until_ns: int | None,
-    sensor: str | None,
+    sensors: Sequence[str],
 ) -> Iterator[Entry]:
     """All of ``history_page``, each page in a transaction of its own that ``run`` makes; None is no limit."""
     after = (-(2**63) if since_ns is None else since_ns, "")
     until = 2**63 - 1 if until_ns is None else until_ns
-    while page := run(partial(history_page, after=after, until_ns=until, sensor=sensor)):
+    while page := run(partial(history_page, after=after, until_ns=until, sensors=sensors)):
         yield from page
         after = (page[-1].time_ns, page[-1].sensor)
 
@@ -164,26 +164,54 @@ def export(
         after = page[-1][0].id
 
 
-def history_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensor: str | None) -> list[Entry]:
-    """At most ``PAGE`` readings after the time and sensor ``after`` and before ``until_ns``, in the order of time."""
+def export_part(
+    run: "Callable[[Callable[[sqlite3.Connection], list[Exported]]], list[Exported] | None]",
+    since_ns: int | None,
+    until_ns: int | None,
+    sensors: Sequence[str],
+) -> Iterator[Exported]:
+    """The readings of ``history`` with their states at each destination."""
+    after = (-(2**63) if since_ns is None else since_ns, "")
+    until = 2**63 - 1 if until_ns is None else until_ns
+    while page := run(partial(_part_page, after=after, until_ns=until, sensors=sensors)):
+        yield from page
+        after = (page[-1][0].time_ns, page[-1][0].sensor)
+
+
+def history_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str]) -> list[Entry]:
+    """At most ``PAGE`` readings after the time and sensor ``after`` and before ``until_ns``, in the order of time.
+
+    Only those of ``sensors``, unless it is empty.
+    """
+    # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
+    chosen = f" AND +sensor IN ({', '.join('?' * len(sensors))})" if sensors else ""
     query = (
-        f"SELECT {ENTRY} FROM reading WHERE (time_ns, sensor) > (?1, ?2) AND time_ns < ?3"  # noqa: S608
-        " AND (?4 IS NULL OR sensor = ?4) ORDER BY time_ns, sensor LIMIT ?5"
+        f"SELECT {ENTRY} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?{chosen}"  # noqa: S608
+        " ORDER BY time_ns, sensor LIMIT ?"
     )
-    return [Entry.from_row(row) for row in db.execute(query, (*after, until_ns, sensor, PAGE))]
+    return [Entry.from_row(row) for row in db.execute(query, (*after, until_ns, *sensors, PAGE))]
+
+
+def _part_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str]) -> list[Exported]:
+    return with_states(db, history_page(db, after, until_ns, sensors))
 
 
 def export_page(db: sqlite3.Connection, after: int) -> list[Exported]:
     """At most ``PAGE`` readings after the id ``after``, each with its state at each destination."""
     query = f"SELECT {ENTRY} FROM reading WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
-    page = [Entry.from_row(row) for row in db.execute(query, (after, PAGE))]
+    return with_states(db, [Entry.from_row(row) for row in db.execute(query, (after, PAGE))])
+
+
+def with_states(db: sqlite3.Connection, page: Sequence[Entry]) -> list[Exported]:
+    """The readings of ``page``, each with its state at each destination."""
     if not page:
         return []
+    ids = [entry.id for entry in page]
     exceptions = {
         (reading, cursor): DeliveryState(_state(state), reason)
         for reading, cursor, state, reason in db.execute(
             "SELECT reading, cursor, state, reason FROM exceptions WHERE reading BETWEEN ? AND ?",
-            (page[0].id, page[-1].id),
+            (min(ids), max(ids)),
         )
     }
     stays: dict[str, list[Cursor]] = {}

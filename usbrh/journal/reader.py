@@ -17,10 +17,13 @@ from usbrh.journal.owner import as_owner
 from usbrh.journal.rows import ENTRY, Damaged, Entry
 from usbrh.journal.schema import has_tables, not_a_journal
 from usbrh.paths import stat_or_none
-from usbrh.reading import Reading
+from usbrh.reading import Reading, SensorInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from usbrh.journal.queries import DestinationStatus, Exported, Status
+    from usbrh.journal.series import Point
 
 T = TypeVar("T")
 UNUSABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
@@ -75,17 +78,32 @@ class JournalReader:
 
         return self._run(lambda db: queries.status(db, self.path))
 
-    def history(self, since_ns: int | None = None, sensor: str | None = None) -> "Iterator[Entry]":
-        """The readings from ``since_ns`` (ns since 1970), in the order of time."""
+    def sensors(self) -> list[SensorInfo]:
+        """The sensors that have readings, by name, each as its latest reading has it; quick."""
+        from usbrh.journal import series  # noqa: PLC0415
+
+        return self._run(series.sensors) or []
+
+    def points(
+        self, since_ns: int, until_ns: int, sensors: "Sequence[str]", keys: "Sequence[str]"
+    ) -> "Iterator[Point]":
+        """The values ``keys`` of the readings of ``sensors`` from ``since_ns`` to before ``until_ns``; fast."""
+        from usbrh.journal import series  # noqa: PLC0415
+
+        return series.points(self._run, since_ns, until_ns, sensors, keys)
+
+    def export(
+        self, since_ns: int | None = None, until_ns: int | None = None, sensors: "Sequence[str]" = ()
+    ) -> "Iterator[Exported]":
+        """The readings, oldest first, each with its state at each destination.
+
+        From ``since_ns`` to before ``until_ns`` (ns since 1970), and of ``sensors``; by default all.
+        """
         from usbrh.journal import queries  # noqa: PLC0415
 
-        return queries.history(self._run, since_ns, None, sensor)
-
-    def export(self) -> "Iterator[Exported]":
-        """All readings, oldest first, each with its state at each destination."""
-        from usbrh.journal import queries  # noqa: PLC0415
-
-        return queries.export(self._run)
+        if since_ns is None and until_ns is None and not sensors:
+            return queries.export(self._run)
+        return queries.export_part(self._run, since_ns, until_ns, sensors)
 
     def _run(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
         """The result of ``query``, which sees the file as it is at one moment. Root reads as the folder's owner."""

@@ -225,7 +225,7 @@ class Journal:
         self, since_ns: int | None = None, until_ns: int | None = None, sensor: str | None = None
     ) -> Iterator[Entry]:
         """The readings from ``since_ns`` to before ``until_ns`` (ns since 1970), in the order of time."""
-        return queries.history(self._run, since_ns, until_ns, sensor)
+        return queries.history(self._run, since_ns, until_ns, [sensor] if sensor else ())
 
     def export(self) -> Iterator[tuple[Entry, dict[str, DeliveryState]]]:
         """All readings, oldest first, each with its state at each destination."""

@@ -1,17 +1,16 @@
 """Line charts in a terminal, with two by four dots per character (Unicode braille patterns)."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from usbrh.output.time_axis import marks
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of U+2800 by row and column of the dot."""
 _MIN_SPAN = 0.4
 """Smallest range of the vertical axis, so that the sensor's noise does not fill the chart."""
 _COLUMNS_PER_TIME = 12
-_TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
-"""Seconds between the labels of the time axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +116,10 @@ def scale(values: Sequence[float], rows: int) -> Scale:
 def times(start: float, end: float, columns: int) -> str:
     """Return the labels of the time axis: round times of day, each after a mark at its position."""
     per_column = (end - start) / columns
-    fitting = (step for step in _TIME_STEPS if step >= _COLUMNS_PER_TIME * per_column)
-    step = next(fitting, _TIME_STEPS[-1])
-    form = "╵%H:%M" if step >= 60 else "╵%H:%M:%S"
     row = ""
-    offset = time.localtime(start).tm_gmtoff
-    for moment in range(math.ceil((start + offset) / step) * step - offset, math.floor(end) + 1, step):
-        label = time.strftime(form, time.localtime(moment))
-        column = math.floor((moment - start) / per_column)
+    for mark in marks(start, end, _COLUMNS_PER_TIME * per_column):
+        label = f"╵{mark.label}"
+        column = math.floor((mark.second - start) / per_column)
         if len(row) <= column <= columns - len(label):
             row = f"{row:<{column}}{label}"
     return row

@@ -4,12 +4,12 @@ import codecs
 import errno
 import os
 import stat
-import time
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
-from usbrh.clock import NS
 from usbrh.files import open_output
+from usbrh.output.times import TimeStyle
 
 _JSON = '{"v":'
 """The first characters of a line of JSON."""
@@ -20,22 +20,26 @@ _MAX_LINE = 65536
 class LogFile:
     """A text file whose name can contain the time in strftime notation: ``room-%Y-%m-%d.csv``.
 
+    Folders whose names contain the time are made. The folder before them must exist: it can be a mistake.
+
     Each write opens the file with O_APPEND and makes one write call. The file therefore contains whole lines only, a
     rotated file is noticed, and the lines of two writers do not mix.
     """
 
-    def __init__(self, pattern: str, header: str | None = None) -> None:
-        """``header`` is the first line of each new file; without one, each line is a JSON object of a reading."""
+    def __init__(self, pattern: str, header: str | None = None, *, local: bool = False) -> None:
+        """``header`` is the first line of each new file; without one, each line is a JSON object of a reading.
+
+        The time in ``pattern`` is in UTC, or with ``local`` in the time zone of this machine.
+        """
         self._pattern = pattern
+        self._local = local
         self._header = header
         self._header_in_stream = False
         """The file is a pipe or a terminal, which has no size, and its header has been written."""
 
     def path(self, time_ns: int) -> Path:
-        """Return the file for a time in nanoseconds since 1970, named in local time."""
-        if "%" not in self._pattern:
-            return Path(self._pattern)
-        return Path(time.strftime(self._pattern, time.localtime(time_ns // NS)))
+        """Return the file for a time in nanoseconds since 1970."""
+        return Path(TimeStyle(local=self._local, form=self._pattern).text(time_ns))
 
     def append(self, lines: Sequence[str], time_ns: int) -> Path:
         """Append ``lines`` to the file for ``time_ns`` and return its path.
@@ -45,7 +49,8 @@ class LogFile:
                 contains none of them.
         """
         path = self.path(time_ns)
-        descriptor = open_output(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644, make_folders=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        descriptor = open_output(path, flags, 0o644, make_folders=self._makes_folders())
         try:
             self._append(descriptor, "".join(f"{line}\n" for line in lines))
         except OSError as error:
@@ -53,6 +58,15 @@ class LogFile:
         finally:
             os.close(descriptor)
         return path
+
+    def _makes_folders(self) -> bool:
+        """Whether the folder of the file has a time in its name; raises OSError if the folder before it is missing."""
+        folders = Path(self._pattern).parent.parts
+        fixed = list(takewhile(lambda part: "%" not in part, folders))
+        if len(fixed) == len(folders):
+            return False
+        Path(*fixed).stat()
+        return True
 
     def _append(self, descriptor: int, text: str) -> None:
         status = os.fstat(descriptor)

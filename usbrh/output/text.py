@@ -9,6 +9,8 @@ from string import Formatter
 from typing import Any
 
 from usbrh.clock import NS
+from usbrh.output.quantities import Quantity, to_fahrenheit
+from usbrh.output.times import UTC_STYLE, TimeStyle
 from usbrh.reading import QUANTITIES, Reading
 
 CSV_COLUMNS = (
@@ -20,20 +22,14 @@ UNKNOWN = "U"
 """Output of --format for a missing value. RRDtool and munin use the same word."""
 
 
-def text(reading: Reading, in_fahrenheit: bool = False) -> str:
-    """Write a reading as one line for people."""
+def text(reading: Reading, shown: Sequence[Quantity]) -> str:
+    """Write the quantities ``shown`` of a reading as one line for people. A value that does not exist is left out."""
     if reading.error:
         return f"{reading.sensor}: {reading.state}"
-    unit = "°F" if in_fahrenheit else "°C"
-    temperature, point = (
-        fahrenheit(value) if in_fahrenheit else value for value in (reading.temperature, reading.dew_point)
-    )
-    dew_point = "" if point is None else f"   dew point {point:.2f} {unit}"
+    values = [each.text(reading) for each in shown]
     notes = [note for note, applies in (("heater on", reading.heater), ("simulated", reading.simulated)) if applies]
-    return (
-        f"{reading.sensor}: {temperature:.2f} {unit}   {reading.humidity:.2f} %RH{dew_point}"
-        f"   {reading.absolute_humidity:.2f} g/m³{'   (' + ', '.join(notes) + ')' if notes else ''}"
-    )
+    words = [*filter(None, values), *([f"({', '.join(notes)})"] if notes else [])]
+    return f"{reading.sensor}: {'   '.join(words)}"
 
 
 def json_line(value: Any) -> str:
@@ -49,9 +45,9 @@ def csv_line(values: Sequence[Any]) -> str:
     return line.getvalue()
 
 
-def csv_reading(reading: Reading) -> str:
+def csv_reading(reading: Reading, times: TimeStyle = UTC_STYLE) -> str:
     """Write a reading as CSV in the order of ``CSV_COLUMNS``; a missing value is empty."""
-    data = reading.to_dict()
+    data = {**reading.to_dict(), "time": times.text(reading.time_ns)}
     return csv_line([_plain(data[column]) for column in CSV_COLUMNS])
 
 
@@ -59,20 +55,45 @@ def _plain(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
+class _LocalTime:
+    """The value ``{local}``: ISO 8601 in local time, or as a format in strftime notation says: ``{local:%H:%M}``."""
+
+    def __init__(self, time_ns: int) -> None:
+        self._time_ns = time_ns
+
+    def __format__(self, form: str) -> str:
+        return TimeStyle(local=True, form=form or None).text(self._time_ns)
+
+    def __str__(self) -> str:
+        return format(self)
+
+    __repr__ = __str__
+
+
 class ReadingFormatter(Formatter):
     """Formats fields such as ``{temperature:.1f}``. Attributes and indices of a value are not accessible."""
+
+    def __init__(self, unknown: str) -> None:
+        """``unknown``: the text for a missing value."""
+        self._unknown = unknown
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
         """Look up a key; raises KeyError."""
         return kwargs[field_name], field_name
 
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        """Convert a value, as ``!s`` and ``!r`` ask; a missing one stays missing."""
+        return None if value is None else super().convert_field(value, conversion)
+
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Format a value, a missing one as ``UNKNOWN``."""
-        return UNKNOWN if value is None else str(format(value, format_spec))
+        """Format a value."""
+        return self._unknown if value is None else str(format(value, format_spec))
 
 
-def formatted(template: str, reading: Reading) -> str:
+def formatted(template: str, reading: Reading, *, unknown: str = UNKNOWN, times: TimeStyle = UTC_STYLE) -> str:
     """Insert the reading's values into ``template``. The characters ``\\n`` and ``\\t`` mean a line feed and a tab.
+
+    ``unknown`` stands for a missing value. ``times`` is the style of ``{time}``.
 
     Raises:
         KeyError: A field does not exist.
@@ -82,15 +103,10 @@ def formatted(template: str, reading: Reading) -> str:
     raw = data.pop("raw") or {}
     fields = {
         **data,
+        "time": times.text(reading.time_ns),
+        "local": _LocalTime(reading.time_ns),
         **{f"raw_{key}": raw.get(key) for key in ("temperature", "humidity", "reserved")},
-        "temperature_f": fahrenheit(data["temperature"]),
-        "dew_point_f": fahrenheit(data["dew_point"]),
-        "frost_point_f": fahrenheit(data["frost_point"]),
+        **{f"{key}_f": to_fahrenheit(data[key]) for key in ("temperature", "dew_point", "frost_point")},
         "unix": reading.time_ns // NS,
     }
-    return ReadingFormatter().vformat(template.replace("\\n", "\n").replace("\\t", "\t"), (), fields)
-
-
-def fahrenheit(celsius: float | None) -> float | None:
-    """Convert °C to °F, with two decimals."""
-    return None if celsius is None else round(celsius * 1.8 + 32, 2)
+    return ReadingFormatter(unknown).vformat(template.replace("\\n", "\n").replace("\\t", "\t"), (), fields)

@@ -101,6 +101,25 @@ def test_a_number_is_a_place_in_the_list_for_people_alone() -> None:
         assert (reading["state"], reading["temperature"]) == ("not_found", None)
 
 
+def test_times_of_people() -> None:
+    environ = {"USBRH_SIMULATE": "1", "TZ": "Asia/Tokyo"}
+    text = usbrh("read", "--local", "--time-format", "%H:%M %z", timeout=30, **environ).stdout
+    assert re.fullmatch(r"\d\d:\d\d \+0900  sim-1: 31\.69 °C .*\n", text)
+    rows = list(csv.DictReader(usbrh("read", "--csv", "--local", timeout=30, **environ).stdout.splitlines()))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\+09:00", rows[0]["time"])
+    both = usbrh("read", "--format", "{local:%H} {time}", "--time-format", "%H", timeout=30, **environ).stdout.split()
+    assert (int(both[0]) - int(both[1])) % 24 == 9
+
+
+def test_fahrenheit_by_configuration_is_for_people_only() -> None:
+    environ = {"USBRH_SIMULATE": "1", "USBRH_OUTPUT_UNITS": "fahrenheit"}
+    assert "89.04 °F" in usbrh("read", timeout=30, **environ).stdout
+    assert "31.69 °C" in usbrh("read", "--celsius", timeout=30, **environ).stdout
+    assert json.loads(usbrh("read", "--json", timeout=30, **environ).stdout)["temperature"] == 31.69
+    both = usbrh("read", "--format", "{temperature} {temperature_f}", timeout=30, **environ)
+    assert both.stdout == "31.69 89.04\n"
+
+
 def test_csv_has_a_header() -> None:
     done = usbrh("read", "--csv", USBRH_SIMULATE="2")
     rows = list(csv.DictReader(done.stdout.splitlines()))
@@ -116,6 +135,18 @@ def test_csv_has_a_header() -> None:
         (["read", "--jsn"], 2, "no such option '--jsn'"),
         (["read", "--format", "{temp}"], 2, "there is no value 'temp'"),
         (["read", "--json", "--format", "{time}"], 2, "exclude each other"),
+        (["read", "--json", "--csv"], 2, "--json and --csv exclude each other"),
+        (
+            ["read", "--csv", "--fahrenheit"],
+            2,
+            "--fahrenheit and --csv exclude each other: its temperatures are always",
+        ),
+        (["read", "--json", "--fahrenheit"], 2, "--fahrenheit and --json exclude each other"),
+        (["read", "--format", "{time}", "--fahrenheit"], 2, "exclude each other: use {temperature_f}"),
+        (["read", "--unknown", "NaN"], 2, "--unknown needs --format"),
+        (["read", "--json", "--local"], 2, "--local and --json exclude each other: times in JSON are always in UTC"),
+        (["read", "--json", "--time-format", "%H"], 2, "--time-format and --json exclude each other"),
+        (["read", "--format", "{frost_point:d}"], 2, "for object of type 'float'"),
         (["read", "--config", "/nonexistent/usbrh.toml"], 2, "/nonexistent/usbrh.toml"),
         (["watch", "--interval", "²"], 2, "must be a time"),
         (["led", "3", "on", "sim-1"], 2, "neither 1, 2 nor a name"),
@@ -149,6 +180,8 @@ def test_a_failing_sensor_does_not_hide_the_others(tmp_path: Path) -> None:
     assert broken["temperature"] is None
     assert whole["temperature"] is not None
     assert done.stderr == f"usbrh: {broken['error']}; {broken['remedy']}\n"
+    done = usbrh("read", "--format", "t {temperature!s}", "--unknown", "NaN", "sim-1", USBRH_SIMULATE=str(script))
+    assert done.stdout == "t NaN\n"
     done = usbrh("read", "--format", "N:{temperature}:{humidity}", "sim-1", USBRH_SIMULATE=str(script))
     assert done.stdout == "N:U:U\n"
 

@@ -20,13 +20,13 @@ from usbrh.reading import Reading
 DAY_NS = 86_400_000_000_000
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "usbrh", "log", "--interval", "1s", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "USBRH_SIMULATE": "2"},
+        env={**os.environ, "USBRH_SIMULATE": "2", **environ},
     )
 
 
@@ -96,12 +96,53 @@ def test_no_such_sensor_and_no_such_folder() -> None:
 
 def test_each_day_has_its_file_with_a_header(tmp_path: Path) -> None:
     log = LogFile(str(tmp_path / "%Y/room-%Y-%m-%d.csv"), "header")
-    noon = int(time.mktime((2026, 12, 31, 12, 0, 0, 0, 0, -1))) * 1_000_000_000
+    noon = 1_798_718_400 * 1_000_000_000
     log.append(["a"], noon)
     log.append(["b"], noon)
     log.append(["c"], noon + DAY_NS)
     assert (tmp_path / "2026/room-2026-12-31.csv").read_text() == "header\na\nb\n"
     assert (tmp_path / "2027/room-2027-01-01.csv").read_text() == "header\nc\n"
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_the_name_of_the_file_is_in_the_zone_of_its_content(tmp_path: Path, *, local: bool) -> None:
+    options = ["--local"] if local else []
+    with start("-o", str(tmp_path / "%Y-%m-%dT%H%z.csv"), *options, TZ="Asia/Kathmandu") as process:
+        while not list(tmp_path.iterdir()):
+            time.sleep(0.05)
+        (file, *_) = tmp_path.iterdir()
+        wait_for_lines(file, 3)
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    with file.open(newline="") as opened:
+        moment = next(csv.DictReader(opened))["time"]
+    assert file.name == f"{moment[:13]}{'+0545' if local else '+0000'}.csv"
+    assert moment.endswith("+05:45" if local else "Z")
+
+
+@pytest.mark.parametrize("pattern", ["rooms/a.csv", "rooms/%Y/a.csv", "rooms/%Y/x/a.csv"])
+def test_a_folder_that_can_be_a_mistake_is_not_made(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        LogFile(str(tmp_path / pattern), "header").append(["a"], 0)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "rooms").mkdir()
+    assert LogFile(str(tmp_path / pattern), "header").append(["a"], 0).read_text() == "header\na\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--csv", "--json"], "--csv and --json exclude each other; "),
+        (["--json", "--local"], "--local and --json exclude each other: times in JSON are always in UTC; "),
+        (["--json", "--time-format", "%H"], "--time-format and --json exclude each other"),
+        (["--fahrenheit"], "--fahrenheit"),
+    ],
+)
+def test_options_that_contradict_each_other(options: list[str], words: str) -> None:
+    with start(*options) as process:
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert words in errors
 
 
 def test_a_broken_line_stays_alone(tmp_path: Path) -> None:

@@ -145,8 +145,15 @@ def test_no_color_is_honoured() -> None:
         terminal.close()
 
 
-def test_plain_lines_where_there_is_no_terminal() -> None:
-    command = [sys.executable, "-m", "usbrh", "watch", "--interval", "1s", "--fahrenheit"]
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        (["--fahrenheit"], r"\d+\.\d\d °F   \d+\.\d\d %RH"),
+        (["--show", "vapour_pressure_deficit", "--show", "temperature"], r"VPD \d\.\d\d kPa   \d+\.\d\d °C   \(sim"),
+    ],
+)
+def test_plain_lines_where_there_is_no_terminal(options: list[str], values: str) -> None:
+    command = [sys.executable, "-m", "usbrh", "watch", "--interval", "1s", *options]
     environment = {**os.environ, "USBRH_SIMULATE": "2"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -157,7 +164,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
         _, words = process.communicate(timeout=10)
     assert (process.returncode, words) == (0, "")
     for line in lines:
-        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  sim-[12]: \d+\.\d\d °F   \d+\.\d\d %RH", line), line
+        assert re.match(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  sim-[12]: {values}", line), line
 
 
 def test_a_missing_library_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +198,31 @@ def test_it_fits_every_terminal(sensors: int, size: tuple[int, int]) -> None:
     assert "21.50" in shown[2]
     hidden = sensors - sum("room-" in line for line in shown)
     assert not hidden or any(f"and {hidden} more" in line for line in shown)
+
+
+def test_chosen_quantities_each_have_a_column_and_a_chart() -> None:
+    screen = Screen(
+        5, ["vapour_pressure_deficit", "frost_point", "discomfort_index"], fahrenheit=True, now=lambda: 1000
+    )
+    for second in range(900, 1000, 5):
+        values = {"vapour_pressure_deficit": 1.41, "frost_point": -10.0, "discomfort_index": 68.2}
+        screen.add([Reading("cellar", "cellar", "USB-RH", second * 10**9, 21.5, 45.0, **values)])  # type: ignore[arg-type]
+    shown = lines(screen, 100, 40)
+    assert re.search(r"sensor +VPD +frost point +discomfort index$", shown[1].rstrip())
+    assert re.search(r"cellar +1\.41 +14\.00 +68\.20", shown[2])
+    assert [line.rstrip() for line in shown if line.strip() in ("VPD", "frost point", "discomfort index")] == [
+        *("VPD", "frost point", "discomfort index"),
+    ]
+
+
+@pytest.mark.parametrize("width", [30, 40, 50, 80, 120])
+def test_no_value_of_a_chosen_quantity_is_cut(width: int) -> None:
+    screen = Screen(5, ["discomfort_index", "temperature", "vapour_deficit", "humidity"], now=lambda: 1000)
+    values = {"vapour_deficit": 9.41, "discomfort_index": 68.2}
+    screen.add([Reading("attic", "a", "USB-RH", 990 * 10**9, -21.5, 45.0, **values)])  # type: ignore[arg-type]
+    shown = lines(screen, width, 30)
+    assert "…" not in shown[1] + shown[2]
+    assert re.search(r"attic +68\.20", shown[2])
 
 
 def test_a_sensor_that_fails_keeps_its_last_value_and_says_so() -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.waits import within
-from usbrh.config import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig, load
+from usbrh.config import BridgeConfig, Config, JournalConfig, OutputConfig, SensorConfig, ZabbixConfig, load
 from usbrh.config.model import key_types
 from usbrh.errors import ConfigError
 
@@ -47,6 +47,9 @@ jitter = 2.5
 path = "journal.db"
 keep = "52w"
 max_waiting = 1000
+
+[output]
+units = "fahrenheit"
 
 [sensor."1-1.4"]
 name = "living-room"
@@ -99,6 +102,7 @@ def test_every_key(write: Callable[[str], Path]) -> None:
     )
     assert config.bridge == BridgeConfig(interval=300.0, align=False, jitter=2.5)
     assert config.journal == JournalConfig(path=path.parent / "journal.db", keep=364 * 86400.0, max_waiting=1000)
+    assert config.output == OutputConfig(units="fahrenheit")
     assert config.sensor["1-1.4"] == SensorConfig(
         name="living-room",
         coefficients="v4",
@@ -111,7 +115,7 @@ def test_every_key(write: Callable[[str], Path]) -> None:
     )
     assert config.sensor["5203199"].name == "居間 1"
     assert config.path == path
-    for section in (config.zabbix, config.bridge, config.journal, config.sensor["1-1.4"]):
+    for section in (config.zabbix, config.bridge, config.journal, config.output, config.sensor["1-1.4"]):
         unset = [item.name for item in fields(section) if getattr(section, item.name) == item.default]
         assert not unset, "a key was added without a line in FULL"
 
@@ -123,7 +127,7 @@ def test_the_mark_that_editors_of_windows_put_first(tmp_path: Path) -> None:
 
 
 def test_defaults_are_right_values_themselves() -> None:
-    for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig):
+    for section in (ZabbixConfig, BridgeConfig, JournalConfig, OutputConfig, SensorConfig):
         for name, value_type in key_types(section).items():
             value = getattr(section(), name)
             if isinstance(value, int | float):
@@ -156,6 +160,7 @@ ENVIRONMENT = {
     "USBRH_JOURNAL_PATH": ("/tmp/j.db", Path("/tmp/j.db")),
     "USBRH_JOURNAL_KEEP": ("1.5h", 5400.0),
     "USBRH_JOURNAL_MAX_WAITING": ("7", 7),
+    "USBRH_OUTPUT_UNITS": ("fahrenheit", "fahrenheit"),
 }
 
 
@@ -166,11 +171,8 @@ def test_the_environment_wins(write: Callable[[str], Path], text: str) -> None:
         section, _, key = name.removeprefix("USBRH_").lower().partition("_")
         assert getattr(getattr(config, section), key) == expected, name
     assert config.zabbix.origin["host"] == "USBRH_ZABBIX_HOST"
-    variables = {
-        f"USBRH_{name}_{key}".upper()
-        for name, section in (("zabbix", ZabbixConfig), ("bridge", BridgeConfig), ("journal", JournalConfig))
-        for key in key_types(section)
-    }
+    sections = {"zabbix": ZabbixConfig, "bridge": BridgeConfig, "journal": JournalConfig, "output": OutputConfig}
+    variables = {f"USBRH_{name}_{key}".upper() for name, section in sections.items() for key in key_types(section)}
     assert variables == set(ENVIRONMENT)
 
 
@@ -350,7 +352,11 @@ def test_nothing_can_be_changed(write: Callable[[str], Path]) -> None:
 
 
 KEYS = sorted(
-    {key for section in (ZabbixConfig, BridgeConfig, JournalConfig, SensorConfig) for key in key_types(section)}
+    {
+        key
+        for section in (ZabbixConfig, BridgeConfig, JournalConfig, OutputConfig, SensorConfig)
+        for key in key_types(section)
+    }
 )
 VALUES = st.one_of(
     st.sampled_from(["true", "1979-05-27", "nan", "-inf", '""', "[]", "{}", '"60s"', '["a"]', '"psk"', "{a = 1}"]),

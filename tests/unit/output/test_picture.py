@@ -1,11 +1,12 @@
 """``usbrh plot``: the content of the picture, read from its SVG, and the messages without readings."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,21 +15,40 @@ import pytest
 
 from tests.support.closed import nobody, reachable
 from usbrh.journal.store import Journal
-from usbrh.output import picture
-from usbrh.output.picture import History, draw
-from usbrh.reading import Reading
+from usbrh.output import curves, picture
+from usbrh.output.curves import History, line
+from usbrh.output.picture import draw
+from usbrh.output.quantities import quantities
+from usbrh.reading import QUANTITIES, Reading
 
 START = 1_800_000_000
 HOUR = 3600
+DAY = 24 * HOUR
+SHOWN = ("temperature", "dew_point", "humidity")
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    yield monkeypatch
+    monkeypatch.undo()
+    time.tzset()
 
 
 def reading(sensor: str, second: float, temperature: float = 21.0, **changes: object) -> Reading:
     return Reading(sensor, sensor, "USB-RH", int(second * 1e9), temperature, 45.0, 9.0, 8.6, **changes)  # type: ignore[arg-type]
 
 
+def history(readings: Iterable[Reading], keys: Sequence[str] = SHOWN, *, fahrenheit: bool = False) -> History:
+    found = History(quantities(keys, fahrenheit=fahrenheit))
+    for each in readings:
+        values = [None if each.heater else getattr(each, key) for key in keys]
+        found.add(each.sensor, each.time_ns, values, simulated=each.simulated)
+    return found
+
+
 def svg(tmp_path: Path, readings: Iterable[Reading], *, hours: float = 24, fahrenheit: bool = False) -> str:
     file = tmp_path / "room.svg"
-    draw(mpl, History.of(readings), (START, START + hours * HOUR), file, fahrenheit=fahrenheit)
+    draw(mpl, history(readings, fahrenheit=fahrenheit), START + hours * HOUR, file)
     return file.read_text(encoding="utf-8")
 
 
@@ -46,11 +66,11 @@ def test_root_follows_no_link_of_another_user(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("suffix", "begin"), [("PNG", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_the_suffix_decides(tmp_path: Path, suffix: str, begin: bytes) -> None:
     file = tmp_path / f"room.{suffix}"
-    draw(mpl, History.of([reading("a", START + HOUR)]), (START, START + 24 * HOUR), file, fahrenheit=False)
+    draw(mpl, history([reading("a", START + HOUR)]), START + 24 * HOUR, file)
     assert file.read_bytes().startswith(begin)
 
 
-def curves(text: str, colour: str) -> list[str]:
+def solid(text: str, colour: str) -> list[str]:
     """Return the solid lines of this colour: temperature and humidity."""
     paths = re.findall(r'<path d="([^"]*)" clip-path=[^>]* style="([^"]*)"', text)
     return [path for path, style in paths if f"stroke: {colour}" in style and "dasharray" not in style and "M" in path]
@@ -62,9 +82,9 @@ def strokes(path: str) -> int:
 
 def test_each_sensor_has_its_colour_and_its_name(tmp_path: Path) -> None:
     text = svg(tmp_path, (reading(name, START + i * 600) for i in range(144) for name in ("cellar", "attic")))
-    for name in ("cellar", "attic", "dew point", "°C", "%RH"):
+    for name in ("cellar", "attic", "dew point", "°C", "humidity (%RH)"):
         assert f">{name}</text>" in text
-    first, second = (curves(text, colour) for colour in picture._COLOURS[:2])
+    first, second = (solid(text, colour) for colour in picture._COLOURS[:2])
     assert [strokes(path) for path in first + second] == [1, 1, 1, 1]
 
 
@@ -78,59 +98,107 @@ def test_gaps_are_gaps(tmp_path: Path) -> None:
         else reading("a", START + i * 600)
         for i in missing
     ]
-    assert [strokes(path) for path in curves(svg(tmp_path, readings), picture._COLOURS[0])] == [3, 3]
+    assert [strokes(path) for path in solid(svg(tmp_path, readings), picture._COLOURS[0])] == [3, 3]
 
 
 def test_one_late_reading_is_no_gap(tmp_path: Path) -> None:
     readings = [reading("a", START + i * 600 + (590 if i == 50 else 0)) for i in range(100)]
-    assert [strokes(path) for path in curves(svg(tmp_path, readings), picture._COLOURS[0])] == [1, 1]
+    assert [strokes(path) for path in solid(svg(tmp_path, readings), picture._COLOURS[0])] == [1, 1]
 
 
 def test_readings_with_the_heater_on_are_not_of_the_room(tmp_path: Path) -> None:
     readings = [reading("a", START + i * 600, heater=40 <= i < 50) for i in range(100)]
-    assert [strokes(path) for path in curves(svg(tmp_path, readings), picture._COLOURS[0])] == [2, 2]
+    assert [strokes(path) for path in solid(svg(tmp_path, readings), picture._COLOURS[0])] == [2, 2]
 
 
 def test_many_readings_become_means_with_their_range_and_keep_their_gaps(tmp_path: Path) -> None:
     readings = [reading("a", START + i * 10, 20.0 + i % 2) for i in range(8640) if not 3000 <= i < 3600]
-    curve = History.of(readings).curves["a"]
-    moments, means, low, high = picture._downsampled(
-        np.asarray(curve.seconds), np.asarray(curve.temperature), (START, START + 24 * HOUR)
-    )
-    assert len(moments) <= picture._MAX_POINTS
-    assert np.median(means) == pytest.approx(20.5)
-    assert (low.min(), high.max()) == (20.0, 21.0)
+    points = line(history(readings).curves["a"], 0, (START, START + 24 * HOUR))
+    assert len(points.seconds) <= curves._MAX_POINTS
+    assert np.nanmedian(points.means) == pytest.approx(20.5, abs=0.1)
+    assert (np.nanmin(points.low), np.nanmax(points.high)) == (20.0, 21.0)
     text = svg(tmp_path, readings)
-    assert [strokes(path) for path in curves(text, picture._COLOURS[0])][:1] == [2]
-    assert "fill-opacity: 0.18" in text
+    assert [strokes(path) for path in solid(text, picture._COLOURS[0])][:1] == [2]
+    assert "fill-opacity: 0.22" in text
 
 
 def test_a_lonely_reading_is_a_dot(tmp_path: Path) -> None:
-    assert "<use" in svg(tmp_path, [reading("a", START + HOUR)])
+    """A dot for each quantity; the dew point's is hollow."""
+    for readings in ([reading("a", START + HOUR)], [reading("a", START + hours * HOUR) for hours in (1, 2, 3, 9)]):
+        text = svg(tmp_path, readings)
+        dots = re.findall(
+            rf'<use xlink:href="[^"]*" x="[^"]*" y="[^"]*" style="([^"]*)stroke: {picture._COLOURS[0]}', text
+        )
+        assert dots == [f"fill: {picture._COLOURS[0]}; ", "fill: #ffffff; ", f"fill: {picture._COLOURS[0]}; "]
+
+
+def test_a_year_is_drawn_by_day_without_part_days() -> None:
+    """The temperature swings by 10 °C in a day; the means do not, at the ends neither."""
+    swing = [reading("a", START + i * HOUR, 20.0 + 5.0 * np.sin(2 * np.pi * i / 24)) for i in range(24 * 365)]
+    points = line(history(swing).curves["a"], 0, (START, START + 365 * DAY - HOUR))
+    assert 360 < len(points.seconds) <= 365
+    assert points.means == pytest.approx(20.0, abs=0.3)
+    assert points.low == pytest.approx(15.0, abs=0.01)
+    assert points.high == pytest.approx(25.0, abs=0.01)
+
+
+def test_the_time_axis_begins_with_the_first_reading_and_the_title_names_it(
+    tmp_path: Path, zone: pytest.MonkeyPatch
+) -> None:
+    zone.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    text = svg(tmp_path, [reading("cellar", START + 20 * HOUR + i * 60) for i in range(200)])
+    assert ">cellar: 2027-01-16 05:00 to 09:00 CET</text>" in text
+    times = re.findall(r">(\d\d:\d\d)</text>", text)
+    assert times[0] == "05:00"
+    assert times[-1] == "09:00"
+
+
+def test_a_chart_without_values_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "room.svg"
+    draw(mpl, history([reading("a", START)], ["humidity", "frost_point"]), START + HOUR, file)
+    assert ">no values</text>" in file.read_text(encoding="utf-8")
+
+
+def test_each_unit_has_a_chart(tmp_path: Path) -> None:
+    file = tmp_path / "room.svg"
+    values = {"vapour_deficit": 9.0, "vapour_pressure_deficit": 1.3, "discomfort_index": 70.0}
+    draw(mpl, history([reading("a", START + i, **values) for i in range(9)], QUANTITIES), START + HOUR, file)
+    text = file.read_text(encoding="utf-8")
+    for label in (
+        ">°C</text>",
+        ">humidity (%RH)</text>",
+        ">g/m³</text>",
+        ">VPD (kPa)</text>",
+        ">discomfort index</text>",
+    ):
+        assert text.count(label) == 1, label
+    for label in ("temperature", "dew point", "frost point", "absolute humidity", "vapour deficit"):
+        assert text.count(f">{label}</text>") == 1, label
 
 
 def test_fahrenheit_and_virtual_sensors_are_marked(tmp_path: Path) -> None:
     text = svg(tmp_path, [reading("a", START + i * 600, simulated=True) for i in range(10)], fahrenheit=True)
     assert ">°F</text>" in text
-    assert ">virtual sensors</text>" in text
+    assert "(virtual sensors): 2027-" in text
     assert ">70" in text  # 21 °C
 
 
 def test_a_japanese_name_is_drawn_or_the_font_is_named(tmp_path: Path) -> None:
     file = tmp_path / "room.png"
-    advice = draw(mpl, History.of([reading("書斎", START)]), (START - 60, START + 60), file, fahrenheit=False)
+    advice = draw(mpl, history([reading("書斎", START)]), START + 60, file)
     assert advice is None or advice.endswith("sudo apt install fonts-noto-cjk")
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
-def run(*arguments: str, journal: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, journal: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "usbrh", "plot", *arguments],
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "USBRH_JOURNAL_PATH": str(journal)},
+        env={**os.environ, "TZ": "UTC", "USBRH_JOURNAL_PATH": str(journal), "USBRH_SIMULATE": "1", **environ},
     )
 
 
@@ -139,29 +207,70 @@ def journal(tmp_path: Path) -> Path:
     path = tmp_path / "journal.db"
     now = int(time.time())
     with Journal(path) as opened:
-        opened.add([reading(name, now - i * 60) for name in ("cellar", "attic") for i in range(100)])
+        opened.add([reading(name, now - i * 60) for name in ("cellar", "attic", "sim-1") for i in range(100)])
+        opened.add([Reading("attic", "attic", "USB-RH", (now - 7200) * 10**9, state="busy", error="in use")])
     return path
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
 def test_a_picture_from_the_journal(journal: Path, tmp_path: Path, suffix: str, magic: bytes) -> None:
     file = tmp_path / f"room{suffix}"
-    result = run("--since", "2h", "-o", str(file), journal=journal)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    result = run("--since", "3h", "-o", str(file), journal=journal)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.fullmatch(
+        rf"{file}: 300 readings and 1 failed; attic, cellar, sim-1: "
+        r"\d{4}-\d\d-\d\d \d\d:\d\d to (\d{4}-\d\d-\d\d )?\d\d:\d\d UTC\n",
+        result.stdout,
+    )
     assert file.read_bytes().startswith(magic)
 
 
-def test_one_sensor_of_two(journal: Path, tmp_path: Path) -> None:
-    assert run("-o", str(tmp_path / "a.svg"), "cellar", journal=journal).returncode == 0
-    text = (tmp_path / "a.svg").read_text()
-    assert ">cellar</text>" in text
-    assert ">attic</text>" not in text
+def test_json_tells_what_was_drawn(journal: Path, tmp_path: Path) -> None:
+    result = run("--json", "--since", "90s", "-o", str(tmp_path / "a.svg"), "attic", journal=journal)
+    (sensor,) = json.loads(result.stdout)["sensors"]
+    assert sensor["sensor"] == "attic"
+    assert (sensor["readings"], sensor["failed"]) in ((1, 0), (2, 0))
+
+
+@pytest.mark.parametrize(
+    ("selectors", "drawn"),
+    [
+        (["cellar"], {"cellar"}),
+        (["1"], {"sim-1"}),
+        (["all"], {"attic", "cellar", "sim-1"}),
+        (["attic", "1"], {"attic", "sim-1"}),
+    ],
+)
+def test_the_selectors_of_read(journal: Path, tmp_path: Path, selectors: list[str], drawn: set[str]) -> None:
+    result = run("--json", "-o", str(tmp_path / "a.svg"), *selectors, journal=journal)
+    assert {each["sensor"] for each in json.loads(result.stdout)["sensors"]} == drawn
+
+
+def test_a_port_and_a_serial_number_select_a_sensor_that_is_not_plugged_in(tmp_path: Path) -> None:
+    now = int(time.time())
+    with Journal(tmp_path / "journal.db") as opened:
+        opened.add([Reading("roof", "1-1.3", "USBRH2", now * 10**9, 20.0, 50.0, serial="E02A")])
+        opened.add([Reading("barn", "1-1.4", "USB-RH", now * 10**9, 20.0, 50.0)])
+    for selector, name in (("1-1.3", "roof"), ("E02A", "roof"), ("1-1.4", "barn")):
+        result = run("--json", "-o", str(tmp_path / "a.svg"), selector, journal=tmp_path / "journal.db")
+        assert [each["sensor"] for each in json.loads(result.stdout)["sensors"]] == [name]
+
+
+def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path) -> None:
+    for arguments, environ, unit in (
+        (["--fahrenheit"], {}, "°F"),
+        ([], {"USBRH_OUTPUT_UNITS": "fahrenheit"}, "°F"),
+        (["--celsius"], {"USBRH_OUTPUT_UNITS": "fahrenheit"}, "°C"),
+    ):
+        assert run("-o", str(tmp_path / "a.svg"), *arguments, journal=journal, **environ).returncode == 0
+        assert f">{unit}</text>" in (tmp_path / "a.svg").read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["-o", "a.svg", "garage"], 3, "no readings of 'garage' in the last 7d; "),
+        (["-o", "a.svg", "garage"], 3, "no readings of sensor 'garage'; choose one of: attic, cellar, sim-1"),
+        (["-o", "a.svg", "7"], 3, "no readings of sensor '7'; choose one of: attic, cellar, sim-1"),
         (["-o", "a.gif"], 2, "the name of a picture ends in .png, .svg, .pdf"),
         (
             ["-o", "/no/folder/a.png"],
@@ -169,6 +278,13 @@ def test_one_sensor_of_two(journal: Path, tmp_path: Path) -> None:
             "can't write /no/folder/a.png: No such file or directory; ",
         ),
         ([], 2, "missing option '-o' / '--output'"),
+        (["-o", "a.svg", "--since", "1d", "--until", "2d"], 2, "--until must be after --since"),
+        (["-o", "a.svg", "--since", "soon"], 2, '"soon" is no time; 7d is a time before now'),
+        (
+            ["-o", "a.svg", "--since", "2020-01-01", "--until", "2020-01-02T12:00Z"],
+            1,
+            "no readings in this time; choose another time with --since and --until: the newest reading is of 20",
+        ),
     ],
 )
 def test_what_can_not_be_drawn_is_one_line(journal: Path, arguments: list[str], status: int, words: str) -> None:
@@ -185,4 +301,6 @@ def test_no_journal_and_an_empty_one(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
     with Journal(tmp_path / "empty.db") as opened:
         opened.add([])
-    assert "no readings in the last 7d" in run("-o", str(tmp_path / "a.png"), journal=tmp_path / "empty.db").stderr
+    result = run("-o", str(tmp_path / "a.png"), journal=tmp_path / "empty.db")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "the journal has no readings; " in result.stderr

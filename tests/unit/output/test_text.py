@@ -1,12 +1,15 @@
 """Readings as text, CSV and in formats of the user."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
 from usbrh.errors import SensorTimeout
 from usbrh.output import text as output
+from usbrh.output.quantities import quantities
+from usbrh.output.times import TimeStyle
 from usbrh.reading import QUANTITIES, Reading, SensorInfo, Ticks, format_time, parse_time
 
 TIME = 1_795_334_400_123_456_789
@@ -82,9 +85,14 @@ def test_time_keeps_its_nanoseconds(time_ns: int) -> None:
 
 
 def test_text() -> None:
-    assert output.text(READING) == "living-room: 31.69 °C   42.85 %RH   dew point 17.52 °C   14.20 g/m³"
-    assert output.text(replace(READING, dew_point=None)) == "living-room: 31.69 °C   42.85 %RH   14.20 g/m³"
-    assert output.text(replace(READING, heater=True, simulated=True)).endswith("(heater on, simulated)")
+    usual = quantities()
+    assert output.text(READING, usual) == "living-room: 31.69 °C   42.85 %RH   dew point 17.52 °C   14.20 g/m³"
+    assert output.text(replace(READING, dew_point=None), usual) == "living-room: 31.69 °C   42.85 %RH   14.20 g/m³"
+    assert output.text(replace(READING, heater=True, simulated=True), usual).endswith("(heater on, simulated)")
+    chosen = quantities(("vapour_deficit", "vapour_pressure_deficit", "discomfort_index", "frost_point"))
+    assert output.text(READING, chosen) == (
+        "living-room: vapour deficit 18.94 g/m³   VPD 2.67 kPa   discomfort index 79.28"
+    )
 
 
 def test_csv() -> None:
@@ -107,8 +115,44 @@ def test_format(template: str, expected: str) -> None:
     assert output.formatted(template, READING) == expected
 
 
-def test_what_is_not_there_is_unknown() -> None:
-    assert output.formatted("N:{temperature:.2f}:{raw_humidity:d}", FAILED) == "N:U:U"
+@pytest.mark.parametrize(
+    "template", ["{humidity:.2f}", "{humidity}", "{humidity!s}", "{humidity!r}", "{raw_humidity:d}"]
+)
+def test_what_is_not_there_is_unknown(template: str) -> None:
+    assert output.formatted(f"N:{template}", FAILED) == "N:U"
+    assert output.formatted(template, FAILED, unknown="NaN") == "NaN"
+    assert output.formatted(template, FAILED, unknown="") == ""
+    assert output.formatted(template, READING, unknown="NaN") != "NaN"
+
+
+def test_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert output.formatted("{local}", READING) == "2026-11-22T17:00:00.123456789+09:00"
+        assert output.formatted("{local!s}", READING) == "2026-11-22T17:00:00.123456789+09:00"
+        assert output.formatted("{local:%Y-%m-%d %H:%M}", READING) == "2026-11-22 17:00"
+        assert output.formatted("{time}", READING) == "2026-11-22T08:00:00.123456789Z"
+        style = TimeStyle(local=True, form="%d.%m.%Y %H:%M %z")
+        assert output.formatted("{time}", READING, times=style) == "22.11.2026 17:00 +0900"
+        assert output.csv_reading(READING, style).startswith("22.11.2026 17:00 +0900,living-room,")
+        assert TimeStyle(form="%H:%M").text(TIME) == "08:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(("second", "offset"), [(1_792_886_400, "+02:00"), (1_792_890_000, "+01:00")])
+def test_local_time_is_unambiguous_in_the_repeated_hour(
+    monkeypatch: pytest.MonkeyPatch, second: int, offset: str
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert TimeStyle(local=True).text(second * 10**9) == f"2026-10-25T02:00:00.000000000{offset}"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +164,6 @@ def test_a_format_reaches_nothing_else(template: str) -> None:
 
 
 def test_text_in_fahrenheit() -> None:
-    assert output.text(READING, in_fahrenheit=True) == (
+    assert output.text(READING, quantities(fahrenheit=True)) == (
         "living-room: 89.04 °F   42.85 %RH   dew point 63.53 °F   14.20 g/m³"
     )

@@ -702,10 +702,11 @@ def test_the_commented_configuration_is_valid_and_all_default(tmp_path: Path) ->
     file = tmp_path / "usbrh.toml"
     file.write_text(setup_actions.stamped(resource("etc/usbrh.toml").read_text(encoding="utf-8")))
     loaded = config.load(file, {})
-    assert (loaded.zabbix, loaded.bridge, loaded.journal) == (
+    assert (loaded.zabbix, loaded.bridge, loaded.journal, loaded.output) == (
         config.ZabbixConfig(),
         config.BridgeConfig(),
         config.JournalConfig(),
+        config.OutputConfig(),
     )
 
 
@@ -718,10 +719,12 @@ def test_the_commented_configuration_names_every_key_with_a_valid_value(tmp_path
     assert given["zabbix"].keys() == key_types(config.ZabbixConfig).keys()
     assert given["bridge"].keys() == key_types(config.BridgeConfig).keys()
     assert given["journal"].keys() == key_types(config.JournalConfig).keys()
+    assert given["output"].keys() == key_types(config.OutputConfig).keys()
     assert given["sensor"]["1-1.4"].keys() == key_types(config.SensorConfig).keys()
     # What stands behind a "#" is the default, wherever there is one.
     assert loaded.bridge == config.BridgeConfig()
     assert loaded.journal == config.JournalConfig()
+    assert loaded.output == config.OutputConfig()
     assert loaded.sensor["1-1.4"].temperature_scale == 1.0
 
 

@@ -1,0 +1,68 @@
+"""Single values of readings, for pictures: much faster than whole readings."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from usbrh.journal.queries import PAGE
+from usbrh.journal.rows import ENTRY, Entry
+from usbrh.reading import SensorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Some values of one reading."""
+
+    time_ns: int
+    sensor: str
+    simulated: bool
+    values: Sequence[float | None]
+    """In the order of the keys. All None for a failed reading, and with the heater on."""
+
+
+Run = Callable[[Callable[[sqlite3.Connection], list[Point]]], list[Point] | None]
+
+
+def points(run: Run, since_ns: int, until_ns: int, sensors: Sequence[str], keys: Sequence[str]) -> Iterator[Point]:
+    """The values ``keys`` of the readings of ``sensors``, in the order of time.
+
+    From ``since_ns`` to before ``until_ns`` (ns since 1970). ``keys`` are of ``usbrh.reading.QUANTITIES``. ``run``
+    makes a transaction for each page.
+    """
+    after = (since_ns, "")
+    while page := run(partial(_page, after=after, until_ns=until_ns, sensors=sensors, keys=keys)):
+        yield from page
+        after = (page[-1].time_ns, page[-1].sensor)
+
+
+def _page(
+    db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str], keys: Sequence[str]
+) -> list[Point]:
+    # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
+    columns = ", ".join(f"json_extract(body, '$.{key}')" for key in ("heater", *keys))
+    query = (
+        f"SELECT {ENTRY}, {columns} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?"  # noqa: S608
+        f" AND +sensor IN ({', '.join('?' * len(sensors))}) ORDER BY time_ns, sensor LIMIT ?"
+    )
+    found = []
+    for row in db.execute(query, (*after, until_ns, *sensors, PAGE)):
+        entry = Entry.from_row(row[:6])  # checks the checksum
+        heater, *values = row[6:]
+        found.append(Point(entry.time_ns, entry.sensor, entry.simulated, [None] * len(keys) if heater else values))
+    return found
+
+
+def sensors(db: sqlite3.Connection) -> list[SensorInfo]:
+    """The sensors that have readings, by name, each as its latest reading has it."""
+    names = (
+        "WITH RECURSIVE known(sensor) AS (SELECT min(sensor) FROM reading UNION ALL"
+        " SELECT (SELECT min(sensor) FROM reading WHERE reading.sensor > known.sensor) FROM known"
+        " WHERE known.sensor IS NOT NULL) SELECT sensor FROM known WHERE sensor IS NOT NULL"
+    )  # quick with the index on the sensor; DISTINCT reads all of it
+    found = []
+    for (name,) in db.execute(names).fetchall():
+        query = f"SELECT {ENTRY} FROM reading WHERE sensor = ? ORDER BY id DESC LIMIT 1"  # noqa: S608
+        reading = Entry.from_row(db.execute(query, (name,)).fetchone()).reading
+        found.append(SensorInfo(reading.port, reading.model, name, reading.serial, reading.simulated))
+    return found
