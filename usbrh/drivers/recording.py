@@ -1,4 +1,4 @@
-"""Records every transfer between a driver and an instrument, with its time. docs/device.md describes the records.
+"""Records every transfer between a driver and an instrument, with its time. docs/verify.md describes the records.
 
 ``Bus.recorder`` switches it on. Without a recorder the drivers use pyusb's backend and pyserial directly.
 """

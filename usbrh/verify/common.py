@@ -4,7 +4,7 @@ from usbrh.drivers.base import LedState
 from usbrh.errors import SensorError
 from usbrh.reading import Reading
 from usbrh.verify.bench import Bench
-from usbrh.verify.steps import Seen, Step
+from usbrh.verify.steps import UNUSABLE, Seen, Step
 
 READINGS = 20
 PAUSE_SECONDS = 0.2
@@ -23,13 +23,15 @@ _COLOURS = ("green", "red", "other", "dark")
 
 
 def take_readings(bench: Bench) -> tuple[list[Reading], list[str]]:
-    """Measure 20 times. Return the readings, and the messages of the failed ones."""
+    """Measure 20 times. Return the readings, and the messages of the failed ones. Raises as ``steps.run``."""
     readings: list[Reading] = []
     failures: list[str] = []
     for number in range(1, READINGS + 1):
         bench.progress(f"reading {number} of {READINGS}")
         try:
             readings.append(bench.read())
+        except UNUSABLE:
+            raise
         except SensorError as error:
             failures.append(error.message)
             if len(failures) == _MAX_FAILURES:

@@ -16,7 +16,7 @@ from usbrh.drivers.usbrh1 import ANSWER_WINDOW, FASTEST_ANSWER
 from usbrh.errors import SensorError, SensorNotFound
 from usbrh.verify.bench import Bench
 from usbrh.verify.common import HEATER, led_step, take_readings, warming
-from usbrh.verify.steps import Seen, Step
+from usbrh.verify.steps import UNUSABLE, Seen, Step
 
 KNOWN: dict[str, object] = {
     "vendor:product": "1774:1001",
@@ -263,7 +263,7 @@ def _second_run(bench: Bench) -> Seen:
     for _ in range(3):
         try:
             bench.sensor.release()
-        except SensorNotFound:
+        except UNUSABLE:
             raise
         except SensorError as error:  # a kernel without that driver
             kernel = error.message

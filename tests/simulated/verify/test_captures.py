@@ -19,14 +19,14 @@ KEYS = {
     "header": {"usbrh_capture", "usbrh", "date", "model", "simulated", "kernel", "controller", "hubs", "source"},
     "call": {"t", "call", "while_on"},
     "returns": {"t", "returns"},
-    "raises": {"t", "raises", "message"},
+    "raises": {"t", "raises"},
     "transfer": {"t", "transfer", "setup", "endpoint", "length", "data", "text", "error", "end"},
     "begin": {"t", "begin"},
     "step": {"t", "step", "assumed", "seen", "verdict", "detail"},
     "colour": {"t", "led", "colour"},
     "sysfs": {"t", "sysfs"},
 }
-"""The keys of each kind of record, as docs/device.md lists them."""
+"""The keys of each kind of record, as docs/verify.md lists them."""
 
 
 def test_there_are_captures() -> None:
