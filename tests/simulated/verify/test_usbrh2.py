@@ -49,8 +49,15 @@ def test_the_dialogue(judge: Judge) -> None:
     assert (result.verdict, result.detail) == (AS_ASSUMED, None)
 
 
+class Unix(VirtualUsbrh2):
+    """Ends its lines with LF."""
+
+    def _send(self, data: bytes) -> None:
+        super()._send(data.replace(b"\r\n", b"\n"))
+
+
 def test_lines_that_end_otherwise_are_new(judge: Judge) -> None:
-    result = judge("dialogue", newline=b"\n")
+    result = judge("dialogue", Unix)
     assert (result.verdict, result.detail) == (NEW, "end of line: '\\n'")
 
 
