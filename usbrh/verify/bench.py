@@ -14,7 +14,7 @@ from usbrh.sensors import Sensor, find, named
 from usbrh.verify.capture import Capture, header, values
 
 if TYPE_CHECKING:
-    from usbrh.drivers.recording import Event, Recorder
+    from usbrh.drivers.recording import Recorder
 
 CALL_SECONDS = 5.0
 """s for one call of the driver, as for every reading."""
@@ -77,10 +77,6 @@ class Bench:
     def mark(self) -> int:
         """The number of records until now."""
         return len(self.capture.records)
-
-    def transfers(self, since: int, kind: str) -> "list[Event]":
-        """Return the transfers of a kind since ``mark`` was ``since``."""
-        return [record for record in self.capture.records[since:] if record.get("transfer") == kind]
 
     @contextmanager
     def _call(self, name: str, **what: str) -> Iterator[dict[str, Any]]:
