@@ -36,7 +36,7 @@ GUESSED: dict[str, object] = {
 TEXTS = {"manufacturer": "Strawberry Linux Co.,Ltd.", "product": "USBRH"}
 """As above: the texts of the virtual sensor."""
 
-_DEVICE, _CONFIGURATION, _STRING, _ENDPOINT, _REPORT = 1, 2, 3, 5, 0x22
+_DEVICE, _CONFIGURATION, _STRING, _ENDPOINT, _HID, _REPORT = 1, 2, 3, 5, 0x21, 0x22
 _SPEEDS = {1: "low", 2: "full", 3: "high"}  # libusb.h, enum libusb_speed
 _TYPES = ("control", "isochronous", "bulk", "interrupt")
 _SESSION_SECONDS = 15.0
@@ -51,25 +51,31 @@ def session(bench: Bench) -> Iterator[tuple[UsbDevice, usb.core.Device, Deadline
         yield shared, device, deadline
 
 
-def _descriptor(device: usb.core.Device, kind: int, index: int = 0, *, interface: bool = False) -> bytes | None:
-    """Ask for a descriptor; None if the device does not give it. Raises USBError if it is gone."""
+def _descriptor(device: usb.core.Device, kind: int, length: int, index: int = 0) -> bytes:
+    """Ask for up to ``length`` bytes of a descriptor; empty if the device does not give it.
+
+    Linux asks for the same lengths, so the firmware knows these requests. Raises USBError if the device is gone.
+    """
+    recipient = 0x81 if kind == _REPORT else 0x80  # the interface, or the device
     language = 0x0409 if kind == _STRING and index else 0
     try:
-        return bytes(device.ctrl_transfer(0x81 if interface else 0x80, 6, kind << 8 | index, language, 255, 1000))
+        return bytes(device.ctrl_transfer(recipient, 6, kind << 8 | index, language, length, 1000))
     except usb.core.USBError as error:
         if error.errno in (errno.ENODEV, errno.ENOENT, errno.EIO):
             raise
-        return None
+        return b""
 
 
 def _facts(bench: Bench) -> dict[str, object]:
     """Ask the device for its descriptors, and return what they say."""
     with session(bench) as (_, device, _deadline):
-        descriptor = _descriptor(device, _DEVICE) or b""
-        configuration = _descriptor(device, _CONFIGURATION) or b""
-        report = _descriptor(device, _REPORT, interface=True)
+        descriptor = _descriptor(device, _DEVICE, 18)
+        head = _descriptor(device, _CONFIGURATION, 9)
+        configuration = _descriptor(device, _CONFIGURATION, int.from_bytes(head[2:4], "little"))
+        length = next((part[7] | part[8] << 8 for part in _split(configuration) if part[1] == _HID), 255)
+        report = _descriptor(device, _REPORT, length)
         speed = _SPEEDS.get(getattr(device, "speed", None) or 0, "unknown")
-    return {"speed": speed, "report descriptor": report.hex() if report else None, **_parse(descriptor, configuration)}
+    return {"speed": speed, "report descriptor": report.hex() or None, **_parse(descriptor, configuration)}
 
 
 def _parse(descriptor: bytes, configuration: bytes) -> dict[str, object]:
@@ -105,7 +111,7 @@ def _split(configuration: bytes) -> list[bytes]:
     parts = []
     while len(configuration) >= 2 and configuration[0] >= 2:
         part, configuration = configuration[: configuration[0]], configuration[configuration[0] :]
-        if len(part) >= {4: 9, _ENDPOINT: 7}.get(part[1], 2):
+        if len(part) >= {4: 9, _ENDPOINT: 7, _HID: 9}.get(part[1], 2):
             parts.append(part)
     return parts
 
@@ -120,10 +126,10 @@ def _descriptors(bench: Bench) -> Seen:
 
 def _texts(bench: Bench) -> Seen:
     with session(bench) as (_, device, _deadline):
-        descriptor = _descriptor(device, _DEVICE) or bytes(18)
+        descriptor = _descriptor(device, _DEVICE, 18).ljust(18, b"\0")
         indexes = {"manufacturer": descriptor[14], "product": descriptor[15]}
         if any(indexes.values()):
-            _descriptor(device, _STRING)  # the languages, for the file
+            _descriptor(device, _STRING, 255)  # the languages, for the file
         texts = {name: _text(device, index) for name, index in indexes.items()}
     return Seen(
         ", ".join(f"{name} {text}" for name, text in texts.items()),
@@ -135,8 +141,8 @@ def _text(device: usb.core.Device, index: int) -> str:
     """Return a text in quotes, or why there is none."""
     if not index:
         return "without a text"
-    descriptor = _descriptor(device, _STRING, index)
-    if descriptor is None:
+    descriptor = _descriptor(device, _STRING, 255, index)
+    if not descriptor:
         return "with a text that it does not give"
     try:
         return repr(descriptor[2:].decode("utf-16-le"))

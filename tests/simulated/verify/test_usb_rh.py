@@ -120,15 +120,15 @@ DEVICE, CONFIGURATION = descriptor(1), descriptor(2)
 
 
 class Other(VirtualUsbRh):
-    """A device whose descriptors and texts are others; ``wire`` is changed to ``seen``."""
+    """A device with other descriptors, by type and index."""
 
-    changes: dict[tuple[int, int], bytes | None]
+    changes: dict[tuple[int, int], bytes]
 
     def control(
         self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0
     ) -> bytes | None:
         if request[1] == 6 and (value >> 8, value & 0xFF) in self.changes:
-            return self.changes[value >> 8, value & 0xFF]
+            return self.changes[value >> 8, value & 0xFF][:length]
         return super().control(request, value, index, data, length)
 
 
@@ -145,9 +145,7 @@ class Other(VirtualUsbRh):
         ({(1, 0): DEVICE[:14] + b"\0\0\0\x01"}, "texts", NEW, "manufacturer without a text"),
     ],
 )
-def test_other_descriptors(
-    changes: dict[tuple[int, int], bytes | None], step: str, verdict: Verdict, detail: str
-) -> None:
+def test_other_descriptors(changes: dict[tuple[int, int], bytes], step: str, verdict: Verdict, detail: str) -> None:
     class Changed(Other):
         pass
 
