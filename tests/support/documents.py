@@ -40,6 +40,7 @@ ELSEWHERE: dict[str, str] = {
     "docker exec usbrh usbrh journal status": _DOCKER,
     "docker rm --force usbrh": _DOCKER,
     "usbrh calibrate living-room --temperature 0": "takes a minute; test_calibrate runs it with fewer readings",
+    "usbrh verify -o capture.jsonl": "takes a minute; test_verify runs it",
     "usbrh simulate --usbip --sensors 2": "takes a fixed port; test_usbip runs it with a free one",
     "USBRH_ZABBIX_SERVERS='zabbix.example,node1.example;node2.example' USBRH_ZABBIX_HOST=living-room-pc"
     " usbrh send": "sends to these servers",

@@ -1,7 +1,7 @@
 """Replays the files of ``usbrh verify`` through the real drivers: a virtual device answers as the recorded one did.
 
 Each recorded call of a driver is replayed for itself, because a later version of the driver may send other transfers
-around the requests. docs/device.md describes the format.
+around the requests. docs/verify.md describes the format.
 """
 
 import errno

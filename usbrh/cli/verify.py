@@ -46,8 +46,8 @@ def verify(context: Context, sensor: str | None, *, path: Path | None, force: bo
     usbrh verify -o capture.jsonl
 
     Each step ends with "as assumed", "new" (nobody has published it, and nothing depends on it) or "differs" (the
-    driver depends on it). The exit status is 0 only if everything is as assumed. Please attach FILE to a report: it
-    contains no serial number and nothing of you or this machine but the version of its kernel.
+    driver depends on it). The exit status is 0 only if everything is as assumed. Please attach FILE to a report. It
+    contains no serial number, and of this machine only the version of the kernel and the driver of the USB controller.
 
     The command switches the LEDs on and off and heats the sensor for up to 30 s. Readings that other programs make
     during that time are too warm.

@@ -1,4 +1,4 @@
-"""Records every transfer between a driver and an instrument, with its time. docs/device.md describes the records.
+"""Records every transfer between a driver and an instrument, with its time. docs/verify.md describes the records.
 
 ``Bus.recorder`` switches it on. Without a recorder the drivers use pyusb's backend and pyserial directly.
 """
@@ -43,7 +43,7 @@ class Recorder:
     def __init__(self, clock: Clock, write: Callable[[Event], None]) -> None:
         """Start the recording now. ``write`` must not fail: a heater may have to be switched off after it."""
         self._clock = clock
-        self._write = write
+        self.write = write
         self._start = clock.monotonic()
 
     def now(self) -> float:
@@ -52,11 +52,7 @@ class Recorder:
 
     def note(self, **what: Any) -> None:
         """Record something that happens now."""
-        self._write({"t": self.now(), **what})
-
-    def add(self, event: Event) -> None:
-        """Record what has its times already."""
-        self._write(event)
+        self.write({"t": self.now(), **what})
 
     @contextmanager
     def transfer(self, kind: str, **what: Any) -> Iterator[Event]:
@@ -69,7 +65,7 @@ class Recorder:
             raise
         finally:
             event["end"] = self.now()
-            self._write(event)
+            self.write(event)
 
 
 def recording_backend(backend: "IBackend", recorder: Recorder) -> "IBackend":
@@ -160,5 +156,5 @@ class RecordingSerial(serial.Serial):
     def _flush(self) -> None:
         if self._received:
             text = self._received.decode("latin-1")
-            self._recorder.add({"t": self._first, "transfer": "read", "text": text, "end": self._last})
+            self._recorder.write({"t": self._first, "transfer": "read", "text": text, "end": self._last})
         self._received = b""

@@ -14,7 +14,7 @@ from usbrh.sensors import Sensor, find, named
 from usbrh.verify.capture import Capture, header, values
 
 if TYPE_CHECKING:
-    from usbrh.drivers.recording import Event, Recorder
+    from usbrh.drivers.recording import Recorder
 
 CALL_SECONDS = 5.0
 """s for one call of the driver, as for every reading."""
@@ -78,10 +78,6 @@ class Bench:
         """The number of records until now."""
         return len(self.capture.records)
 
-    def transfers(self, since: int, kind: str) -> "list[Event]":
-        """Return the transfers of a kind since ``mark`` was ``since``."""
-        return [record for record in self.capture.records[since:] if record.get("transfer") == kind]
-
     @contextmanager
     def _call(self, name: str, **what: str) -> Iterator[dict[str, Any]]:
         """Record a call of the driver and what it returns or raises, so that a replay can do it again."""
@@ -90,6 +86,6 @@ class Bench:
         try:
             yield returns
         except SensorError as error:
-            self.recorder.note(raises=error.kind, message=error.message)
+            self.recorder.note(raises=error.kind)  # its message can name users and their programs
             raise
         self.recorder.note(returns=returns)

@@ -1,6 +1,6 @@
 """The file of ``usbrh verify``: JSON lines with every transfer, every call of the driver, and every result.
 
-docs/device.md describes the format. The file names neither the machine nor its user, and no serial number.
+docs/verify.md describes the format. The file names neither the machine nor its user, and no serial number.
 """
 
 import json
@@ -18,8 +18,8 @@ from usbrh.reading import Reading, SensorInfo, format_time
 
 SCHEMA = 1
 """Value of ``usbrh_capture`` in the first line. New keys keep it."""
-_TEXTS = ("text", "seen", "detail", "message", "firmware", "product", "manufacturer")
-"""Keys whose values can contain the serial number, because the device or an error says it."""
+_TEXTS = ("text", "seen", "detail", "firmware", "product", "manufacturer")
+"""Keys whose values can contain the serial number, because the device or a message says it."""
 
 
 class Capture:

@@ -1,13 +1,17 @@
-"""The steps that are the same for every model: the firmware, the LEDs, the heater."""
+"""The steps that are the same for every model: the timing, the LEDs, the heater."""
+
+from collections.abc import Callable
+from statistics import median
+from typing import NamedTuple
 
 from usbrh.drivers.base import LedState
 from usbrh.errors import SensorError
 from usbrh.reading import Reading
 from usbrh.verify.bench import Bench
-from usbrh.verify.steps import Seen, Step
+from usbrh.verify.steps import UNUSABLE, Seen, Step
 
-READINGS = 20
-PAUSE_SECONDS = 0.2
+_READINGS = 20
+_PAUSE_SECONDS = 0.2
 """s between the readings, so short that the sensor warms itself."""
 _MAX_FAILURES = 3
 """Failed readings after which the others are not tried: each can take 5 s."""
@@ -22,27 +26,42 @@ _RISE, _FALL, _DEW_POINT_DRIFT = 0.5, 0.5, 2.0
 _COLOURS = ("green", "red", "other", "dark")
 
 
-def take_readings(bench: Bench) -> tuple[list[Reading], list[str]]:
-    """Measure 20 times. Return the readings, and the messages of the failed ones."""
+class Answers(NamedTuple):
+    """The requests in some records, and after how many seconds those that were answered got their answer."""
+
+    requests: int
+    times: list[float]
+
+
+def timing(bench: Bench, answers: Callable[[Bench, int], Answers]) -> Seen:
+    """Measure 20 times; ``answers`` finds requests and answers in the records since a mark. Raises as ``steps.run``."""
+    mark = bench.mark
     readings: list[Reading] = []
     failures: list[str] = []
-    for number in range(1, READINGS + 1):
-        bench.progress(f"reading {number} of {READINGS}")
+    while len(readings) + len(failures) < _READINGS and len(failures) < _MAX_FAILURES:
+        bench.progress(f"reading {len(readings) + len(failures) + 1} of {_READINGS}")
         try:
             readings.append(bench.read())
+        except UNUSABLE:
+            raise
         except SensorError as error:
             failures.append(error.message)
-            if len(failures) == _MAX_FAILURES:
-                break
-        bench.clock.sleep(PAUSE_SECONDS)
-    return readings, failures
+        bench.clock.sleep(_PAUSE_SECONDS)
+    requests, times = answers(bench, mark)
+    differs = [f"{len(failures)} failed: {failures[0]}"] if failures else []
+    if requests > len(readings) + len(failures):
+        differs.append(f"{requests} requests for {len(readings) + len(failures)} readings")
+    text = f"{len(readings)} readings"
+    if times:
+        text += f", answers after {min(times):.3f} to {max(times):.3f} s, median {median(times):.3f} s"
+    return Seen(f"{text}; {_warming(readings)}" if readings else text, differs)
 
 
-def warming(readings: list[Reading]) -> str:
+def _warming(readings: list[Reading]) -> str:
     """Return how much the temperature changed from the first three readings to the last three."""
     temperatures = [reading.temperature or 0.0 for reading in readings]
     count = min(3, len(temperatures))
-    change = (sum(temperatures[-count:]) - sum(temperatures[:count])) / max(1, count)
+    change = (sum(temperatures[-count:]) - sum(temperatures[:count])) / count
     return f"{change + 0.0:+.2f} °C from the first to the last"
 
 

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from usbrh.errors import AccessDenied, SensorBusy, SensorError, SensorNotFound
 from usbrh.verify.bench import Bench
 
+UNUSABLE = (SensorNotFound, AccessDenied, SensorBusy)
+"""Errors that say nothing about the device. They end the command."""
+
 
 class Verdict(StrEnum):
     """What was seen, compared with what the driver assumes."""
@@ -77,7 +80,7 @@ def run(bench: Bench, steps: Sequence[Step]) -> Iterator[Result]:
         bench.recorder.note(begin=step.name)
         try:
             seen = step.observe(bench)
-        except (SensorNotFound, AccessDenied, SensorBusy):
+        except UNUSABLE:
             raise
         except SensorError as error:
             seen = Seen("the step failed", differs=[error.message])

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from usbrh.clock import Clock, Deadline
@@ -13,7 +12,7 @@ from usbrh.drivers.usbrh2 import PORT_NAME
 from usbrh.drivers.usbrh2_protocol import ANSWER_WINDOW
 from usbrh.errors import SensorNotFound
 from usbrh.verify.bench import Bench
-from usbrh.verify.common import HEATER, led_step, take_readings, warming
+from usbrh.verify.common import HEATER, Answers, led_step, timing
 from usbrh.verify.steps import Seen, Step
 
 if TYPE_CHECKING:
@@ -131,33 +130,18 @@ def _firmware(bench: Bench) -> Seen:
     return Seen(repr(bench.firmware()))
 
 
-def _timing(bench: Bench) -> Seen:
-    mark = bench.mark
-    readings, failures = take_readings(bench)
-    times = _answer_times(bench, mark)
-    differs = [f"{len(failures)} failed: {failures[0]}"] if failures else []
-    if times and max(times) > ANSWER_WINDOW:
-        differs.append(f"an answer after {max(times):.3f} s")
-    requests = sum("getrh" in event["text"] for event in bench.transfers(mark, "write"))
-    if requests > len(readings) + len(failures):
-        differs.append(f"{requests} requests for {len(readings) + len(failures)} readings")
-    text = f"{len(readings)} readings"
-    if times:
-        text += f", answers after {min(times):.3f} to {max(times):.3f} s, median {median(times):.3f} s"
-    return Seen(f"{text}; {warming(readings)}" if readings else text, differs)
-
-
-def _answer_times(bench: Bench, since: int) -> list[float]:
-    """Return the seconds from each ``getrh`` to the line of values after it."""
+def _answers(bench: Bench, since: int) -> Answers:
+    """Count ``getrh``, and return the seconds from each to the line of values after it."""
+    requests = 0
     times = []
     asked: float | None = None
     for record in bench.capture.records[since:]:
         if record.get("transfer") == "write" and "getrh" in record["text"]:
-            asked = record["end"]
+            requests, asked = requests + 1, record["end"]
         elif record.get("transfer") == "read" and asked is not None and _LINE.search(record["text"]):
             times.append(record["end"] - asked)
             asked = None
-    return times
+    return Answers(requests, times)
 
 
 def _automatic(bench: Bench) -> Seen:
@@ -186,7 +170,7 @@ def _second_run(bench: Bench) -> Seen:
         with _session(bench) as wire:
             wire.say("getrh")
         bench.read()
-    requests = sum("getrh" in event["text"] for event in bench.transfers(mark, "write")) - 3
+    requests = _answers(bench, mark).requests - 3
     differs = [f"{requests} requests for 3 readings"] if requests != 3 else []
     return Seen("3 readings after requests whose answer nobody read", differs)
 
@@ -195,7 +179,7 @@ STEPS = (
     Step("descriptors", "vendor, product and texts of the virtual sensor (invented)", _on_the_bus),
     Step("dialogue", "echo, prompt and lines as those of the virtual sensor (guessed)", _dialogue),
     Step("firmware", "any words", _firmware),
-    Step("timing", f"each request is answered within {ANSWER_WINDOW} s", _timing),
+    Step("timing", f"each request is answered within {ANSWER_WINDOW} s", lambda bench: timing(bench, _answers)),
     Step("automatic lines", "one per interval, until 'auto off' or until the port is closed", _automatic),
     Step("second run", "the first request after each opening is answered", _second_run),
     led_step("blink", "on"),

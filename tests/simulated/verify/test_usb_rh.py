@@ -12,11 +12,11 @@ from tests.support.replay import calls, replay
 from usbrh.drivers.recording import Recorder
 from usbrh.errors import ConfigError, SensorBusy, SensorNotFound
 from usbrh.sensors import find
-from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh, descriptors
+from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
 from usbrh.verify.bench import Bench
 from usbrh.verify.capture import Capture
 from usbrh.verify.steps import Result, Verdict, run
-from usbrh.verify.usb_rh import GUESSED, KNOWN, STEPS, TEXTS
+from usbrh.verify.usb_rh import STEPS
 
 AS_ASSUMED, NEW, DIFFERS = Verdict.AS_ASSUMED, Verdict.NEW, Verdict.DIFFERS
 
@@ -110,41 +110,42 @@ def test_every_transfer_is_recorded_and_none_sets_a_configuration_or_an_interfac
     assert sent == sum(record.get("transfer") in ("control", "interrupt") for record in trial.capture.records)
 
 
-def test_what_the_steps_guess_is_what_the_virtual_sensor_guesses() -> None:
-    assert {"manufacturer": descriptors.TEXTS[1], "product": descriptors.TEXTS[2]} == TEXTS
-    assert GUESSED["report descriptor"] == descriptors.REPORT.hex()
-    assert KNOWN["vendor:product"] == f"{descriptors.VENDOR_ID:04x}:{descriptors.PRODUCT_ID:04x}"
+def descriptor(kind: int) -> bytes:
+    answer = VirtualUsbRh(clock=VirtualClock()).control((0x80, 6), kind << 8, 0, length=255)
+    assert answer
+    return answer
+
+
+DEVICE, CONFIGURATION = descriptor(1), descriptor(2)
 
 
 class Other(VirtualUsbRh):
-    """A device whose descriptors and texts are others; ``wire`` is changed to ``seen``."""
+    """A device with other descriptors, by type and index."""
 
-    changes: dict[tuple[int, int], bytes | None]
+    changes: dict[tuple[int, int], bytes]
 
     def control(
         self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0
     ) -> bytes | None:
         if request[1] == 6 and (value >> 8, value & 0xFF) in self.changes:
-            return self.changes[value >> 8, value & 0xFF]
+            return self.changes[value >> 8, value & 0xFF][:length]
         return super().control(request, value, index, data, length)
 
 
 @pytest.mark.parametrize(
     ("changes", "step", "verdict", "detail"),
     [
-        ({(1, 0): descriptors.DEVICE[:12] + b"\x34\x12" + descriptors.DEVICE[14:]}, "descriptors", NEW, "12.34"),
+        ({(1, 0): DEVICE[:12] + b"\x34\x12" + DEVICE[14:]}, "descriptors", NEW, "12.34"),
         ({(0x22, 0): bytes.fromhex("0601ff")}, "descriptors", NEW, "report descriptor 0601ff"),
-        ({(1, 0): descriptors.DEVICE[:16] + b"\x03\x01"}, "descriptors", DIFFERS, "serial number text 3"),
+        ({(1, 0): DEVICE[:16] + b"\x03\x01"}, "descriptors", DIFFERS, "serial number text 3"),
         ({(2, 0): b"\x09\x02"}, "descriptors", DIFFERS, "interfaces None"),
-        ({(2, 0): descriptors.DESCRIPTORS[2][:-7] + b"\x07\x05\x82\x03\x08\x00\x0a"}, "descriptors", DIFFERS, "82"),
+        ({(2, 0): CONFIGURATION[:-7] + b"\x07\x05\x82\x03\x08\x00\x0a"}, "descriptors", DIFFERS, "82"),
         ({(3, 2): b"\x0a\x03U\0S\0B\0!\0"}, "texts", NEW, "product 'USB!'"),
         ({(3, 2): b"\x05\x03U\0S"}, "texts", NEW, "not UTF-16"),
-        ({(1, 0): descriptors.DEVICE[:14] + b"\0\0\0\x01"}, "texts", NEW, "manufacturer without a text"),
+        ({(1, 0): DEVICE[:14] + b"\0\0\0\x01"}, "texts", NEW, "manufacturer without a text"),
     ],
 )
-def test_other_descriptors(
-    changes: dict[tuple[int, int], bytes | None], step: str, verdict: Verdict, detail: str
-) -> None:
+def test_other_descriptors(changes: dict[tuple[int, int], bytes], step: str, verdict: Verdict, detail: str) -> None:
     class Changed(Other):
         pass
 
@@ -156,7 +157,7 @@ def test_other_descriptors(
 def test_a_slow_answer_differs() -> None:
     results = Trial(measuring=1.2).run()
     assert results["timing"].verdict is DIFFERS
-    assert "3 failed: sim-1 did not answer within 1.0 s" in (results["timing"].detail or "")
+    assert (results["timing"].detail or "").startswith("3 failed: sim-1")
 
 
 def test_an_answer_sooner_than_any_measurement_differs() -> None:
