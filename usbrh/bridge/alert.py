@@ -1,6 +1,6 @@
 """``usbrh zabbix test-alert``: raise a test problem, follow it to the messages that Zabbix sends, and clear it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from usbrh.bridge.route import Route
@@ -38,7 +38,7 @@ class TestAlert:
     clock: Clock = SYSTEM_CLOCK
     _raised: list[Route] = field(default_factory=list)
 
-    def run(self) -> Iterator[Finding]:
+    def run(self) -> Generator[Finding, None, None]:
         """Yield what happens; the problem is cleared whatever happens.
 
         Raises:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -263,5 +263,6 @@ def alert_test(context: Context, /, *, seconds: float, as_json: bool, **login: A
         api = session(context, stack, login)
         routes = checking.required_routes(context.config)
         test = alert.TestAlert(routes, effective(context.config.zabbix).tls_connect, api, seconds)
-        if status := exit_status(show(test.run(), as_json=as_json)):
+        findings = stack.enter_context(closing(test.run()))  # Ctrl-C here must clear the problem too
+        if status := exit_status(show(findings, as_json=as_json)):
             raise SystemExit(status)
