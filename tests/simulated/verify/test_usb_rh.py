@@ -13,10 +13,13 @@ from usbrh.drivers.recording import Recorder
 from usbrh.errors import ConfigError, SensorBusy, SensorNotFound
 from usbrh.sensors import find
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh, descriptors
+from usbrh.simulator.unknowns import UsbRhUnknowns
 from usbrh.verify.bench import Bench
 from usbrh.verify.capture import Capture
 from usbrh.verify.steps import Result, Verdict, run
 from usbrh.verify.usb_rh import GUESSED, KNOWN, STEPS, TEXTS
+
+DESCRIPTORS = descriptors.Descriptors(UsbRhUnknowns())
 
 AS_ASSUMED, NEW, DIFFERS = Verdict.AS_ASSUMED, Verdict.NEW, Verdict.DIFFERS
 
@@ -111,8 +114,9 @@ def test_every_transfer_is_recorded_and_none_sets_a_configuration_or_an_interfac
 
 
 def test_what_the_steps_guess_is_what_the_virtual_sensor_guesses() -> None:
-    assert {"manufacturer": descriptors.TEXTS[1], "product": descriptors.TEXTS[2]} == TEXTS
-    assert GUESSED["report descriptor"] == descriptors.REPORT.hex()
+    texts = [text.decode("utf-16-le") for text in DESCRIPTORS.texts.values()]
+    assert texts == [TEXTS["manufacturer"], TEXTS["product"]]
+    assert GUESSED["report descriptor"] == DESCRIPTORS.report.hex()
     assert KNOWN["vendor:product"] == f"{descriptors.VENDOR_ID:04x}:{descriptors.PRODUCT_ID:04x}"
 
 
@@ -132,14 +136,14 @@ class Other(VirtualUsbRh):
 @pytest.mark.parametrize(
     ("changes", "step", "verdict", "detail"),
     [
-        ({(1, 0): descriptors.DEVICE[:12] + b"\x34\x12" + descriptors.DEVICE[14:]}, "descriptors", NEW, "12.34"),
+        ({(1, 0): DESCRIPTORS.device[:12] + b"\x34\x12" + DESCRIPTORS.device[14:]}, "descriptors", NEW, "12.34"),
         ({(0x22, 0): bytes.fromhex("0601ff")}, "descriptors", NEW, "report descriptor 0601ff"),
-        ({(1, 0): descriptors.DEVICE[:16] + b"\x03\x01"}, "descriptors", DIFFERS, "serial number text 3"),
+        ({(1, 0): DESCRIPTORS.device[:16] + b"\x03\x01"}, "descriptors", DIFFERS, "serial number text 3"),
         ({(2, 0): b"\x09\x02"}, "descriptors", DIFFERS, "interfaces None"),
-        ({(2, 0): descriptors.DESCRIPTORS[2][:-7] + b"\x07\x05\x82\x03\x08\x00\x0a"}, "descriptors", DIFFERS, "82"),
+        ({(2, 0): DESCRIPTORS.by_type[2][:-7] + b"\x07\x05\x82\x03\x08\x00\x0a"}, "descriptors", DIFFERS, "82"),
         ({(3, 2): b"\x0a\x03U\0S\0B\0!\0"}, "texts", NEW, "product 'USB!'"),
         ({(3, 2): b"\x05\x03U\0S"}, "texts", NEW, "not UTF-16"),
-        ({(1, 0): descriptors.DEVICE[:14] + b"\0\0\0\x01"}, "texts", NEW, "manufacturer without a text"),
+        ({(1, 0): DESCRIPTORS.device[:14] + b"\0\0\0\x01"}, "texts", NEW, "manufacturer without a text"),
     ],
 )
 def test_other_descriptors(
