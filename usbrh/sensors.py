@@ -167,7 +167,8 @@ def find(
     if bus.problem is not None:
         if not sensors:
             raise bus.problem
-        _log.warning("%s", bus.problem)
+        if isinstance(bus.problem, LibusbMissing):  # a serial port needs no bus
+            _log.warning("%s", bus.problem)
     return sensors
 
 
