@@ -90,6 +90,15 @@ class HostName(ValueType):
         return text
 
 
+def composed(text: str) -> str:
+    """Return ``text`` with composed characters (Unicode NFC), so that names are equal however they were typed."""
+    if text.isascii():
+        return text
+    import unicodedata  # noqa: PLC0415  # few names need it
+
+    return unicodedata.normalize("NFC", text)
+
+
 class SensorName(ValueType):
     """A sensor name of up to 64 characters that is safe in item keys and in user parameters of a Zabbix agent."""
 
