@@ -187,6 +187,15 @@ class Number(ValueType):
 
 
 @dataclass(frozen=True)
+class NumberOrText(Number):
+    """A number within bounds, with or without quotes."""
+
+    def from_toml(self, value: Any) -> float:
+        """Return the number as float."""
+        return self.from_text(value) if isinstance(value, str) else super().from_toml(value)
+
+
+@dataclass(frozen=True)
 class Integer(ValueType):
     """A whole number within bounds, both included."""
 
