@@ -135,6 +135,12 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "sensor.temperature_scale": ("Factor, applied after conversion.", "換算後の値に掛ける倍率。"),
     "sensor.humidity_offset": ("%RH, added after conversion and scale.", "換算して倍率を掛けた後に加える値（%RH）。"),
     "sensor.humidity_scale": ("Factor, applied after conversion.", "換算後の値に掛ける倍率。"),
+    "sensor.spike": (
+        "°C and %RH. If temperature or humidity changes by more from one round of `usbrh run`, `log` or `watch` to the "
+        'next, usbrh measures once more at once. The second result counts, and has the mark `"repeated": true`.',
+        "°C と %RH。`usbrh run`、`log`、`watch` で、前回の測定からの温度または湿度の変化がこの値を超えた場合、"
+        '直ちに再測定。2 回目の結果を採用し、`"repeated": true` の印を付ける。',
+    ),
     "sensor.led": (
         "Your own names for LED 1 and 2, whose colours may differ between boards. With the word instead of the table, "
         "LED 1 is on during each measurement.",
@@ -143,6 +149,12 @@ MEANINGS: dict[str, tuple[str, str]] = {
 }
 
 _Words = tuple[str, str]
+
+
+def _number(kind: types.Number) -> _Words:
+    return f"number, {kind.at_least:g} to {kind.at_most:g}", f"数、{kind.at_least:g}〜{kind.at_most:g}"
+
+
 _TYPES: dict[type[ValueType], Callable[[Any], _Words]] = {
     types.Text: lambda kind: (
         f"text, up to {kind.at_most} bytes",
@@ -156,10 +168,8 @@ _TYPES: dict[type[ValueType], Callable[[Any], _Words]] = {
         "、".join(f'`"{word}"`' for word in kind.words) + " のいずれか",
     ),
     types.Boolean: lambda kind: ("`true` or `false`", "`true` または `false`"),
-    types.Number: lambda kind: (
-        f"number, {kind.at_least:g} to {kind.at_most:g}",
-        f"数、{kind.at_least:g}〜{kind.at_most:g}",
-    ),
+    types.Number: _number,
+    types.NumberOrText: _number,
     types.Integer: lambda kind: (
         f"whole number, {kind.at_least} to {kind.at_most}",
         f"整数、{kind.at_least}〜{kind.at_most}",

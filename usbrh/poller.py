@@ -1,9 +1,10 @@
 """The measuring loop: readings of all selected sensors, round by round."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from usbrh.clock import SYSTEM_CLOCK, Clock, Schedule
 from usbrh.config import Config
@@ -27,6 +28,18 @@ class Counts:
 def oldest_first(readings: Iterable[Reading]) -> list[Reading]:
     """The readings of one round, sorted by time: sensors are measured in parallel, and a slow one ends last."""
     return sorted(readings, key=lambda reading: reading.time_ns)
+
+
+_NEXT_ROUND = 1.5
+"""Intervals within which a round counts as the next one: a slow sensor delays a round."""
+
+
+def _jump(before: Reading | None, reading: Reading) -> float:
+    """Return the larger change of temperature (°C) and humidity (%RH); 0 if one of the readings has no values."""
+    if before is None or before.error is not None or reading.error is not None:
+        return 0.0
+    pairs = ((before.temperature, reading.temperature), (before.humidity, reading.humidity))
+    return max(abs(new - old) for old, new in pairs if old is not None and new is not None)
 
 
 class Poller:
@@ -63,6 +76,9 @@ class Poller:
         self.problem: UsbrhError | None = None
         """The error that prevented the last search for sensors."""
         self._config = config
+        self._interval = config.bridge.interval
+        self._before: dict[str, Reading] = {}  # of the last round, by identity
+        self._before_at = -math.inf
         self._backend = backend
         self._states: dict[str, str] = {}
         self._selected = selectors is not None
@@ -92,10 +108,13 @@ class Poller:
             self.sensors += [sensor for sensor in before if sensor.info.identity not in found]
 
     def measure(self, timeout: float = READ_TIMEOUT) -> list[Reading]:
-        """Measure one round within ``timeout`` seconds; a sensor that fails gives a reading with the error."""
+        """Measure one round within ``timeout`` seconds; a sensor that fails gives a reading with the error.
+
+        A sensor whose values jumped by more than its ``spike`` is measured again, within another ``timeout`` seconds.
+        """
         before = [sensor.info for sensor in self.sensors]
         self.refresh()
-        readings = measure_all(self.sensors, timeout, self.clock)
+        readings = self._without_spikes(measure_all(self.sensors, timeout, self.clock), timeout)
         if not self._selected:
             plugged_in = {sensor.info.identity for sensor in self.sensors}
             unplugged = {info.identity: info for info in [*self._missing(), *before] if info.identity not in plugged_in}
@@ -106,6 +125,7 @@ class Poller:
 
     def rounds(self, interval: float) -> Iterator[list[Reading]]:
         """Measure continuously: the first round now, then one every ``interval`` seconds."""
+        self._interval = interval
         schedule = Schedule(interval, self.clock, align=False)
         while True:
             yield self.measure()
@@ -115,6 +135,24 @@ class Poller:
         """The value of ``usbrh.discovery``: the sensors that are plugged in or configured."""
         infos = [*(sensor.info for sensor in self.sensors), *self._missing()]
         return [{"{#SENSOR}": info.name, "{#PORT}": info.port, "{#MODEL}": info.model} for info in infos]
+
+    def _without_spikes(self, readings: list[Reading], timeout: float) -> list[Reading]:
+        """Measure sensors once more whose values jumped since the last round; return the second result of those."""
+        now = self.clock.monotonic()
+        if now - self._before_at > _NEXT_ROUND * self._interval:
+            self._before.clear()
+        jumped = [
+            number
+            for number, (sensor, reading) in enumerate(zip(self.sensors, readings, strict=True))
+            if _jump(self._before.get(sensor.info.identity), reading) > (sensor.settings.spike or math.inf)
+        ]
+        again = measure_all([self.sensors[number] for number in jumped], timeout, self.clock)
+        for number, reading in zip(jumped, again, strict=True):
+            readings[number] = replace(reading, repeated=True)
+        infos = (sensor.info for sensor in self.sensors)
+        self._before = {info.identity: reading for info, reading in zip(infos, readings, strict=True)}
+        self._before_at = now
+        return readings
 
     def _missing(self) -> list[SensorInfo]:
         """Configured sensors that are not plugged in: simulated ones only beside simulated sensors, and vice versa."""

@@ -86,6 +86,8 @@ class Reading:
     """The sensor's heater was on, so the values are not those of the room."""
     status: str | None = None
     """The status word of the sensor chip, such as ``0x8010``; None for a USB-RH, which reports none."""
+    repeated: bool = False
+    """The second result, because the first one jumped by more than ``spike`` in the configuration."""
     simulated: bool = False
     state: str = "ok"
     """``ok``, or the ``kind`` of the error."""
@@ -140,6 +142,7 @@ class Reading:
             "calibration": self.calibration and asdict(self.calibration),
             "heater": self.heater,
             "status": self.status,
+            "repeated": self.repeated,
             "simulated": self.simulated,
             "state": self.state,
             "error": self.error,
@@ -164,7 +167,7 @@ class Reading:
             from usbrh.psychrometry import derived  # noqa: PLC0415 - only for readings of earlier versions
 
             older |= derived(data["temperature"], data["humidity"])
-        data = {**older, **data}
+        data = {**older, "repeated": False, **data}
         raw = data.get("raw")
         calibration = data.get("calibration")
         return cls(
@@ -177,7 +180,7 @@ class Reading:
 
 _COPIED = (
     *("sensor", "port", "model", "serial", *QUANTITIES),
-    *("conversion", "heater", "status", "simulated", "state", "error", "remedy"),
+    *("conversion", "heater", "status", "repeated", "simulated", "state", "error", "remedy"),
 )
 _CALIBRATION = tuple(field.name for field in fields(Calibration))
 

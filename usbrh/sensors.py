@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from usbrh import psychrometry
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config, SensorConfig
+from usbrh.config.value_types import composed
 from usbrh.drivers import usbrh1, usbrh2
 from usbrh.drivers.base import Bus, Instrument, Kind, LedState
 from usbrh.errors import LibusbMissing, SensorBusy, SensorError, SensorNotFound
@@ -167,7 +168,8 @@ def find(
     if bus.problem is not None:
         if not sensors:
             raise bus.problem
-        _log.warning("%s", bus.problem)
+        if isinstance(bus.problem, LibusbMissing):  # a serial port needs no bus
+            _log.warning("%s", bus.problem)
     return sensors
 
 
@@ -206,7 +208,8 @@ def named(sensors: Sequence[Sensor], name: str) -> Sensor:
         )
     for field in ("name", "port", "serial"):
         for sensor in sensors:
-            if getattr(sensor.info, field) == name:
+            value = getattr(sensor.info, field)
+            if value is not None and composed(value) == composed(name):
                 return sensor
     names = ", ".join(sensor.info.name for sensor in sensors)
     raise SensorNotFound(f"no sensor {name!r}", remedy=f"choose one of: {names}")

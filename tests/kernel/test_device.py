@@ -4,10 +4,11 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.kernel.guest import Plugged
+from tests.support.kernel.guest import Plugged, Simulator
 from tests.support.kernel.vm import Machine
 
 
@@ -121,6 +122,70 @@ def test_a_heater_left_on_by_a_killed_process_is_switched_off_by_the_next(vm: Ma
     assert warmed.do("status")["heater"]
     assert reading(vm, warmed.port)["heater"] is False
     assert not warmed.do("status")["heater"]
+
+
+def configure(vm: Machine, sensor: Plugged) -> None:
+    """Do as a program that sends SET_CONFIGURATION at its start."""
+    bus, address = map(int, sensor.node.split("/")[-2:])
+    program = f"""
+import usb.core
+device = usb.core.find(bus={bus}, address={address})
+if device.is_kernel_driver_active(0):
+    device.detach_kernel_driver(0)
+device.set_configuration()"""
+    vm.run("python3 -", stdin=program, user="alice").check()
+
+
+def test_nothing_that_confuses_firmware_is_on_the_wire(vm: Machine, sensor: Plugged) -> None:
+    """SET_CONFIGURATION, SET_INTERFACE, and CLEAR_FEATURE without a stall; what the kernel sends in a reset is none."""
+
+    def wire() -> list[int]:
+        counts = sensor.do("status")["wire"]
+        return [counts.get(name, 0) for name in ("set_configuration", "set_interface", "clear_halt")]
+
+    def call(command: str) -> None:
+        vm.run(f"usbrh {command}", user="alice", timeout=90)
+
+    before = wire()
+    call("list")
+    call("doctor")
+    for command in ("led 1 on", "led 1 off", "heater test --seconds 1", "read", "release"):
+        call(f"{command} {sensor.port}")
+    call(f"log --interval 1s {sensor.port} | head -n 3")
+    for fault in (
+        "no_answer",
+        "read_io_error",
+        "request_io_error",
+        "request_stalls",
+        "short",
+        "late",
+        "feature_stalls",
+    ):
+        for times in ("1", "always"):
+            sensor.do(f"fault {fault} {times}")
+            call(f"read {sensor.port}")
+            sensor.do("clear")
+    assert sensor.do("status")["wire"]["reset"] > 1
+    assert wire() == before
+    sensor.do("fault endpoint_halts 1")
+    assert reading(vm, sensor.port)["state"] == "ok"
+    assert wire() == [*before[:2], before[2] + 1]
+    configure(vm, sensor)
+    assert wire()[0] == before[0] + 1, "the watch sees it"
+
+
+def test_firmware_that_fails_after_set_configuration_works_again(vm: Machine, tmp_path: Path) -> None:
+    """What owners of such programs saw: no report until a USB reset."""
+    script = tmp_path / "sensors.toml"
+    script.write_text('[sensor.sim-1]\nticks = [[7169, 1246]]\nunknown = {loses = "all"}\n')
+    with Simulator(str(script)) as simulator:
+        confused = Plugged(vm, simulator, 1)
+        configure(vm, confused)
+        resets = confused.do("status")["wire"]["reset"]
+        assert reading(vm, confused.port)["temperature"] == 31.69
+        assert confused.do("status")["wire"]["reset"] > resets
+        assert reading(vm, confused.port)["temperature"] == 31.69
+        confused.unplug()
 
 
 def test_log(vm: Machine, sensor: Plugged) -> None:

@@ -10,6 +10,7 @@ from usbrh.config import Config, SensorConfig
 from usbrh.errors import JournalError
 from usbrh.journal.store import DestinationStatus, Rejection
 from usbrh.poller import Poller
+from usbrh.reading import Reading
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
 
 
@@ -49,6 +50,59 @@ def test_a_configured_sensor_is_missed_as_long_as_it_is_gone() -> None:
     assert [each["{#SENSOR}"] for each in house.poller.discovery()] == ["sim-1", "attic"]
     house.sensors[1].plug()
     assert house.states() == {"sim-1": "ok", "attic": "ok"}
+
+
+def spiky(*ticks: tuple[int, int], spike: float | None = 5.0) -> tuple[House, VirtualUsbRh]:
+    """A house whose first sensor measures these ticks, in turn, and whose second one stays as it is."""
+    house = House(Config(sensor={"sim-1": SensorConfig(spike=spike)}))
+    house.sensors[1].unplug()
+    house.sensors[0].source = lambda n: ticks[min(n, len(ticks) - 1)]
+    return house, house.sensors[0]
+
+
+def rounds(house: House, count: int, interval: float = 60.0) -> list[tuple[float | None, bool]]:
+    found = []
+    for _ in range(count):
+        (reading,) = house.poller.measure()
+        found.append((reading.to_dict()["temperature"], reading.repeated))
+        house.clock.sleep(interval)
+    return found
+
+
+def test_a_jump_is_measured_once_more_and_the_second_value_counts() -> None:
+    house, sensor = spiky((6000, 1500), (6700, 1500), (6001, 1500), (6002, 1500), (6900, 1500), (6900, 1500))
+    assert rounds(house, 5) == [(20, False), (20.01, True), (20.02, False), (29, True), (29, False)]
+    assert sensor.measured == 7
+    assert house.poller.counts.readings == 5
+
+
+def test_a_jump_of_the_humidity_counts_too() -> None:
+    house, _ = spiky((6000, 1500), (6000, 1700), (6000, 1500))
+    assert rounds(house, 2) == [(20, False), (20, True)]
+    assert Reading.from_dict(house.poller.measure()[0].to_dict()).repeated is False
+
+
+@pytest.mark.parametrize(("spike", "interval"), [(None, 60.0), (8.0, 60.0), (5.0, 91.0)])
+def test_no_second_measurement_without_the_key_below_the_jump_or_after_a_longer_time(
+    spike: float | None, interval: float
+) -> None:
+    house, sensor = spiky((6000, 1500), (6700, 1500), (6000, 1500), spike=spike)
+    assert rounds(house, 3, interval) == [(20, False), (27, False), (20, False)]
+    assert sensor.measured == 3
+
+
+def test_a_second_measurement_that_fails_is_an_error() -> None:
+    house, sensor = spiky((6000, 1500), (6700, 1500))
+    rounds(house, 1)
+    source = sensor.source
+
+    def then_fail(number: int) -> object:
+        sensor.fault("request_stalls")
+        return source(number)
+
+    sensor.source = then_fail
+    (reading,) = house.poller.measure()
+    assert (reading.state, reading.temperature, reading.repeated) == ("transfer_failed", None, True)
 
 
 def test_a_failure_is_logged_once_and_counted_by_kind(caplog: pytest.LogCaptureFixture) -> None:

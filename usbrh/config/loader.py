@@ -22,7 +22,7 @@ from usbrh.config.model import (
     key_types,
 )
 from usbrh.config.toml_source import TomlSource
-from usbrh.config.value_types import InvalidValue, SensorName
+from usbrh.config.value_types import InvalidValue, SensorName, composed
 from usbrh.errors import ConfigError
 from usbrh.paths import stat_or_none
 
@@ -115,13 +115,13 @@ def _sensors(tables: object, source: TomlSource) -> Mapping[str, SensorConfig]:
             problem = f'name "{name}" looks like a port'
         elif sensor.name and re.fullmatch(_SELECTOR, name):
             problem = f'name "{name}" would select all sensors, or a sensor by its number'
-        elif name in owners:
-            problem = f'name "{name}" is already the name of sensor "{owners[name]}"'
+        elif composed(name) in owners:
+            problem = f'name "{name}" is already the name of sensor "{owners[composed(name)]}"'
         elif name != port and name in tables:
             problem = f'name "{name}" is the serial number of another sensor'
         if problem:
             raise source.error(("sensor", port, "name"), problem, remedy="choose another name")
-        owners[name] = port
+        owners[composed(name)] = port
         sensors[port] = sensor
     return MappingProxyType(sensors)
 

@@ -92,6 +92,8 @@ class SensorConfig:
     humidity_offset: Annotated[float, types.Number(-50, 50)] = 0.0
     """%RH, added after the conversion and the scale."""
     humidity_scale: Annotated[float, types.Number(0.5, 2)] = 1.0
+    spike: Annotated[float | None, types.NumberOrText(0.1, 100)] = None
+    """°C and %RH. After a larger jump from one round to the next, the sensor is measured once more."""
     led: Annotated[Mapping[str, int] | str, types.LedNames()] = field(default_factory=lambda: MappingProxyType({}))
     """Names for LED 1 and 2, such as their colours, which differ between makes; or ``measuring``: LED 1 is on during a
     measurement."""

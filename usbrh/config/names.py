@@ -16,9 +16,9 @@ def log_confusable_names(config: Config) -> None:
 
 
 def confusable_names(config: Config) -> Iterator[str]:
-    """Yield a message for each two names that differ only in letter case, in width, or in how Unicode writes them.
+    """Yield a message for each two names that differ only in letter case or in width.
 
-    Examples are "room" and "Room", "１階" and "1階", and "が" as one character and as two.
+    Examples are "room" and "Room", and "１階" and "1階".
     """
     seen: dict[str, tuple[str, str]] = {}
     for port, sensor in config.sensor.items():
@@ -35,8 +35,6 @@ def _folded(name: str) -> str:
 
 
 def _difference(one: str, other: str) -> str:
-    if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
-        return "they look the same, but Unicode writes them differently"
     if one.casefold() == other.casefold():
         return "they differ only in letter case"
     return "they differ only in the form of characters, such as their width"

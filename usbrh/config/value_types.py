@@ -90,6 +90,15 @@ class HostName(ValueType):
         return text
 
 
+def composed(text: str) -> str:
+    """Return ``text`` with composed characters (Unicode NFC), so that names are equal however they were typed."""
+    if text.isascii():
+        return text
+    import unicodedata  # noqa: PLC0415  # few names need it
+
+    return unicodedata.normalize("NFC", text)
+
+
 class SensorName(ValueType):
     """A sensor name of up to 64 characters that is safe in item keys and in user parameters of a Zabbix agent."""
 
@@ -175,6 +184,15 @@ class Number(ValueType):
         except ValueError:
             raise InvalidValue(f'must be a number, not "{text}"') from None
         return self.from_toml(number)
+
+
+@dataclass(frozen=True)
+class NumberOrText(Number):
+    """A number within bounds, with or without quotes."""
+
+    def from_toml(self, value: Any) -> float:
+        """Return the number as float."""
+        return self.from_text(value) if isinstance(value, str) else super().from_toml(value)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,11 @@ def _bus(config: Config, sensors: list[discovery.Sensor]) -> Iterator[Finding]:
         yield not_checked("USB bus", "needs libusb")
     elif problem is not None:
         yield ok("libusb", "works")
-        yield of_error("USB bus", problem)
+        yield (
+            ok("USB bus", "none; the sensors that are plugged in need none")
+            if sensors
+            else of_error("USB bus", problem)
+        )
     else:
         virtual = any(sensor.info.simulated for sensor in sensors)
         yield ok("libusb", "not needed: USBRH_SIMULATE is set" if virtual else "works")

@@ -12,6 +12,9 @@ from usbrh.errors import LibusbMissing, SensorNotFound
 if TYPE_CHECKING:
     from usbrh.drivers.recording import Recorder
 
+NODES = Path("/dev/bus/usb")
+"""Where udev makes the nodes of USB devices."""
+
 
 class SystemBus:
     """The ``Bus`` of real instruments."""
@@ -19,10 +22,11 @@ class SystemBus:
     simulated = False
 
     def __init__(self, recorder: "Recorder | None" = None) -> None:
-        """Load libusb; without it, ``problem`` says why, and only serial ports are found."""
+        """Load libusb; without it or without a USB bus, ``problem`` says why, and only serial ports are found."""
         self.recorder = recorder
         self.usb_backend: IBackend | None = libusb1.get_backend()
-        self.problem = None if self.usb_backend else _libusb_problem()
+        # libusb starts without the nodes too: in a container, it finds the bus in /sys.
+        self.problem = None if self.usb_backend and NODES.exists() else _libusb_problem()
 
     def serial_ports(self) -> list[SerialPort]:
         """Find the serial ports that are plugged in now."""
@@ -48,6 +52,8 @@ def _libusb_problem() -> LibusbMissing | SensorNotFound:
 
     if find_library("usb-1.0") is None:
         return LibusbMissing("libusb is not installed", remedy="sudo apt install libusb-1.0-0")
-    if not Path("/dev/bus/usb").exists():
-        return SensorNotFound("no sensor: this machine has no USB bus (no /dev/bus/usb)")
+    if not NODES.exists():
+        message = f"no sensor: this machine has no USB bus (no {NODES})"
+        remedy = f"in a container, start it with the bus, for example: docker run --device={NODES}"
+        return SensorNotFound(message, remedy=remedy)
     return LibusbMissing("libusb can't be initialised", remedy="usbrh --debug list says more")

@@ -4,9 +4,14 @@ A measurement is one output report (SET_REPORT on the control pipe) and the inpu
 about 0.3 s later. The device keeps a report until a program reads it, and nothing in the report says which request it
 answers. Only the time does: the SHT1x needs at least 225 ms for a 14-bit and a 12-bit measurement (data sheet v2.02,
 table 1: 210 ms + 55 ms, at best 15 % less). A report that arrives sooner answers a request of another, interrupted
-process, and the driver discards it.
+process, and the driver discards it. Where the host polls slowly, a report that waits arrives up to one poll interval
+later, and the next one that waits up to one interval after that.
+
+The driver never sends SET_CONFIGURATION or SET_INTERFACE: both reset the host's data toggle, and firmware that keeps
+its own loses reports. CLEAR_FEATURE (ENDPOINT_HALT) does too, so it is sent only after a stall.
 """
 
+import errno
 import logging
 import re
 from collections.abc import Iterator
@@ -30,6 +35,8 @@ MODEL = "USB-RH"
 
 FASTEST_ANSWER = 0.2
 """s; a report that comes sooner after the request answers an earlier one (see above)."""
+_POLL_MARGIN = 0.02
+"""s more than the poll interval in which the host fetches every report that waits in the device."""
 ANSWER_WINDOW = 1.0
 """s to wait for one answer before asking again; the captured exchange took 0.302 s."""
 CONTROL_TIMEOUT = 0.5
@@ -102,18 +109,21 @@ class UsbRh:
         self._measuring_led = measuring_led
         self._owed = 0
         """Requests without an answer, which may still come."""
+        self._too_soon = False
+        """Whether a report came too soon that is not the late answer to an earlier request of ours."""
 
     def measure(self, deadline: Deadline) -> Measurement:
-        """Measure once. Fails only if asking again, re-opening, clearing a halt and a USB reset did not help."""
-        # What each try does first, after it opened the device.
-        recoveries = [self._reset if self._owed else None, None, _clear_halt, self._reset]
+        """Measure once. Fails only if asking again, re-opening and a USB reset did not help."""
+        # Whether each try begins with a USB reset. The one after a reset asks again.
+        resets = [self._owed > 0, False, True, False]
+        self._too_soon = False
 
         def ask(attempt: Attempt) -> tuple[Ticks, bool]:
             try:
                 with self._session(deadline) as (device, _, heater):
                     attempt.opened = True
-                    if recover := recoveries[attempt.number]:
-                        recover(device, deadline)
+                    if resets[attempt.number]:
+                        self._reset(device, deadline)
                     with self._led_lit(device, deadline):
                         ticks = check(self._ask(device, deadline), self._usb.label)
                     self._settle_debt(device, deadline)
@@ -123,7 +133,7 @@ class UsbRh:
                 raise
 
         try:
-            ticks, heater = self._usb.with_retries(ask, deadline, tries=len(recoveries), one_try=_ONE_TRY)
+            ticks, heater = self._usb.with_retries(ask, deadline, tries=len(resets), one_try=_ONE_TRY)
         except SensorError:
             if self._owed:
                 with suppress(SensorError), self._session(deadline) as (device, *_):
@@ -177,28 +187,39 @@ class UsbRh:
 
     def _ask(self, device: usb.core.Device, deadline: Deadline) -> bytes:
         """Ask for a measurement and return the report that answers. Raises SensorTimeout, USBError."""
-        size = usb.util.find_descriptor(
+        endpoint = usb.util.find_descriptor(
             device.get_active_configuration()[(_INTERFACE, 0)], bEndpointAddress=_ENDPOINT
-        ).wMaxPacketSize  # one whole packet, so that a report that is too long shows
+        )
+        size = endpoint.wMaxPacketSize  # one whole packet, so that a report that is too long shows
+        polling = endpoint.bInterval / 1000 + _POLL_MARGIN
         device.ctrl_transfer(
             *_SET_REPORT, _OUTPUT_REPORT, _INTERFACE, bytes(_REPORT_LENGTH), deadline.milliseconds(CONTROL_TIMEOUT)
         )
         self._owed += 1
-        window = deadline.within(ANSWER_WINDOW)
+        window = deadline.within(ANSWER_WINDOW + polling)
         asked = deadline.clock.monotonic()
-        label, problem = self._usb.label, f"did not answer within {window.seconds:.1f} s"
+        earliest = fastest = max(FASTEST_ANSWER, polling)
+        label = self._usb.label
         while not window.passed:
             try:
-                report = bytes(device.read(_ENDPOINT, size, window.milliseconds(ANSWER_WINDOW)))
+                report = bytes(device.read(_ENDPOINT, size, window.milliseconds(window.seconds)))
             except usb.core.USBTimeoutError:
                 break
+            except usb.core.USBError as error:
+                if error.errno == errno.EPIPE:  # a stall
+                    device.clear_halt(_ENDPOINT)
+                raise
             elapsed = deadline.clock.monotonic() - asked
-            if elapsed >= FASTEST_ANSWER:
+            if elapsed >= earliest:
                 _log.debug("%s: answered %s after %.3f s", label, report.hex(), elapsed)
                 self._owed -= 1
                 return report
             _log.debug("%s: discarded %s, which came after %.3f s", label, report.hex(), elapsed)
-            problem = f"sent only reports that came within {FASTEST_ANSWER} s, too soon for a measurement"
+            self._too_soon |= self._owed == 1
+            earliest = max(earliest, elapsed + polling)  # the next poll fetches the next one that waits
+        problem = f"did not answer within {window.seconds:.1f} s"
+        if self._too_soon:
+            problem = f"sent only reports that came within {fastest:.2g} s, too soon for a measurement"
         raise SensorTimeout(f"{label} {problem}", self._usb.port, remedy=REPLUG)
 
     @contextmanager
@@ -241,7 +262,3 @@ class UsbRh:
 def _set_feature(device: usb.core.Device, command: int, value: int, deadline: Deadline) -> None:
     payload = bytes([command, value]).ljust(_REPORT_LENGTH, b"\0")
     device.ctrl_transfer(*_SET_REPORT, _FEATURE_REPORT, _INTERFACE, payload, deadline.milliseconds(CONTROL_TIMEOUT))
-
-
-def _clear_halt(device: usb.core.Device, deadline: Deadline) -> None:
-    device.clear_halt(_ENDPOINT)

@@ -49,26 +49,27 @@ class Usbrh2:
         self, serial: str, port: str, bus: Bus, *, label: str = "", measuring_led: bool = False, **_: object
     ) -> None:
         """Open nothing. The device converts its values itself: coefficients and supply are ignored."""
+        self._number = serial
         self._measuring_led = measuring_led
         self._serial = SerialDevice(PORT_NAME.format(serial), port, label or serial, bus)
 
     def measure(self, deadline: Deadline) -> Measurement:
         """Measure once. Fails only if starting again did not help."""
 
-        def values(conversation: Conversation, status: int, _: NodeLock) -> Measurement:
+        def values(conversation: Conversation, status: int | None, lock: NodeLock) -> Measurement:
             if self._measuring_led:
-                conversation.say("led1=on", deadline)
+                conversation.send("led1=on", deadline)
             try:
                 temperature, humidity = conversation.values(deadline)
             finally:
                 if self._measuring_led:
-                    conversation.say("led1=off", deadline)
+                    conversation.send("led1=off", deadline)
             return Measurement(
                 temperature=temperature,
                 humidity=humidity,
                 conversion=CONVERSION,
-                heater=bool(status & HEATER_BIT),
-                status=f"0x{status:04x}",
+                heater=self._serial.heater_is_leased(lock) if status is None else bool(status & HEATER_BIT),
+                status=None if status is None else f"0x{status:04x}",
             )
 
         return self._converse(values, deadline)
@@ -93,10 +94,10 @@ class Usbrh2:
         """Switch the heater. Raises SensorBusy if another process has it on."""
         word = "on" if on else "off"
 
-        def switch(conversation: Conversation, _: int, lock: NodeLock) -> None:
+        def switch(conversation: Conversation, _: int | None, lock: NodeLock) -> None:
             with self._serial.heater_lease(on, lock):
                 status = conversation.switch(f"heater {word}", deadline)
-                if bool(status & HEATER_BIT) != on:
+                if status is not None and bool(status & HEATER_BIT) != on:
                     message = f"{self._serial.label} did not switch its heater {word}: status 0x{status:04x}"
                     raise TransferFailed(message, remedy=REPLUG)
 
@@ -105,17 +106,17 @@ class Usbrh2:
     def release(self, deadline: Deadline) -> None:
         """Do nothing: the driver never takes the device from the kernel's own driver."""
 
-    def _converse(self, act: Callable[[Conversation, int, NodeLock], _T], deadline: Deadline) -> _T:
+    def _converse(self, act: Callable[[Conversation, int | None, NodeLock], _T], deadline: Deadline) -> _T:
         """Return what ``act`` makes of a new conversation, the status word that it began with, and the port's lock."""
 
         def attempt_once(attempt: Attempt) -> _T:
             with self._serial.session(deadline) as (port, lock):
                 attempt.opened = True
-                conversation = Conversation(port, self._serial.label)
+                conversation = Conversation(port, self._serial.label, self._number)
                 status = conversation.begin(deadline)
-                if status & HEATER_BIT and not self._serial.heater_is_leased(lock):
+                if (status is None or status & HEATER_BIT) and not self._serial.heater_is_leased(lock):
                     # A process that was killed may have left it on.
-                    conversation.switch("heater off", deadline)
+                    conversation.send("heater off", deadline)
                 return act(conversation, status, lock)
 
         return self._serial.with_retries(attempt_once, deadline, tries=_TRIES, one_try=_ONE_TRY)

@@ -3,7 +3,8 @@
 A conversation first ends what another program may have left: half a command, the automatic lines of ``auto``, the echo.
 Then it asks for ``status``. The device serves commands in their order. When the status word arrives, the device has
 answered everything that was asked before. The next line of values therefore answers our ``getrh``: it is neither an
-automatic line nor the answer to a process that died.
+automatic line nor the answer to a process that died. If no status word arrives, perhaps because its form is another
+one, the conversation asks for ``serial``: a line with the serial number, which is known, shows the same.
 
 A line counts only if it is whole, has the right form and checksum, and is within the range of the sensor.
 """
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ANSWER_WINDOW = 1.0
 """s to wait for one answer before starting again; the sensor chip measures in 16 ms."""
+_STATUS_WINDOW = 0.3
+"""s to wait for the status word before asking for the serial number."""
 _READ_SLICE = 0.05
 """s for one read."""
 _WRITE_WINDOW = 0.5
@@ -85,20 +88,21 @@ class Lines:
 
 
 class Conversation:
-    """An open port. When a status word arrives, the device has served every earlier command."""
+    """An open port. When a status word or the serial number arrives, the device has served every earlier command."""
 
-    def __init__(self, port: "Serial", label: str) -> None:
+    def __init__(self, port: "Serial", label: str, serial: str) -> None:
         """Send nothing. Messages name the device by its ``label``."""
         self._port = port
         self._label = label
+        # Not in a line of values, which begins with ":".
+        self._serial = re.compile(rb"(?!:)(.*\b)?%b(\b.*)?" % re.escape(serial.encode()), re.IGNORECASE)
         self._lines = Lines()
 
-    def begin(self, deadline: Deadline) -> int:
-        """End what another program may have left, and return the status word."""
+    def begin(self, deadline: Deadline) -> int | None:
+        """End what another program may have left, and return the status word as ``switch`` does."""
         self._port.reset_input_buffer()
         for command in ("", "auto off"):
-            self._write(command, deadline)
-            self._settle(deadline)
+            self.send(command, deadline)
         return self.switch("echo off", deadline)
 
     def values(self, deadline: Deadline) -> tuple[float, float]:
@@ -111,12 +115,10 @@ class Conversation:
                 return parse(line, self._label)
         raise self._no_answer(window)
 
-    def switch(self, command: str, deadline: Deadline) -> int:
-        """Send ``command``, and return the status word after it."""
-        self._write(command, deadline)
-        self._settle(deadline)
-        self._write("status", deadline)
-        return self._until_status(deadline)[0]
+    def switch(self, command: str, deadline: Deadline) -> int | None:
+        """Send ``command``, and return the status word after it; None if the device writes it in an unknown form."""
+        self.send(command, deadline)
+        return self._until_served(deadline)[0]
 
     def words(self, command: str, deadline: Deadline) -> str:
         """Send ``command``, and return the first line of its answer."""
@@ -126,16 +128,16 @@ class Conversation:
 
     def lines(self, command: str, deadline: Deadline) -> list[str]:
         """Send ``command``, and return all lines of its answer."""
-        self._write(command, deadline)
-        lines = self._settle(deadline)
-        self._write("status", deadline)
-        lines += self._until_status(deadline)[1]
+        lines = self.send(command, deadline)
+        status, late = self._until_served(deadline)
+        if status is not None:  # else the unknown status would be among them
+            lines += late
         return [line.decode("ascii", "backslashreplace") for line in lines if line.lower() != command.encode()]
 
-    def say(self, command: str, deadline: Deadline) -> None:
-        """Send ``command``, and ignore its answer."""
+    def send(self, command: str, deadline: Deadline) -> list[bytes]:
+        """Send ``command``, and return the lines that come until there is a gap."""
         self._write(command, deadline)
-        self._settle(deadline)
+        return self._settle(deadline)
 
     def _write(self, command: str, deadline: Deadline) -> None:
         import serial  # noqa: PLC0415  # only needed with a USBRH2
@@ -147,16 +149,23 @@ class Conversation:
         except serial.SerialTimeoutException as error:
             raise command_timeout(self._label) from error
 
-    def _until_status(self, deadline: Deadline) -> tuple[int, list[bytes]]:
-        """Return the status word, and the lines before it."""
-        window = deadline.within(ANSWER_WINDOW)
+    def _until_served(self, deadline: Deadline) -> tuple[int | None, list[bytes]]:
+        """Return the status word, None if it has an unknown form, and the lines before it."""
+        whole = deadline.within(ANSWER_WINDOW)
         before: list[bytes] = []
-        for line in self._read(window):
-            match = _STATUS.fullmatch(line)
-            if match:
-                return int(match[1] or match[2], 16), before
-            before.append(line)
-        raise self._no_answer(window)
+        for command, window in (("status", whole.within(_STATUS_WINDOW)), ("serial", whole)):
+            self._write(command, deadline)
+            for line in self._read(window):
+                if self._serial.fullmatch(line):  # first: it may look like a status word
+                    if command == "serial":
+                        return None, before
+                elif match := _STATUS.fullmatch(line):
+                    if command == "serial":
+                        self._settle(deadline)  # its answer
+                    return int(match[1] or match[2], 16), before
+                else:
+                    before.append(line)
+        raise self._no_answer(whole)
 
     def _settle(self, deadline: Deadline) -> list[bytes]:
         """Return the lines that come until there is a gap: some commands have no answer, or one in any form."""

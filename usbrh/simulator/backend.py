@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import usb.backend
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
-from usbrh.simulator import descriptors
 from usbrh.simulator.chapter9 import TransferError
 from usbrh.simulator.device import VirtualInstrument
 from usbrh.simulator.faults import Step
@@ -25,7 +24,7 @@ from usbrh.simulator.pty import PtyPort
 from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
-LOW_SPEED = 1  # libusb.h: LIBUSB_SPEED_LOW
+LOW_SPEED, FULL_SPEED = 1, 2  # libusb.h: LIBUSB_SPEED_LOW, LIBUSB_SPEED_FULL
 _BUS = 0
 _POLL_SECONDS = 0.02
 """A wait checks this often what another thread did to the sensor."""
@@ -85,19 +84,22 @@ class _PyusbBackend(usb.backend.IBackend):
     def get_device_descriptor(self, dev: _Node) -> SimpleNamespace:
         number = dev.model.number
         place = {"bus": _BUS, "address": dev.address, "port_number": number, "port_numbers": (number,)}
-        return SimpleNamespace(**descriptors.DEVICE_FIELDS, **place, speed=LOW_SPEED, extra_descriptors=[])
+        speed = FULL_SPEED if dev.model.full_speed else LOW_SPEED
+        return SimpleNamespace(**dev.model.descriptors.device_fields, **place, speed=speed, extra_descriptors=[])
 
     def get_configuration_descriptor(self, dev: _Node, config: int) -> SimpleNamespace:
         _check_zero(configuration=config)
-        return SimpleNamespace(**descriptors.CONFIGURATION_FIELDS, extra_descriptors=[])
+        return SimpleNamespace(**dev.model.descriptors.configuration_fields, extra_descriptors=[])
 
     def get_interface_descriptor(self, dev: _Node, intf: int, alt: int, config: int) -> SimpleNamespace:
         _check_zero(interface=intf, alternate=alt, configuration=config)
-        return SimpleNamespace(**descriptors.INTERFACE_FIELDS, extra_descriptors=list(descriptors.HID))
+        fields, hid = dev.model.descriptors.interface_fields, list(dev.model.descriptors.hid)
+        return SimpleNamespace(**fields, extra_descriptors=hid)
 
     def get_endpoint_descriptor(self, dev: _Node, ep: int, intf: int, alt: int, config: int) -> SimpleNamespace:
         _check_zero(endpoint=ep, interface=intf, alternate=alt, configuration=config)
-        return SimpleNamespace(**descriptors.ENDPOINT_FIELDS, bRefresh=0, bSynchAddress=0, extra_descriptors=[])
+        fields = dev.model.descriptors.endpoint_fields
+        return SimpleNamespace(**fields, bRefresh=0, bSynchAddress=0, extra_descriptors=[])
 
     def open_device(self, dev: _Node) -> _Handle:
         handle = _Handle(dev)

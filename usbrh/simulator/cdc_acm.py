@@ -53,7 +53,8 @@ class UsbSerial:
     def __init__(self, model: VirtualUsbrh2) -> None:
         """Connect to ``model``."""
         self.model = model
-        texts = {1: "Strawberry Linux", 2: "USBRH2", 3: model.serial}
+        words = {1: "Strawberry Linux", 2: "USBRH2", 3: model.serial}
+        texts = {number: word.encode("utf-16-le") for number, word in words.items()}
         self._usb = StandardRequests(DESCRIPTORS, texts, (0x80 | NOTICES, 0x80 | DATA, DATA))
         self._line_coding = struct.pack("<IBBB", 9600, 0, 0, 8)
         self._unsent = b""

@@ -22,8 +22,10 @@ class TransferError(Exception):
 class StandardRequests:
     """The part of the device's state that belongs to USB itself."""
 
-    def __init__(self, descriptors: Mapping[int, bytes], texts: Mapping[int, str], endpoints: tuple[int, ...]) -> None:
-        """Start configured. ``descriptors`` by type, ``texts`` by string number, ``endpoints`` without endpoint 0."""
+    def __init__(
+        self, descriptors: Mapping[int, bytes], texts: Mapping[int, bytes], endpoints: tuple[int, ...]
+    ) -> None:
+        """Start configured. ``descriptors`` by type, ``texts`` in UTF-16 by string number, ``endpoints`` without 0."""
         self._descriptors = descriptors
         self._texts = texts
         self._addresses = (0x00, 0x80, *endpoints)
@@ -62,7 +64,7 @@ class StandardRequests:
 
     def _descriptor(self, kind: int, index: int) -> bytes:
         if kind == STRING_TYPE and (index == 0 or index in self._texts):
-            text = self._texts[index].encode("utf-16-le") if index else _ENGLISH
+            text = self._texts[index] if index else _ENGLISH
             return bytes([2 + len(text), STRING_TYPE]) + text
         if index or kind not in self._descriptors:
             raise TransferError(errno.EPIPE)

@@ -7,6 +7,7 @@ reserved = "000241"                 # the report's last three bytes
 firmware = "06/01/09"               # year, month, day
 kernel_driver = true                # the kernel's HID driver has claimed it
 plugged = true
+unknown = {unread = "kept"}         # what nobody knows of the real one; unknowns.py has the keys and values
 [[sensor.sim-1.fault]]              # any number of them; `usbrh simulate` answers "faults" with the names
 name = "late"
 times = 3                           # without it, until it is cleared
@@ -22,12 +23,14 @@ delay = 0.016                       # as above; so are firmware (any words), plu
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.errors import ConfigError
 from usbrh.simulator.backend import SimulatorBackend
+from usbrh.simulator.unknowns import Usbrh2Unknowns, UsbRhUnknowns, from_table
 from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
@@ -106,6 +109,8 @@ def _sensor(name: str, table: Any, clock: Clock) -> Model:
     given = {key: convert(table[key], f"{where}.{key}") for key, convert in keys.items() if key in table}
     if "delay" in given:
         given["measuring"] = given.pop("delay")
+    if "unknown" in given:
+        given["unknowns"] = given.pop("unknown")
     model = make(_number(name), clock=clock, **given)
     if make.values.key in table:
         try:
@@ -173,8 +178,30 @@ def _date(value: Any, where: str) -> tuple[int, int, int]:
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
+def _unknowns(kind: type[Any], value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise _ScriptError(f"{where} must be a table", remedy=f"write [{where}]")
+    try:
+        return from_table(kind, value)
+    except ValueError as error:
+        raise _ScriptError(f"{where}.{error}") from error
+
+
 _KINDS: dict[str, tuple[type[Model], dict[str, Callable[[Any, str], Any]]]] = {
-    "USB-RH": (VirtualUsbRh, {"delay": _seconds, "reserved": _reserved, "firmware": _date, "kernel_driver": _flag}),
-    "USBRH2": (VirtualUsbrh2, {"serial": _words, "delay": _seconds, "firmware": _words}),
+    "USB-RH": (
+        VirtualUsbRh,
+        {
+            "delay": _seconds,
+            "reserved": _reserved,
+            "firmware": _date,
+            "kernel_driver": _flag,
+            "unknown": partial(_unknowns, UsbRhUnknowns),
+        },
+    ),
+    "USBRH2": (
+        VirtualUsbrh2,
+        {"serial": _words, "delay": _seconds, "firmware": _words, "unknown": partial(_unknowns, Usbrh2Unknowns)},
+    ),
 }
-"""By ``model``: its class, and its keys with their checks. ``delay`` is the argument ``measuring``."""
+"""By ``model``: its class, and its keys with their checks. ``delay`` is the argument ``measuring``, ``unknown`` is
+``unknowns``."""

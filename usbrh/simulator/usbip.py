@@ -103,7 +103,9 @@ class UsbIpServer:
 
 
 def _profile(model: Model) -> wire.Profile:
-    return wire.USBRH2 if isinstance(model, VirtualUsbrh2) else wire.USBRH1
+    if isinstance(model, VirtualUsbrh2):
+        return wire.USBRH2
+    return wire.usbrh1(model.descriptors, wire.FULL_SPEED if model.full_speed else wire.LOW_SPEED)
 
 
 class _Import:

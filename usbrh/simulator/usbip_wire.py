@@ -6,8 +6,10 @@ All numbers are big-endian, except in the setup packet, which has the byte order
 import struct
 from typing import NamedTuple
 
-from usbrh.simulator import cdc_acm, descriptors
+from usbrh.simulator import cdc_acm
 from usbrh.simulator.chapter9 import CONFIGURATION
+from usbrh.simulator.descriptors import Descriptors
+from usbrh.simulator.unknowns import UsbRhUnknowns
 
 VERSION = 0x0111
 OP_REQ_DEVLIST, OP_REP_DEVLIST = 0x8005, 0x0005
@@ -49,7 +51,12 @@ class Profile(NamedTuple):
     interfaces: tuple[tuple[int, int, int], ...]
 
 
-USBRH1 = Profile(LOW_SPEED, descriptors.DEVICE, (tuple(descriptors.INTERFACE[5:8]),))  # type: ignore[arg-type]
+def usbrh1(descriptors: Descriptors, speed: int = LOW_SPEED) -> Profile:
+    """Return the profile of a USB-RH."""
+    return Profile(speed, descriptors.device, (tuple(descriptors.interface[5:8]),))  # type: ignore[arg-type]
+
+
+USBRH1 = usbrh1(Descriptors(UsbRhUnknowns()))
 USBRH2 = Profile(FULL_SPEED, cdc_acm.DEVICE, cdc_acm.INTERFACES)
 
 

@@ -3,21 +3,23 @@
 A report waits in the endpoint until a program reads it. Nothing here blocks: an answer that is not there yet is None
 (NAK on the wire), and ``next_event`` returns when to try again.
 
-Inferred, not known (docs/device.md): the device serves a second request after the measurement under way, and a USB
-reset and SET_CONFIGURATION discard what was measured.
+``UsbRhUnknowns`` has what nobody knows of the real one. Also inferred (docs/device.md): a USB reset and
+SET_CONFIGURATION discard what was measured.
 """
 
 import errno
+import math
 import struct
-from collections import deque
+from collections import Counter, deque
 from typing import Any, NamedTuple
 
 from usbrh.clock import SYSTEM_CLOCK, Clock
-from usbrh.simulator import descriptors
 from usbrh.simulator.chapter9 import StandardRequests, TransferError
-from usbrh.simulator.device import VirtualInstrument
+from usbrh.simulator.descriptors import ENDPOINT, Descriptors
+from usbrh.simulator.device import Event, VirtualInstrument
 from usbrh.simulator.faults import CORRUPTIONS, FAULTS, Step
 from usbrh.simulator.room import TICKS, Source, Ticks, room
+from usbrh.simulator.unknowns import UsbRhUnknowns
 
 MEASURING = 0.302
 """s from request to answer in the captured exchange."""
@@ -27,7 +29,10 @@ UNSOLICITED: Ticks = (4321, 2109)
 """The ticks of the report that nobody asked for; they distinguish it from an answer."""
 
 SET_REPORT, GET_REPORT, _SET_IDLE = (0x21, 0x09), (0xA1, 0x01), (0x21, 0x0A)
-_SET_CONFIGURATION = (0x00, 0x09)
+_GET_DESCRIPTOR, _SET_CONFIGURATION = (0x80, 0x06), (0x00, 0x09)
+_CHANGES = {_SET_CONFIGURATION: "set_configuration", (0x01, 0x0B): "set_interface", (0x02, 0x01): "clear_halt"}
+"""The standard requests that change the device, by their names in ``wire``."""
+_LONGEST_REPORT = 8
 OUTPUT_REPORT, FEATURE_REPORT = 0x0200, 0x0300
 _HEATER, _HEATER_BIT = 0x01, 0x04  # the SHT1x status register and its heater bit
 _LEDS = {0x03: 1, 0x04: 2}
@@ -49,6 +54,10 @@ class VirtualUsbRh(VirtualInstrument):
     """One virtual USB-RH. All methods may be called from any thread."""
 
     values = TICKS
+    _usb: StandardRequests
+    _read_descriptor: bool
+    _loses: str
+    _next_poll: float
 
     def __init__(
         self,
@@ -60,17 +69,21 @@ class VirtualUsbRh(VirtualInstrument):
         reserved: bytes = RESERVED,
         firmware: tuple[int, int, int] = (6, 1, 9),
         kernel_driver: bool = True,
+        unknowns: UsbRhUnknowns | None = None,
     ) -> None:
         """Plug in sensor ``number``, from 1. Without ``ticks`` it measures a room that drifts.
 
         ``measuring``: s from a request to its answer; ``firmware``: year of the century, month, day; ``kernel_driver``:
         whether the kernel's HID driver claims the device at plug-in, as on Linux.
         """
+        self.unknowns = unknowns or UsbRhUnknowns()
+        self.descriptors = Descriptors(self.unknowns)
+        self.wire: deque[str] = deque(maxlen=1000)
+        """The last requests that change something or ask for something, and USB resets, by name, oldest first."""
         super().__init__(number, clock, ticks or room(number), measuring, FAULTS)
         self.reserved = reserved
         self.firmware = firmware
         self.kernel_driver = kernel_driver
-        self._asked = False
         self._power_on()
 
     def host_fault(self, step: Step) -> str:
@@ -90,9 +103,14 @@ class VirtualUsbRh(VirtualInstrument):
             self._advance()
             return len(self._reports)
 
+    @property
+    def full_speed(self) -> bool:
+        """Whether its packets are too long for low speed."""
+        return self.unknowns.packet_size > 8
+
     def details(self) -> dict[str, Any]:
         """Return what only the status of a USB-RH has, by JSON key."""
-        return {"held": self.held}
+        return {"held": self.held, "wire": dict(Counter(self.wire))}
 
     def control(
         self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0
@@ -104,10 +122,10 @@ class VirtualUsbRh(VirtualInstrument):
         """
         with self._lock:
             self._check_present()
-            if request == _SET_CONFIGURATION:
-                self._clear()
+            ends_reset, self._read_descriptor = self._read_descriptor, request == _GET_DESCRIPTOR
             if request[0] & 0x60 == 0:
                 answer: bytes | None = self._usb.answer(request, value, index)
+                self._change(_CHANGES.get(request, ""), ends_reset)
             elif index == 0:
                 answer = self._hid(request, value, data)
             else:
@@ -121,6 +139,8 @@ class VirtualUsbRh(VirtualInstrument):
         """
         with self._lock:
             self._check_present()
+            if not self._polled():
+                return None
             if self._usb.halted:
                 raise TransferError(errno.EPIPE)
             if not self._reports:
@@ -137,19 +157,49 @@ class VirtualUsbRh(VirtualInstrument):
         """Discard measurements, reports and a halt; LEDs and heater stay. Raises TransferError (ENODEV)."""
         with self._lock:
             self._check_present()
+            self.wire.append("reset")
             self._clear()
+            self._loses = "nothing"
+            if self.unknowns.first_request == "lost_after_reset":
+                self._asked = False
+
+    def _change(self, name: str, ends_reset: bool) -> None:
+        """Do what a standard request does beyond chapter 9. ``ends_reset``: a descriptor was read just before it."""
+        if name == "set_configuration" and ends_reset:
+            self.reset()
+        elif name:
+            self.wire.append(name)
+            if name == "set_configuration":
+                self._clear()
+            if name == self.unknowns.loses_after:
+                self._loses = self.unknowns.loses
+
+    def _polled(self) -> bool:
+        """Whether the host polls the endpoint now, while it reads. Polls are at multiples of the interval."""
+        interval = self.unknowns.poll_interval / 1000
+        now = self.clock.monotonic() + 1e-9
+        if not interval:
+            return True
+        if now < self._next_poll:
+            return False
+        polled = now < self._next_poll + interval  # else no read waited at that moment
+        self._next_poll = self._next_poll + interval if polled else math.ceil(now / interval) * interval
+        self._at(self._next_poll, lambda _: None)  # wakes the one who waits
+        return polled
 
     def _hid(self, request: tuple[int, int], value: int, data: bytes) -> bytes | None:
-        if request == SET_REPORT and value == OUTPUT_REPORT and len(data) <= descriptors.PACKET_SIZE:
+        if request == SET_REPORT and value == OUTPUT_REPORT and len(data) <= _LONGEST_REPORT:
+            self.wire.append("measure")
             return self._ask()  # whatever the data
         if request in (SET_REPORT, GET_REPORT) and value == FEATURE_REPORT:
+            self.wire.append("feature")
             fault, _ = self._trigger(Step.FEATURE)
             if fault == "feature_hangs":
                 return None
             if fault == "feature_stalls":
                 raise TransferError(errno.EPIPE)
             if request == GET_REPORT:
-                return bytes(self.firmware).ljust(descriptors.REPORT_LENGTH, b"\0")
+                return bytes(self.firmware).ljust(self.unknowns.report_length, b"\0")
             return self._set(data)
         if request == _SET_IDLE:  # the device never repeats a report, so there is nothing to limit
             return b""
@@ -157,7 +207,7 @@ class VirtualUsbRh(VirtualInstrument):
 
     def _set(self, data: bytes) -> bytes:
         command, value = data[:2] if len(data) >= 2 else (0, 0)
-        if command == _HEATER:
+        if command == _HEATER and self.unknowns.heater == "accepted":
             self._heater.switch(bool(value & _HEATER_BIT), self.clock.monotonic())
         elif command in _LEDS:
             self._leds[_LEDS[command]] = bool(value)
@@ -175,6 +225,12 @@ class VirtualUsbRh(VirtualInstrument):
             raise TransferError(_REQUEST_ERRORS[fault])
         if fault:
             return None if fault == "request_hangs" else b""
+        overlaps = now < self._busy_until and self.unknowns.overlap
+        if overlaps == "ignored" or (first and self.unknowns.first_request != "answered"):
+            return b""
+        if overlaps == "restarts":
+            self._measurement += 1
+            self._busy_until = now
         begin = max(now, self._busy_until)
         self._busy_until = begin + self.measuring
         self._measure(begin, self._busy_until)
@@ -189,21 +245,37 @@ class VirtualUsbRh(VirtualInstrument):
             case "unplug_while_measuring":
                 self._at((begin + done) / 2, lambda at: self._disconnect(at, seconds))
             case "unplug_during_read":
-                self._at(done, lambda at: self._reports.append(_Unplugged(seconds)))
+                self._at_done(done, lambda at: self._put(_Unplugged(seconds)))
             case "endpoint_halts":
-                self._at(done, lambda at: self._usb.halted.add(descriptors.ENDPOINT))
+                self._at_done(done, lambda at: self._usb.halted.add(ENDPOINT))
             case "read_io_error":
-                self._at(done, lambda at: self._reports.append(TransferError(errno.EIO)))
+                self._at_done(done, lambda at: self._put(TransferError(errno.EIO)))
             case "late":
-                self._at(done, lambda at: self._later(at + (seconds or 0.0), self._report(at)))
+                self._at_done(done, lambda at: self._later(at + (seconds or 0.0), self._report(at)))
             case "duplicate":
-                self._at(done, lambda at: self._reports.extend([self._report(at)] * 2))
+                self._at_done(done, lambda at: self._put(*[self._report(at)] * 2))
             case "unsolicited":
-                self._reports.append(self._pack(UNSOLICITED))
-                self._at(done, lambda at: self._reports.append(self._report(at)))
+                self._put(self._pack(UNSOLICITED))
+                self._at_done(done, lambda at: self._put(self._report(at)))
             case _:
                 corrupt = CORRUPTIONS.get(fault, bytes)
-                self._at(done, lambda at: self._reports.append(corrupt(self._report(at))))
+                self._at_done(done, lambda at: self._put(corrupt(self._report(at))))
+
+    def _at_done(self, when: float, event: Event) -> None:
+        """Let ``event`` happen at the end of the measurement, unless another request restarts the measurement."""
+        number = self._measurement
+        self._at(when, lambda at: event(at) if number == self._measurement else None)
+
+    def _put(self, *reports: "bytes | TransferError | _Unplugged") -> None:
+        """Put reports into the endpoint, or lose them."""
+        for report in reports:
+            if self._loses != "nothing":
+                if self._loses == "next":
+                    self._loses = "nothing"
+            elif not self._reports or self.unknowns.unread == "queued":
+                self._reports.append(report)
+            elif self.unknowns.unread == "overwritten":
+                self._reports[0] = report
 
     def _report(self, at: float) -> bytes:
         """Measure."""
@@ -212,10 +284,11 @@ class VirtualUsbRh(VirtualInstrument):
         return self._pack(ticks)
 
     def _pack(self, ticks: Ticks) -> bytes:
-        return struct.pack(">HH", ticks[1], ticks[0]) + self.reserved
+        report = struct.pack(">HH", ticks[1], ticks[0]) + self.reserved
+        return report.ljust(self.unknowns.report_length, b"\0")
 
     def _later(self, when: float, report: bytes) -> None:
-        self._at(when, lambda at: self._reports.append(report))
+        self._at(when, lambda at: self._put(report))
 
     def _check_present(self) -> None:
         self._advance()
@@ -224,8 +297,11 @@ class VirtualUsbRh(VirtualInstrument):
 
     def _power_on(self) -> None:
         self._leds = {1: False, 2: False}
-        self._asked = False
-        self._usb = StandardRequests(descriptors.DESCRIPTORS, descriptors.TEXTS, (descriptors.ENDPOINT,))
+        self._asked = self._read_descriptor = False
+        self._loses = "nothing"
+        self._measurement = 0
+        self._next_poll = -math.inf
+        self._usb = StandardRequests(self.descriptors.by_type, self.descriptors.texts, (ENDPOINT,))
         super()._power_on()
 
     def _clear(self) -> None:

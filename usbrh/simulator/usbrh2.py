@@ -1,8 +1,7 @@
 """The behaviour of a USBRH2: characters in, characters out, in its own time. No pseudo-terminal, no threads.
 
-The maker publishes what the commands do (docs/device.md). The rest is inferred: the device serves commands in their
-order, a command that only switches something answers with the prompt, a wrong command with a line of words; and where
-exactly the echo and the prompt are.
+The maker publishes what the commands do (docs/device.md). Inferred: the device serves commands in their order, and
+answers a wrong command with a line of words. ``Usbrh2Unknowns`` has the forms of the answers, echo and prompt.
 """
 
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from usbrh.clock import SYSTEM_CLOCK, Clock
 from usbrh.simulator import room
 from usbrh.simulator.device import VirtualInstrument
 from usbrh.simulator.faults import USBRH2_FAULTS, Step
+from usbrh.simulator.unknowns import Usbrh2Unknowns
 
 MEASURING = 0.016
 """s for one measurement of the SHT31 at high repeatability, at most (data sheet: 15.5 ms)."""
@@ -43,6 +43,16 @@ def line(temperature: float, humidity: float) -> bytes:
     return body + b"%02X" % crc8(body)
 
 
+_STATUS_FORMS: dict[str, Callable[[int], str]] = {
+    "0x8010": lambda status: f"0x{status:04X}",
+    "8010": lambda status: f"{status:04X}",
+    "STATUS=0x8010": lambda status: f"STATUS=0x{status:04X}",
+    "Status: 8010h": lambda status: f"Status: {status:04X}h",
+    "32784": str,
+    "1000 0000 0001 0000": lambda status: " ".join(f"{status >> shift & 15:04b}" for shift in (12, 8, 4, 0)),
+    "": lambda status: "",
+}
+"""How a status word is written, by ``Usbrh2Unknowns.status``."""
 _CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "half_line": lambda answer: answer[: len(answer) // 2],
     "dropped_byte": lambda answer: answer[:2] + answer[3:],
@@ -60,6 +70,7 @@ class VirtualUsbrh2(VirtualInstrument):
     """One virtual USBRH2. All methods may be called from any thread."""
 
     values = room.AIR
+    _echo: bool
 
     def __init__(
         self,
@@ -70,7 +81,7 @@ class VirtualUsbrh2(VirtualInstrument):
         serial: str | None = None,
         measuring: float = MEASURING,
         firmware: str = FIRMWARE,
-        newline: bytes = b"\r\n",
+        unknowns: Usbrh2Unknowns | None = None,
     ) -> None:
         """Plug in sensor ``number``, from 1. Without ``air`` it measures a room that drifts.
 
@@ -80,7 +91,8 @@ class VirtualUsbrh2(VirtualInstrument):
         super().__init__(number, clock, air or room.air(number), measuring, USBRH2_FAULTS)
         self.serial = serial or f"E{number:03X}"
         self.firmware = firmware
-        self.newline = newline
+        self.unknowns = unknowns or Usbrh2Unknowns()
+        self._newline = self.unknowns.newline.encode()
         self._auto: float | None = None
         self._auto_order = -1
         self._typed = self._output = b""
@@ -104,6 +116,7 @@ class VirtualUsbrh2(VirtualInstrument):
         """Stop the automatic lines, because the host closed the port. Characters that were not read stay."""
         with self._lock:
             self._auto = None
+            self._greet()
 
     def write(self, data: bytes) -> None:
         """Accept characters from the host; the end of a line completes a command."""
@@ -138,7 +151,7 @@ class VirtualUsbrh2(VirtualInstrument):
 
     def _command(self, command: str, at: float) -> None:
         if self._echo:
-            self._send(command.encode() + self.newline)
+            self._send(command.encode() + self._newline)
         words = command.lower().replace("=", " ").split()
         if not words:
             self._prompt()
@@ -160,16 +173,20 @@ class VirtualUsbrh2(VirtualInstrument):
                 self._at(self._busy_until, self._answer)
                 return
             case ["status"]:
-                self._send_line(f"0x{STATUS | (HEATER_BIT if self.heater else 0):04X}")
+                self._send_line(_STATUS_FORMS[self.unknowns.status](STATUS | (HEATER_BIT if self.heater else 0)))
             case ["ver"]:
                 self._send_line(self.firmware)
             case ["serial"]:
-                self._send_line(self.serial)
+                self._send_line(self.unknowns.serial.replace("E02A", self.serial))
             case ["list"]:
                 self._send_line(f"echo={int(self._echo)} led1={self._leds['1']} led2={self._leds['2']}")
             case ["help"]:
                 self._send_line(_COMMANDS)
-            case _ if not (self._trigger(Step.SWITCH)[0] or self._switch(words, at)):
+            case _ if self._trigger(Step.SWITCH)[0] or self._switch(words, at):
+                name, value = words
+                form = self.unknowns.switched
+                self._send_line(form.replace("LED1", name.upper()).replace("led1", name).replace("on", value))
+            case _:
                 self._send_line("Error")
         self._prompt()
 
@@ -181,7 +198,7 @@ class VirtualUsbrh2(VirtualInstrument):
             case ["heater", value] if value in _SWITCHES:
                 self._heater.switch(_SWITCHES[value], at)
             case ["echo", value] if value in _SWITCHES:
-                self._echo = _SWITCHES[value]
+                self._echo = _SWITCHES[value] if self.unknowns.echo == "switchable" else self._echo
             case ["auto", ("0" | "off")]:
                 self._auto = None
             case ["auto", seconds] if seconds.isdigit() and int(seconds) <= MAX_AUTO:
@@ -197,14 +214,14 @@ class VirtualUsbrh2(VirtualInstrument):
 
         def run(at: float) -> None:
             if self._auto is not None and order == self._auto_order:
-                self._send(self._measure(at) + self.newline)
+                self._send(self._measure(at) + self._newline)
                 self._at(at + self._auto, run)
 
         return run
 
     def _answer(self, at: float) -> None:
         fault, seconds = self._trigger(Step.MEASURE)
-        answer = self._measure(at) + self.newline
+        answer = self._measure(at) + self._newline
         match fault:
             case "no_answer":
                 return
@@ -236,16 +253,23 @@ class VirtualUsbrh2(VirtualInstrument):
         self._output += data
 
     def _send_line(self, words: str) -> None:
-        self._send(words.encode() + self.newline)
+        """Send a line; without words, nothing."""
+        if words:
+            self._send(words.encode() + self._newline)
 
     def _prompt(self) -> None:
         if self._echo:
-            self._send(b">")
+            self._send(self.unknowns.prompt.encode())
+
+    def _greet(self) -> None:
+        if self.unknowns.greeting:
+            self._prompt()
 
     def _power_on(self) -> None:
         self._leds = {"1": "off", "2": "off"}
-        self._echo = True
+        self._echo = self.unknowns.echo != "never"
         super()._power_on()
+        self._greet()
 
     def _clear(self) -> None:
         super()._clear()

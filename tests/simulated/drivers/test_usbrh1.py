@@ -387,6 +387,9 @@ def test_selectors(bench: Bench) -> None:
     there = [bench.sensor, named]
     assert select(there, ["2"]) == [named], "a name goes before a number"
     assert select(there, ["1", "sim-1", "all"]) == there
+    for written, typed in (("か\u3099", "が"), ("が", "か\u3099")):
+        attic = Sensor(replace(named.info, name=written), named._instrument, SensorConfig(), bench.clock)
+        assert select([attic], [typed]) == [attic], "one program composes the character, and another does not"
     with pytest.raises(SensorNotFound, match="no sensor '3'; choose one of: sim-1, 2"):
         select(there, ["3"])
     with pytest.raises(SensorNotFound, match="plug one in"):

@@ -20,6 +20,7 @@ import pytest
 import serial
 
 from tests.support.command import usbrh
+from tests.support.usbrh2 import DEADLINE, LATE, Bench, stranger
 from usbrh.clock import Deadline
 from usbrh.config import Config, SensorConfig
 from usbrh.drivers import usbrh2
@@ -39,44 +40,10 @@ from usbrh.errors import (
 )
 from usbrh.poller import Poller
 from usbrh.reading import Reading, SensorInfo
-from usbrh.sensors import Sensor, find
-from usbrh.simulator import SimulatorBackend, VirtualUsbrh2
+from usbrh.sensors import find
 from usbrh.simulator.faults import USBRH2_FAULTS
+from usbrh.simulator.unknowns import Usbrh2Unknowns
 from usbrh.simulator.usbrh2 import HEATER_BIT
-
-DEADLINE = 5.0
-LATE = 0.4
-"""s; what a busy machine may add to a deadline."""
-
-
-class Bench:
-    """One virtual sensor and the driver in front of it. The n-th measurement is 20 °C + n/100."""
-
-    def __init__(self, **model: Any) -> None:
-        self.model = VirtualUsbrh2(air=lambda n: (20 + n / 100, 50.0), serial="E02A", **model)
-        self.backend = SimulatorBackend([self.model])
-        (self.sensor,) = self.find()
-
-    def find(self) -> list[Sensor]:
-        return find(backend=self.backend)
-
-    @property
-    def node(self) -> Path:
-        ((_, _, node),) = self.backend.serial_ports()
-        return node
-
-    def read(self, timeout: float = DEADLINE, sensor: Sensor | None = None) -> Reading:
-        """A right reading; asserts that it is not an older one, and not past its deadline."""
-        measured, started = self.model.measured, time.monotonic()
-        try:
-            reading = (sensor or self.sensor).read(timeout)
-        finally:
-            assert time.monotonic() - started < timeout + LATE
-        assert reading.temperature is not None
-        assert reading.humidity == 50
-        assert reading.temperature == round(reading.temperature, 2)
-        assert 20 + measured / 100 - 1e-6 <= reading.temperature < 20 + self.model.measured / 100 + 1e-6
-        return reading
 
 
 class Ports:
@@ -152,9 +119,9 @@ def test_ignorant_firmware_is_an_error(bench: Bench) -> None:
         bench.sensor.firmware()
 
 
-@pytest.mark.parametrize("newline", [b"\r\n", b"\r", b"\n", b"\n\r", b"\r\r\n\n"])
-def test_line_ends_echo_and_prompt_in_any_mix(newline: bytes) -> None:
-    bench = Bench(newline=newline)
+@pytest.mark.parametrize("newline", ["\r\n", "\r", "\n", "\n\r", "\r\r\n\n"])
+def test_line_ends_echo_and_prompt_in_any_mix(newline: Any) -> None:
+    bench = Bench(unknowns=Usbrh2Unknowns(newline=newline))
     bench.model.fault("ignores")  # the echo stays on
     try:
         for _ in range(3):
@@ -165,14 +132,6 @@ def test_line_ends_echo_and_prompt_in_any_mix(newline: bytes) -> None:
 
 
 # ---------------------------------------------------------------- what others have left
-
-
-def stranger(node: Path, text: bytes, wait: float = 0.1) -> serial.Serial:
-    """Another program that opens the port and types."""
-    port = serial.Serial(str(node), 9600, timeout=1)
-    port.write(text)
-    time.sleep(wait)
-    return port
 
 
 def test_automatic_lines_of_somebody_else_are_ended(bench: Bench) -> None:

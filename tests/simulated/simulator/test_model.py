@@ -2,17 +2,21 @@
 
 import errno
 import struct
+from typing import Any
 
 import pytest
+import usb.core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from usbrh import psychrometry, sht1x
+from usbrh.simulator.backend import SimulatorBackend
 from usbrh.simulator.chapter9 import TransferError
 from usbrh.simulator.clock import VirtualClock
 from usbrh.simulator.faults import FAULTS, Step
 from usbrh.simulator.room import HEATER_RISE, Ticks, room
+from usbrh.simulator.unknowns import UsbRhUnknowns
 from usbrh.simulator.usbrh1 import (
     FEATURE_REPORT,
     GET_REPORT,
@@ -221,6 +225,102 @@ def test_usb_reset_forgets_reports_and_keeps_the_leds(device: VirtualUsbRh, cloc
     assert device.leds == (True, False)
     ask(device)
     assert answer(device) is not None
+
+
+# ---------------------------------------------------------------- what nobody knows of the real one
+
+
+def possible(**unknowns: Any) -> VirtualUsbRh:
+    return VirtualUsbRh(clock=VirtualClock(), ticks=lambda n: (n, n), unknowns=UsbRhUnknowns(**unknowns))
+
+
+def numbers(device: VirtualUsbRh) -> list[int]:
+    """The measurements that wait in the endpoint."""
+    return [ticks(report)[0] for report in iter(device.interrupt_in, None)]
+
+
+def test_a_slow_host_polls_at_multiples_of_its_interval() -> None:
+    device = possible(poll_interval=100)
+    for _ in range(2):
+        ask(device)
+    device.clock.sleep(0.95)
+    found = []
+    for moment in range(95, 135):
+        if device.interrupt_in():
+            found.append(moment)
+        device.clock.sleep(0.01)
+    assert found == [100, 110]
+
+
+@pytest.mark.parametrize(("unread", "left"), [("queued", [0, 1, 2]), ("overwritten", [2]), ("kept", [0])])
+def test_reports_that_nobody_reads(unread: str, left: list[int]) -> None:
+    device = possible(unread=unread)
+    for _ in range(3):
+        ask(device)
+        device.clock.sleep(1)
+    assert numbers(device) == left
+
+
+@pytest.mark.parametrize(("overlap", "done"), [("queued", [0.302, 0.604]), ("ignored", [0.302]), ("restarts", [0.402])])
+def test_requests_that_overlap(overlap: str, done: list[float]) -> None:
+    device = possible(overlap=overlap)
+    ask(device)
+    device.clock.sleep(0.1)
+    ask(device)
+    for moment in done:
+        device.clock.sleep(moment - device.clock.monotonic() - 0.001)
+        assert device.interrupt_in() is None
+        device.clock.sleep(0.001)
+        assert device.interrupt_in()
+    device.clock.sleep(1)
+    assert device.interrupt_in() is None
+
+
+@pytest.mark.parametrize(("loses", "lost"), [("nothing", 0), ("next", 1), ("all", 3)])
+@pytest.mark.parametrize(("name", "request_"), [("set_interface", (0x01, 0x0B)), ("clear_halt", (0x02, 0x01))])
+def test_reports_that_are_lost_after_a_request(loses: str, lost: int, name: str, request_: tuple[int, int]) -> None:
+    device = possible(loses=loses, loses_after=name)
+    device.control(request_, 0, 0x81 if request_[0] == 2 else 0)
+    for number in range(3):
+        ask(device)
+        assert (answer(device) is None) == (number < lost)
+    device.control(request_, 0, 0x81 if request_[0] == 2 else 0)
+    device.reset()
+    ask(device)
+    assert answer(device)
+
+
+@pytest.mark.parametrize(("first", "after_reset"), [("answered", True), ("lost", True), ("lost_after_reset", False)])
+def test_the_first_request(first: str, after_reset: bool) -> None:
+    device = possible(first_request=first)
+    ask(device)
+    assert (answer(device) is not None) == (first == "answered")
+    device.reset()
+    ask(device)
+    assert (answer(device) is not None) == after_reset
+    ask(device)
+    assert answer(device)
+
+
+def test_other_lengths_and_no_heater() -> None:
+    device = possible(report_length=8, packet_size=64, heater="rejected")
+    ask(device)
+    assert len(answer(device) or b"") == 8
+    assert device.full_speed
+    with pytest.raises(TransferError, match="EPIPE"):
+        device.control(SET_REPORT, FEATURE_REPORT, 0, bytes([1, 4]))
+    assert device.control((0x80, 0x06), 0x0100, 0, length=18)[7] == 64  # type: ignore[index]
+
+
+@pytest.mark.parametrize("strings", ["absent", "undecodable"])
+def test_strings(strings: str) -> None:
+    found = usb.core.find(backend=SimulatorBackend([possible(strings=strings)]))
+    assert isinstance(found, usb.core.Device)
+    if strings == "absent":
+        assert (found.manufacturer, found.product) == (None, None)
+    else:
+        with pytest.raises(UnicodeDecodeError):
+            _ = found.manufacturer
 
 
 # ---------------------------------------------------------------- faults

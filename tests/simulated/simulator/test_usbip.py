@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from usbrh.simulator import descriptors, usbip, usbip_wire
 from usbrh.simulator.room import room
+from usbrh.simulator.unknowns import UsbRhUnknowns
 from usbrh.simulator.usbip import UsbIpServer
 from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
@@ -229,7 +230,7 @@ def test_enumerates_as_a_kernel_does(client: Client) -> None:
     assert client.control_out(bytes.fromhex("0009010000000000")) == 0
     assert client.control_in("8008000000000100", 1) == (0, b"\1")
     assert client.control_out(bytes.fromhex("210a000000000000")) == 0
-    assert client.control_in("8106002200001d00", 29) == (0, descriptors.REPORT)
+    assert client.control_in("8106002200001d00", 29) == (0, descriptors.Descriptors(UsbRhUnknowns()).report)
 
 
 def test_a_whole_measurement(client: Client) -> None:

@@ -59,6 +59,7 @@ temperature_offset = -0.5
 temperature_scale = 1.01
 humidity_offset = 2
 humidity_scale = 0.99
+spike = "5"
 led = {red = 1, green = 2}
 
 [sensor.5203199]
@@ -111,6 +112,7 @@ def test_every_key(write: Callable[[str], Path]) -> None:
         temperature_scale=1.01,
         humidity_offset=2.0,
         humidity_scale=0.99,
+        spike=5.0,
         led={"red": 1, "green": 2},
     )
     assert config.sensor["5203199"].name == "居間 1"
@@ -231,6 +233,9 @@ WRONG = [
     (f'[sensor."1-1.4"]\nname = "{"a" * 65}"', 2, "name must be at most 64 characters"),
     ('[sensor."1-1.4"]\nname = "all"', 2, 'name "all" would select all sensors, or a sensor by its number; choose'),
     ('[sensor."1-1.4"]\nname = "2"', 2, 'name "2" would select all sensors, or a sensor by its number'),
+    ('[sensor."1-1.4"]\nspike = "0"', 2, "spike must be 0.1 to 100, not 0"),
+    ('[sensor."1-1.4"]\nspike = "big"', 2, 'spike must be a number, not "big"'),
+    ('[sensor."1-1.4"]\nspike = true', 2, "spike must be a number, not true or false"),
     ('[sensor."1-1.4"]\nname = "50% off"', 2, "name must not contain % because Zabbix rejects"),
     ('[sensor."1-1.4"]\nname = "1-1.5"', 2, 'name "1-1.5" looks like a port'),
     ('[sensor."1-1.4"]\nname = "E02A"\n[sensor.E02A]', 2, 'name "E02A" is the serial number of another sensor'),

@@ -7,6 +7,7 @@ import pytest
 
 from usbrh.config import load
 from usbrh.config.names import confusable_names, log_confusable_names
+from usbrh.errors import ConfigError
 
 
 def messages(tmp_path: Path, *names: str) -> list[str]:
@@ -23,14 +24,19 @@ def messages(tmp_path: Path, *names: str) -> list[str]:
         ("１階", "1階", "they differ only in the form of characters, such as their width"),
         ("ﾘﾋﾞﾝｸﾞ", "リビング", "they differ only in the form of characters, such as their width"),
         ("Ｒoom", "room", "they differ only in the form of characters, such as their width"),
-        ("が", "か\u3099", "they look the same, but Unicode writes them differently"),
-        ("café", "cafe\u0301", "they look the same, but Unicode writes them differently"),
     ],
 )
 def test_names_that_look_alike(tmp_path: Path, one: str, other: str, difference: str) -> None:
     assert messages(tmp_path, one, "cellar", other) == [
         f'the sensor names "{one}" (1-1) and "{other}" (1-3) are easy to confuse: {difference}'
     ]
+
+
+@pytest.mark.parametrize(("one", "other"), [("が", "か\u3099"), ("café", "cafe\u0301")])
+def test_names_that_only_unicode_writes_differently_are_the_same(tmp_path: Path, one: str, other: str) -> None:
+    for first, second in ((one, other), (other, one)):
+        with pytest.raises(ConfigError, match=f'name "{second}" is already the name of sensor "1-1"'):
+            messages(tmp_path, first, second)
 
 
 def test_different_names(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from usbrh.findings import Finding, Status
 from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.setup.machine import Machine
+from usbrh.simulator import SimulatorBackend
 from usbrh.zabbix.fake_server import FakeServer
 
 PORT = "1-1.4"
@@ -286,6 +287,24 @@ def test_no_libusb_is_a_fault_or_a_warning_if_there_is_a_usbrh2(
     assert (first.check, first.status) == ("libusb", Status.WARNING)
     assert first.remedy == "for a USB-RH: sudo apt install libusb-1.0-0"
     assert (second.status, third.check, third.status) == (Status.NOT_CHECKED, "sensor", Status.OK)
+
+
+def test_no_usb_bus_is_a_fault_only_without_a_sensor(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("USBRH_SIMULATE", raising=False)
+    monkeypatch.setattr("usbrh.drivers.bus.NODES", tmp_path / "none")
+    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: SimulatorBackend([]))
+    monkeypatch.setattr("usbrh.drivers.bus.serial_ports", list)
+    first, second = islice(doctor.examine(Config(), machine), 2)
+    assert (first.check, first.status, second.check, second.status) == ("libusb", Status.OK, "USB bus", Status.FAULT)
+    assert second.message.startswith("no sensor: this machine has no USB bus")
+    assert second.remedy is not None
+    port = (usbrh2.PORT_NAME.format("E02A"), "1-1.4", Path("/dev/ttyACM7"))
+    monkeypatch.setattr("usbrh.drivers.bus.serial_ports", lambda: [port])
+    first, second, third = islice(doctor.examine(Config(), machine), 3)
+    assert (first.status, second.status, third.status) == (Status.OK, Status.OK, Status.OK)
+    assert third.check == "sensor"
 
 
 # ---------------------------------------------------------------- configuration

@@ -150,8 +150,8 @@ class Deaf:
 @pytest.mark.parametrize(("seconds", "took"), [(5.0, 0.5), (0.2, 0.2), (0.0, 0.01)])
 def test_a_command_that_is_not_taken_is_an_error_by_the_deadline(seconds: float, took: float) -> None:
     clock = VirtualClock()
-    conversation = Conversation(Deaf(clock), "E02A")  # type: ignore[arg-type]
-    with pytest.raises(SensorTimeout, match="E02A did not accept a command in time; unplug it"):
+    conversation = Conversation(Deaf(clock), "attic (E02A)", "E02A")  # type: ignore[arg-type]
+    with pytest.raises(SensorTimeout, match="E02A\\) did not accept a command in time; unplug it"):
         conversation.values(Deadline(seconds, clock))
     assert clock.monotonic() == pytest.approx(took)
 

@@ -52,6 +52,7 @@ def test_json_is_the_contract() -> None:
         "calibration": None,
         "heater": False,
         "status": None,
+        "repeated": False,
         "simulated": False,
         "state": "ok",
         "error": None,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from usbrh.errors import ConfigError
 from usbrh.simulator import script
 from usbrh.simulator.clock import VirtualClock
+from usbrh.simulator.unknowns import UsbRhUnknowns
 from usbrh.simulator.usbrh1 import FEATURE_REPORT, GET_REPORT, OUTPUT_REPORT, SET_REPORT, VirtualUsbRh
 
 
@@ -52,6 +53,7 @@ def test_a_whole_script(tmp_path: Path) -> None:
         reserved = "0a0B0c"
         firmware = "07/01/30"
         kernel_driver = false
+        unknown = {unread = "kept", packet_size = 64}
         [[sensor.sim-1.fault]]
         name = "no_answer"
         times = 1
@@ -65,6 +67,8 @@ def test_a_whole_script(tmp_path: Path) -> None:
     assert [model.name for model in (first, second, third)] == ["sim-1", "sim-2", "sim-3"]
     assert (first.measuring, first.kernel_driver, first.plugged, third.plugged) == (0.45, False, True, False)
     assert first.faults == {"no_answer": 1, "late": 2}
+    assert first.unknowns == UsbRhUnknowns(unread="kept", packet_size=64)
+    assert (first.full_speed, second.unknowns) == (True, UsbRhUnknowns())
     first.clear_faults()
     reports = [measure(first) for _ in range(3)]
     assert reports == [bytes.fromhex(text) for text in ("05dc19640a0b0c", "0c800f000a0b0c", "05dc19640a0b0c")]
@@ -112,6 +116,17 @@ def test_example_of_the_documentation_is_right(tmp_path: Path) -> None:
         ('[sensor.sim-1]\nmodel = "USBRH2"\nvalues = [[20.0, 101]]', "sensor.sim-1.values must be pairs of °C"),
         ('[sensor.sim-1]\nmodel = "USBRH2"\nvalues = [20.0, 50.0]', "sensor.sim-1.values must be pairs of °C"),
         ('[sensor.sim-1]\nmodel = "USBRH2"\nserial = 7', "sensor.sim-1.serial must be printable ASCII"),
+        ("[sensor.sim-1]\nunknown = 1", "sensor.sim-1.unknown must be a table"),
+        ("[sensor.sim-1.unknown]\ncolour = 1", "sensor.sim-1.unknown.colour is not known; known here: poll_interval, "),
+        ("[sensor.sim-1.unknown]\npacket_size = 16", "sensor.sim-1.unknown.packet_size must be one of 8, 64"),
+        ("[sensor.sim-1.unknown]\npacket_size = 8.0", "sensor.sim-1.unknown.packet_size must be one of 8, 64"),
+        ('[sensor.sim-1.unknown]\nunread = "lost"', "unknown.unread must be one of 'queued', 'overwritten', 'kept'"),
+        ("[sensor.sim-1.unknown]\npoll_interval = 256", "sensor.sim-1.unknown.poll_interval must be 0 to 255"),
+        ("[sensor.sim-1.unknown]\npoll_interval = true", "unknown.poll_interval must be a whole number"),
+        (
+            '[sensor.sim-1]\nmodel = "USBRH2"\nunknown = {greeting = 1}',
+            "sensor.sim-1.unknown.greeting must be true or false",
+        ),
         (
             '[sensor.sim-1]\nmodel = "USBRH2"\nserial = "E002"\n[sensor.sim-2]\nmodel = "USBRH2"',
             "two sensors have the same serial number, of E002, E002",
