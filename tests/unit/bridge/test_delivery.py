@@ -350,7 +350,7 @@ def test_a_state_is_of_now_and_a_rejected_one_is_a_warning(
     caplog.set_level(logging.WARNING)
     to_server = delivery(journal, server, now=START + 5)
     to_server.send_state("usbrh.bridge", {"v": 1}, soon())
-    assert server.values == [Value(HOST, "usbrh.bridge", '{"v": 1}', START // NS, 5)]
+    assert server.requests[0]["data"] == [{"host": HOST, "key": "usbrh.bridge", "value": '{"v": 1}'}], "server's time"
     assert caplog.text == ""
     server.reject = lambda value: True
     to_server.send_state("usbrh.bridge", {"v": 1}, soon())
