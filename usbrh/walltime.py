@@ -6,6 +6,7 @@ that has its boot time gets its right time as soon as the clock is set, until th
 """
 
 import ctypes
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,15 @@ AHEAD_NS = 365 * 86400 * NS
 SYNCHRONISING_NS = 600 * NS
 """Time from the start of the machine in which a clock that was synchronised before usually is synchronised again."""
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""A random number of each boot. The sandbox of the units hides it, so they set ``USBRH_BOOT_ID``."""
+TIMESYNC = Path("/run/systemd/timesync")
+"""The folder of systemd-timesyncd while it runs."""
+RTC = Path("/sys/class/rtc")
+"""The hardware clocks."""
+
+_FRESH_NS = 3600 * NS
+"""Longest time from one synchronisation to the next: systemd-timesyncd asks at least every 2048 s."""
 _TIME_ERROR = 5
 """What adjtimex(2) returns while no time service keeps the clock right, and after a program has set it."""
 
@@ -97,29 +107,41 @@ def problem(found: Doubt, newest: str | None = None) -> ClockError:
 
 def now(time_ns: int, boot_ns: int) -> Moment:
     """The moment of this machine with these clock values, which were read at the same time."""
-    return Moment(time_ns, boot_ns, _boot(), _synchronised(), _hardware_ns())
+    return Moment(time_ns, boot_ns, _boot(), _synchronised(time_ns), _hardware_ns())
 
 
 @cache
 def _boot() -> int:
     """A number for this boot of the machine: 60 bits of the kernel's random id; 0 if it is not known."""
-    with suppress(OSError, ValueError):
-        return int(Path("/proc/sys/kernel/random/boot_id").read_bytes().replace(b"-", b""), 16) >> 68
-    return 0
-
-
-def _synchronised() -> bool | None:
-    """Whether a time service keeps the clock right, by the kernel (adjtimex(2)); None if it does not report that."""
+    text = os.environ.get("USBRH_BOOT_ID", "")
+    with suppress(OSError):
+        text = BOOT_ID.read_text(encoding="utf-8")
     try:
+        return int(text.replace("-", ""), 16) >> 68
+    except ValueError:
+        return 0
+
+
+def _synchronised(time_ns: int) -> bool | None:
+    """Whether a time service keeps the clock right; None if this process can't find out.
+
+    The kernel reports it (adjtimex(2)), but not inside the sandbox of the units in systemd/. There, only
+    systemd-timesyncd can be recognised: it writes a file at each synchronisation.
+    """
+    with suppress(AttributeError, OSError):
         result = ctypes.CDLL(None).adjtimex((ctypes.c_long * 64)())  # struct timex, which is shorter; zeros only read
-    except (AttributeError, OSError):
+        if result >= 0:
+            return bool(result != _TIME_ERROR)
+    if not TIMESYNC.is_dir():
         return None
-    return None if result < 0 else result != _TIME_ERROR
+    with suppress(OSError):
+        return abs(time_ns - (TIMESYNC / "synchronized").stat().st_mtime_ns) < _FRESH_NS
+    return False
 
 
 def _hardware_ns() -> int | None:
     """The time of the hardware clock from which the kernel set the wall clock at the start; None without one."""
-    for clock in Path("/sys/class/rtc").glob("rtc*"):
+    for clock in RTC.glob("rtc*"):
         with suppress(OSError, ValueError):
             if (clock / "hctosys").read_bytes().strip() == b"1":
                 return int((clock / "since_epoch").read_bytes()) * NS

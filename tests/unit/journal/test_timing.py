@@ -334,12 +334,6 @@ def test_a_repaired_journal_has_each_reading_once_with_its_last_time(machine: Ma
     assert machine.states()[2][1] is State.WAITING
 
 
-def test_the_boot_of_this_machine() -> None:
-    one, other = walltime.now(1, 2), walltime.now(3, 4)
-    assert one.boot == other.boot != 0
-    assert one.boot < 2**60
-
-
 def test_a_year_is_the_limit_without_a_time_service(machine: Machine) -> None:
     machine.clock.hardware = True
     machine.clock.restart(NOW + AHEAD_NS - HOUR)
