@@ -18,7 +18,7 @@ from usbrh.clock import NS, Moment
 from usbrh.errors import ClockError
 
 BUILT = "2026-09-01"
-"""A date before this version was made. ``make release`` rejects one that is not from the year before the release."""
+"""A date before this version was made. ``make release`` rejects one that is more than half a year old."""
 BUILT_NS = int(datetime.fromisoformat(f"{BUILT}T00:00:00+00:00").timestamp()) * NS
 LATE_NS = 60 * NS
 """How far the clock may be behind the newest reading of an earlier boot: a hardware clock that is a little slow."""
@@ -87,7 +87,7 @@ def doubt(moment: Moment, known: Known = Known()) -> Doubt | None:
     return None
 
 
-def problem(found: Doubt, newest: str | None = None) -> ClockError:
+def problem(found: Doubt, newest: str = "") -> ClockError:
     """The error for a clock in doubt, which names the date ``newest`` that it is compared with."""
     trust = "set it: sudo date -s 'YYYY-MM-DD hh:mm'; if it is right: usbrh journal trust-clock"
     message, remedy = {

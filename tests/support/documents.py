@@ -33,6 +33,7 @@ ELSEWHERE: dict[str, str] = {
     "USBRH_GROUP=$(getent group usbrh | cut -d: -f3) docker compose up --detach": _DOCKER,
     "docker exec usbrh usbrh list": _DOCKER,
     "docker exec usbrh usbrh journal status": _DOCKER,
+    "timedatectl": "needs systemd",
     "docker rm --force usbrh": _DOCKER,
     "usbrh calibrate living-room --temperature 0": "takes a minute; test_calibrate runs it with fewer readings",
     "usbrh simulate --usbip --sensors 2": "takes a fixed port; test_usbip runs it with a free one",

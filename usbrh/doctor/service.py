@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 from usbrh import walltime
-from usbrh.clock import NS, SYSTEM_CLOCK
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.config.names import confusable_names
 from usbrh.errors import ConfigError, JournalError
@@ -91,9 +91,9 @@ def journal(settings: Config) -> Iterator[Finding]:
             yield warning("journal", f"{counted(each.waiting)} waiting for {each.destination}", "usbrh journal flush")
 
 
-def clock(settings: Config) -> Iterator[Finding]:
+def system_clock(settings: Config, source: Clock = SYSTEM_CLOCK) -> Iterator[Finding]:
     """Check whether the system clock is right, and whether a time service keeps it right."""
-    moment = SYSTEM_CLOCK.moment()
+    moment = source.moment()
     doubt = walltime.doubt(moment)
     problem = walltime.problem(doubt) if doubt else None
     with suppress(JournalError):  # the check of the journal reports it

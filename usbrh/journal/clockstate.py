@@ -32,8 +32,8 @@ class ClockState:
     @property
     def problem(self) -> ClockError | None:
         """The error for a clock in doubt."""
-        newest = self.newest_ns and format_time(self.newest_ns)[:16]
-        return walltime.problem(self.doubt, newest or None) if self.doubt else None
+        newest = "" if self.newest_ns is None else f"{format_time(self.newest_ns)[:16].replace('T', ' ')} UTC"
+        return walltime.problem(self.doubt, newest) if self.doubt else None
 
 
 def load(db: sqlite3.Connection) -> ClockState | None:
