@@ -19,11 +19,11 @@ from usbrh.journal.rows import Timing
 from usbrh.journal.store import DeliveryState, DestinationStatus, Entry, Status
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
+from usbrh.steps import Step
 from usbrh.zabbix.agent_config import effective
 
 Reasons = Mapping[str, ZabbixRejected]
 """Why Zabbix rejects the readings of a sensor."""
-from usbrh.steps import Step
 
 
 @click.group()
@@ -114,7 +114,7 @@ def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> No
     count = sum(one.count for each in found.values() for one in each if sensor in (None, one.sensor))
     question = f"{counted(count)} will not be sent again" + (f" ({sensor})" if sensor else "")
     if count and not force and not agree(Step("continue", question=question)):
-        click.echo(f"usbrh: {question} only with --force", err=True)
+        click.echo("usbrh: nothing was dropped; --force drops without a question", err=True)
         raise SystemExit(1)
     with bridge.open_journal(context.config) as opened:
         dropped = opened.drop_rejected(sensor) if count else dict.fromkeys(found, 0)

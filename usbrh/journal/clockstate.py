@@ -9,7 +9,7 @@ from usbrh.journal.rows import checksum
 from usbrh.reading import format_time
 from usbrh.walltime import Doubt
 
-_COLUMNS = "boot, offset_ns, newest_ns, synchronised, trusted, doubt"
+_COLUMNS = "boot, offset_ns, newest_ns, ever_synchronised, synchronised, certain, trusted, doubt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,12 @@ class ClockState:
     """Wall time minus boot time, as it was when the clock was set."""
     newest_ns: int | None
     """As in ``walltime.Known``."""
-    synchronised: bool
+    ever_synchronised: bool
     """Whether the clock was synchronised at any time since the journal exists."""
+    synchronised: bool
+    """Whether it is synchronised."""
+    certain: int
+    """Readings up to this id were added before the clock was last not synchronised: later settings do not move them."""
     trusted: bool
     """The administrator trusts the clock, until it is set again or the machine restarts."""
     doubt: Doubt | None
@@ -41,8 +45,9 @@ def load(db: sqlite3.Connection) -> ClockState | None:
     row = db.execute(f"SELECT {_COLUMNS}, crc FROM clock").fetchone()  # noqa: S608
     if row is None or checksum(row[:-1]) != row[-1]:
         return None
-    boot, offset_ns, newest_ns, synchronised, trusted, doubt, _ = row
-    return ClockState(boot, offset_ns, newest_ns, bool(synchronised), bool(trusted), Doubt(doubt) if doubt else None)
+    boot, offset_ns, newest_ns, ever, synchronised, certain, trusted, doubt, _ = row
+    known = Doubt(doubt) if doubt else None
+    return ClockState(boot, offset_ns, newest_ns, bool(ever), bool(synchronised), certain, bool(trusted), known)
 
 
 def save(db: sqlite3.Connection, state: ClockState) -> None:
@@ -50,6 +55,6 @@ def save(db: sqlite3.Connection, state: ClockState) -> None:
     # The checksum is that of the values which SQLite returns: a bool is an integer there.
     values = tuple(int(value) if isinstance(value, bool) else value for value in astuple(state))
     db.execute(
-        f"INSERT OR REPLACE INTO clock (id, {_COLUMNS}, crc) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"INSERT OR REPLACE INTO clock (id, {_COLUMNS}, crc) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (*values, checksum(values)),
     )

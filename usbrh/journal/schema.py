@@ -29,7 +29,9 @@ TABLES = """
         boot INTEGER NOT NULL,
         offset_ns INTEGER NOT NULL,
         newest_ns INTEGER,
+        ever_synchronised INTEGER NOT NULL,
         synchronised INTEGER NOT NULL,
+        certain INTEGER NOT NULL,
         trusted INTEGER NOT NULL,
         doubt TEXT,
         crc INTEGER NOT NULL

@@ -10,7 +10,7 @@ from usbrh import walltime
 from usbrh.clock import Moment
 from usbrh.journal.clockstate import ClockState, load, save
 from usbrh.journal.queries import entries
-from usbrh.journal.rows import OPEN, STEP_NS, Entry, State, Timing, active_cursors
+from usbrh.journal.rows import OPEN, STEP_NS, Entry, State, Timing, active_cursors, last_id
 from usbrh.journal.updates import close, resume
 from usbrh.walltime import Doubt
 
@@ -48,7 +48,14 @@ def observe(db: sqlite3.Connection, moment: Moment, *, trust: bool = False) -> O
     step_ns = moment.offset_ns - before.offset_ns
     if abs(step_ns) <= STEP_NS:
         step_ns = 0
-    state = replace(before, offset_ns=before.offset_ns + step_ns, trusted=trust or (before.trusted and not step_ns))
+    state = replace(
+        before,
+        offset_ns=before.offset_ns + step_ns,
+        synchronised=moment.synchronised is True,
+        # A machine that was paused finds its clock late. What it measured before that has the right time.
+        certain=last_id(db) if before.synchronised and (step_ns or not moment.synchronised) else before.certain,
+        trusted=trust or (before.trusted and not step_ns),
+    )
     newest = before.newest_ns
     if step_ns and not before.doubt:  # without the step, it would be this time now
         newest = max(newest or 0, moment.boot_ns + before.offset_ns)
@@ -87,10 +94,11 @@ def _doubt(moment: Moment, known: walltime.Known, *, trusted: bool) -> Doubt | N
 
 
 def _first_of_boot(db: sqlite3.Connection, moment: Moment, before: ClockState | None, trust: bool) -> Observed:
-    synchronised = before is not None and before.synchronised
+    ever = before is not None and before.ever_synchronised
     newest = _newest(db)
-    doubt = _doubt(moment, walltime.Known(newest, synchronised), trusted=trust)
-    state = ClockState(moment.boot, moment.offset_ns, newest, synchronised, trust, doubt)
+    doubt = _doubt(moment, walltime.Known(newest, ever), trusted=trust)
+    synchronised = moment.synchronised is True
+    state = ClockState(moment.boot, moment.offset_ns, newest, ever, synchronised, 0, trust, doubt)
     return _settle(db, moment, before, state, step_ns=0, changed=True)
 
 
@@ -101,7 +109,7 @@ def _settle(
 
     ``changed``: what is known has changed since the last observation.
     """
-    state = replace(state, synchronised=state.synchronised or moment.synchronised is True)
+    state = replace(state, ever_synchronised=state.ever_synchronised or state.synchronised)
     corrected = undated = 0
     if before is None or before.boot != moment.boot:
         undated += _set_unknown(db, f"{_UNCONFIRMED} AND boot != ?", moment.boot)
@@ -133,14 +141,14 @@ def _set_unknown(db: sqlite3.Connection, where: str, value: int) -> int:
 
 
 def _correct(db: sqlite3.Connection, state: ClockState) -> int:
-    """Give the readings of this boot their right time, unless all destinations have received them."""
+    """Give the readings of this boot their right time, unless it is certain, or all destinations have received them."""
     first = min((cursor.offset for cursor in active_cursors(db)), default=0)
     rows = db.execute(
         f"SELECT id FROM reading WHERE id IN (SELECT id FROM reading WHERE {_UNCONFIRMED}"  # noqa: S608
         " UNION SELECT id FROM reading WHERE id > ? UNION SELECT reading FROM exceptions"
         f"  JOIN cursor ON cursor.id = exceptions.cursor WHERE active AND {OPEN})"
-        " AND boot = ? AND (timing = 1 OR abs(time_ns - boot_ns - ?) > ?) ORDER BY id",
-        (first, state.boot, state.offset_ns, STEP_NS),
+        " AND boot = ? AND (timing = 1 OR id > ? AND abs(time_ns - boot_ns - ?) > ?) ORDER BY id",
+        (first, state.boot, state.certain, state.offset_ns, STEP_NS),
     )
     moved = []
     for number in [int(row[0]) for row in rows]:

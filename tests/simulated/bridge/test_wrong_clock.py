@@ -142,7 +142,7 @@ def test_the_time_is_the_reason_of_a_rejection_and_drop_ends_it(house: WrongHous
     assert rejection["reason"].endswith("usbrh journal drop --rejected sim-1")
     asked = house.usbrh("journal", "drop", "--rejected", "sim-1")
     assert asked.returncode == 1
-    assert "1 reading will not be sent again (sim-1) only with --force" in asked.stderr
+    assert "nothing was dropped; --force drops without a question" in asked.stderr
     other = house.usbrh("journal", "drop", "--rejected", "attic", "--json")
     assert json.loads(other.stdout) == {"destination": server.address, "dropped": 0}
     done = house.usbrh("journal", "drop", "--rejected", "sim-1", "--force")

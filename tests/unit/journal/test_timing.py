@@ -149,7 +149,10 @@ def test_before_the_newest_reading_until_the_clock_is_set(machine: Machine) -> N
     machine.clock.restart(NOW - 12 * MINUTE)
     times = [machine.send() for _ in range(15)]
     assert times == [[]] * 15, "the clock has passed the reading, and is wrong nevertheless"
-    assert machine.doubt() == f"the system clock is wrong: it is behind an earlier reading ({at(NOW)})"
+    assert (
+        machine.doubt()
+        == f"the system clock is wrong: it is behind an earlier reading ({at(NOW).replace('T', ' ')} UTC)"
+    )
     machine.clock.set(NOW + DAY)
     assert machine.send() == [at(NOW + DAY - minute * MINUTE) for minute in range(15, -1, -1)]
 
@@ -286,6 +289,17 @@ def test_readings_that_wait_while_the_clock_is_set_get_the_right_time_too(machin
     early = machine.measure()
     machine.clock.set(NOW + 2 * HOUR)
     assert machine.send(early) == [at(NOW + 2 * HOUR - 2 * MINUTE), at(NOW + 2 * HOUR - MINUTE)]
+
+
+def test_readings_of_a_synchronised_clock_are_not_moved(machine: Machine) -> None:
+    machine.send(deliver=False)
+    machine.clock.time += HOUR  # a virtual machine was paused, and its boot clock with it
+    assert machine.send() == [at(NOW + MINUTE), at(NOW + HOUR + 2 * MINUTE)]
+    machine.send(deliver=False)
+    machine.clock.set(NOW + 2 * HOUR)  # a person is wrong by an hour
+    assert machine.send(deliver=False) == [at(NOW + HOUR + 3 * MINUTE), at(NOW + 2 * HOUR)]
+    machine.clock.set(NOW + HOUR + 5 * MINUTE, synchronised=True)
+    assert machine.send() == [at(NOW + HOUR + minute * MINUTE) for minute in (3, 4, 5)]
 
 
 def test_a_clock_that_was_fast_and_is_set_back(machine: Machine) -> None:
