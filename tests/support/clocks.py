@@ -4,13 +4,19 @@ from usbrh.clock import NS, Moment, SystemClock
 
 
 class FixedClock(SystemClock):
-    """A clock whose wall time changes only when the test sets ``now``. Its monotonic time is the real one."""
+    """A clock whose wall time changes only when the test sets ``now``. Its monotonic time is the real one.
+
+    Its boot time stands still, so that only the test sets the wall clock.
+    """
 
     def __init__(self, time_ns: int) -> None:
         self.now = time_ns
 
     def time_ns(self) -> int:
         return self.now
+
+    def boot_ns(self) -> int:
+        return 1000 * NS
 
 
 class HandClock(SystemClock):
