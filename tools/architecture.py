@@ -13,6 +13,7 @@ BEGIN, END = "<!-- packages: make documents -->\n", "<!-- end of packages -->\n"
 GROUND = (
     "errors",
     "clock",
+    "walltime",
     "reading",
     "sht1x",
     "psychrometry",

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tools.version import TOP, git, git_command, is_checkout, released
@@ -24,6 +25,9 @@ PLACEHOLDER = "https://repository.invalid/usbrh"
 DEBIAN = "bookworm"
 """The Debian release that builds the package. A package built on Debian 12 installs on Debian 13 too."""
 CHANGELOG = "CHANGELOG.md"
+BUILT = "usbrh/walltime.py"
+"""The file with the date before which usbrh takes no system clock for right."""
+BUILT_DAYS = 180
 
 
 class ReleaseError(Exception):
@@ -67,6 +71,11 @@ def check(top: Path, repository: str) -> str:
     tags = [tag for tag in git(top, "tag", "--points-at", "HEAD").splitlines() if tag.startswith("v")]
     if tags and f"v{version}" not in tags:
         raise ReleaseError(f"the tag {tags[0]} is on this commit, but the version is {version}")
+    built = re.search(r'^BUILT = "(\S+)"$', (top / BUILT).read_text(encoding="utf-8"), re.MULTILINE)
+    committed = datetime.fromisoformat(git(top, "log", "-1", "--format=%cI"))
+    age = committed - datetime.fromisoformat(f"{built[1] if built else '1970-01-01'}T00:00:00+00:00")
+    if not timedelta() <= age <= timedelta(days=BUILT_DAYS):
+        raise ReleaseError(f"BUILT in {BUILT} is not from the {BUILT_DAYS} days before the commit; set it")
     return version
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from usbrh.errors import (
         AccessDenied,
         BadReport,
+        ClockError,
         ConfigError,
         JournalError,
         LibusbMissing,
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessDenied",
     "BadReport",
+    "ClockError",
     "Config",
     "ConfigError",
     "JournalError",

@@ -1,10 +1,32 @@
 """Clocks that tests and the simulator can replace, deadlines, and the schedule of measurements."""
 
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the clocks of this machine show at one moment, and whether the wall clock is known to be right."""
+
+    time_ns: int
+    """By the wall clock: nanoseconds since 1970-01-01 UTC."""
+    boot_ns: int
+    """By the boot clock: nanoseconds since the machine started, including suspend."""
+    boot: int
+    """A number that each start of the machine has for itself; 0 if it is not known."""
+    synchronised: bool | None = None
+    """Whether a time service keeps the wall clock right; None if the kernel does not report that."""
+    hardware_ns: int | None = None
+    """The time of the hardware clock; None if there is none."""
+
+    @property
+    def offset_ns(self) -> int:
+        """Wall time minus boot time: changes only when the wall clock is set."""
+        return self.time_ns - self.boot_ns
 
 
 class Clock(Protocol):
@@ -15,6 +37,12 @@ class Clock(Protocol):
 
     def time_ns(self) -> int:
         """Nanoseconds since 1970-01-01 UTC, by the wall clock."""
+
+    def boot_ns(self) -> int:
+        """Nanoseconds since the machine started, including suspend; never jumps."""
+
+    def moment(self) -> Moment:
+        """What all clocks show now."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``."""
@@ -30,6 +58,16 @@ class SystemClock:
     def time_ns(self) -> int:
         """Nanoseconds since 1970-01-01 UTC, by the wall clock."""
         return time.time_ns()
+
+    def boot_ns(self) -> int:
+        """Nanoseconds since the machine started, including suspend; never jumps."""
+        return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+    def moment(self) -> Moment:
+        """What all clocks show now."""
+        from usbrh import walltime  # noqa: PLC0415 - slow, and only the journal needs it
+
+        return walltime.now(self.time_ns(), self.boot_ns())
 
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``."""

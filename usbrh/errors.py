@@ -96,6 +96,12 @@ class JournalError(UsbrhError):
     kind = "journal"
 
 
+class ClockError(UsbrhError):
+    """The wall clock of this machine is not set, so readings wait until it is."""
+
+    kind = "clock"
+
+
 class ZabbixError(UsbrhError):
     """Base class of the exceptions that concern Zabbix."""
 

@@ -165,7 +165,8 @@ class Poller:
 
     def _not_plugged_in(self, info: SensorInfo) -> Reading:
         message = f"{info.name} ({info.identity}) is not plugged in"
-        return Reading.failed(info, self.clock.time_ns(), SensorNotFound(message, info.port, remedy="see: usbrh list"))
+        error = SensorNotFound(message, info.port, remedy="see: usbrh list")
+        return Reading.failed(info, self.clock.time_ns(), error, self.clock.boot_ns())
 
     def _count(self, readings: Sequence[Reading]) -> None:
         failures = [reading.state for reading in readings if reading.error is not None]

@@ -1,6 +1,6 @@
 """The data that all parts of usbrh exchange: a sensor and one reading of it, immutable and convertible to JSON."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,6 +101,8 @@ class Reading:
     """kPa (VPD)."""
     discomfort_index: float | None = None
     """不快指数, without a unit."""
+    boot_ns: int | None = field(default=None, compare=False)
+    """Nanoseconds from the start of this machine to the measurement; None if it was made elsewhere. Not in the JSON."""
 
     @property
     def problem(self) -> str | None:
@@ -108,14 +110,15 @@ class Reading:
         return None if self.error is None else joined(self.error, self.remedy)
 
     @classmethod
-    def failed(cls, sensor: SensorInfo, time_ns: int, error: UsbrhError) -> "Reading":
-        """Return the reading that stands for a failed attempt."""
+    def failed(cls, sensor: SensorInfo, time_ns: int, error: UsbrhError, boot_ns: int | None = None) -> "Reading":
+        """Return the reading that stands for an attempt that failed at ``time_ns`` (by the boot clock: ``boot_ns``)."""
         return cls(
             sensor=sensor.name,
             port=sensor.port,
             model=sensor.model,
             serial=sensor.serial,
             time_ns=time_ns,
+            boot_ns=boot_ns,
             simulated=sensor.simulated,
             state=error.kind,
             error=error.message,

@@ -64,6 +64,7 @@ class Sensor:
             model=self.info.model,
             serial=self.info.serial,
             time_ns=self._clock.time_ns(),
+            boot_ns=self._clock.boot_ns(),
             temperature=temperature,
             humidity=humidity,
             **psychrometry.derived(temperature, humidity),
@@ -232,7 +233,7 @@ def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock:
         try:
             return sensor.read(timeout)
         except SensorError as error:
-            return Reading.failed(sensor.info, clock.time_ns(), error)
+            return Reading.failed(sensor.info, clock.time_ns(), error, clock.boot_ns())
 
     if len(sensors) <= 1:
         return [measure(sensor) for sensor in sensors]

@@ -1,9 +1,6 @@
 """A Debian guest with systemd, udev and usbrh in it, and virtual USB-RHs for its kernel."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,10 +16,7 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         pytest.skip(f"no {', '.join(missing)}; as root: make test-kernel-deps")
     work = tmp_path_factory.mktemp("vm")
     built = image.build()
-    disk = work / "disk.qcow2"
-    shutil.copyfile(built / "started.qcow2", disk)
-    rebase: list[str | Path] = ["qemu-img", "rebase", "-u", "-F", "qcow2", "-b", built / "root.qcow2", disk]
-    subprocess.run(rebase, check=True, capture_output=True)
+    disk = image.copy(built, work)
     with Machine(disk) as machine:
         guest.install(machine, work, built)
         yield machine

@@ -1,5 +1,6 @@
 """systemd/: what systemd says of the units, and the service and the timer really running."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -108,6 +109,32 @@ def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServ
     assert (show(vm, unit, "Result"), show(vm, unit, "ExecMainStatus")) == ("success", "0")
     times = [(value.clock, value.ns) for value in zabbix.values if value.key in (key, "usbrh.get[cellar]")]
     assert times == sorted(set(times))
+
+
+def test_a_clock_that_is_not_set(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServer) -> None:
+    """As on a Raspberry Pi without a battery; the sandbox hides from the service what only the machine knows."""
+    unit, key = "usbrh.service", "usbrh.get[kitchen]"
+    configure(vm, zabbix, sensor.port, "kitchen")
+    before = float(vm.run("date +%s; date -s @100000 >&2").check())
+    start = time.monotonic()
+    try:
+        vm.run(f"systemctl start {unit}", timeout=60).check()
+        wait_for(lambda: any(value.key == "usbrh.bridge" for value in zabbix.values), 40, vm, unit)
+        state = next(value for value in zabbix.values if value.key == "usbrh.bridge")
+        assert state.clock == 0, "the server uses its own time"
+        assert json.loads(state.value)["error"].startswith("the system clock is not set")
+        assert not any(value.key == key for value in zabbix.values)
+        vm.run(f"date -s @{before + time.monotonic() - start:.3f}").check()
+        wait_for(lambda: sum(value.key == key for value in zabbix.values) >= 3, 40, vm, unit)
+    finally:
+        vm.run(f"date -s @{before + time.monotonic() - start:.3f}; systemctl stop {unit}", timeout=60).check()
+    clocks = [value.clock for value in zabbix.values if value.key == key]
+    assert clocks == sorted(clocks)
+    assert before - 1 <= clocks[0]
+    assert clocks[-1] <= before + time.monotonic() - start + 1
+    log = vm.run(f"journalctl -u {unit} --no-pager").check()
+    assert "the system clock was set from 1970-01-02" in log
+    assert "corrected the time of" in log
 
 
 def test_a_service_that_hangs_is_started_again(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServer) -> None:

@@ -129,6 +129,7 @@ def test_the_state_sums_up_the_destinations() -> None:
     state = bridge_state(house.poller, [one, other])
     assert (state["waiting"], state["oldest_waiting_age"], state["rejected"], state["expired"]) == (7, 60, 5, 2)
     assert (state["uptime"], state["simulated"], state["error"]) == (90, True, None)
+    assert state["clock_synchronised"] is True
     state = bridge_state(house.poller, [other])
     assert (state["waiting"], state["oldest_waiting_age"]) == (0, 0)
     state = bridge_state(house.poller, None, JournalError("the disk is full", remedy="df -h"))

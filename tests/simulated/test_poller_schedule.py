@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from usbrh.clock import Clock
+from usbrh.clock import Clock, Moment
 from usbrh.config import Config
 from usbrh.errors import SensorNotFound
 from usbrh.poller import Poller
@@ -23,6 +23,12 @@ class Time:
 
     def time_ns(self) -> int:
         return int(self.now * 1e9)
+
+    def boot_ns(self) -> int:
+        return int(self.now * 1e9)
+
+    def moment(self) -> Moment:
+        return Moment(self.time_ns(), self.boot_ns(), boot=1)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

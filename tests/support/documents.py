@@ -38,6 +38,7 @@ ELSEWHERE: dict[str, str] = {
     "USBRH_GROUP=$(getent group usbrh | cut -d: -f3) docker compose up --detach": _DOCKER,
     "docker exec usbrh usbrh list": _DOCKER,
     "docker exec usbrh usbrh journal status": _DOCKER,
+    "timedatectl": "needs systemd",
     "docker rm --force usbrh": _DOCKER,
     "usbrh calibrate living-room --temperature 0": "takes a minute; test_calibrate runs it with fewer readings",
     "usbrh verify -o capture.jsonl": "takes a minute; test_verify runs it",

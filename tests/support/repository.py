@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,16 @@ def write_versions(folder: Path, package: str = "1.0.0", changes: str = "1.0.0",
         path.write_text(text, encoding="utf-8")
 
 
+def write_built(folder: Path, moment: datetime) -> None:
+    """Write the file with the date of the version."""
+    (folder / "usbrh/walltime.py").write_text(f'"""Clock."""\n\nBUILT = "{moment:%Y-%m-%d}"\n', encoding="utf-8")
+
+
 def repository(folder: Path) -> Path:
     """Make ``folder`` a repository of version 1.0.0 with one commit."""
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "--quiet")
     write_versions(folder)
+    write_built(folder, datetime.now(UTC))
     commit(folder)
     return folder

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ USBRH = [sys.executable, "-m", "usbrh"]
 class House:
     """An environment with virtual sensors, a server and a journal."""
 
-    def __init__(self, directory: Path, servers: str, sensors: str = "2") -> None:
+    def __init__(
+        self, directory: Path, servers: str, sensors: str = "2", command: Sequence[str] = tuple(USBRH)
+    ) -> None:
+        self.command = command
         self.journal = directory / "journal.db"
         self.environment = {
             **os.environ,
@@ -28,7 +32,7 @@ class House:
 
     def usbrh(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*USBRH, *arguments],
+            [*self.command, *arguments],
             env=self.environment | environment,
             capture_output=True,
             text=True,
@@ -38,7 +42,7 @@ class House:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*USBRH, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
+            [*self.command, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
         )
 
     def exported(self) -> list[dict[str, Any]]:

@@ -2,11 +2,12 @@
 
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.support.repository import commit, git, repository, write_versions
+from tests.support.repository import commit, git, repository, write_built, write_versions
 from tools.release import (
     PLACEHOLDER,
     ReleaseError,
@@ -69,6 +70,13 @@ def test_versions_that_differ_are_refused(
         f"the versions differ: usbrh/__init__.py has {package}, CHANGELOG.md has {changes},"
         f" debian/changelog has {debian}"
     )
+
+
+@pytest.mark.parametrize("days", [-2, 200])
+def test_a_date_of_the_version_that_is_not_from_now_is_refused(checkout: Path, days: int) -> None:
+    write_built(checkout, datetime.now(UTC) - timedelta(days=days))
+    commit(checkout)
+    assert refusal(checkout) == "BUILT in usbrh/walltime.py is not from the 180 days before the commit; set it"
 
 
 def test_the_tag_of_another_version_is_refused(checkout: Path) -> None:

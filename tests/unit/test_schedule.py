@@ -2,7 +2,7 @@
 
 import pytest
 
-from usbrh.clock import NS, Schedule
+from usbrh.clock import NS, Moment, Schedule
 
 
 class TwoClocks:
@@ -17,6 +17,12 @@ class TwoClocks:
 
     def time_ns(self) -> int:
         return round(self.wall * NS)
+
+    def boot_ns(self) -> int:
+        return round(self.now * NS)
+
+    def moment(self) -> Moment:
+        return Moment(self.time_ns(), self.boot_ns(), boot=1)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from usbrh import walltime
 from usbrh.bridge.announcement import Announcement
 from usbrh.bridge.batches import BATCH, BatchSize, batches, by_sensor, shards, split
 from usbrh.bridge.parallel import run_parallel
@@ -18,7 +19,7 @@ from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.errors import JournalError, UsbrhError, ZabbixError, ZabbixUnreachable
 from usbrh.journal.rows import Entry
 from usbrh.journal.store import Journal, Rejection
-from usbrh.reading import Reading
+from usbrh.reading import Reading, format_time
 from usbrh.zabbix.items import reading_key
 from usbrh.zabbix.protocol import Value
 
@@ -37,6 +38,8 @@ PATIENCE = 1 / 2
 HISTORY_PERIOD = 31 * 86400.0
 """Seconds that Zabbix keeps values of an item by default (7.0; 6.0: 90 days). Zabbix counts older values as processed
 and drops them without an error."""
+LATEST = 2**31 - 1
+"""Seconds since 1970: the latest time that Zabbix accepts. Its sources read the time of a value as 31 bits."""
 WARN_AGE = 0.8
 """Fraction of the history period after which a waiting reading causes a warning."""
 
@@ -180,8 +183,14 @@ class Delivery:
         self._soft_deadline.shorten(0)
 
     def send_directly(self, readings: Iterable[Reading], deadline: Deadline) -> Delivered:
-        """Send readings that are not in the journal. A reading that is not accepted is not kept here."""
-        entries = self._entries(readings)
+        """Send readings that are not in the journal, unless the system clock is not set.
+
+        A reading that is not accepted is not kept here.
+        """
+        moment = self._clock.moment()
+        if doubt := walltime.doubt(moment):
+            return Delivered(error=walltime.problem(doubt))
+        entries = [entry.corrected(moment.offset_ns) for entry in self._entries(readings, moment.boot)]
         portion, error = _Portion(entries, deadline, self._size), None
         try:
             self._send(entries, portion, deadline)
@@ -192,12 +201,14 @@ class Delivery:
     def send_state(self, key: str, value: Any, deadline: Deadline) -> bool:
         """Send a value that is only valid now: ``usbrh.discovery`` or ``usbrh.bridge``. Whether it was accepted.
 
+        It gets the server's time, so it arrives even while this machine's clock is wrong.
+
         A host need not have these items: a rejection is logged once. Raises ZabbixError if the destination was not
         reached.
         """
         self._announcement.send_if_due(deadline)
         text = json.dumps(value, ensure_ascii=False)
-        accepted = self._sender.send([Value.at(self._clock.time_ns(), self._host, key, text)], deadline).accepted == 1
+        accepted = self._sender.send([Value.now(self._host, key, text)], deadline).accepted == 1
         if accepted:
             self._rejected_states.discard(key)
             return True
@@ -208,10 +219,10 @@ class Delivery:
             log.warning(words, self.destination, key, self._host)
         return False
 
-    def _entries(self, readings: Iterable[Reading]) -> list[Entry]:
+    def _entries(self, readings: Iterable[Reading], boot: int = 0) -> list[Entry]:
         """The readings that may be sent, each with a number instead of its id in the journal."""
         return [
-            Entry(number, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
+            Entry.of(reading, number, boot)
             for number, reading in enumerate(readings)
             if self._allow_simulated or not reading.simulated
         ]
@@ -332,6 +343,10 @@ class Delivery:
 
     def _reason(self, entry: Entry) -> str:
         """The likely reasons for a rejection; Zabbix reports none."""
+        if not 0 <= entry.time_ns // NS <= LATEST:
+            limits = "Zabbix accepts 1970-01-01 to 2038-01-19 only"
+            remedy = f"do not send it again: usbrh journal drop --rejected {entry.sensor}"
+            return f"the time of the reading is {format_time(entry.time_ns)[:19]}Z, and {limits}; {remedy}"
         no_item = f"has no item {reading_key(entry.sensor)} of the type Zabbix trapper, or"
         if self._host_known:
             rest = "the item does not allow this machine; create it with: usbrh zabbix provision"

@@ -1,6 +1,7 @@
 """One pass: measure, store in the journal, deliver (``usbrh send``), or only deliver (``usbrh journal flush``)."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from usbrh.bridge.delivery import Delivered, Delivery
@@ -10,8 +11,17 @@ from usbrh.bridge.state import journal_state
 from usbrh.clock import SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
 from usbrh.config.addresses import parse_destinations
-from usbrh.errors import ConfigError, JournalError, SensorNotFound, UsbrhError, ZabbixError, ZabbixUnreachable
+from usbrh.errors import (
+    ClockError,
+    ConfigError,
+    JournalError,
+    SensorNotFound,
+    UsbrhError,
+    ZabbixError,
+    ZabbixUnreachable,
+)
 from usbrh.journal.owner import become_owner
+from usbrh.journal.rows import Timing
 from usbrh.journal.store import Journal
 from usbrh.poller import Poller, oldest_first
 from usbrh.reading import Reading
@@ -53,10 +63,19 @@ def open_journal(config: Config, clock: Clock = SYSTEM_CLOCK, progress: Callable
     return Journal(settings.path, settings.keep, settings.max_waiting, clock, progress)
 
 
-def enqueue(journal: Journal, destinations: Sequence[str], readings: Sequence[Reading]) -> None:
-    """Store ``readings`` in the journal, where they wait for ``destinations``; raises JournalError if that fails."""
+def enqueue(
+    journal: Journal, destinations: Sequence[str], readings: Sequence[Reading], earlier: Sequence[Reading] = ()
+) -> list[Reading]:
+    """Store ``readings``, and ``earlier`` ones before them, in the journal, where they wait for ``destinations``.
+
+    The result has those ``readings`` that can be sent, with their right times: none while the system clock is in doubt.
+
+    Raises:
+        JournalError: they could not be stored.
+    """
     journal.sync_destinations(destinations)
-    journal.add(readings)
+    ids = journal.add([*earlier, *readings])[len(earlier) :]
+    return [entry.reading for entry in journal.entries(ids) if entry.timing is Timing.KNOWN]
 
 
 def reject_simulated(simulated: bool, allowed: bool) -> None:
@@ -104,8 +123,9 @@ def send_once(
         remedy = "plug one in, or try a virtual one: USBRH_SIMULATE=1"
         sent.problem = SensorNotFound("no sensor is plugged in", remedy=remedy)
     with open_journal(config, clock) as journal:
+        news: list[Reading] = []
         try:
-            enqueue(journal, [route.destination for route in destinations], oldest_first(sent.readings))
+            news = enqueue(journal, [route.destination for route in destinations], oldest_first(sent.readings))
         except JournalError as error:
             sent.journal_error = error
         for reading in sent.readings:
@@ -119,7 +139,7 @@ def send_once(
                 if sent.journal_error is None:
                     limit = deadline.within(REQUEST_SHARE * deadline.remaining())
                     seconds = BACKLOG_SHARE * deadline.remaining()
-                    result = delivery.deliver(limit, news=sent.readings, retry=True, seconds=seconds)
+                    result = delivery.deliver(limit, news=news, retry=True, seconds=seconds)
                 else:
                     result = delivery.send_directly(sent.readings, deadline)
                 # A server that does not answer a request with readings may answer a smaller one.
@@ -147,7 +167,7 @@ def flush(
     Raises ConfigError if a destination is wrong or simulated readings wait and are not allowed, and JournalError.
     """
     destinations = routes(config)
-    journal.sync_destinations([route.destination for route in destinations])
+    enqueue(journal, [route.destination for route in destinations], [])
     reject_simulated(any(journal.virtual_waits(route.destination) for route in destinations), allow_simulated)
     deadline = Deadline(FLUSH_SECONDS, clock)
     deliveries = [Delivery(journal, route, allow_simulated=allow_simulated, clock=clock) for route in destinations]
@@ -159,10 +179,14 @@ def _by_destination(
     deliveries: Sequence[Delivery], results: Sequence[Delivered], journal: Journal | None
 ) -> dict[str, Delivered]:
     """The result for each destination, with the number of readings that wait in ``journal``."""
-    try:
-        waiting = {each.destination: each.waiting for each in journal.standings()} if journal else {}
-    except JournalError:
-        waiting = {}
+    waiting: dict[str, int] = {}
+    problem: ClockError | None = None
+    with suppress(JournalError):
+        if journal:
+            waiting = {each.destination: each.waiting for each in journal.standings()}
+            problem = journal.clock_problem()
     for delivery, result in zip(deliveries, results, strict=True):
         result.waiting = waiting.get(delivery.destination)
+        if result.waiting:
+            result.error = result.error or problem
     return {delivery.destination: result for delivery, result in zip(deliveries, results, strict=True)}

@@ -101,7 +101,7 @@ class Bridge:
     def _round(self) -> None:
         readings = oldest_first(self.poller.measure())
         reject_simulated(self.poller.simulated, self._allow_simulated)
-        self._save(readings)
+        news = self._save(readings)
         discovery = self.poller.discovery()
         now = self._clock.monotonic()
         if now >= self._discovery_due or discovery != self._discovery:
@@ -109,28 +109,30 @@ class Bridge:
             for worker in self._workers:
                 worker.send_discovery(discovery)
         for worker in self._workers:
-            worker.wake(readings)
+            worker.wake(news)
         self._report(readings)
 
-    def _save(self, readings: Sequence[Reading]) -> None:
+    def _save(self, readings: Sequence[Reading]) -> list[Reading]:
         """Store ``readings`` in the journal, and those in memory too; if that fails, keep all of them in memory.
 
-        A problem is logged when it begins and when it ends.
+        The result has those that are in the journal and can be sent. A problem is logged when it begins and when it
+        ends.
         """
         waiting, _ = self.unsaved.since(0)
         try:
-            enqueue(self._journal, [worker.destination for worker in self._workers], [*waiting, *readings])
+            news = enqueue(self._journal, [worker.destination for worker in self._workers], readings, waiting)
         except JournalError as error:
             if str(error) != str(self._journal_error):
                 log.error("%s; readings are delivered without it meanwhile", error)  # noqa: TRY400 - one line is enough
             self._journal_error = error
             if self.unsaved.add(readings):
                 log.error("%s in memory only, the oldest are dropped", counted(len(self.unsaved)))  # noqa: TRY400
-            return
+            return []
         if self._journal_error is not None:
             log.warning("the journal can be used again; stored %s from memory", counted(len(waiting)))
             self._journal_error = None
         self.unsaved.clear()
+        return news
 
     def _wait(self, moment: float) -> None:
         """Wait until ``moment`` or the end of the bridge; meanwhile notify the watchdog.

@@ -33,17 +33,22 @@ def bridge_state(
         "rejected": sum(one.rejected_count for one in each) if known else None,
         "expired": sum(one.expired for one in each) if known else None,
         "simulated": poller.simulated,
+        "clock_synchronised": poller.clock.moment().synchronised,
         "error": error and error.message,
         "remedy": error and error.remedy,
     }
 
 
 def journal_state(poller: Poller, journal: Journal | JournalReader, error: UsbrhError | None = None) -> dict[str, Any]:
-    """The JSON object of ``usbrh.bridge`` with the numbers from ``journal``, or without them if it can't be used."""
+    """The JSON object of ``usbrh.bridge`` with the numbers from ``journal``, or without them if it can't be used.
+
+    Without another ``error``, a system clock in doubt is the error.
+    """
     standings = None
     if not isinstance(error, JournalError):
         try:
             standings = journal.standings()
+            error = error or journal.clock_problem()
         except JournalError as journal_error:
             error = error or journal_error
     return bridge_state(poller, standings, error)

@@ -15,16 +15,19 @@ from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import MomentType, check_since_until, time_options, time_style
 from usbrh.cli.recorded import recorded
 from usbrh.cli.run import log_to_stderr, show_deliveries
+from usbrh.cli.steps import agree
 from usbrh.config import Config
 from usbrh.errors import ConfigError, UsbrhError, ZabbixRejected
 from usbrh.files import open_output
 from usbrh.journal.errors import no_journal
 from usbrh.journal.queries import Exported
 from usbrh.journal.reader import JournalReader, existing
+from usbrh.journal.rows import Timing
 from usbrh.journal.store import DeliveryState, DestinationStatus, Entry, Status
 from usbrh.output import text as output
 from usbrh.output.times import TimeStyle
 from usbrh.reading import counted, format_time
+from usbrh.steps import Step
 from usbrh.zabbix.agent_config import effective
 
 Reasons = Mapping[str, ZabbixRejected]
@@ -92,7 +95,8 @@ def export(
     usbrh journal export --since 30d living-room -o room.csv
 
     SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". The states are delivered, waiting,
-    rejected, expired (too many readings waited) and dropped (the destination was not in the configuration).
+    rejected, expired (too many readings waited), dropped (the destination was not in the configuration) and undated
+    (the clock was wrong, and the time of the reading is not known).
     """
     log_to_stderr(logging.WARNING)
     if as_csv and as_json:
@@ -153,12 +157,59 @@ def _reasons(config: Config, found: Status) -> Reasons:
         return {}
 
 
+@journal.command()
+@click.argument("sensor", required=False)
+@click.option(
+    "--rejected", is_flag=True, required=True, expose_value=False, help="Required: the readings that were rejected."
+)
+@click.option("--force", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
+@pass_context
+def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> None:
+    """Do not send rejected readings again: those of SENSOR, or all of them. They stay in the history.
+
+    Asks first. Without a terminal, --force is needed.
+    """
+    log_to_stderr(logging.WARNING)
+    path = context.config.journal.path
+    found = {each.destination: each.rejected for each in existing(path).standings() or ()}
+    count = sum(one.count for each in found.values() for one in each if sensor in (None, one.sensor))
+    question = f"{counted(count)} will not be sent again" + (f" ({sensor})" if sensor else "")
+    if count and not force and not agree(Step("continue", question=question)):
+        click.echo("usbrh: nothing was dropped; --force drops without a question", err=True)
+        raise SystemExit(1)
+    with bridge.open_journal(context.config) as opened:
+        dropped = opened.drop_rejected(sensor) if count else dict.fromkeys(found, 0)
+    for destination, number in dropped.items():
+        line = output.json_line({"destination": destination, "dropped": number})
+        click.echo(line if as_json else f"{destination}: {number} dropped")
+
+
+@journal.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@pass_context
+def trust_clock(context: Context, as_json: bool) -> None:
+    """Send the readings that wait because the system clock is in doubt: the clock is right.
+
+    This counts until the clock is set again, or the machine restarts. Readings that are later than the clock now are
+    not sent any more.
+    """
+    log_to_stderr(logging.WARNING)
+    existing(context.config.journal.path)
+    with bridge.open_journal(context.config) as opened:
+        if problem := opened.trust_clock():
+            raise problem
+        waiting = max((each.waiting for each in opened.standings()), default=0)
+    text = f"the system clock is trusted; {counted(waiting)} waiting"
+    click.echo(output.json_line({"waiting": waiting}) if as_json else text)
+
+
 def _reading_object(entry: Entry, states: dict[str, DeliveryState]) -> dict[str, Any]:
     destinations = [
         {"destination": destination, "state": found.state, "reason": found.reason}
         for destination, found in states.items()
     ]
-    return {**json.loads(entry.body), "destinations": destinations}
+    return {**json.loads(entry.body), "time_known": entry.timing is Timing.KNOWN, "destinations": destinations}
 
 
 def _status_object(found: Status, reasons: Reasons) -> dict[str, Any]:
@@ -168,6 +219,10 @@ def _status_object(found: Status, reasons: Reasons) -> dict[str, Any]:
         "oldest": None if found.oldest_ns is None else format_time(found.oldest_ns),
         "newest": None if found.newest_ns is None else format_time(found.newest_ns),
         "bytes": found.bytes,
+        "unconfirmed": found.unconfirmed,
+        "undated": found.undated,
+        "error": found.clock and found.clock.message,
+        "remedy": found.clock and found.clock.remedy,
         "destinations": [
             {
                 "destination": each.destination,
@@ -195,6 +250,12 @@ def _status_text(found: Status, reasons: Reasons) -> str:
     lines = [f"{found.path}: {counted(found.readings)}, {found.bytes / 1e6:.1f} MB"]
     if found.oldest_ns is not None and found.newest_ns is not None:
         lines.append(f"from {format_time(found.oldest_ns)[:19]}Z to {format_time(found.newest_ns)[:19]}Z")
+    if found.clock:
+        lines.append(str(found.clock))
+    if found.unconfirmed:
+        lines.append(f"{counted(found.unconfirmed)} waiting until the system clock is set")
+    if found.undated:
+        lines.append(f"{counted(found.undated)} without a known time, not sent")
     for each in found.destinations:
         lines += _destination_lines(each, reasons)
     return "\n".join(lines)

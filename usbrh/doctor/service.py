@@ -5,8 +5,10 @@ import stat
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 
-from usbrh.clock import NS
+from usbrh import walltime
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.config.names import confusable_names
 from usbrh.errors import ConfigError, JournalError
@@ -87,6 +89,24 @@ def journal(settings: Config) -> Iterator[Finding]:
             yield warning("journal", rejected, "see: usbrh journal status")
         if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * NS:
             yield warning("journal", f"{counted(each.waiting)} waiting for {each.destination}", "usbrh journal flush")
+
+
+def system_clock(settings: Config, source: Clock = SYSTEM_CLOCK) -> Iterator[Finding]:
+    """Check whether the system clock is right, and whether a time service keeps it right."""
+    moment = source.moment()
+    doubt = walltime.doubt(moment)
+    problem = walltime.problem(doubt) if doubt else None
+    with suppress(JournalError):  # the check of the journal reports it
+        problem = problem or JournalReader(settings.journal.path).clock_problem()
+    if problem:
+        yield fault("clock", f"{problem.message}; readings wait until it is set", problem.remedy, problem.exit_status)
+    elif moment.synchronised is None:
+        yield not_checked("clock", "the kernel does not report whether the system clock is synchronised")
+    elif moment.synchronised:
+        yield ok("clock", "synchronised")
+    else:
+        message = "the system clock is not synchronised, so readings may have a wrong time"
+        yield warning("clock", message, "sudo timedatectl set-ntp true")
 
 
 def units(machine: Machine) -> Iterator[Finding]:

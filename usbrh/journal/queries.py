@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from usbrh.errors import JournalError
+from usbrh.errors import ClockError, JournalError
+from usbrh.journal.clockstate import load as load_clock
 from usbrh.journal.rows import ENTRY, OPEN, Cursor, Damaged, Entry, State, active_cursors, cursors, last_id, verified
 from usbrh.paths import stat_or_none
 
@@ -70,6 +71,12 @@ class Status:
     newest_ns: int | None
     """Times of the oldest and the newest reading, in ns since 1970."""
     bytes: int
+    unconfirmed: int
+    """Readings that wait until the system clock is set."""
+    undated: int
+    """Readings whose time is not known any more."""
+    clock: ClockError | None
+    """Why the system clock is in doubt."""
     destinations: Sequence[DestinationStatus]
 
 
@@ -97,15 +104,15 @@ def count_open(db: sqlite3.Connection, cursor: Cursor) -> int:
 
 
 def waiting(db: sqlite3.Connection, destination: str, limit: int, simulated: bool) -> list[Entry]:
-    """At most ``limit`` readings that wait for ``destination``, oldest first; simulated ones only if ``simulated``."""
+    """At most ``limit`` readings that can be sent to ``destination``, oldest first; simulated ones if ``simulated``."""
     cursor = cursor_for(db, destination)
     rows = db.execute(
         f"SELECT {ENTRY} FROM exceptions JOIN reading ON reading.id = exceptions.reading WHERE cursor = ?"  # noqa: S608
-        " AND state = 'waiting' AND simulated <= ? ORDER BY exceptions.reading LIMIT ?",
+        " AND state = 'waiting' AND simulated <= ? AND timing = 0 ORDER BY exceptions.reading LIMIT ?",
         (cursor.id, simulated, limit),
     ).fetchall()
     rows += db.execute(
-        f"SELECT {ENTRY} FROM reading WHERE id > ? AND simulated <= ? ORDER BY id LIMIT ?",  # noqa: S608
+        f"SELECT {ENTRY} FROM reading WHERE id > ? AND simulated <= ? AND timing = 0 ORDER BY id LIMIT ?",  # noqa: S608
         (cursor.offset, simulated, limit - len(rows)),
     ).fetchall()
     return [Entry.from_row(row) for row in rows]
@@ -181,12 +188,12 @@ def export_part(
 def history_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str]) -> list[Entry]:
     """At most ``PAGE`` readings after the time and sensor ``after`` and before ``until_ns``, in the order of time.
 
-    Only those of ``sensors``, unless it is empty.
+    Only those of ``sensors``, unless it is empty. Readings without a known time are left out.
     """
     # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
     chosen = f" AND +sensor IN ({', '.join('?' * len(sensors))})" if sensors else ""
     query = (
-        f"SELECT {ENTRY} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?{chosen}"  # noqa: S608
+        f"SELECT {ENTRY} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?{chosen} AND timing != 2"  # noqa: S608
         " ORDER BY time_ns, sensor LIMIT ?"
     )
     return [Entry.from_row(row) for row in db.execute(query, (*after, until_ns, *sensors, PAGE))]
@@ -263,8 +270,17 @@ def _standing(db: sqlite3.Connection, cursor: Cursor) -> DestinationStatus:
     return DestinationStatus(cursor.destination, waiting, oldest_ns, cursor.delivered, cursor.expired, rejected)
 
 
+def clock_problem(db: sqlite3.Connection) -> ClockError | None:
+    """Why the system clock is in doubt, as of the last use of the journal; None if it is not."""
+    state = load_clock(db)
+    return state.problem if state else None
+
+
 def status(db: sqlite3.Connection, path: Path) -> Status:
     """The status of the journal at ``path``, which is no link."""
     count, oldest, newest = db.execute("SELECT count(*), min(time_ns), max(time_ns) FROM reading").fetchone()
+    unconfirmed, undated = db.execute(
+        "SELECT coalesce(sum(timing = 1), 0), coalesce(sum(timing = 2), 0) FROM reading WHERE timing != 0"
+    ).fetchone()
     sizes = [found.st_size for found in map(stat_or_none, (path, path.with_name(path.name + "-wal"))) if found]
-    return Status(path, count, oldest, newest, sum(sizes), standings(db))
+    return Status(path, count, oldest, newest, sum(sizes), unconfirmed, undated, clock_problem(db), standings(db))

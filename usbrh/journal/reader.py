@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from usbrh.errors import JournalError
+from usbrh.errors import ClockError, JournalError
 from usbrh.journal.owner import as_owner
 from usbrh.journal.rows import ENTRY, Damaged, Entry
 from usbrh.journal.schema import has_tables, not_a_journal
@@ -71,6 +71,12 @@ class JournalReader:
         from usbrh.journal import queries  # noqa: PLC0415
 
         return self._run(queries.standings)
+
+    def clock_problem(self) -> "ClockError | None":
+        """Why the system clock is in doubt, as of the last use of the journal; None if it is not."""
+        from usbrh.journal import queries  # noqa: PLC0415
+
+        return self._run(queries.clock_problem)
 
     def status(self) -> "Status | None":
         """What the journal contains, and the status of each destination. Counts all readings."""

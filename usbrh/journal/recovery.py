@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from usbrh.journal.file import companions, connect, replacement, sync
-from usbrh.journal.rows import ENTRY, Cursor, Damaged, Entry, count_active, write_cursor
+from usbrh.journal.rows import ENTRY, Cursor, Damaged, Entry, Timing, count_active, write_cursor
 from usbrh.journal.schema import APPLICATION_ID, not_a_journal
+from usbrh.journal.timing import close_undated, rewrite
+from usbrh.journal.updates import INSERT
 from usbrh.reading import format_time
 
 MAGIC = b"SQLite format 3\0"
@@ -37,7 +39,7 @@ LEAF = 0x0D
 """First byte of a leaf page of a table (the format, §1.6)."""
 WAL_HEADER, FRAME_HEADER = 32, 24
 """Bytes before the first page of the log, and before each page in it (§4.1)."""
-ENTRY_COLUMNS, CURSOR_COLUMNS = 6, 13
+ENTRY_COLUMNS, CURSOR_COLUMNS = 9, 13
 """The number of columns shows which table a row is from."""
 SPARE = 1_000_000
 """Ids left free after the highest one found. Rows with higher ids may be lost, and their ids must not be used again."""
@@ -172,6 +174,7 @@ def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[in
                 progress()
         cursors = copy.cursors()
         copy.renumber(cursors, progress)
+        close_undated(db)
         db.execute("COMMIT")
         # Before the file is in use: a reader, such as an agent, could prevent the switch.
         db.execute("PRAGMA journal_mode = WAL")
@@ -203,6 +206,8 @@ class _Copy:
     def _add(self, found: Entry) -> None:
         if self._insert(found):
             return
+        if found.boot and self._replace_earlier(found):
+            return
         query = "SELECT id FROM reading WHERE time_ns = ? AND sensor = ?"
         same = self._db.execute(query, (found.time_ns, found.sensor)).fetchone()
         if same is None:
@@ -213,8 +218,19 @@ class _Copy:
             self.readings -= 1
             self._add(found)
 
+    def _replace_earlier(self, found: Entry) -> bool:
+        """Use ``found`` if it is a later copy of a row, with a corrected time; False if it is another reading."""
+        for row in self._db.execute(f"SELECT {ENTRY} FROM reading WHERE id = ?", (found.id,)):  # noqa: S608
+            known = Entry.from_row(row)
+            if (known.boot, known.boot_ns, known.sensor) != (found.boot, found.boot_ns, found.sensor):
+                return False
+            if found.timing is not Timing.UNCONFIRMED:
+                rewrite(self._db, found)
+            return True
+        return False
+
     def _insert(self, new: Entry) -> bool:
-        done = self._db.execute("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?)", new.row).rowcount == 1
+        done = self._db.execute(f"INSERT OR IGNORE{INSERT.removeprefix('INSERT')}", new.row).rowcount == 1
         self.readings += done
         return done
 

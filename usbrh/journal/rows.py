@@ -7,10 +7,11 @@ import json
 import sqlite3
 import zlib
 from dataclasses import astuple, dataclass, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
-from usbrh.reading import Reading
+from usbrh.clock import NS
+from usbrh.reading import Reading, format_time
 
 
 class Damaged(Exception):
@@ -28,11 +29,28 @@ class State(StrEnum):
     """More readings waited than ``max_waiting``. The reading stays in the history only."""
     DROPPED = "dropped"
     """The destination was not in the configuration when the reading was added, or left it while the reading waited."""
+    UNDATED = "undated"
+    """The time of the reading can't be determined any more. The reading stays in the history only."""
 
 
+class Timing(IntEnum):
+    """Whether the time of a reading is right."""
+
+    KNOWN = 0
+    UNCONFIRMED = 1
+    """The clock was in doubt. The reading waits, and gets its right time if the clock is set before the next boot."""
+    UNKNOWN = 2
+    """The time is wrong, and can't be corrected."""
+
+
+STEP_NS = 2 * NS
+"""Larger changes of wall time minus boot time are a setting of the clock; leap seconds and a resume are smaller."""
 OPEN = "state IN ('waiting', 'rejected')"
 """SQL: the state is open."""
-ENTRY = "reading.id, reading.time_ns, reading.sensor, reading.simulated, reading.body, reading.crc"
+ENTRY = (
+    "reading.id, reading.time_ns, reading.sensor, reading.simulated, reading.body,"
+    " reading.boot, reading.boot_ns, reading.timing, reading.crc"
+)
 """The columns of ``Entry.from_row``."""
 CURSOR = (
     "id, destination, active, start, offset, delivered, expired, size, complete, open_sum, active_count, revision, crc"
@@ -51,6 +69,11 @@ class Entry:
     simulated: bool
     body: str
     """The reading as one line of JSON, the value that Zabbix gets."""
+    boot: int = 0
+    """As in ``Moment``; 0 if the reading has no boot time. Its time is then taken as it is."""
+    boot_ns: int = 0
+    """Nanoseconds from the start of the machine to the measurement."""
+    timing: Timing = Timing.KNOWN
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> "Entry":
@@ -59,12 +82,18 @@ class Entry:
         Raises:
             Damaged: the checksum is wrong.
         """
-        number, time_ns, sensor, simulated, body, checksum = row
-        # The same as _checksum, without its loop: a flush does this for each reading of a week.
-        text = f"{number}\0{time_ns}\0{sensor}\0{simulated}\0{body}"
-        if zlib.crc32(text.encode(errors="replace")) != checksum:
+        number, time_ns, sensor, simulated, body, boot, boot_ns, timing, found = row
+        # The same as checksum, without its loop: a flush does this for each reading of a week.
+        text = f"{number}\0{time_ns}\0{sensor}\0{simulated}\0{body}\0{boot}\0{boot_ns}\0{timing}"
+        if zlib.crc32(text.encode(errors="replace")) != found:
             raise Damaged(f"the checksum of reading {number!r} is wrong")
-        return cls(number, time_ns, sensor, bool(simulated), body)
+        return cls(number, time_ns, sensor, bool(simulated), body, boot, boot_ns, Timing(timing))
+
+    @classmethod
+    def of(cls, reading: Reading, number: int = 0, boot: int = 0) -> "Entry":
+        """The entry for ``reading``, which was measured in this ``boot``."""
+        found = (reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
+        return cls(number, *found) if reading.boot_ns is None else cls(number, *found, boot, reading.boot_ns)
 
     @property
     def reading(self) -> Reading:
@@ -74,8 +103,21 @@ class Entry:
     @property
     def row(self) -> tuple[Any, ...]:
         """The row of the table, with its checksum."""
-        values = (self.id, self.time_ns, self.sensor, int(self.simulated), self.body)
-        return (*values, _checksum(values))
+        what = (self.id, self.time_ns, self.sensor, int(self.simulated), self.body)
+        values = (*what, self.boot, self.boot_ns, int(self.timing))
+        return (*values, checksum(values))
+
+    def corrected(self, offset_ns: int) -> "Entry":
+        """The same reading with the time that it has if wall time minus boot time is ``offset_ns``."""
+        right = self.boot_ns + offset_ns
+        return self.at(right if self.boot and abs(right - self.time_ns) > STEP_NS else self.time_ns, Timing.KNOWN)
+
+    def at(self, time_ns: int, timing: Timing) -> "Entry":
+        """The same reading with another time."""
+        body = self.body
+        if time_ns != self.time_ns:
+            body = json.dumps({**json.loads(body), "time": format_time(time_ns)}, ensure_ascii=False)
+        return replace(self, time_ns=time_ns, body=body, timing=timing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +164,8 @@ class Cursor:
         Raises:
             Damaged: the checksum is wrong.
         """
-        *values, checksum = row
-        if _checksum(tuple(values)) != checksum:
+        *values, found = row
+        if checksum(tuple(values)) != found:
             raise Damaged(f"the checksum of the cursor {values[0]!r} is wrong")
         number, destination, active, *numbers = values
         return cls(number, destination, bool(active), *numbers)
@@ -133,7 +175,7 @@ class Cursor:
         """The row of the table, with its checksum."""
         number, destination, active, *numbers = astuple(self)
         values = (number, destination, int(active), *numbers)
-        return (*values, _checksum(values))
+        return (*values, checksum(values))
 
 
 def cursors(db: sqlite3.Connection, where: str = "true") -> list[Cursor]:
@@ -205,5 +247,6 @@ def _open(db: sqlite3.Connection, cursor: Cursor) -> tuple[int, int]:
     return cursor.offset if first is None else min(cursor.offset, first - 1), int(total)
 
 
-def _checksum(values: tuple[Any, ...]) -> int:
+def checksum(values: tuple[Any, ...]) -> int:
+    """The checksum of a row with these columns."""
     return zlib.crc32("\0".join(map(str, values)).encode(errors="replace"))

@@ -16,10 +16,26 @@ TABLES = """
         sensor TEXT NOT NULL,
         simulated INTEGER NOT NULL,
         body TEXT NOT NULL,
+        boot INTEGER NOT NULL,
+        boot_ns INTEGER NOT NULL,
+        timing INTEGER NOT NULL,
         crc INTEGER NOT NULL,
         UNIQUE (time_ns, sensor)
     );
     CREATE INDEX reading_sensor ON reading (sensor);
+    CREATE INDEX reading_timing ON reading (timing) WHERE timing != 0;
+    CREATE TABLE clock (
+        id INTEGER PRIMARY KEY,
+        boot INTEGER NOT NULL,
+        offset_ns INTEGER NOT NULL,
+        newest_ns INTEGER,
+        ever_synchronised INTEGER NOT NULL,
+        synchronised INTEGER NOT NULL,
+        certain INTEGER NOT NULL,
+        trusted INTEGER NOT NULL,
+        doubt TEXT,
+        crc INTEGER NOT NULL
+    );
     CREATE TABLE cursor (
         id INTEGER PRIMARY KEY,
         destination TEXT NOT NULL,
@@ -38,7 +54,7 @@ TABLES = """
     CREATE TABLE exceptions (
         reading INTEGER NOT NULL REFERENCES reading ON DELETE CASCADE,
         cursor INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'rejected', 'expired', 'dropped')),
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'rejected', 'expired', 'dropped', 'undated')),
         reason TEXT,
         PRIMARY KEY (reading, cursor)
     ) WITHOUT ROWID;

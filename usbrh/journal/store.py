@@ -20,16 +20,17 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
+from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline, Moment
+from usbrh.errors import ClockError
 from usbrh.journal import file as journal_file
-from usbrh.journal import queries, recovery, updates
-from usbrh.journal.destinations import set_destinations
+from usbrh.journal import queries, recovery, timing, updates
+from usbrh.journal.destinations import Notice, set_destinations
 from usbrh.journal.errors import explained
 from usbrh.journal.file import JournalFile
 from usbrh.journal.queries import DeliveryState, DestinationStatus, Rejection, Status
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.rows import Damaged, Entry, State, active_cursors
-from usbrh.reading import Reading, counted
+from usbrh.reading import Reading, counted, format_time
 
 __all__ = ["DeliveryState", "DestinationStatus", "Entry", "Journal", "Rejection", "State", "Status"]
 
@@ -145,21 +146,59 @@ class Journal:
 
         A reading that is there already (same sensor, same time) is not stored twice. If too many readings wait for a
         destination, the oldest expire, with a line in the log.
+
+        While the system clock is in doubt, the readings wait and nothing old is deleted. When the clock was set, the
+        readings of this boot that wait get their right time. The log has a line for each.
         """
+        moment = self._clock.moment()
 
-        def work(db: sqlite3.Connection) -> tuple[list[int], dict[str, int]]:
-            ids = [updates.insert(db, reading) for reading in readings]
+        def work(db: sqlite3.Connection) -> tuple[list[int], dict[str, int], timing.Observed]:
+            observed = timing.observe(db, moment)
+            new = [timing.timed(observed.state, Entry.of(reading, boot=moment.boot)) for reading in readings]
+            ids = [updates.insert(db, entry) for entry in new]
             expired = updates.expire(db, self.max_waiting)
-            updates.prune(db, max(-(2**63), self._clock.time_ns() - int(self.keep * NS)))
-            return ids, expired
+            if observed.state is None or observed.state.doubt is None:
+                updates.prune(db, max(-(2**63), moment.time_ns - int(self.keep * NS)))
+            return ids, expired, observed
 
-        ids, expired = self._run(work, write=True)
+        ids, expired, observed = self._run(work, write=True)
+        self._log_clock(moment, observed)
         for reading in readings:
             log.debug("in the journal: %s at %d", reading.sensor, reading.time_ns)
         for destination, count in expired.items():
             words = "%s for %s expired, the oldest: more than %d wait; they stay in the history"
             log.warning(words, counted(count), destination, self.max_waiting)
         return ids
+
+    def trust_clock(self) -> ClockError | None:
+        """Trust the system clock until it is set again or the machine restarts: readings no longer wait for it.
+
+        The result is the error for a clock that can't be right: it is earlier than this version of usbrh.
+        """
+        moment = self._clock.moment()
+        observed = self._run(lambda db: timing.observe(db, moment, trust=True), write=True)
+        self._log_clock(moment, observed)
+        return observed.state.problem if observed.state else None
+
+    def clock_problem(self) -> ClockError | None:
+        """Why the system clock is in doubt, as of the last ``add``; None if it is not."""
+        return self._run(queries.clock_problem)
+
+    def _log_clock(self, moment: Moment, observed: timing.Observed) -> None:
+        state = observed.state
+        if observed.step_ns:
+            before = format_time(moment.time_ns - observed.step_ns)[:19]
+            log.warning("the system clock was set from %sZ to %sZ", before, format_time(moment.time_ns)[:19])
+        if observed.corrected:
+            log.warning("corrected the time of %s", counted(observed.corrected))
+        if observed.undated:
+            words = "the system clock was wrong, and the right time of %s is not known; not sent: usbrh journal export"
+            log.warning(words, counted(observed.undated))
+        if observed.changed and state is not None:
+            if state.problem:
+                log.info("%s; readings wait in the journal", state.problem)  # ``send`` shows it each time
+            else:
+                log.info("the system clock is right now")
 
     # Delivery
 
@@ -171,11 +210,20 @@ class Journal:
         known = self._run(lambda db: {cursor.destination for cursor in active_cursors(db)})
         if known == set(destinations):
             return
-        for level, notice in self._run(lambda db: set_destinations(db, destinations), write=True):
+
+        def work(db: sqlite3.Connection) -> list[Notice]:
+            notices = set_destinations(db, destinations)
+            timing.close_undated(db)
+            return notices
+
+        for level, notice in self._run(work, write=True):
             log.log(level, "%s", notice)
 
     def waiting(self, destination: str, limit: int, *, simulated: bool = True) -> list[Entry]:
-        """At most ``limit`` readings that wait for ``destination``, oldest first; simulated ones if ``simulated``."""
+        """At most ``limit`` readings that wait for ``destination``, oldest first; simulated ones if ``simulated``.
+
+        Readings whose time is not known are left out.
+        """
         return self._run(lambda db: queries.waiting(db, destination, limit, simulated))
 
     def virtual_waits(self, destination: str) -> bool:
@@ -213,6 +261,14 @@ class Journal:
     def retry_rejected(self, destination: str, sensor: str) -> int:
         """Let the rejected readings of ``sensor`` wait again, and return their number."""
         return self._run(lambda db: updates.retry_rejected(db, destination, sensor), write=True)
+
+    def drop_rejected(self, sensor: str | None = None) -> dict[str, int]:
+        """Do not send rejected readings again (of ``sensor``, or all); their number by destination.
+
+        They stay in the history.
+        """
+        reason = "removed from the queue by usbrh journal drop"
+        return self._run(lambda db: updates.drop_rejected(db, sensor, reason), write=True)
 
     # History
 

@@ -1,25 +1,34 @@
 """What is written to the journal's tables; each function runs inside one transaction."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from usbrh.journal.queries import count_open, cursor_for
 from usbrh.journal.rows import ENTRY, OPEN, Cursor, Entry, State, active_cursors, last_id, verified, write_cursor
-from usbrh.reading import Reading
 
+INSERT = "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+"""SQL: add ``Entry.row``."""
+_DATED = "SELECT 1 FROM reading WHERE id = ? AND timing != 2"
+"""SQL: whether there is a reading with this id and a known time."""
 PRUNE = 500
 """Old readings that one call deletes at most. So it is short, and a clock that is years ahead for a minute deletes
 little."""
 
 
-def insert(db: sqlite3.Connection, reading: Reading) -> int:
-    """Add ``reading`` and return its id; of one that is there already (same sensor and time), the id it has."""
+def insert(db: sqlite3.Connection, entry: Entry) -> int:
+    """Add ``entry`` and return its new id; of one that is there already (same sensor and time), the id it has.
+
+    A clock that is set back can give two readings the same time: the second one becomes a nanosecond later.
+    """
     query = f"SELECT {ENTRY} FROM reading WHERE time_ns = ? AND sensor = ?"  # noqa: S608
-    for row in db.execute(query, (reading.time_ns, reading.sensor)):
-        return Entry.from_row(row).id
-    new = Entry(last_id(db) + 1, reading.time_ns, reading.sensor, reading.simulated, reading.to_json())
-    db.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)", new.row)
+    for row in db.execute(query, (entry.time_ns, entry.sensor)):
+        known = Entry.from_row(row)
+        if entry.boot and known.boot and (entry.boot, entry.boot_ns) != (known.boot, known.boot_ns):
+            return insert(db, entry.at(entry.time_ns + 1, entry.timing))
+        return known.id
+    new = replace(entry, id=last_id(db) + 1)
+    db.execute(INSERT, new.row)
     return new.id
 
 
@@ -43,10 +52,18 @@ def expire(db: sqlite3.Connection, max_waiting: int) -> dict[str, int]:
 
 
 def prune(db: sqlite3.Connection, before_ns: int) -> None:
-    """Delete some readings from before ``before_ns`` that are open nowhere; to be called after ``expire``."""
+    """Delete some readings from before ``before_ns`` that are open nowhere; to be called after ``expire``.
+
+    A reading without a known time is as old as the one after it.
+    """
     done = min((cursor.offset for cursor in active_cursors(db)), default=last_id(db))
     db.execute(
-        "DELETE FROM reading WHERE id IN (SELECT id FROM reading WHERE time_ns < ? AND id <= ?"  # noqa: S608
+        "DELETE FROM reading WHERE timing != 0 AND timing = 2 AND id <= ?"
+        " AND id < (SELECT max(id) FROM reading WHERE time_ns < ? AND timing = 0)",
+        (done, before_ns),
+    )
+    db.execute(
+        "DELETE FROM reading WHERE id IN (SELECT id FROM reading WHERE time_ns < ? AND timing = 0 AND id <= ?"  # noqa: S608
         f" AND NOT EXISTS (SELECT 1 FROM exceptions WHERE exceptions.reading = reading.id AND {OPEN})"
         " ORDER BY time_ns LIMIT ?)",
         (before_ns, done, PRUNE),
@@ -68,21 +85,56 @@ def acknowledge(
 
     accepted = sorted(filter(undelivered, set(delivered)))
     reasons = {number: rejected[number] for number in rejected.keys() - accepted if undelivered(number)}
-    offset = max([cursor.offset, *accepted, *reasons])
-    ahead = {number for number in (*accepted, *reasons) if number > cursor.offset}
-    skipped: set[int] = set()
-    if len(ahead) < offset - cursor.offset:  # ids have no gaps
-        rows = db.execute("SELECT id FROM reading WHERE id > ? AND id <= ?", (cursor.offset, offset))
-        skipped = {int(row[0]) for row in rows} - ahead
     # Without a row, a reading up to the offset is delivered, but one up to the start is not for this destination.
     db.executemany(
         "DELETE FROM exceptions WHERE reading = ? AND cursor = ?",
         [(number, cursor.id) for number in accepted if cursor.start < number <= cursor.offset],
     )
     set_state(db, cursor, {number: None for number in accepted if number <= cursor.start}, State.DELIVERED)
-    set_state(db, cursor, reasons, State.REJECTED)
+    close(db, replace(cursor, delivered=cursor.delivered + len(accepted)), reasons, State.REJECTED, accepted)
+
+
+def close(
+    db: sqlite3.Connection,
+    cursor: Cursor,
+    reasons: Mapping[int, str | None],
+    state: State,
+    accepted: Collection[int] = (),
+) -> None:
+    """Give the readings in ``reasons`` the ``state``. Move the offset after them and after the ``accepted`` ones."""
+    ahead = {number for number in (*accepted, *reasons) if number > cursor.offset}
+    offset = max(ahead, default=cursor.offset)
+    skipped: set[int] = set()
+    if len(ahead) < offset - cursor.offset:  # ids have no gaps
+        rows = db.execute("SELECT id FROM reading WHERE id > ? AND id <= ?", (cursor.offset, offset))
+        skipped = {int(row[0]) for row in rows} - ahead
+    set_state(db, cursor, reasons, state)
     set_state(db, cursor, dict.fromkeys(sorted(skipped)), State.WAITING)
-    write_cursor(db, replace(cursor, offset=offset, delivered=cursor.delivered + len(accepted)))
+    write_cursor(db, replace(cursor, offset=offset))
+
+
+def resume(db: sqlite3.Connection, ids: Iterable[int]) -> None:
+    """Let the rejected readings among ``ids`` wait again, at all destinations."""
+    active = [verified(db, cursor) for cursor in active_cursors(db)]
+    db.executemany(
+        "UPDATE exceptions SET state = 'waiting', reason = NULL"
+        " WHERE reading = ? AND cursor = ? AND state = 'rejected'",
+        [(number, cursor.id) for number in ids for cursor in active],
+    )
+
+
+def drop_rejected(db: sqlite3.Connection, sensor: str | None, reason: str) -> dict[str, int]:
+    """Let no rejected reading wait any more (of ``sensor``, or of all); their number by destination."""
+    dropped = {}
+    for cursor in active_cursors(db):
+        count = db.execute(
+            "UPDATE exceptions SET state = 'dropped', reason = ?1 WHERE cursor = ?2 AND state = 'rejected'"
+            " AND (?3 IS NULL OR reading IN (SELECT id FROM reading WHERE sensor = ?3))",
+            (reason, verified(db, cursor).id, sensor),
+        ).rowcount
+        write_cursor(db, cursor)
+        dropped[cursor.destination] = count
+    return dropped
 
 
 def keep_size(db: sqlite3.Connection, destination: str, size: int) -> None:
@@ -93,7 +145,7 @@ def keep_size(db: sqlite3.Connection, destination: str, size: int) -> None:
 def send_again(db: sqlite3.Connection, destination: str, ids: Iterable[int]) -> None:
     """Let the readings ``ids`` wait for ``destination`` again, whatever their states are."""
     cursor = cursor_for(db, destination)
-    kept = [number for number in ids if db.execute("SELECT 1 FROM reading WHERE id = ?", (number,)).fetchone()]
+    kept = [number for number in ids if db.execute(_DATED, (number,)).fetchone()]
     set_state(db, cursor, {number: None for number in kept if number <= cursor.offset}, State.WAITING)
     write_cursor(db, cursor)
 

@@ -1,5 +1,7 @@
 """A clock whose time passes only in sleep, for tests and long simulations."""
 
+from usbrh.clock import Moment
+
 
 class VirtualClock:
     """A ``usbrh.clock.Clock`` in which sleeping takes no real time. For one thread."""
@@ -16,6 +18,14 @@ class VirtualClock:
     def time_ns(self) -> int:
         """Nanoseconds since 1970-01-01 UTC."""
         return self._start_ns + self._passed_ns
+
+    def boot_ns(self) -> int:
+        """Nanoseconds that passed since the start."""
+        return self._passed_ns
+
+    def moment(self) -> Moment:
+        """What all clocks show now; the wall clock is right."""
+        return Moment(self.time_ns(), self.boot_ns(), boot=1, synchronised=True)
 
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` pass, at once."""

@@ -73,7 +73,7 @@ class FakeServer:
         """The answer to one request; override or replace it for a server that behaves differently."""
         if request["request"] != "sender data":
             return None  # as a real server does
-        values = [Value(v["host"], v["key"], v["value"], v["clock"], v["ns"]) for v in request["data"]]
+        values = [Value(v["host"], v["key"], v["value"], v.get("clock", 0), v.get("ns", 0)) for v in request["data"]]
         with self._lock:
             self.requests.append(request)
             self.packets.append(packet)

@@ -44,9 +44,15 @@ class Value:
     key: str
     value: str
     clock: int
-    """Whole seconds since 1970-01-01 UTC."""
+    """Whole seconds since 1970-01-01 UTC. With 0 here and in ``ns``, the value has no time, and the server uses its
+    own when it receives the value."""
     ns: int
     """Nanoseconds, 0 to 999,999,999. Zabbix keeps one value per item, clock and ns, and drops others silently."""
+
+    @classmethod
+    def now(cls, host: str, key: str, value: str) -> Self:
+        """A value that gets its time from the server, which is right even if this machine's clock is not."""
+        return cls(host, key, value, 0, 0)
 
     @classmethod
     def at(cls, time_ns: int, host: str, key: str, value: str) -> Self:
@@ -88,6 +94,11 @@ class Response:
     """The reason for a rejection, in the words of the server. It gives one for an announcement only."""
 
 
+def _fields(value: Value) -> dict[str, Any]:
+    time = {"clock": value.clock, "ns": value.ns} if value.clock or value.ns else {}
+    return {"host": value.host, "key": value.key, "value": value.value, **time}
+
+
 def encode_request(content: Iterable[Value] | HostMetadata, now_ns: int, compress: bool = False) -> bytes:
     """The request with values, byte by byte as ``zabbix_sender -T -N`` sends it at ``now_ns``; or an announcement.
 
@@ -98,7 +109,7 @@ def encode_request(content: Iterable[Value] | HostMetadata, now_ns: int, compres
         request = {"request": "active checks", "host": content.host, "host_metadata": content.metadata}
     else:
         clock, ns = divmod(now_ns, NS)
-        data = [{"host": v.host, "key": v.key, "value": v.value, "clock": v.clock, "ns": v.ns} for v in content]
+        data = [_fields(value) for value in content]
         request = {"request": "sender data", "data": data, "clock": clock, "ns": ns}
     text = json.dumps(request, ensure_ascii=False, separators=(",", ":"))
     return pack(text.encode(errors="replace"), compress)

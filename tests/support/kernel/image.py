@@ -220,6 +220,14 @@ def build() -> Path:
     return target
 
 
+def copy(built: Path, work: Path) -> Path:
+    """Copy the disk in ``built`` that has the saved state into the folder ``work``, and return its path."""
+    disk = work / "disk.qcow2"
+    shutil.copyfile(built / "started.qcow2", disk)
+    _do("qemu-img", "rebase", "-u", "-F", "qcow2", "-b", built / "root.qcow2", disk)
+    return disk
+
+
 def main() -> None:
     match sys.argv[1:]:
         case ["prepare"]:

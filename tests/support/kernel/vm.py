@@ -49,9 +49,10 @@ class Machine:
     Args:
         disk: a qcow2 file, which is written to.
         kernel, initrd: given for a cold boot; without them the state saved in the disk is restored.
+        rtc: the time of the hardware clock at a cold boot, such as ``1971-01-01T00:00:00``; the default is now.
     """
 
-    def __init__(self, disk: Path, *, kernel: Path | None = None, initrd: Path | None = None) -> None:
+    def __init__(self, disk: Path, *, kernel: Path | None = None, initrd: Path | None = None, rtc: str = "utc") -> None:
         # Short, because the path of a UNIX socket has at most 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="usbrh-vm-", dir="/tmp"))
         self._open = ExitStack()
@@ -60,7 +61,7 @@ class Machine:
         self._answers: dict[int, Future[dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._number = 0
-        start = ["-loadvm", SNAPSHOT] if kernel is None else _boot(kernel, initrd)
+        start = ["-loadvm", SNAPSHOT] if kernel is None else _boot(kernel, initrd, rtc)
         log = (self._folder / "qemu.log").open("w")
         with log:
             self._process = subprocess.Popen(
@@ -176,10 +177,10 @@ class Waiter:
             raise MachineError(self.machine._trouble(f"the guest did not answer in time: {self.command}")) from None
 
 
-def _boot(kernel: Path, initrd: Path | None) -> list[str]:
+def _boot(kernel: Path, initrd: Path | None, rtc: str) -> list[str]:
     # Mitigations and address randomisation cost time under emulation and protect nothing here.
     options = "root=/dev/vda rw console=ttyS0 mitigations=off nokaslr"
-    return ["-kernel", str(kernel), "-initrd", str(initrd), "-append", options]
+    return ["-kernel", str(kernel), "-initrd", str(initrd), "-append", options, "-rtc", f"base={rtc}"]
 
 
 def command(disk: Path, folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.clocks import FixedClock, HandClock
+from tests.support.clocks import FixedClock, HandClock, WoundClock
 from tests.support.journal import START, reading, readings
 from usbrh.bridge.batches import BATCH, MAX_BYTES
 from usbrh.bridge.delivery import PAGE, RETRY_SECONDS, Delivery
@@ -19,6 +19,7 @@ from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
 from usbrh.errors import JournalError, ZabbixUnreachable
 from usbrh.journal.store import Journal, State
+from usbrh.reading import Reading
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.items import reading_key
 from usbrh.zabbix.protocol import HostMetadata, Response, Value
@@ -350,8 +351,41 @@ def test_a_state_is_of_now_and_a_rejected_one_is_a_warning(
     caplog.set_level(logging.WARNING)
     to_server = delivery(journal, server, now=START + 5)
     to_server.send_state("usbrh.bridge", {"v": 1}, soon())
-    assert server.values == [Value(HOST, "usbrh.bridge", '{"v": 1}', START // NS, 5)]
+    assert server.requests[0]["data"] == [{"host": HOST, "key": "usbrh.bridge", "value": '{"v": 1}'}], "server's time"
     assert caplog.text == ""
     server.reject = lambda value: True
     to_server.send_state("usbrh.bridge", {"v": 1}, soon())
     assert 'rejected usbrh.bridge: the host "living-room-pc" has no such item' in caplog.text
+
+
+def test_readings_without_a_journal_wait_for_the_clock_and_get_their_right_time(
+    journal: Journal, server: FakeServer
+) -> None:
+    clock = WoundClock(0)
+    route = Route(server.address, Sender(Destination.parse(server.address), ZabbixConfig()), HOST)
+    to_server = Delivery(journal, route, clock=clock)
+    one = Reading("attic", "1-1", "USB-RH", clock.time_ns(), 20.0, 50.0, boot_ns=clock.boot_ns())
+    clock.sleep(60)
+    result = to_server.send_directly([one], soon())
+    assert (result.delivered, str(result.error).startswith("the system clock is not set")) == (0, True)
+    assert server.requests == []
+    clock.set(START)
+    assert to_server.send_directly([one], soon()).delivered == 1
+    assert server.values == [
+        Value(HOST, reading_key("attic"), replace(one, time_ns=START - 60 * NS).to_json(), START // NS - 60, 0)
+    ]
+
+
+@pytest.mark.parametrize(("time_ns", "year"), [((2**31) * NS, "2038-01-19T03:14:08Z"), (-NS, "1969-12-31T23:59:59Z")])
+def test_the_reason_names_a_time_that_zabbix_never_accepts(
+    journal: Journal, server: FakeServer, time_ns: int, year: str
+) -> None:
+    server.reject = lambda value: not 0 <= value.clock < 2**31
+    journal.add([reading(1), Reading("living-room", "1-1", "USB-RH", time_ns, 20.0, 50.0)])
+    assert delivery(journal, server).deliver(soon()).delivered == 1
+    (rejection,) = journal.rejected(server.address)
+    assert rejection.reason.startswith(f"the time of the reading is {year}, and Zabbix accepts ")
+    assert journal.drop_rejected("attic") == {server.address: 0}
+    assert journal.drop_rejected() == {server.address: 1}
+    assert states(journal, server) == [State.DELIVERED, State.DROPPED]
+    assert delivery(journal, server).deliver(soon(), retry=True).delivered == 0

@@ -253,7 +253,7 @@ def test_a_rejected_value_at_which_the_server_hangs_up_does_not_silence_the_brid
     first = str(reading(1).time_ns % NS)
 
     def hangs_up(request: dict[str, Any], packet: bytes) -> Any:
-        return None if any(str(value["ns"]) == first for value in request["data"]) else original(request, packet)
+        return None if any(str(value.get("ns")) == first for value in request["data"]) else original(request, packet)
 
     bench.server.respond = hangs_up  # type: ignore[method-assign]
     clock.now += RETRY_REJECTED

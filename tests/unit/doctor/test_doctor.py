@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import WoundClock
 from tests.support.closed import NOBODY, closed, nobody, reachable
 from usbrh import doctor
 from usbrh.access import rules
 from usbrh.bridge.diagnosis import CHECKS
+from usbrh.clock import NS
 from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
 from usbrh.doctor import agent, network, service, usb
 from usbrh.drivers import usbrh2
@@ -27,6 +29,7 @@ from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.setup.machine import Machine
 from usbrh.simulator import SimulatorBackend
+from usbrh.walltime import BUILT_NS
 from usbrh.zabbix.fake_server import FakeServer
 
 PORT = "1-1.4"
@@ -775,3 +778,41 @@ def test_no_server_and_a_wrong_agent_configuration(tmp_path: Path) -> None:
     assert ways(origin={"servers": "usbrh.toml, line 2"})["server"][0].status is Status.OK
     found = ways(agent_config=tmp_path / "none.conf")
     assert (found["server"][0].status, found["server"][0].exit_status) == (Status.FAULT, 2)
+
+
+@pytest.mark.parametrize(
+    ("synchronised", "status", "words", "remedy"),
+    [
+        (True, Status.OK, "synchronised", None),
+        (False, Status.WARNING, "not synchronised, so readings may have a wrong time", "sudo timedatectl set-ntp true"),
+        (None, Status.NOT_CHECKED, "does not report", None),
+    ],
+)
+def test_whether_the_clock_is_synchronised(
+    tmp_path: Path, synchronised: bool | None, status: Status, words: str, remedy: str | None
+) -> None:
+    settings = Config(journal=JournalConfig(path=tmp_path / "journal.db"))
+    clock = WoundClock(BUILT_NS + NS, synchronised=synchronised)
+    (found,) = service.system_clock(settings, clock)
+    assert (found.check, found.status, found.remedy) == ("clock", status, remedy)
+    assert words in found.message
+
+
+def test_a_clock_that_is_not_set(tmp_path: Path) -> None:
+    settings = Config(journal=JournalConfig(path=tmp_path / "journal.db"))
+    (found,) = service.system_clock(settings, WoundClock(0))
+    assert (found.status, found.exit_status) == (Status.FAULT, 1)
+    assert "the system clock is not set" in found.message
+    assert "timedatectl" in str(found.remedy)
+
+
+def test_a_clock_that_the_journal_proves_wrong(tmp_path: Path) -> None:
+    clock = WoundClock(BUILT_NS + 86400 * NS)
+    path = tmp_path / "journal.db"
+    with Journal(path, clock=clock) as journal:
+        journal.add([Reading("x", "1-1", "USB-RH", clock.time_ns(), 20.0, 50.0, boot_ns=clock.boot_ns())])
+        clock.restart(BUILT_NS + NS)
+        journal.add([])
+    (found,) = service.system_clock(Config(journal=JournalConfig(path=path)), clock)
+    assert (found.status, "is behind an earlier reading (" in found.message) == (Status.FAULT, True)
+    assert "usbrh journal trust-clock" in str(found.remedy)

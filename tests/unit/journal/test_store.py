@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clocks import FixedClock
+from tests.support.clocks import FixedClock, WoundClock
 from tests.support.journal import START, A, B, C, old_journal, reading, readings, states, waiting
 from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import NS, Deadline
@@ -438,13 +438,24 @@ def test_a_clock_that_is_set_back_and_forth(path: Path) -> None:
     assert len(list(journal.history())) == len(steps)
 
 
-def test_a_clock_that_is_years_ahead_for_a_moment_costs_little_history(path: Path) -> None:
+def test_a_clock_that_is_years_ahead_costs_no_history(path: Path) -> None:
     clock = FixedClock(START)
-    journal = Journal(path, clock=clock)
-    journal.sync_destinations([A])
-    journal.add(readings(2 * PRUNE))
-    journal.acknowledge(A, range(1, 2 * PRUNE + 1))
-    clock.now += 20 * 365 * 86400 * NS
-    journal.add([reading(5000)])
-    assert journal.status().readings == PRUNE + 1
-    assert waiting(journal, A) == [2 * PRUNE + 1]
+    with Journal(path, clock=clock) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(2 * PRUNE))
+        journal.acknowledge(A, range(1, 2 * PRUNE + 1))
+        clock.now += 20 * 365 * 86400 * NS
+        journal.add([reading(5000)])
+        assert journal.status().readings == 2 * PRUNE + 1
+        assert waiting(journal, A) == [2 * PRUNE + 1]
+
+
+def test_a_wrong_clock_that_is_synchronised_costs_little_history(path: Path) -> None:
+    clock = WoundClock(START, synchronised=True)
+    with Journal(path, clock=clock) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(2 * PRUNE))
+        journal.acknowledge(A, range(1, 2 * PRUNE + 1))
+        clock.set(START + 20 * 365 * 86400 * NS, synchronised=True)
+        journal.add([reading(5000)])
+        assert journal.status().readings == PRUNE + 1

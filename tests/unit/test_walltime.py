@@ -1,0 +1,102 @@
+"""What this machine reports about its clock."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from usbrh import walltime
+from usbrh.clock import NS, SYSTEM_CLOCK, Moment
+from usbrh.walltime import BUILT_NS, SYNCHRONISING_NS, Doubt, Known, doubt
+
+NOW = BUILT_NS + 10 * 86400 * NS
+
+
+@pytest.fixture(autouse=True)
+def other_boot_id() -> Iterator[None]:
+    """A test may change where the id of the boot comes from."""
+    walltime._boot.cache_clear()
+    yield
+    walltime._boot.cache_clear()
+
+
+def moment(time_ns: int = NOW, synchronised: bool | None = False, hardware_ns: int | None = None) -> Moment:
+    return Moment(time_ns, 20 * NS, 1, synchronised, hardware_ns)
+
+
+def test_the_clocks_of_this_machine() -> None:
+    one, other = SYSTEM_CLOCK.moment(), SYSTEM_CLOCK.moment()
+    assert one.boot == other.boot
+    assert 0 < one.boot < 2**60
+    assert 0 < one.boot_ns <= other.boot_ns
+    assert abs(one.offset_ns - other.offset_ns) < NS
+    assert one.synchronised in {True, False, None}
+
+
+def test_inside_the_sandbox_of_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = walltime.BOOT_ID.read_text()
+    number = walltime._boot()
+    walltime._boot.cache_clear()
+    monkeypatch.setattr(walltime, "BOOT_ID", tmp_path / "missing")
+    monkeypatch.setenv("USBRH_BOOT_ID", text.strip().replace("-", ""))  # as systemd writes it
+    assert walltime._boot() == number
+
+
+@pytest.mark.parametrize("text", ["", "nonsense"])
+def test_a_machine_without_an_id_of_its_boot(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walltime, "BOOT_ID", tmp_path / "missing")
+    monkeypatch.setenv("USBRH_BOOT_ID", text)
+    assert walltime._boot() == 0
+
+
+def test_the_file_of_systemd_timesyncd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoLibrary:
+        """A process that may not call adjtimex."""
+
+        def adjtimex(self, timex: object) -> int:
+            return -1
+
+    monkeypatch.setattr("ctypes.CDLL", lambda name: NoLibrary())
+    monkeypatch.setattr(walltime, "TIMESYNC", tmp_path / "timesync")
+    assert walltime._synchronised(NOW) is None
+    (tmp_path / "timesync").mkdir()
+    assert walltime._synchronised(NOW) is False
+    file = tmp_path / "timesync/synchronized"
+    file.touch()
+    os.utime(file, ns=(NOW, NOW))
+    assert walltime._synchronised(NOW + 2048 * NS) is True
+    assert walltime._synchronised(NOW + 10 * 365 * 86400 * NS) is False, "somebody has set the clock since"
+
+
+def test_the_hardware_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walltime, "RTC", tmp_path)
+    assert walltime._hardware_ns() is None
+    for name, used in (("rtc0", "0"), ("rtc1", "1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "hctosys").write_text(f"{used}\n")
+        (tmp_path / name / "since_epoch").write_text("1790000000\n")
+    assert walltime._hardware_ns() == 1_790_000_000 * NS
+    (tmp_path / "rtc1/since_epoch").write_text("")
+    assert walltime._hardware_ns() is None
+
+
+def test_without_knowledge_only_the_date_of_the_version_counts() -> None:
+    assert doubt(moment(BUILT_NS - 1)) is Doubt.BEFORE_BUILD
+    assert doubt(moment(BUILT_NS - 1, synchronised=True)) is Doubt.BEFORE_BUILD
+    for synchronised in (True, False, None):
+        assert doubt(moment(synchronised=synchronised)) is None
+
+
+def test_a_synchronised_clock_is_right_whatever_the_journal_says() -> None:
+    known = Known(newest_ns=NOW + 400 * 86400 * NS, synchronised=True, doubt=Doubt.BEHIND)
+    assert doubt(moment(synchronised=True), known) is None
+    assert doubt(moment(), known) is Doubt.BEHIND
+
+
+def test_the_start_of_the_machine() -> None:
+    known = Known(synchronised=True)
+    assert doubt(moment(), known) is Doubt.STARTING
+    assert doubt(moment(hardware_ns=NOW + NS), known) is None
+    assert doubt(moment(hardware_ns=NOW - 3600 * NS), known) is Doubt.STARTING
+    assert doubt(Moment(NOW, SYNCHRONISING_NS, 1, False), known) is None
