@@ -107,6 +107,8 @@ def export(
         for row in rows:
             click.echo(row)
         return
+    if Path(path).resolve() == opened.path:
+        raise ConfigError(f"{path} is the journal itself", remedy="set another file with -o")
     try:
         _write(rows, Path(path))
     except OSError as error:

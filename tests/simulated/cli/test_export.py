@@ -97,6 +97,18 @@ def test_errors_are_one_line(journal: Path, words: list[str], status: int, messa
     assert done.stderr.count("\n") == 1
 
 
+def test_the_journal_is_not_replaced_by_its_export(journal: Path) -> None:
+    before = journal.read_bytes()
+    (journal.parent / "link").symlink_to(journal)
+    for file in (journal, journal.parent / "link"):
+        done = export(journal, "-o", str(file))
+        assert (done.returncode, done.stderr) == (
+            2,
+            f"usbrh: {file} is the journal itself; set another file with -o\n",
+        )
+    assert journal.read_bytes() == before
+
+
 def test_a_journal_that_can_not_be_read_leaves_the_file_as_it_was(journal: Path, tmp_path: Path) -> None:
     file = tmp_path / "room.csv"
     file.write_text("old\n")
