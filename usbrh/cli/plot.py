@@ -81,7 +81,8 @@ def plot(
     keys = [key for key in QUANTITIES if key in (shown or _SHOWN)]
     history = History(quantities(keys, fahrenheit=in_fahrenheit))
     for point in journal.points(since, end, names, keys):
-        history.add(point.sensor, point.time_ns, point.values, simulated=point.simulated)
+        flags = {"failed": point.failed, "heater": point.heater, "simulated": point.simulated}
+        history.add(point.sensor, point.time_ns, point.values, **flags)
     if not history.curves:
         newest = max(reading.time_ns for name in names if (reading := journal.latest(name)))
         remedy = f"choose another time with --since and --until: the newest reading is of {FOR_PEOPLE.text(newest)}"
@@ -101,7 +102,9 @@ def plot(
 def _counts(history: History) -> str:
     readings = sum(curve.readings for curve in history.curves.values())
     failed = sum(curve.failed for curve in history.curves.values())
-    return f"{counted(readings)}{f' and {failed} failed' if failed else ''}"
+    heated = sum(curve.heated for curve in history.curves.values())
+    left_out = [f"{failed} failed"] * bool(failed) + [f"{heated} with the heater on"] * bool(heated)
+    return counted(readings) + (f" (left out: {', '.join(left_out)})" if left_out else "")
 
 
 def _object(history: History, path: Path, end: int) -> dict[str, Any]:
@@ -110,7 +113,7 @@ def _object(history: History, path: Path, end: int) -> dict[str, Any]:
         "start": format_time(round(history.first * NS)),
         "end": format_time(end),
         "sensors": [
-            {"sensor": name, "readings": curve.readings, "failed": curve.failed}
+            {"sensor": name, "readings": curve.readings, "failed": curve.failed, "heated": curve.heated}
             for name, curve in sorted(history.curves.items())
         ],
         "simulated": history.simulated,

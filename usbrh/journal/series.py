@@ -17,8 +17,11 @@ class Point:
     time_ns: int
     sensor: str
     simulated: bool
+    failed: bool
+    heater: bool
+    """It was on, so the values are not those of the room."""
     values: Sequence[float | None]
-    """In the order of the keys. All None for a failed reading, and with the heater on."""
+    """In the order of the keys."""
 
 
 Run = Callable[[Callable[[sqlite3.Connection], list[Point]]], list[Point] | None]
@@ -40,7 +43,7 @@ def _page(
     db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str], keys: Sequence[str]
 ) -> list[Point]:
     # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
-    columns = ", ".join(f"json_extract(body, '$.{key}')" for key in ("heater", *keys))
+    columns = ", ".join(f"json_extract(body, '$.{key}')" for key in ("heater", "temperature", *keys))
     query = (
         f"SELECT {ENTRY}, {columns} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?"  # noqa: S608
         f" AND +sensor IN ({', '.join('?' * len(sensors))}) ORDER BY time_ns, sensor LIMIT ?"
@@ -48,8 +51,9 @@ def _page(
     found = []
     for row in db.execute(query, (*after, until_ns, *sensors, PAGE)):
         entry = Entry.from_row(row[:6])  # checks the checksum
-        heater, *values = row[6:]
-        found.append(Point(entry.time_ns, entry.sensor, entry.simulated, [None] * len(keys) if heater else values))
+        heater, temperature, *values = row[6:]
+        point = Point(entry.time_ns, entry.sensor, entry.simulated, temperature is None, bool(heater), values)
+        found.append(point)
     return found
 
 
