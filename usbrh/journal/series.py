@@ -7,7 +7,6 @@ from functools import partial
 
 from usbrh.journal.queries import PAGE
 from usbrh.journal.rows import ENTRY, Entry
-from usbrh.reading import SensorInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +53,4 @@ def _page(
         heater, temperature, *values = row[6:]
         point = Point(entry.time_ns, entry.sensor, entry.simulated, temperature is None, bool(heater), values)
         found.append(point)
-    return found
-
-
-def sensors(db: sqlite3.Connection) -> list[SensorInfo]:
-    """The sensors that have readings, by name, each as its latest reading has it."""
-    names = (
-        "WITH RECURSIVE known(sensor) AS (SELECT min(sensor) FROM reading UNION ALL"
-        " SELECT (SELECT min(sensor) FROM reading WHERE reading.sensor > known.sensor) FROM known"
-        " WHERE known.sensor IS NOT NULL) SELECT sensor FROM known WHERE sensor IS NOT NULL"
-    )  # quick with the index on the sensor; DISTINCT reads all of it
-    found = []
-    for (name,) in db.execute(names).fetchall():
-        query = f"SELECT {ENTRY} FROM reading WHERE sensor = ? ORDER BY id DESC LIMIT 1"  # noqa: S608
-        reading = Entry.from_row(db.execute(query, (name,)).fetchone()).reading
-        found.append(SensorInfo(reading.port, reading.model, name, reading.serial, reading.simulated))
     return found

@@ -278,8 +278,8 @@ def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["-o", "a.svg", "garage"], 3, "no readings of sensor 'garage'; choose one of: attic, cellar, sim-1"),
-        (["-o", "a.svg", "7"], 3, "no readings of sensor '7'; choose one of: attic, cellar, sim-1"),
+        (["-o", "a.svg", "garage"], 3, "the journal has no readings of 'garage'; choose one of: attic, cellar, sim-1"),
+        (["-o", "a.svg", "7"], 3, "the journal has no readings of '7'; choose one of: attic, cellar, sim-1"),
         (["-o", "a.gif"], 2, "the name of a picture ends in .png, .svg, .pdf"),
         (
             ["-o", "/no/folder/a.png"],
@@ -292,7 +292,7 @@ def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path
         (
             ["-o", "a.svg", "--since", "2020-01-01", "--until", "2020-01-02T12:00Z"],
             1,
-            "no readings in this time; choose another time with --since and --until: the newest reading is of 20",
+            "no readings of that time; choose another time with --since and --until: the newest reading is of 20",
         ),
     ],
 )
@@ -312,4 +312,4 @@ def test_no_journal_and_an_empty_one(tmp_path: Path) -> None:
         opened.add([])
     result = run("-o", str(tmp_path / "a.png"), journal=tmp_path / "empty.db")
     assert (result.returncode, result.stdout) == (1, "")
-    assert "the journal has no readings; " in result.stderr
+    assert "no readings of that time; read the sensors into it: usbrh run" in result.stderr
