@@ -114,8 +114,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "以後は送信せず、件数をログに記録。",
     ),
     "output.units": (
-        "Unit of temperatures in output for people: `read`, `watch` and `plot`. Output for programs stays in °C.",
-        "人が見る出力（`read`、`watch`、`plot`）の温度の単位。プログラム向けの出力は常に °C。",
+        "Unit of temperatures in output for people: `read`, `send`, `watch` and `plot`. Output for programs stays in °C.",
+        "人が見る出力（`read`、`send`、`watch`、`plot`）の温度の単位。プログラム向けの出力は常に °C。",
     ),
     "sensor.name": (
         "The name of the sensor in all output, item keys included.",

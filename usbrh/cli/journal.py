@@ -13,7 +13,7 @@ import click
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import MomentType, check_since_until, time_options, time_style
-from usbrh.cli.recorded import recorded
+from usbrh.cli.recorded import names, recorded
 from usbrh.cli.run import log_to_stderr, show_deliveries
 from usbrh.cli.steps import agree
 from usbrh.config import Config
@@ -65,7 +65,7 @@ def flush(context: Context, as_json: bool) -> None:
 
 
 @journal.command()
-@click.argument("sensor", nargs=-1)
+@click.argument("sensor", nargs=-1, shell_complete=names)
 @click.option(
     "--since", type=MomentType(), help='The start: a time before now, or a local time such as "2026-11-22 18:00".'
 )
@@ -104,8 +104,8 @@ def export(
     times = time_style(local=local, time_format=time_format, as_json=as_json)
     check_since_until(since, until)
     opened = existing(context.config.journal.path)
-    names = recorded(context, opened.sensors(), sensor) if sensor else []
-    exported = opened.export(since, until, names)
+    chosen = recorded(context, opened, sensor) if sensor else []
+    exported = opened.export(since, until, chosen)
     rows = _json_rows(exported) if as_json else _csv_rows(exported, opened, times)
     if path == "-":
         for row in rows:

@@ -1,5 +1,6 @@
 """``usbrh plot``: a picture of the readings in the journal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,10 @@ import click
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import MomentType, check_since_until, fahrenheit_option, show_option, uses_fahrenheit
-from usbrh.cli.recorded import recorded
+from usbrh.cli.recorded import names, recorded
 from usbrh.clock import NS, SYSTEM_CLOCK
 from usbrh.errors import ConfigError, JournalError
-from usbrh.journal.reader import existing
+from usbrh.journal.reader import JournalReader, existing
 from usbrh.output.curves import History
 from usbrh.output.picture import SUFFIXES, draw, title
 from usbrh.output.quantities import quantities
@@ -29,7 +30,7 @@ def _check_suffix(ctx: click.Context, param: click.Parameter, value: Path) -> Pa
 
 
 @click.command()
-@click.argument("sensor", nargs=-1)
+@click.argument("sensor", nargs=-1, shell_complete=names)
 @click.option(
     "-o",
     "--output",
@@ -76,16 +77,15 @@ def plot(
     end = SYSTEM_CLOCK.time_ns() if until is None else until
     check_since_until(since, end)
     journal = existing(context.config.journal.path)
-    names = recorded(context, journal.sensors(), sensor)
+    chosen = recorded(context, journal, sensor)
     in_fahrenheit = uses_fahrenheit(context, fahrenheit)
     keys = [key for key in QUANTITIES if key in (shown or _SHOWN)]
     history = History(quantities(keys, fahrenheit=in_fahrenheit))
-    for point in journal.points(since, end, names, keys):
-        history.add(point.sensor, point.time_ns, point.values, simulated=point.simulated)
+    for point in journal.points(since, end, chosen, keys):
+        flags = {"failed": point.failed, "heater": point.heater, "simulated": point.simulated}
+        history.add(point.sensor, point.time_ns, point.values, **flags)
     if not history.curves:
-        newest = max(reading.time_ns for name in names if (reading := journal.latest(name)))
-        remedy = f"choose another time with --since and --until: the newest reading is of {FOR_PEOPLE.text(newest)}"
-        raise JournalError("no readings in this time", remedy=remedy)
+        raise JournalError("the journal has no readings of that time", remedy=_other_time(journal, chosen))
     try:
         advice = draw(matplotlib, history, end / NS, path)
     except OSError as error:
@@ -101,7 +101,9 @@ def plot(
 def _counts(history: History) -> str:
     readings = sum(curve.readings for curve in history.curves.values())
     failed = sum(curve.failed for curve in history.curves.values())
-    return f"{counted(readings)}{f' and {failed} failed' if failed else ''}"
+    heated = sum(curve.heated for curve in history.curves.values())
+    left_out = [f"{failed} failed"] * bool(failed) + [f"{heated} with the heater on"] * bool(heated)
+    return counted(readings) + (f" (left out: {', '.join(left_out)})" if left_out else "")
 
 
 def _object(history: History, path: Path, end: int) -> dict[str, Any]:
@@ -110,8 +112,15 @@ def _object(history: History, path: Path, end: int) -> dict[str, Any]:
         "start": format_time(round(history.first * NS)),
         "end": format_time(end),
         "sensors": [
-            {"sensor": name, "readings": curve.readings, "failed": curve.failed}
+            {"sensor": name, "readings": curve.readings, "failed": curve.failed, "heated": curve.heated}
             for name, curve in sorted(history.curves.items())
         ],
         "simulated": history.simulated,
     }
+
+
+def _other_time(journal: JournalReader, sensors: Sequence[str]) -> str:
+    newest = [reading.time_ns for reading in journal.newest() or () if reading.sensor in sensors]
+    if not newest:
+        return "read the sensors into it: usbrh run, or usbrh send"
+    return f"choose another time with --since and --until: the newest reading is of {FOR_PEOPLE.text(max(newest))}"

@@ -10,6 +10,7 @@ from usbrh.errors import ClockError, JournalError
 from usbrh.journal.clockstate import load as load_clock
 from usbrh.journal.rows import ENTRY, OPEN, Cursor, Damaged, Entry, State, active_cursors, cursors, last_id, verified
 from usbrh.paths import stat_or_none
+from usbrh.reading import Reading
 
 PAGE = 1000
 """Rows that one transaction reads on a walk through the whole journal, so that other programs wait only shortly."""
@@ -145,6 +146,18 @@ def entries(db: sqlite3.Connection, ids: Iterable[int]) -> list[Entry]:
     """The readings with these ids, in their order, without those that are deleted."""
     query = f"SELECT {ENTRY} FROM reading WHERE id = ?"  # noqa: S608
     return [Entry.from_row(row) for number in ids for row in db.execute(query, (number,))]
+
+
+def newest(db: sqlite3.Connection) -> list[Reading]:
+    """The reading that was added last of each sensor, by name."""
+    # SELECT DISTINCT would read the whole index: this finds one name after the other in it.
+    rows = db.execute(
+        "WITH RECURSIVE name(sensor) AS (SELECT min(sensor) FROM reading UNION ALL"  # noqa: S608
+        " SELECT (SELECT min(sensor) FROM reading WHERE sensor > name.sensor) FROM name WHERE name.sensor IS NOT NULL)"
+        f" SELECT {ENTRY} FROM name JOIN reading ON reading.id ="
+        " (SELECT max(id) FROM reading WHERE reading.sensor = name.sensor) ORDER BY name.sensor"
+    )
+    return [Entry.from_row(row).reading for row in rows]
 
 
 def history(

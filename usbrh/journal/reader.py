@@ -17,7 +17,7 @@ from usbrh.journal.owner import as_owner
 from usbrh.journal.rows import ENTRY, Damaged, Entry
 from usbrh.journal.schema import has_tables, not_a_journal
 from usbrh.paths import stat_or_none
-from usbrh.reading import Reading, SensorInfo
+from usbrh.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,12 @@ class JournalReader:
 
         return self._run(query)
 
+    def newest(self) -> list[Reading] | None:
+        """The reading that was added last of each sensor, by name; quick, however many readings there are."""
+        from usbrh.journal import queries  # noqa: PLC0415
+
+        return self._run(queries.newest)
+
     def standings(self) -> "list[DestinationStatus] | None":
         """The status of each destination; quick, however many readings there are."""
         from usbrh.journal import queries  # noqa: PLC0415
@@ -83,12 +89,6 @@ class JournalReader:
         from usbrh.journal import queries  # noqa: PLC0415
 
         return self._run(lambda db: queries.status(db, self.path))
-
-    def sensors(self) -> list[SensorInfo]:
-        """The sensors that have readings, by name, each as its latest reading has it; quick."""
-        from usbrh.journal import series  # noqa: PLC0415
-
-        return self._run(series.sensors) or []
 
     def points(
         self, since_ns: int, until_ns: int, sensors: "Sequence[str]", keys: "Sequence[str]"

@@ -7,7 +7,6 @@ from functools import partial
 
 from usbrh.journal.queries import PAGE
 from usbrh.journal.rows import ENTRY, Entry
-from usbrh.reading import SensorInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +16,11 @@ class Point:
     time_ns: int
     sensor: str
     simulated: bool
+    failed: bool
+    heater: bool
+    """It was on, so the values are not those of the room."""
     values: Sequence[float | None]
-    """In the order of the keys. All None for a failed reading, and with the heater on."""
+    """In the order of the keys."""
 
 
 Run = Callable[[Callable[[sqlite3.Connection], list[Point]]], list[Point] | None]
@@ -40,7 +42,7 @@ def _page(
     db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str], keys: Sequence[str]
 ) -> list[Point]:
     # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
-    columns = ", ".join(f"json_extract(body, '$.{key}')" for key in ("heater", *keys))
+    columns = ", ".join(f"json_extract(body, '$.{key}')" for key in ("heater", "temperature", *keys))
     query = (
         f"SELECT {ENTRY}, {columns} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?"  # noqa: S608
         f" AND +sensor IN ({', '.join('?' * len(sensors))}) ORDER BY time_ns, sensor LIMIT ?"
@@ -48,21 +50,7 @@ def _page(
     found = []
     for row in db.execute(query, (*after, until_ns, *sensors, PAGE)):
         entry = Entry.from_row(row[:6])  # checks the checksum
-        heater, *values = row[6:]
-        found.append(Point(entry.time_ns, entry.sensor, entry.simulated, [None] * len(keys) if heater else values))
-    return found
-
-
-def sensors(db: sqlite3.Connection) -> list[SensorInfo]:
-    """The sensors that have readings, by name, each as its latest reading has it."""
-    names = (
-        "WITH RECURSIVE known(sensor) AS (SELECT min(sensor) FROM reading UNION ALL"
-        " SELECT (SELECT min(sensor) FROM reading WHERE reading.sensor > known.sensor) FROM known"
-        " WHERE known.sensor IS NOT NULL) SELECT sensor FROM known WHERE sensor IS NOT NULL"
-    )  # quick with the index on the sensor; DISTINCT reads all of it
-    found = []
-    for (name,) in db.execute(names).fetchall():
-        query = f"SELECT {ENTRY} FROM reading WHERE sensor = ? ORDER BY id DESC LIMIT 1"  # noqa: S608
-        reading = Entry.from_row(db.execute(query, (name,)).fetchone()).reading
-        found.append(SensorInfo(reading.port, reading.model, name, reading.serial, reading.simulated))
+        heater, temperature, *values = row[6:]
+        point = Point(entry.time_ns, entry.sensor, entry.simulated, temperature is None, bool(heater), values)
+        found.append(point)
     return found

@@ -25,11 +25,13 @@ class Curve:
     values: "list[array[float]]" = field(default_factory=list)
     """For each quantity. NaN for a failed reading, and with the heater on."""
     failed: int = 0
+    heated: int = 0
+    """Number of readings with the heater on."""
 
     @property
     def readings(self) -> int:
-        """Number of good readings."""
-        return len(self.seconds) - self.failed
+        """Number of readings whose values are those of the room."""
+        return len(self.seconds) - self.failed - self.heated
 
 
 @dataclass
@@ -41,14 +43,20 @@ class History:
     """By the name of the sensor."""
     simulated: bool = False
 
-    def add(self, sensor: str, time_ns: int, values: Sequence[float | None], *, simulated: bool = False) -> None:
-        """Add a reading (values in the order of ``quantities``, temperatures in °C). Without a value it has failed."""
+    def add(
+        self, sensor: str, time_ns: int, values: Sequence[float | None], *, failed: bool, heater: bool, simulated: bool
+    ) -> None:
+        """Add a reading: its values in the order of ``quantities``, temperatures in °C.
+
+        Values with the heater on are left out, because they are not those of the room.
+        """
         curve = self.curves.setdefault(sensor, Curve(values=[array("d") for _ in self.quantities]))
         curve.seconds.append(time_ns / 1e9)
         for kept, quantity, value in zip(curve.values, self.quantities, values, strict=True):
             converted = quantity.convert(value)
-            kept.append(float("nan") if converted is None else converted)
-        curve.failed += all(value is None for value in values)
+            kept.append(float("nan") if converted is None or heater else converted)
+        curve.failed += failed and not heater
+        curve.heated += heater
         self.simulated |= simulated
 
     @property

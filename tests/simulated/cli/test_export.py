@@ -83,7 +83,7 @@ def test_times(journal: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["garage"], 3, "no readings of sensor 'garage'; choose one of: attic, cellar"),
+        (["garage"], 3, "the journal has no readings of 'garage'; choose one of: attic, cellar"),
         (["--csv", "--json"], 2, "--csv and --json exclude each other"),
         (["--json", "--local"], 2, "--local and --json exclude each other"),
         (["--since", "1h", "--until", "2h"], 2, "--until must be after --since"),
@@ -115,3 +115,16 @@ def test_a_journal_that_can_not_be_read_leaves_the_file_as_it_was(journal: Path,
     os.truncate(journal, 5000)
     assert export(journal, "-o", str(file)).returncode == 1
     assert file.read_text() == "old\n"
+
+
+@pytest.mark.parametrize("command", ["usbrh journal export", "usbrh plot"])
+def test_a_shell_completes_the_sensors_of_the_journal(journal: Path, command: str) -> None:
+    environ = {
+        "COMP_WORDS": f"{command} c",
+        "COMP_CWORD": str(len(command.split())),
+        "USBRH_JOURNAL_PATH": str(journal),
+    }
+    done = usbrh(timeout=30, _USBRH_COMPLETE="bash_complete", **environ)
+    assert done.stdout == "plain,cellar\n"
+    environ["USBRH_JOURNAL_PATH"] = str(journal.parent / "none.db")
+    assert usbrh(timeout=30, _USBRH_COMPLETE="bash_complete", **environ).stdout.strip() == ""

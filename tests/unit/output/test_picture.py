@@ -41,8 +41,9 @@ def reading(sensor: str, second: float, temperature: float = 21.0, **changes: ob
 def history(readings: Iterable[Reading], keys: Sequence[str] = SHOWN, *, fahrenheit: bool = False) -> History:
     found = History(quantities(keys, fahrenheit=fahrenheit))
     for each in readings:
-        values = [None if each.heater else getattr(each, key) for key in keys]
-        found.add(each.sensor, each.time_ns, values, simulated=each.simulated)
+        values = [getattr(each, key) for key in keys]
+        flags = {"failed": each.error is not None, "heater": each.heater, "simulated": each.simulated}
+        found.add(each.sensor, each.time_ns, values, **flags)
     return found
 
 
@@ -209,6 +210,7 @@ def journal(tmp_path: Path) -> Path:
     with Journal(path) as opened:
         opened.add([reading(name, now - i * 60) for name in ("cellar", "attic", "sim-1") for i in range(100)])
         opened.add([Reading("attic", "attic", "USB-RH", (now - 7200) * 10**9, state="busy", error="in use")])
+        opened.add([reading("attic", now - 7300 - i, heater=True) for i in range(2)])
     return path
 
 
@@ -218,7 +220,7 @@ def test_a_picture_from_the_journal(journal: Path, tmp_path: Path, suffix: str, 
     result = run("--since", "3h", "-o", str(file), journal=journal)
     assert (result.returncode, result.stderr) == (0, "")
     assert re.fullmatch(
-        rf"{file}: 300 readings and 1 failed; attic, cellar, sim-1: "
+        rf"{file}: 300 readings \(left out: 1 failed, 2 with the heater on\); attic, cellar, sim-1: "
         r"\d{4}-\d\d-\d\d \d\d:\d\d to (\d{4}-\d\d-\d\d )?\d\d:\d\d UTC\n",
         result.stdout,
     )
@@ -230,6 +232,13 @@ def test_json_tells_what_was_drawn(journal: Path, tmp_path: Path) -> None:
     (sensor,) = json.loads(result.stdout)["sensors"]
     assert sensor["sensor"] == "attic"
     assert (sensor["readings"], sensor["failed"]) in ((1, 0), (2, 0))
+
+
+def test_a_good_reading_without_the_value_that_is_drawn_counts(journal: Path, tmp_path: Path) -> None:
+    """No frost forms at 9 °C."""
+    arguments = ["--json", "--since", "3h", "--show", "frost_point", "-o", str(tmp_path / "a.svg"), "attic"]
+    (sensor,) = json.loads(run(*arguments, journal=journal).stdout)["sensors"]
+    assert sensor == {"sensor": "attic", "readings": 100, "failed": 1, "heated": 2}
 
 
 @pytest.mark.parametrize(
@@ -269,8 +278,8 @@ def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["-o", "a.svg", "garage"], 3, "no readings of sensor 'garage'; choose one of: attic, cellar, sim-1"),
-        (["-o", "a.svg", "7"], 3, "no readings of sensor '7'; choose one of: attic, cellar, sim-1"),
+        (["-o", "a.svg", "garage"], 3, "the journal has no readings of 'garage'; choose one of: attic, cellar, sim-1"),
+        (["-o", "a.svg", "7"], 3, "the journal has no readings of '7'; choose one of: attic, cellar, sim-1"),
         (["-o", "a.gif"], 2, "the name of a picture ends in .png, .svg, .pdf"),
         (
             ["-o", "/no/folder/a.png"],
@@ -283,7 +292,7 @@ def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path
         (
             ["-o", "a.svg", "--since", "2020-01-01", "--until", "2020-01-02T12:00Z"],
             1,
-            "no readings in this time; choose another time with --since and --until: the newest reading is of 20",
+            "no readings of that time; choose another time with --since and --until: the newest reading is of 20",
         ),
     ],
 )
@@ -303,4 +312,4 @@ def test_no_journal_and_an_empty_one(tmp_path: Path) -> None:
         opened.add([])
     result = run("-o", str(tmp_path / "a.png"), journal=tmp_path / "empty.db")
     assert (result.returncode, result.stdout) == (1, "")
-    assert "the journal has no readings; " in result.stderr
+    assert "no readings of that time; read the sensors into it: usbrh run" in result.stderr
