@@ -114,7 +114,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "以後は送信せず、件数をログに記録。",
     ),
     "output.units": (
-        "Unit of temperatures in output for people: `read`, `send`, `watch` and `plot`. Output for programs stays in °C.",
+        "Unit of temperatures in output for people: `read`, `send`, `watch` and `plot`. Programs get °C.",
         "人が見る出力（`read`、`send`、`watch`、`plot`）の温度の単位。プログラム向けの出力は常に °C。",
     ),
     "sensor.name": (
