@@ -1,6 +1,7 @@
 """The destinations of the journal: which of them keeps its queue when the configuration changes, and what is logged."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def journal(path: Path) -> Journal:
-    journal = Journal(path, clock=FixedClock(START))
-    journal.sync_destinations([A, B])
-    return journal
+def journal(path: Path) -> Iterator[Journal]:
+    with Journal(path, clock=FixedClock(START)) as journal:
+        journal.sync_destinations([A, B])
+        yield journal
 
 
 def test_a_new_destination_starts_with_what_nobody_has_taken(
@@ -107,26 +108,26 @@ def test_the_states_of_each_stay_in_the_configuration_are_kept(journal: Journal)
 
 
 def test_the_first_destination_gets_what_was_measured_before(path: Path) -> None:
-    journal = Journal(path)
-    journal.add(readings(3))
-    journal.sync_destinations([A])
-    assert waiting(journal, A) == [1, 2, 3]
+    with Journal(path) as journal:
+        journal.add(readings(3))
+        journal.sync_destinations([A])
+        assert waiting(journal, A) == [1, 2, 3]
 
 
 def test_what_was_deleted_while_there_was_no_destination_does_not_wait(path: Path) -> None:
     clock = FixedClock(START)
-    journal = Journal(path, keep=60, max_waiting=5, clock=clock)
-    for destinations in ([], [A]):
-        journal.sync_destinations(destinations)
-        journal.sync_destinations([])
-        journal.add(readings(5))
-        clock.now += 86400 * NS
-        journal.add([])
-        journal.add([reading(2000)])
-        journal.sync_destinations([B])
-        assert [each.waiting for each in journal.standings()] == [1]
-        clock.now -= 86400 * NS
-        path.unlink()
+    with Journal(path, keep=60, max_waiting=5, clock=clock) as journal:
+        for destinations in ([], [A]):
+            journal.sync_destinations(destinations)
+            journal.sync_destinations([])
+            journal.add(readings(5))
+            clock.now += 86400 * NS
+            journal.add([])
+            journal.add([reading(2000)])
+            journal.sync_destinations([B])
+            assert [each.waiting for each in journal.standings()] == [1]
+            clock.now -= 86400 * NS
+            path.unlink()
 
 
 @pytest.mark.parametrize("name", ["c2;c3", "c2", "c0;c1;c2", "c1", "c1;c2;c3"])
