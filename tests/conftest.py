@@ -21,9 +21,9 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.support import processes
 from tests.support.circumstances import Circumstances, catch_what_is_ignored
 
-LIMITS = {"kernel": 600, "openrc": 600, "zabbix": 600}
-"""Time limit in s for each test of a folder whose first test starts a virtual machine or a server. The limit of all
-other tests is in pyproject.toml."""
+LIMITS = {"debian13": 1200, "kernel": 600, "openrc": 600, "zabbix": 600}
+"""Time limit in s for each test of a folder whose first test starts a virtual machine or a server, or whose only test
+runs many others. The limit of all other tests is in pyproject.toml."""
 AGAIN_SECONDS = 60
 """s after which a test that hangs is interrupted again, because its cleanup can hang, too."""
 EXIT_SECONDS = 60

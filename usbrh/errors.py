@@ -5,6 +5,7 @@ Text output joins the two with "; ". JSON and ``usbrh doctor`` keep them apart. 
 the ``state`` of a reading in JSON, and the counters of the bridge. ``exit_status`` is the exit status of the command.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 _EXIT_STATUS = {"ok": 0}
@@ -136,6 +137,17 @@ def exit_status(kind: str) -> int:
 def joined(message: str, remedy: str | None) -> str:
     """Join message and remedy to one line of text."""
     return f"{message}; {remedy}" if remedy else message
+
+
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return a question with the name in ``known`` that is nearest to ``word``; None if none is near.
+
+    ``cutoff``: how near, from 0 to 1 for equal names.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and needed for an error only
+
+    close = get_close_matches(word, known, n=1, cutoff=cutoff)
+    return f"did you mean {close[0]}?" if close else None
 
 
 def of_destination(destination: str, error: Exception) -> str:

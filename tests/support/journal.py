@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any, Protocol
 
 from usbrh.clock import NS
 from usbrh.journal.schema import APPLICATION_ID
@@ -10,6 +11,14 @@ from usbrh.reading import Reading
 
 START = 1_790_000_000 * NS
 A, B, C = "a.example:10051", "b.example", "c1;c2"
+
+
+class OpenJournal(Protocol):
+    """A function that opens a journal."""
+
+    def __call__(self, path: Path, **options: Any) -> Journal:
+        """Open the journal at ``path`` with the options of ``Journal``."""
+        ...
 
 
 def reading(number: int, sensor: str = "living-room", *, simulated: bool = False) -> Reading:

@@ -16,37 +16,50 @@ import click
 
 from usbrh import __version__
 from usbrh.cli.context import Context, add_global_options
+from usbrh.cli.help import Group, one_line, usage
 from usbrh.cli.signals import SignalHandler
 from usbrh.errors import UsbrhError
 
-# command -> (module in usbrh.cli, attribute, line in usbrh --help)
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "list": ("sensors", "list_", "List the sensors that are plugged in."),
-    "read": ("sensors", "read", "Read each sensor once."),
-    "led": ("controls", "led", "Switch an LED."),
-    "identify": ("controls", "identify", "Let an LED blink, to find a sensor."),
-    "heater": ("controls", "heater", "Switch the heater, or test the sensor with it."),
-    "release": ("controls", "release", "Return a sensor to the kernel's HID driver."),
-    "watch": ("watch", "watch", "Show live readings with a chart."),
-    "log": ("log", "log", "Append readings to a file continuously."),
-    "plot": ("plot", "plot", "Draw the local history as a picture."),
-    "calibrate": ("calibrate", "calibrate", "Compare a sensor with a reference and print its calibration."),
-    "verify": ("verify", "verify", "Compare a sensor with what its driver assumes."),
-    "doctor": ("doctor", "doctor", "Diagnose problems and show the commands that fix them."),
-    "send": ("run", "send", "Read all sensors once and deliver all waiting readings."),
-    "run": ("run", "run", "Run the bridge service: read and deliver continuously."),
-    "journal": ("journal", "journal", "Show, deliver and export the readings in the journal."),
-    "zabbix": ("zabbix", "zabbix", "Set up Zabbix and check the route to it."),
-    "agent": ("agent", "agent", "Answer a Zabbix agent with one line of JSON."),
-    "config": ("config", "config", "Check the configuration."),
-    "setup": ("setup", "setup", "Install udev rule, user, service and agent file."),
-    "demo": ("demo", "demo", "Demonstrate the whole route with a virtual sensor and a fake server."),
-    "simulate": ("simulate", "simulate", "Provide virtual sensors to a real kernel."),
+# The groups of usbrh --help, and in each: command -> (module in usbrh.cli, attribute, line in usbrh --help)
+GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "Sensors": {
+        "list": ("sensors", "list_", "List the sensors that are plugged in."),
+        "read": ("sensors", "read", "Read each sensor once."),
+        "watch": ("watch", "watch", "Show live readings with a chart."),
+        "led": ("controls", "led", "Switch an LED."),
+        "identify": ("controls", "identify", "Let an LED blink, to find a sensor."),
+        "heater": ("controls", "heater", "Switch the heater, or test the sensor with it."),
+        "calibrate": ("calibrate", "calibrate", "Compare a sensor with a reference and print its calibration."),
+        "release": ("controls", "release", "Return a sensor to the kernel's HID driver."),
+    },
+    "History": {
+        "log": ("log", "log", "Append readings to a file continuously."),
+        "plot": ("plot", "plot", "Draw the local history as a picture."),
+        "journal": ("journal", "journal", "Show, deliver and export the readings in the journal."),
+    },
+    "Zabbix": {
+        "send": ("run", "send", "Read all sensors once and deliver all waiting readings."),
+        "run": ("run", "run", "Run the bridge service: read and deliver continuously."),
+        "agent": ("agent", "agent", "Answer a Zabbix agent with one line of JSON."),
+        "zabbix": ("zabbix", "zabbix", "Set up Zabbix and check the route to it."),
+    },
+    "System": {
+        "config": ("config", "config", "Check the configuration."),
+        "setup": ("setup", "setup", "Install udev rule, user, service and agent file."),
+        "doctor": ("doctor", "doctor", "Diagnose problems and show the commands that fix them."),
+        "help": ("manual", "help_", "Show the manual page of a command."),
+    },
+    "Testing": {
+        "verify": ("verify", "verify", "Compare a sensor with what its driver assumes."),
+        "demo": ("demo", "demo", "Demonstrate the whole route with a virtual sensor and a fake server."),
+        "simulate": ("simulate", "simulate", "Provide virtual sensors to a real kernel."),
+    },
 }
+COMMANDS = {name: place for group in GROUPS.values() for name, place in group.items()}
 
 
-class _Group(click.Group):
-    """A group that knows all commands by name, lists them in order, and imports only the one that is called."""
+class _Commands(Group):
+    """The commands of usbrh, of which only the one that is called is imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -59,13 +72,12 @@ class _Group(click.Group):
         add_global_options(command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, _, short) in COMMANDS.items()])
+    def sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+        return {title: [(name, line) for name, (_, _, line) in group.items()] for title, group in GROUPS.items()}
 
 
 @click.group(
-    cls=_Group,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 no sensor, 4 access denied, 5 busy or timed out, "
     "6 Zabbix not reached, 7 Zabbix rejected a value.",
@@ -78,22 +90,6 @@ def cli(ctx: click.Context) -> None:
 
 
 add_global_options(cli)
-
-
-def one_line(error: click.ClickException) -> str:
-    """Return the message of click in the style of this package: one line in lower case."""
-    text = " ".join(error.format_message().split())
-    return text[:1].lower() + text[1:]
-
-
-def _show(error: click.ClickException) -> None:
-    words = one_line(error)
-    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
-        error.show()
-        return
-    if isinstance(error, click.UsageError):
-        words = f"{words.rstrip('.')}; see: {error.ctx.command_path if error.ctx else 'usbrh'} --help"
-    click.echo(f"usbrh: {words}", err=True)
 
 
 def _prepare_streams() -> None:
@@ -158,7 +154,8 @@ def _run(context: Context) -> int:
         status = cli.main(prog_name="usbrh", standalone_mode=False, obj=context)
         sys.stdout.flush()
     except click.ClickException as error:
-        _show(error)
+        words = usage(error) if isinstance(error, click.UsageError) else one_line(error)
+        click.echo(f"usbrh: {words}", err=True)
         status = error.exit_code
     except click.Abort:
         status = 128 + signal.SIGINT

@@ -5,19 +5,19 @@ from typing import Any, NoReturn
 import click
 
 from usbrh.bridge import agent as answers
-from usbrh.cli import one_line
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.help import Group, one_line
 from usbrh.errors import ConfigError
 
 
-class _Answers(click.Group):
+class _Answers(Group):
     """A group that answers a wrong call with JSON too: users can write their own UserParameters."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            problem = ConfigError(one_line(error).rstrip("."), remedy="see: usbrh agent --help")
+            problem = ConfigError(one_line(error), remedy="see: usbrh agent --help")
 
             def reject() -> NoReturn:
                 raise problem

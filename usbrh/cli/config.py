@@ -4,9 +4,10 @@ import click
 
 from usbrh.bridge.once import routes
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.help import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Check the configuration."""
 

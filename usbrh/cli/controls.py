@@ -6,6 +6,7 @@ from typing import get_args
 import click
 
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.help import Group
 from usbrh.cli.sensors import one_sensor
 from usbrh.drivers.base import LedState
 from usbrh.output import text as output
@@ -46,7 +47,7 @@ def identify(context: Context, sensor: str | None) -> None:
     chosen.blink()
 
 
-@click.group()
+@click.group(cls=Group)
 def heater() -> None:
     """Switch the sensor's heater, or test the sensor with it.
 

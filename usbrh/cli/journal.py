@@ -12,6 +12,7 @@ import click
 
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
+from usbrh.cli.help import Group
 from usbrh.cli.parameters import MomentType, check_since_until, time_options, time_style
 from usbrh.cli.recorded import names, recorded
 from usbrh.cli.run import log_to_stderr, show_deliveries
@@ -34,7 +35,7 @@ Reasons = Mapping[str, ZabbixRejected]
 """Why Zabbix rejects the readings of a sensor."""
 
 
-@click.group()
+@click.group(cls=Group)
 def journal() -> None:
     """The journal: usbrh's own send queue and history (not systemd's journal)."""
 

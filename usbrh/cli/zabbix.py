@@ -14,6 +14,7 @@ from usbrh.bridge import check as checking
 from usbrh.bridge.once import open_journal
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.findings import exit_status, show
+from usbrh.cli.help import Group
 from usbrh.cli.parameters import DurationType
 from usbrh.cli.steps import agree, run
 from usbrh.config import ZabbixConfig
@@ -33,7 +34,7 @@ from usbrh.zabbix.items import reading_key, state_key
 from usbrh.zabbix.templates import METHODS, Method, difference_from, template_files
 
 
-@click.group()
+@click.group(cls=Group)
 def zabbix() -> None:
     """Set up Zabbix for the sensors, and check it."""
 

@@ -6,7 +6,7 @@ empty.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from usbrh.config.model import (
 )
 from usbrh.config.toml_source import TomlSource
 from usbrh.config.value_types import InvalidValue, SensorName, composed
-from usbrh.errors import ConfigError
+from usbrh.errors import ConfigError, did_you_mean
 from usbrh.paths import stat_or_none
 
 DEFAULT_PATH = Path("/etc/usbrh/usbrh.toml")
@@ -52,7 +52,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     }
     sensor = tables.pop("sensor", {})
     for name in tables:
-        remedy = _suggestion(name, [*_SECTIONS, "sensor"])
+        remedy = did_you_mean(name, [*_SECTIONS, "sensor"])
         raise source.error((name,), f'there is no section "{name}"', remedy=remedy)
     return Config(**sections, sensor=_sensors(sensor, source), path=path)  # type: ignore[arg-type]
 
@@ -78,7 +78,7 @@ def _section(
     for key, raw in table.items():
         if key not in types:
             message = f'there is no key "{key}" in [{_header(path)}]'
-            raise source.error((*path, key), message, remedy=_suggestion(key, types))
+            raise source.error((*path, key), message, remedy=did_you_mean(key, types))
         try:
             value = types[key].from_toml(raw)
         except InvalidValue as error:
@@ -150,12 +150,5 @@ def _check_names(environ: Mapping[str, str]) -> None:
     known |= {"USBRH_CONFIG", "USBRH_SIMULATE", "USBRH_ALLOW_SIMULATED"}
     for variable in environ:
         other = variable.startswith("USBRH_") and variable not in known
-        if other and (suggestion := _suggestion(variable, known, cutoff=0.92)):
+        if other and (suggestion := did_you_mean(variable, known, cutoff=0.92)):
             raise ConfigError(f"{variable} is not a variable of usbrh", remedy=suggestion)
-
-
-def _suggestion(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and needed for an error only
-
-    close = get_close_matches(word, words, n=1, cutoff=cutoff)
-    return f"did you mean {close[0]}?" if close else None

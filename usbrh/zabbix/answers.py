@@ -59,7 +59,8 @@ def checked(method: str, params: Mapping[str, Any], result: Any) -> Any:
         expected, fits = "a number", re.fullmatch(r"\d{1,18}", str(result), re.ASCII)
     elif verb in {"create", "update"} and method != "autoregistration.update":
         ids = next(iter(result.values()), None) if isinstance(result, dict) else None
-        expected, fits = "the id of the object", isinstance(ids, list) and ids
+        expected = "the id of the object"
+        fits = isinstance(ids, list) and ids and all(isinstance(each, str | int) for each in ids)
     elif verb == "importcompare":
         expected, fits = "an object", isinstance(result, dict) or result == []  # PHP writes an empty object as []
     else:

@@ -93,7 +93,8 @@ class Release:
 
 
 ZABBIX_60 = Release("6.0", "bookworm", PACKAGES)
-ZABBIX_70 = Release("7.0", "trixie", (*PACKAGES, "zabbix-sender"))
+FOR_THE_QUICK_TESTS = ("git", "make", "mount", "python3-venv", "zsh", "fish")
+ZABBIX_70 = Release("7.0", "trixie", (*PACKAGES, "zabbix-sender", *FOR_THE_QUICK_TESTS))
 RELEASES = (ZABBIX_60, ZABBIX_70)
 
 

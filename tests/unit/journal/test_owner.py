@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import usbrh
-from tests.support.journal import A, flip, reading, readings
+from tests.support.journal import A, OpenJournal, flip, reading, readings
 from tests.support.network import closed_port
 from usbrh.errors import JournalError
 from usbrh.journal.file import companions
@@ -321,10 +321,10 @@ def test_history_without_the_index_and_in_a_folder_that_nobody_can_write(tmp_pat
         assert reader.latest("living-room") == reading(3)
 
 
-def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
+def test_a_named_pipe_does_not_block(tmp_path: Path, open_journal: OpenJournal) -> None:
     path = tmp_path / "journal.db"
     os.mkfifo(path)
-    for access in (Journal(path).status, JournalReader(path).status):
+    for access in (open_journal(path).status, JournalReader(path).status):
         with pytest.raises(JournalError, match="it is not a file of usbrh"):
             access()
 

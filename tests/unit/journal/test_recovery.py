@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.clocks import FixedClock
-from tests.support.journal import START, A, B, C, flip, reading, readings, waiting
+from tests.support.journal import START, A, B, C, OpenJournal, flip, reading, readings, waiting
 from usbrh.clock import NS
 from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
@@ -195,7 +195,7 @@ def test_is_set_aside_under_a_name_that_says_so(
     assert "recovered: " in caplog.text
 
 
-def test_a_link_to_the_journal_stays_one(tmp_path: Path) -> None:
+def test_a_link_to_the_journal_stays_one(tmp_path: Path, open_journal: OpenJournal) -> None:
     path, link = tmp_path / "disk" / "journal.db", tmp_path / "etc" / "journal.db"
     for each in (path, link):
         each.parent.mkdir()
@@ -206,7 +206,7 @@ def test_a_link_to_the_journal_stays_one(tmp_path: Path) -> None:
         other.add(readings(5, first=21))  # in the log only
         assert companions(link)[0].stat().st_size > 0
         flip(path, 10)
-        assert len(list(Journal(link).export())) == 24
+        assert len(list(open_journal(link).export())) == 24
     assert list(link.parent.iterdir()) == [link]
     assert link.is_symlink()
     (aside,) = path.parent.glob("journal.db.damaged-*Z")
@@ -216,11 +216,11 @@ def test_a_link_to_the_journal_stays_one(tmp_path: Path) -> None:
 
 
 def test_what_is_being_delivered_while_another_process_replaces_the_file_settles_no_other_reading(
-    tmp_path: Path,
+    tmp_path: Path, open_journal: OpenJournal
 ) -> None:
     path = tmp_path / "journal.db"
     clock = FixedClock(START)
-    service = Journal(path, keep=3600, clock=clock)
+    service = open_journal(path, keep=3600, clock=clock)
     service.sync_destinations([A, B])
     service.add(readings(40))
     for destination in (A, B):
@@ -244,9 +244,9 @@ def test_what_is_being_delivered_while_another_process_replaces_the_file_settles
     ]
 
 
-def test_numbers_of_readings_that_were_lost_are_not_used_again(tmp_path: Path) -> None:
+def test_numbers_of_readings_that_were_lost_are_not_used_again(tmp_path: Path, open_journal: OpenJournal) -> None:
     path = tmp_path / "journal.db"
-    service = Journal(path)
+    service = open_journal(path)
     service.sync_destinations([A])
     service.add(readings(3))
     sent = waiting(service, A)
@@ -260,7 +260,9 @@ def test_numbers_of_readings_that_were_lost_are_not_used_again(tmp_path: Path) -
     assert service.standings()[0].waiting == 3
 
 
-def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_readings_are_not_counted_as_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, open_journal: OpenJournal
+) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         journal.sync_destinations([A])
@@ -268,14 +270,14 @@ def test_lost_readings_are_not_counted_as_waiting(tmp_path: Path, caplog: pytest
     flip(path, 10)
     content = path.read_bytes()
     path.write_bytes(content.replace(A.encode(), A.upper().encode()))  # and nobody knows what A has taken
-    journal = Journal(path, max_waiting=20)
+    journal = open_journal(path, max_waiting=20)
     journal.sync_destinations([A])
     journal.add([reading(21)])
     assert (journal.standings()[0].waiting, journal.standings()[0].expired) == (20, 0)
     assert "recovered: 19 readings, all are sent again" in caplog.text
 
 
-def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
+def test_what_was_never_for_a_destination_stays_so(tmp_path: Path, open_journal: OpenJournal) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         journal.sync_destinations([A, B])
@@ -285,7 +287,7 @@ def test_what_was_never_for_a_destination_stays_so(tmp_path: Path) -> None:
         journal.sync_destinations([A, B, C])
         journal.acknowledge(C, range(16, 19))
     flip(path, 3)
-    journal = Journal(path)
+    journal = open_journal(path)
     states = {entry.reading: found[C].state for entry, found in journal.export()}
     assert [states[reading(n)] for n in (1, 15, 16, 18)] == ["dropped", "dropped", "delivered", "delivered"]
     assert [entry.reading for entry in journal.waiting(C, 10)] == readings(2, first=19)
@@ -309,7 +311,7 @@ def test_a_destination_that_left_before_a_repair_stays_away(tmp_path: Path, capl
         assert len(journal.waiting(A, 10)) == 3
 
 
-def test_the_stays_of_a_destination_that_returned_are_saved(tmp_path: Path) -> None:
+def test_the_stays_of_a_destination_that_returned_are_saved(tmp_path: Path, open_journal: OpenJournal) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         journal.sync_destinations([A, B])
@@ -324,7 +326,7 @@ def test_the_stays_of_a_destination_that_returned_are_saved(tmp_path: Path) -> N
         journal.acknowledge(A, range(9, 13))
         journal.acknowledge(B, [9, 10])
     flip(path, 1)
-    journal = Journal(path)
+    journal = open_journal(path)
     delivered, dropped, waits = ["delivered"], ["dropped"], ["waiting"]
     assert [found[B].state for _, found in journal.export()] == delivered + dropped * 6 + delivered * 2 + waits * 2
     assert [found[A].state for _, found in journal.export()] == delivered * 11
@@ -362,7 +364,7 @@ def test_a_lost_row_makes_readings_wait_again_instead_of_being_lost(tmp_path: Pa
     assert len(list(path.parent.glob("*damaged-*Z"))) == 1
 
 
-def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
+def test_two_readings_with_one_number_are_both_saved(tmp_path: Path, open_journal: OpenJournal) -> None:
     """Free pages and the end of the log hold what came to nothing, or was deleted and came again."""
     path, earlier = tmp_path / "journal.db", tmp_path / "earlier.db"
     with Journal(path) as journal:
@@ -373,7 +375,7 @@ def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
         journal.add([reading(101), reading(2), *readings(20, first=31), reading(3), reading(20)])
     flip(path, 20)  # it came again
     path.write_bytes(path.read_bytes() + earlier.read_bytes())
-    journal = Journal(path)
+    journal = open_journal(path)
     there = [entry.reading for entry, _ in journal.export()]
     assert len(there) == len(set(there))
     assert set(there) == {*readings(20), reading(101), *readings(20, first=31)}
@@ -382,7 +384,9 @@ def test_two_readings_with_one_number_are_both_saved(tmp_path: Path) -> None:
     assert journal.standings()[0].waiting == len(wait)
 
 
-def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tmp_path: Path) -> None:
+def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(
+    tmp_path: Path, open_journal: OpenJournal
+) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         journal.sync_destinations([A])
@@ -390,7 +394,7 @@ def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tm
             journal.add(readings(500, first))
     flip(path, 2000)
     steps: list[int] = []
-    journal = Journal(path, progress=lambda: steps.append(1))
+    journal = open_journal(path, progress=lambda: steps.append(1))
     tracemalloc.start()
     try:
         assert sum(1 for _ in journal.history(since_ns=reading(1999).time_ns, until_ns=reading(2002).time_ns)) == 2
@@ -400,7 +404,9 @@ def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(tm
     assert len(steps) > 4000 // STEP
 
 
-def test_threads_wait_for_a_rebuild_however_long_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_wait_for_a_rebuild_however_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_journal: OpenJournal
+) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         journal.sync_destinations([A])
@@ -413,7 +419,7 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(tmp_path: Path, monkey
         rebuilding.set()
         time.sleep(1.5)
 
-    journal = Journal(path, progress=progress)
+    journal = open_journal(path, progress=progress)
     thread = threading.Thread(target=lambda: list(journal.export()))
     thread.start()
     assert rebuilding.wait(20)
@@ -421,7 +427,7 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(tmp_path: Path, monkey
     thread.join(20)
 
 
-def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path, open_journal: OpenJournal) -> None:
     """No file may be larger than 70 kB there; the damaged one has 280."""
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
@@ -441,7 +447,7 @@ def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert path.read_bytes() == damaged
     allowed = {path, path.with_name(path.name + ".lock"), *companions(path)}
     assert set(path.parent.iterdir()) <= allowed
-    assert len(list(Journal(path).export())) == 499
+    assert len(list(open_journal(path).export())) == 499
 
 
 def test_is_ready_when_it_comes_into_the_place(sound: Path) -> None:
@@ -493,9 +499,11 @@ def test_killed_at_any_step_of_the_replacement(sound: Path, links: str) -> None:
     assert (step >= 6, done.returncode) == (True, 0)
 
 
-def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound: Path) -> None:
+def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(
+    sound: Path, open_journal: OpenJournal
+) -> None:
     with copy_of(sound) as path:
-        one, other = Journal(path), Journal(path)
+        one, other = open_journal(path), open_journal(path)
         one.sync_destinations([A, B])
         other.status()
         content = path.read_bytes()
@@ -507,12 +515,14 @@ def test_a_process_that_had_the_damaged_file_open_goes_on_with_the_new_one(sound
         other.close()  # SQLite would remove the log of the file at this name
         assert one.add([reading(1002)]) == [first[0] + 2]
         one.close()
-        assert len(list(Journal(path).export())) == saved + 3
+        assert len(list(open_journal(path).export())) == saved + 3
 
 
-def test_a_journal_that_was_removed_is_begun_anew(sound: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_journal_that_was_removed_is_begun_anew(
+    sound: Path, caplog: pytest.LogCaptureFixture, open_journal: OpenJournal
+) -> None:
     with copy_of(sound) as path:
-        journal = Journal(path)
+        journal = open_journal(path)
         journal.sync_destinations([A])
         for file in (path, *companions(path)):
             file.unlink(missing_ok=True)

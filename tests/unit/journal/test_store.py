@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clocks import FixedClock, WoundClock
-from tests.support.journal import START, A, B, C, old_journal, reading, readings, states, waiting
+from tests.support.journal import START, A, B, C, OpenJournal, old_journal, reading, readings, states, waiting
 from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import NS, Deadline
 from usbrh.errors import JournalError
@@ -33,8 +33,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def journal(path: Path) -> Journal:
-    journal = Journal(path, clock=FixedClock(START))
+def journal(path: Path, open_journal: OpenJournal) -> Journal:
+    journal = open_journal(path, clock=FixedClock(START))
     journal.sync_destinations([A, B])
     return journal
 
@@ -115,8 +115,10 @@ def test_sending_again(journal: Journal) -> None:
     assert waiting(journal, A) == [2, 4, 5]
 
 
-def test_the_oldest_expire_and_that_is_counted_and_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    journal = Journal(path, max_waiting=5, clock=FixedClock(START))
+def test_the_oldest_expire_and_that_is_counted_and_logged(
+    path: Path, caplog: pytest.LogCaptureFixture, open_journal: OpenJournal
+) -> None:
+    journal = open_journal(path, max_waiting=5, clock=FixedClock(START))
     journal.sync_destinations([A, B])
     journal.add(readings(5))
     journal.acknowledge(B, [1, 2, 3, 4, 5])
@@ -131,9 +133,9 @@ def test_the_oldest_expire_and_that_is_counted_and_logged(path: Path, caplog: py
     assert standing[B].expired == 0
 
 
-def test_delivered_readings_are_kept_for_a_time(path: Path) -> None:
+def test_delivered_readings_are_kept_for_a_time(path: Path, open_journal: OpenJournal) -> None:
     clock = FixedClock(START)
-    journal = Journal(path, keep=3600, clock=clock)
+    journal = open_journal(path, keep=3600, clock=clock)
     journal.sync_destinations([A])
     journal.add(readings(10))
     journal.acknowledge(A, [1, 2, 3, 5], {4: "no item"})
@@ -147,10 +149,10 @@ def test_delivered_readings_are_kept_for_a_time(path: Path) -> None:
 
 
 def test_what_a_destination_that_left_had_not_received_is_kept_for_a_time(
-    path: Path, caplog: pytest.LogCaptureFixture
+    path: Path, caplog: pytest.LogCaptureFixture, open_journal: OpenJournal
 ) -> None:
     clock = FixedClock(START)
-    journal = Journal(path, keep=3600, clock=clock)
+    journal = open_journal(path, keep=3600, clock=clock)
     journal.sync_destinations([A, B])
     journal.add(readings(10))
     journal.acknowledge(A, range(1, 11))
@@ -165,9 +167,9 @@ def test_what_a_destination_that_left_had_not_received_is_kept_for_a_time(
     assert "damaged" not in caplog.text
 
 
-def test_numbers_are_not_used_twice(path: Path) -> None:
+def test_numbers_are_not_used_twice(path: Path, open_journal: OpenJournal) -> None:
     clock = FixedClock(START)
-    journal = Journal(path, keep=60, clock=clock)
+    journal = open_journal(path, keep=60, clock=clock)
     journal.sync_destinations([A])
     journal.add(readings(3))
     journal.acknowledge(A, [1, 2, 3])
@@ -200,11 +202,11 @@ def test_status(journal: Journal, path: Path) -> None:
     assert (second.waiting, second.oldest_ns) == (3, reading(2).time_ns)
 
 
-def test_is_there_after_closing(journal: Journal, path: Path) -> None:
+def test_is_there_after_closing(journal: Journal, path: Path, open_journal: OpenJournal) -> None:
     journal.add(readings(2))
     journal.acknowledge(A, [1])
     journal.close()
-    again = Journal(path)
+    again = open_journal(path)
     assert waiting(again, A) == [2]
     assert waiting(again, B) == [1, 2]
 
@@ -252,20 +254,20 @@ def test_a_newer_schema_is_not_touched(journal: Journal, path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_foreign_database_is_not_touched(path: Path) -> None:
+def test_a_foreign_database_is_not_touched(path: Path, open_journal: OpenJournal) -> None:
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE music (title)")
     db.close()
     with pytest.raises(JournalError, match="a database of another program"):
-        Journal(path).add(readings(1))
+        open_journal(path).add(readings(1))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("schema", [1, 2, 3])
-def test_a_journal_of_an_older_version_is_not_touched(path: Path, schema: int) -> None:
+def test_a_journal_of_an_older_version_is_not_touched(path: Path, schema: int, open_journal: OpenJournal) -> None:
     old_journal(path, schema)
     before = path.read_bytes()
-    for use in (lambda: Journal(path).add(readings(1)), lambda: JournalReader(path).latest("living-room")):
+    for use in (lambda: open_journal(path).add(readings(1)), lambda: JournalReader(path).latest("living-room")):
         with pytest.raises(JournalError) as caught:
             use()
         assert caught.value.message == (
@@ -275,7 +277,7 @@ def test_a_journal_of_an_older_version_is_not_touched(path: Path, schema: int) -
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     subprocess.run(str(caught.value.remedy).removeprefix("move it away: "), shell=True, check=True)
-    assert Journal(path).add(readings(1)) == [1]
+    assert open_journal(path).add(readings(1)) == [1]
 
 
 def test_a_lock_that_stays_is_an_error_in_time(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,16 +338,18 @@ def test_closing_waits_for_nobody(journal: Journal) -> None:
     assert closed
 
 
-def test_what_takes_long_locks_nobody_out(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_long_locks_nobody_out(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch, open_journal: OpenJournal
+) -> None:
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.2)
     journal.add(readings(1))
     # What `usbrh journal status` does first of all in its process is to count.
-    assert Journal(path)._run(lambda db: journal.add([reading(2)])) == [2]
+    assert open_journal(path)._run(lambda db: journal.add([reading(2)])) == [2]
 
 
-def test_a_path_that_can_not_be_looked_at(tmp_path: Path) -> None:
+def test_a_path_that_can_not_be_looked_at(tmp_path: Path, open_journal: OpenJournal) -> None:
     with pytest.raises(JournalError, match="File name too long"):
-        Journal(tmp_path / ("x" * 300)).status()
+        open_journal(tmp_path / ("x" * 300)).status()
 
 
 @pytest.mark.parametrize("made_before", [True, False])
@@ -423,9 +427,9 @@ def test_the_log_level_of_news(journal: Journal, caplog: pytest.LogCaptureFixtur
     assert f"new destination {C}: 2 readings waiting for it" in caplog.text
 
 
-def test_a_clock_that_is_set_back_and_forth(path: Path) -> None:
+def test_a_clock_that_is_set_back_and_forth(path: Path, open_journal: OpenJournal) -> None:
     clock = FixedClock(START)
-    journal = Journal(path, keep=86400, clock=clock)
+    journal = open_journal(path, keep=86400, clock=clock)
     journal.sync_destinations([A])
     steps = [0, 1, 3601, 3602, -3598, -3597, 4]
     for number, step in enumerate(steps):
