@@ -43,8 +43,11 @@ CONTROL_TIMEOUT = 0.5
 """s for one control transfer, which the device answers at once."""
 _RESET_TIME = 0.3
 """s that a USB reset may take; libusb accepts no timeout for it."""
-_ONE_TRY = PAUSE + ANSWER_WINDOW + _RESET_TIME
-"""s that one more try needs, with a reset after it if the sensor still owes an answer."""
+_OVERHEAD = 0.5
+"""s of one more try for everything else, on a slow machine: opening the sensor, and slow polling."""
+_ONE_TRY = PAUSE + ANSWER_WINDOW + _RESET_TIME + _OVERHEAD
+"""s that one more try needs, with a reset after it if the sensor still owes an answer. Without that reset, the answer
+could become the reading of the next process."""
 _SWITCH_TRIES = 3
 """For the heater: a passing fault must not leave it on."""
 
@@ -122,23 +125,23 @@ class UsbRh:
             try:
                 with self._session(deadline) as (device, _, heater):
                     attempt.opened = True
-                    if resets[attempt.number]:
-                        self._reset(device, deadline)
-                    with self._led_lit(device, deadline):
-                        ticks = check(self._ask(device, deadline), self._usb.label)
+                    try:
+                        if resets[attempt.number]:
+                            self._reset(device, deadline)
+                        with self._led_lit(device, deadline):
+                            ticks = check(self._ask(device, deadline), self._usb.label)
+                    except (SensorError, usb.core.USBError):
+                        if attempt.number == len(resets) - 1 or deadline.remaining() < _ONE_TRY:  # the last try
+                            with suppress(SensorError, usb.core.USBError):
+                                self._settle_debt(device, deadline)
+                        raise
                     self._settle_debt(device, deadline)
                     return ticks, heater
             except (SensorNotFound, AccessDenied):
                 self._owed = 0  # a device that was unplugged owes nothing
                 raise
 
-        try:
-            ticks, heater = self._usb.with_retries(ask, deadline, tries=len(resets), one_try=_ONE_TRY)
-        except SensorError:
-            if self._owed:
-                with suppress(SensorError), self._session(deadline) as (device, *_):
-                    self._settle_debt(device, deadline)
-            raise
+        ticks, heater = self._usb.with_retries(ask, deadline, tries=len(resets), one_try=_ONE_TRY)
         temperature = sht1x.temperature(ticks.temperature, coefficients=self._coefficients, supply=self._supply)
         return Measurement(
             temperature=temperature,

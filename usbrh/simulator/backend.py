@@ -25,6 +25,8 @@ from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 LOW_SPEED, FULL_SPEED = 1, 2  # libusb.h: LIBUSB_SPEED_LOW, LIBUSB_SPEED_FULL
+RESET_SECONDS = 0.2
+"""How long a USB reset takes: Linux resets the port, waits, and enumerates the device again."""
 _BUS = 0
 _POLL_SECONDS = 0.02
 """A wait checks this often what another thread did to the sensor."""
@@ -183,6 +185,7 @@ class _PyusbBackend(usb.backend.IBackend):
 
     def reset_device(self, dev_handle: _Handle) -> None:
         self._model(dev_handle).reset()
+        self.clock.sleep(RESET_SECONDS)
 
     def _model(self, handle: _Handle) -> VirtualUsbRh:
         """Return the device that was opened. Raises USBError (ENODEV) if it was unplugged since."""

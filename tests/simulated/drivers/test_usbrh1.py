@@ -394,3 +394,25 @@ def test_selectors(bench: Bench) -> None:
         select(there, ["3"])
     with pytest.raises(SensorNotFound, match="plug one in"):
         select([], ["all"])
+
+
+@pytest.mark.parametrize("opening", [0.0, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("late", [4.0, 4.6, 5.0, 5.4, 6.0, 10.0])
+def test_a_slow_machine_too_settles_what_the_sensor_owes_before_the_deadline(
+    opening: float, late: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the late answer could come while the next process waits for its own."""
+    bench = Bench()
+
+    def open_slowly(device: Any) -> Any:
+        bench.clock.sleep(opening)
+        return SimulatorBackend.open_device(bench.backend, device)
+
+    monkeypatch.setattr(bench.backend, "open_device", open_slowly)
+    bench.model.fault("late", seconds=late)
+    with pytest.raises(SensorTimeout):
+        bench.sensor.read(DEADLINE)
+    assert bench.model.wire[-1] == "reset"
+    bench.model.clear_faults()
+    for _ in range(8):
+        bench.read(bench.find()[0])

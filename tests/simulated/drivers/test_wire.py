@@ -61,7 +61,7 @@ def test_no_operation_and_no_recovery_sends_what_confuses_firmware(fault: str, t
 def test_recovery_asks_again_re_opens_and_only_then_resets() -> None:
     bench = Bench()
     bench.model.fault("no_answer")
-    assert bench.operate() == ["measure", "measure", "reset", "measure", "measure", "reset", "timeout"]
+    assert bench.operate() == ["measure", "measure", "reset", "measure", "reset", "timeout"]
     bench.model.clear_faults()
     assert bench.operate() == ["measure"]
     bench.model.fault("read_io_error")
