@@ -147,7 +147,9 @@ class DestinationWorker:
     def _note(self, error: UsbrhError | None) -> None:
         """Remember the result of an attempt; log it if it is another one than before."""
         if error is not None and str(error) != str(self.error):
-            log.warning("%s; readings wait in the journal", of_destination(self.destination, error))
+            # The service reports an unusable journal itself, and delivers from memory.
+            consequence = "" if isinstance(error, JournalError) else "; readings wait in the journal"
+            log.warning("%s%s", of_destination(self.destination, error), consequence)
         elif error is None and self.error is not None:
             log.info("%s: delivered again", self.destination)
         self.error = error

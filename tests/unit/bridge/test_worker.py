@@ -261,3 +261,15 @@ def test_a_rejected_value_at_which_the_server_hangs_up_does_not_silence_the_brid
         sent = bench.deliver()
         assert (sent[0], sent[-1]) == (READING, BRIDGE)
         clock.now += LONGEST_PAUSE
+
+
+def test_no_reading_waits_in_a_journal_that_cant_be_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "journal.db"
+    path.write_text("not a journal\n" * 100)
+    with FakeServer() as server, Journal(path) as journal:
+        worker = DestinationWorker(delivery(journal, server.address, server.address), dict, Unsaved())
+        worker.start()
+        wait_for("the error of the journal", lambda: "can't be used" in caplog.text)
+        worker.stop(1)
+        worker.join(10)
+    assert "wait in the journal" not in caplog.text
