@@ -158,6 +158,15 @@ def test_a_broken_configuration_is_visible_at_the_start(system: System) -> None:
     assert "/etc/usbrh/usbrh.toml, line 2: interval" in system.run(BOOT).stdout
 
 
+def test_the_settings_can_name_another_configuration(system: System, server: FakeServer) -> None:
+    system.put(CONFIG_FILE, BROKEN)
+    system.put("/etc/usbrh/other.toml", CONFIG.format(port=server.port, name="attic"))
+    settings = system.path("/etc/conf.d/usbrh").read_text()
+    system.put("/etc/conf.d/usbrh", f'{settings}usbrh_args="--config /etc/usbrh/other.toml"\n')
+    system.do("rc-service usbrh start")
+    wait_for(system, lambda: seen(server, "attic"))
+
+
 def test_it_stops_in_time_with_a_silent_server(system: System) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         configure(system, silent.getsockname()[1], "kitchen")
