@@ -190,30 +190,36 @@ def export_part(
     until_ns: int | None,
     sensors: Sequence[str],
 ) -> Iterator[Exported]:
-    """The readings of ``history`` with their states at each destination."""
+    """The readings of ``history`` with their states; without a limit of time also those without a known time."""
+    dated = since_ns is not None or until_ns is not None
     after = (-(2**63) if since_ns is None else since_ns, "")
     until = 2**63 - 1 if until_ns is None else until_ns
-    while page := run(partial(_part_page, after=after, until_ns=until, sensors=sensors)):
+    while page := run(partial(_part_page, after=after, until_ns=until, sensors=sensors, dated=dated)):
         yield from page
         after = (page[-1][0].time_ns, page[-1][0].sensor)
 
 
-def history_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str]) -> list[Entry]:
+def history_page(
+    db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str], *, dated: bool = True
+) -> list[Entry]:
     """At most ``PAGE`` readings after the time and sensor ``after`` and before ``until_ns``, in the order of time.
 
-    Only those of ``sensors``, unless it is empty. Readings without a known time are left out.
+    Only those of ``sensors``, unless it is empty. With ``dated``, readings without a known time are left out.
     """
     # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
     chosen = f" AND +sensor IN ({', '.join('?' * len(sensors))})" if sensors else ""
+    known = " AND timing != 2" if dated else ""
     query = (
-        f"SELECT {ENTRY} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?{chosen} AND timing != 2"  # noqa: S608
+        f"SELECT {ENTRY} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?{chosen}{known}"  # noqa: S608
         " ORDER BY time_ns, sensor LIMIT ?"
     )
     return [Entry.from_row(row) for row in db.execute(query, (*after, until_ns, *sensors, PAGE))]
 
 
-def _part_page(db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str]) -> list[Exported]:
-    return with_states(db, history_page(db, after, until_ns, sensors))
+def _part_page(
+    db: sqlite3.Connection, after: tuple[int, str], until_ns: int, sensors: Sequence[str], *, dated: bool
+) -> list[Exported]:
+    return with_states(db, history_page(db, after, until_ns, sensors, dated=dated))
 
 
 def export_page(db: sqlite3.Connection, after: int) -> list[Exported]:

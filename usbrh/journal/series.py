@@ -29,8 +29,8 @@ Run = Callable[[Callable[[sqlite3.Connection], list[Point]]], list[Point] | None
 def points(run: Run, since_ns: int, until_ns: int, sensors: Sequence[str], keys: Sequence[str]) -> Iterator[Point]:
     """The values ``keys`` of the readings of ``sensors``, in the order of time.
 
-    From ``since_ns`` to before ``until_ns`` (ns since 1970), without the readings whose time is not known. ``keys`` are
-    of ``usbrh.reading.QUANTITIES``. ``run`` makes a transaction for each page.
+    From ``since_ns`` to before ``until_ns`` (ns since 1970). ``keys`` are of ``usbrh.reading.QUANTITIES``. ``run``
+    makes a transaction for each page. Readings without a known time are left out.
     """
     after = (since_ns, "")
     while page := run(partial(_page, after=after, until_ns=until_ns, sensors=sensors, keys=keys)):
@@ -44,14 +44,13 @@ def _page(
     # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
     columns = ", ".join(f"json_extract(body, '$.{key}')" for key in ("heater", "temperature", *keys))
     query = (
-        f"SELECT {ENTRY}, {columns} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ? AND timing != 2"  # noqa: S608
+        f"SELECT {columns}, {ENTRY} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ? AND timing != 2"  # noqa: S608
         f" AND +sensor IN ({', '.join('?' * len(sensors))}) ORDER BY time_ns, sensor LIMIT ?"
     )
     found = []
     for row in db.execute(query, (*after, until_ns, *sensors, PAGE)):
-        end = len(row) - len(keys) - 2
-        entry = Entry.from_row(row[:end])  # checks the checksum
-        heater, temperature, *values = row[end:]
+        heater, temperature, *rest = row
+        values, entry = rest[: len(keys)], Entry.from_row(tuple(rest[len(keys) :]))  # checks the checksum
         point = Point(entry.time_ns, entry.sensor, entry.simulated, temperature is None, bool(heater), values)
         found.append(point)
     return found

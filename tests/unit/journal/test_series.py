@@ -10,7 +10,9 @@ import pytest
 from usbrh.errors import JournalError
 from usbrh.journal import queries, series
 from usbrh.journal.reader import JournalReader
+from usbrh.journal.rows import Timing
 from usbrh.journal.store import Journal
+from usbrh.journal.timing import rewrite
 from usbrh.reading import Reading
 
 KEYS = ("humidity", "frost_point")
@@ -46,6 +48,19 @@ def test_a_changed_value_is_an_error(tmp_path: Path) -> None:
         db.execute("UPDATE reading SET body = replace(body, '50.0', '51.0')")
     with pytest.raises(JournalError, match="the checksum of reading 1 is wrong"):
         list(JournalReader(path).points(0, 10**18, ["a"], KEYS))
+
+
+def test_a_reading_whose_time_is_unknown_is_in_no_picture_and_in_no_part_of_time(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path, keep=1e11) as journal:
+        journal.add([reading(1), reading(2)])
+        (known, lost) = journal.entries([1, 2])
+    with closing(sqlite3.connect(path)) as db, db:
+        rewrite(db, lost.at(lost.time_ns, Timing.UNKNOWN))
+    reader = JournalReader(path)
+    assert [point.time_ns for point in reader.points(0, 10**18, ["a"], KEYS)] == [known.time_ns]
+    assert [entry.id for entry, _ in reader.export(since_ns=0)] == [1]
+    assert [entry.id for entry, _ in reader.export(sensors=["a"])] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,7 @@ def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path
             2,
             "can't write /no/folder/a.png: No such file or directory; ",
         ),
-        ([], 2, "missing option '-o' / '--output'"),
+        ([], 2, "the option --output is missing"),
         (["-o", "a.svg", "--since", "1d", "--until", "2d"], 2, "--until must be after --since"),
         (["-o", "a.svg", "--since", "soon"], 2, '"soon" is no time; 7d is a time before now'),
         (
