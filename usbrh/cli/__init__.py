@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "release": ("controls", "release", "Return a sensor to the kernel's HID driver."),
     "watch": ("watch", "watch", "Show live readings with a chart."),
     "log": ("log", "log", "Append readings to a file continuously."),
+    "history": ("history", "history", "Show minimum, mean and maximum of the local history."),
     "plot": ("plot", "plot", "Draw the local history as a picture."),
     "calibrate": ("calibrate", "calibrate", "Compare a sensor with a reference and print its calibration."),
     "verify": ("verify", "verify", "Compare a sensor with what its driver assumes."),
