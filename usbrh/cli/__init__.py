@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "plot": ("plot", "plot", "Draw the local history as a picture."),
     "calibrate": ("calibrate", "calibrate", "Compare a sensor with a reference and print its calibration."),
     "verify": ("verify", "verify", "Compare a sensor with what its driver assumes."),
+    "status": ("status", "status", "Show whether usbrh works: readings, queues and the first fix."),
     "doctor": ("doctor", "doctor", "Diagnose problems and show the commands that fix them."),
     "send": ("run", "send", "Read all sensors once and deliver all waiting readings."),
     "run": ("run", "run", "Run the bridge service: read and deliver continuously."),
