@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "journal": ("journal", "journal", "Show, deliver and export the readings in the journal."),
     "zabbix": ("zabbix", "zabbix", "Set up Zabbix and check the route to it."),
     "agent": ("agent", "agent", "Answer a Zabbix agent with one line of JSON."),
-    "config": ("config", "config", "Check the configuration."),
+    "config": ("config", "config", "Check the configuration, and show where each setting comes from."),
     "setup": ("setup", "setup", "Install udev rule, user, service and agent file."),
     "demo": ("demo", "demo", "Demonstrate the whole route with a virtual sensor and a fake server."),
     "simulate": ("simulate", "simulate", "Provide virtual sensors to a real kernel."),
