@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
         "release": ("controls", "release", "Return a sensor to the kernel's HID driver."),
     },
     "History": {
+        "history": ("history", "history", "Show minimum, mean and maximum of the local history."),
         "log": ("log", "log", "Append readings to a file continuously."),
         "plot": ("plot", "plot", "Draw the local history as a picture."),
         "journal": ("journal", "journal", "Show, deliver and export the readings in the journal."),
@@ -44,7 +45,8 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
         "zabbix": ("zabbix", "zabbix", "Set up Zabbix and check the route to it."),
     },
     "System": {
-        "config": ("config", "config", "Check the configuration."),
+        "status": ("status", "status", "Show whether usbrh works: readings, queues and the first fix."),
+        "config": ("config", "config", "Check the configuration, and show where each setting comes from."),
         "setup": ("setup", "setup", "Install udev rule, user, service and agent file."),
         "doctor": ("doctor", "doctor", "Diagnose problems and show the commands that fix them."),
         "help": ("manual", "help_", "Show the manual page of a command."),
