@@ -105,7 +105,7 @@ WORDS: dict[str, list[str]] = {
 LOOPS = ("watch", "log")
 OTHERS = {"run", "agent", "plot", "history", "journal", "zabbix", "config", "status", "setup", "demo", "simulate"}
 """``run`` and ``agent`` measure as ``send`` does; ``demo`` and ``simulate`` have sensors of their own."""
-OTHERS |= {"identify", "verify"}  # they use the operations above; verify asks a person
+OTHERS |= {"identify", "verify", "help"}  # the first two use the operations above; verify asks a person
 
 
 @pytest.fixture
