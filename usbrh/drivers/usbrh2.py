@@ -116,7 +116,7 @@ class Usbrh2:
                 status = conversation.begin(deadline)
                 if (status is None or status & HEATER_BIT) and not self._serial.heater_is_leased(lock):
                     # A process that was killed may have left it on.
-                    conversation.send("heater off", deadline)
+                    conversation.switch("heater off", deadline)
                 return act(conversation, status, lock)
 
         return self._serial.with_retries(attempt_once, deadline, tries=_TRIES, one_try=_ONE_TRY)

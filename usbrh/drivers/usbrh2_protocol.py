@@ -97,6 +97,8 @@ class Conversation:
         # Not in a line of values, which begins with ":".
         self._serial = re.compile(rb"(?!:)(.*\b)?%b(\b.*)?" % re.escape(serial.encode()), re.IGNORECASE)
         self._lines = Lines()
+        self._questions = ["status", "serial"]
+        """What shows that earlier commands were served. A status in an unknown form is asked for only once."""
 
     def begin(self, deadline: Deadline) -> int | None:
         """End what another program may have left, and return the status word as ``switch`` does."""
@@ -128,10 +130,7 @@ class Conversation:
 
     def lines(self, command: str, deadline: Deadline) -> list[str]:
         """Send ``command``, and return all lines of its answer."""
-        lines = self.send(command, deadline)
-        status, late = self._until_served(deadline)
-        if status is not None:  # else the unknown status would be among them
-            lines += late
+        lines = self.send(command, deadline) + self._until_served(deadline)[1]
         return [line.decode("ascii", "backslashreplace") for line in lines if line.lower() != command.encode()]
 
     def send(self, command: str, deadline: Deadline) -> list[bytes]:
@@ -153,11 +152,12 @@ class Conversation:
         """Return the status word, None if it has an unknown form, and the lines before it."""
         whole = deadline.within(ANSWER_WINDOW)
         before: list[bytes] = []
-        for command, window in (("status", whole.within(_STATUS_WINDOW)), ("serial", whole)):
+        for command in self._questions:
             self._write(command, deadline)
-            for line in self._read(window):
+            for line in self._read(whole.within(_STATUS_WINDOW) if command == "status" else whole):
                 if self._serial.fullmatch(line):  # first: it may look like a status word
                     if command == "serial":
+                        self._questions = ["serial"]
                         return None, before
                 elif match := _STATUS.fullmatch(line):
                     if command == "serial":

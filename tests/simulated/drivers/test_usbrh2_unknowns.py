@@ -68,6 +68,15 @@ def test_a_heater_that_we_have_on_marks_readings_without_a_status() -> None:
         bench.backend.close()
 
 
+def test_a_late_answer_to_another_command_is_not_the_version() -> None:
+    bench = Bench(unknowns=Usbrh2Unknowns(status="32784", switched="OK"))
+    try:
+        bench.model.fault("hang", seconds=0.05)
+        assert bench.sensor.firmware() == "USBRH2 Ver 1.00"
+    finally:
+        bench.backend.close()
+
+
 def test_without_status_and_serial_number_it_is_an_error_by_the_deadline() -> None:
     bench = Bench(unknowns=Usbrh2Unknowns(status="", serial=""))
     try:

@@ -4,6 +4,7 @@ Programs that send the first two at each start work once and then fail (docs/dev
 """
 
 import _thread
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,7 +105,7 @@ WORDS: dict[str, list[str]] = {
 LOOPS = ("watch", "log")
 OTHERS = {"run", "agent", "plot", "history", "journal", "zabbix", "config", "status", "setup", "demo", "simulate"}
 """``run`` and ``agent`` measure as ``send`` does; ``demo`` and ``simulate`` have sensors of their own."""
-OTHERS |= {"identify", "verify"}  # they use the operations above; verify asks a person
+OTHERS |= {"identify", "verify", "help"}  # the first two use the operations above; verify asks a person
 
 
 @pytest.fixture
@@ -135,11 +136,16 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Vir
 @pytest.mark.parametrize("words", [words for lines in WORDS.values() for words in lines])
 def test_no_command_sends_what_confuses_firmware(models: list[VirtualUsbRh], words: str) -> None:
     end = threading.Timer(0.6, _thread.interrupt_main)
+    root, poller = logging.getLogger(), logging.getLogger("usbrh.poller")
+    before = root.handlers[:], root.level, poller.level
     if words.startswith(LOOPS):
         end.start()
     done = CliRunner().invoke(cli, words.split(), obj=Context())
     if words.startswith(LOOPS):
         end.join()
+    root.handlers[:] = before[0]  # a command sets them up for the rest of its process
+    root.setLevel(before[1])
+    poller.setLevel(before[2])
     (model,) = models
     assert model.wire or words == "release", done.output
     assert not FORBIDDEN & set(model.wire)
