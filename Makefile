@@ -7,7 +7,7 @@ SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-stand
 	find . \( -name .venv -o -name dist -o -name build -o -name __pycache__ -o -name '*.egg-info' -o -name '.*_cache' \
 	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
 
-.PHONY: help demo test test-quick lint bench documents site release test-release deb test-anywhere test-deb test-upgrade test-container test-install clean \
+.PHONY: help demo test test-quick lint bench documents site release test-release deb test-anywhere test-deb test-upgrade test-vm test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps
 
 help: ## list the targets
@@ -82,6 +82,9 @@ test-anywhere: .venv/tests-installed ## run the quick tests under nohup, in anot
 
 test-upgrade: ## as root: upgrade from PREVIOUS, a commit or tag, in clean Debian 12 and 13 systems (5 minutes)
 	tests/deb/upgrade $(or $(PREVIOUS),$(error PREVIOUS is missing; make test-upgrade PREVIOUS=v1.0.0)) build/deb bookworm trixie
+
+test-vm: .venv/tests-installed ## as root: install, use, reboot, purge and upgrade the package in a virtual machine (15 minutes)
+	$(BIN)/python -m tests.deb.in_vm build/deb $(or $(PREVIOUS),$(error PREVIOUS is missing; make test-vm PREVIOUS=v1.0.0)) bookworm
 
 test-container: .venv/installed ## build the container image without root rights, and run it (2 minutes)
 	tests/container/try

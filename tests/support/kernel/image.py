@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.kernel.vm import SNAPSHOT, Machine, command
@@ -96,8 +97,8 @@ def say(text: str) -> None:
     print(f"kernel tests: {text}", file=sys.stderr, flush=True)
 
 
-def sources() -> list[str]:
-    """Return the guest's apt sources: those of this machine's Debian, otherwise the default of mmdebstrap."""
+def sources(suite: str = SUITE) -> list[str]:
+    """Return the apt sources of ``suite``: those of this machine's Debian, otherwise the default of mmdebstrap."""
     wanted = "$(SITE) $(ORIGIN) $(RELEASE)"
     try:
         asked = ["apt-get", "indextargets", "--format", wanted, "Identifier: Packages"]
@@ -108,7 +109,7 @@ def sources() -> list[str]:
     for site, origin, release in sorted({tuple(line.split()) for line in listed.splitlines() if line.count(" ") == 2}):
         kind = release.partition("-")[2]
         if origin == "Debian" and kind in {"", "updates", "security"}:
-            lines.append(f"deb {site} {SUITE}{'-' + kind if kind else ''} main")
+            lines.append(f"deb {site} {suite}{'-' + kind if kind else ''} main")
     return lines
 
 
@@ -138,8 +139,11 @@ def install_packages() -> None:
             raise SystemExit(f"{' '.join(step)} failed")
 
 
-def make_disk(folder: Path) -> None:
-    """Install Debian into ``folder/root.ext4``, with its kernel and initial RAM disk beside it."""
+def make_disk(folder: Path, suite: str = SUITE, more: Sequence[str] = ()) -> Path:
+    """Install Debian with ``GUEST_PACKAGES`` and ``more`` into the disk ``folder/root.qcow2``, and return its path.
+
+    Its kernel and initial RAM disk are in ``folder/boot``.
+    """
     files = folder / "files"
     for name, text in GUEST_FILES.items():
         path = files / name
@@ -149,7 +153,7 @@ def make_disk(folder: Path) -> None:
     agent.parent.mkdir(parents=True)
     shutil.copyfile(Path(__file__).with_name("agent.py"), agent)
     before = f"sync-in {shlex.quote(str(files))} /"
-    build = ["mmdebstrap", "--variant=essential", f"--include={','.join(GUEST_PACKAGES)}", "--format=ext2"]
+    build = ["mmdebstrap", "--variant=essential", f"--include={','.join([*GUEST_PACKAGES, *more])}", "--format=ext2"]
     build += [f"--essential-hook={before}", "--dpkgopt=path-exclude=/usr/share/doc/*"]
     build += [f"--dpkgopt=path-exclude=/lib/modules/*/kernel/{name}/*" for name in UNUSED_MODULES]
     build += [f'--customize-hook=chroot "$1" {line}' for line in GUEST_COMMANDS]
@@ -157,23 +161,30 @@ def make_disk(folder: Path) -> None:
     build += proxy_options()
     log = folder / "mmdebstrap.log"
     with log.open("w") as out:
-        build += [SUITE, str(folder / "root.ext4"), *sources()]
+        build += [suite, str(folder / "root.ext4"), *sources(suite)]
         done = subprocess.run(build, check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     if done.returncode:
         raise SystemExit(f"mmdebstrap failed; its last words:\n{''.join(log.read_text().splitlines(True)[-15:])}")
+    raw, disk = folder / "root.ext4", folder / "root.qcow2"
+    _do("truncate", "-s", "2G", raw)
+    _do("resize2fs", raw)
+    _do("qemu-img", "convert", "-O", "qcow2", raw, disk)
+    raw.unlink()
+    return disk
+
+
+def boot(folder: Path, disk: Path) -> Machine:
+    """Return a machine that boots ``disk`` with the kernel in ``folder``, as soon as its first services run."""
+    [kernel] = (folder / "boot").glob("vmlinuz-*")
+    [initrd] = (folder / "boot").glob("initrd.img-*")
+    return Machine(disk, kernel=kernel, initrd=initrd)
 
 
 def save_state(folder: Path) -> None:
     """Boot the disk once and save the running machine in ``folder/started.qcow2``."""
-    raw, base, disk = folder / "root.ext4", folder / "root.qcow2", folder / "started.qcow2"
-    _do("truncate", "-s", "2G", raw)
-    _do("resize2fs", raw)
-    _do("qemu-img", "convert", "-O", "qcow2", raw, base)
-    raw.unlink()
+    base, disk = folder / "root.qcow2", folder / "started.qcow2"
     _do("qemu-img", "create", "-f", "qcow2", "-F", "qcow2", "-b", base.name, disk)
-    [kernel] = (folder / "boot").glob("vmlinuz-*")
-    [initrd] = (folder / "boot").glob("initrd.img-*")
-    with Machine(disk, kernel=kernel, initrd=initrd) as machine:
+    with boot(folder, disk) as machine:
         machine.run("systemctl is-system-running --wait", timeout=180)
         failed = machine.run("systemctl --failed --plain --no-legend").check()
         if failed:

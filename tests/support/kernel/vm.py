@@ -94,6 +94,10 @@ class Machine:
         self._open.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until the guest has switched itself off. At a reboot it does so too."""
+        self._process.wait(seconds)
+
     def control(self, command: str, **arguments: Any) -> Any:
         """Send one QMP command and return its answer, which is text for "human-monitor-command"."""
         self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
