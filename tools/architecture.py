@@ -15,6 +15,8 @@ GROUND = (
     "clock",
     "walltime",
     "reading",
+    "periods",
+    "summary",
     "sht1x",
     "psychrometry",
     "paths",
@@ -73,7 +75,7 @@ PACKAGES = (
     ),
     Package(
         "output",
-        "readings as text, terminal screen, chart, picture, log file",
+        "readings as text, terminal screen, chart, picture, log file; tables of the history",
         (),
         ("rich", "matplotlib", "numpy"),
     ),

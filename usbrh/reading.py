@@ -139,7 +139,7 @@ class Reading:
             "model": self.model,
             "serial": self.serial,
             "time": format_time(self.time_ns),
-            **{key: _rounded(getattr(self, key)) for key in QUANTITIES},
+            **{key: rounded(getattr(self, key)) for key in QUANTITIES},
             "raw": raw,
             "conversion": self.conversion,
             "calibration": self.calibration and asdict(self.calibration),
@@ -188,7 +188,8 @@ _COPIED = (
 _CALIBRATION = tuple(field.name for field in fields(Calibration))
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """Round to two decimals, the resolution of the sensor."""
     return None if value is None else round(value, 2) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from usbrh.journal.queries import DestinationStatus, Exported, Status
     from usbrh.journal.series import Point
+    from usbrh.periods import Unit
+    from usbrh.summary import Summary
 
 T = TypeVar("T")
 UNUSABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
@@ -110,6 +112,15 @@ class JournalReader:
         if since_ns is None and until_ns is None and not sensors:
             return queries.export(self._run)
         return queries.export_part(self._run, since_ns, until_ns, sensors)
+
+    def summaries(self, since_ns: int, until_ns: int, unit: "Unit", sensors: "Sequence[str]") -> "Iterator[Summary]":
+        """The readings of ``sensors`` summed up by period and name, without those that have none.
+
+        The periods are whole: they begin at or before ``since_ns`` (ns since 1970), and end at ``until_ns`` or later.
+        """
+        from usbrh.journal import statistics  # noqa: PLC0415
+
+        return statistics.summaries(self._run, since_ns, until_ns, unit, sensors)
 
     def _run(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
         """The result of ``query``, which sees the file as it is at one moment. Root reads as the folder's owner."""

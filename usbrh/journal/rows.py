@@ -52,6 +52,9 @@ ENTRY = (
     " reading.boot, reading.boot_ns, reading.timing, reading.crc"
 )
 """The columns of ``Entry.from_row``."""
+_CHECKED = ("id", "time_ns", "sensor", "simulated", "body", "boot", "boot_ns", "timing")
+SOUND = f"crc32(CAST({'||char(0)||'.join(_CHECKED)} AS BLOB)) = crc"
+"""SQL: the checksum of a reading is right, as ``Entry.from_row`` computes it; with ``zlib.crc32`` as a function."""
 CURSOR = (
     "id, destination, active, start, offset, delivered, expired, size, complete, open_sum, active_count, revision, crc"
 )

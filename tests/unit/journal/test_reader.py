@@ -40,6 +40,7 @@ def read_everything(path: Path) -> None:
     assert reader.latest("living-room") == reading(4)
     assert reader.latest("attic") == reading(9, "attic")
     assert reader.latest("cellar") is None
+    assert reader.newest() == [reading(9, "attic"), reading(4)]
     assert reader.standings() == wanted[1]
     status = reader.status()
     assert status

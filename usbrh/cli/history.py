@@ -1,0 +1,73 @@
+"""``usbrh history``."""
+
+import click
+
+from usbrh.cli.context import Context, pass_context
+from usbrh.cli.parameters import MomentType, check_since_until, fahrenheit_option, uses_fahrenheit
+from usbrh.cli.recorded import names, recorded
+from usbrh.clock import SYSTEM_CLOCK
+from usbrh.errors import JournalError
+from usbrh.journal.reader import existing
+from usbrh.output.history import CSV_COLUMNS, csv_summary, tables
+from usbrh.output.text import csv_line, json_line
+from usbrh.periods import UNITS, Unit
+
+
+@click.command()
+@click.argument("sensor", nargs=-1, shell_complete=names)
+@click.option(
+    "--since",
+    type=MomentType(),
+    default="7d",
+    show_default=True,
+    help="Start: a time before now (36h, 7d), or a local date (2026-11-01, 2026-11-01T06:00).",
+)
+@click.option("--until", type=MomentType(), help="End, in the same form.  [default: now]")
+@click.option("--by", type=click.Choice(UNITS), default="day", show_default=True, help="Length of a period.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, sensor and period.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
+@fahrenheit_option
+@pass_context
+def history(
+    context: Context,
+    *,
+    sensor: tuple[str, ...],
+    since: int,
+    until: int | None,
+    by: Unit,
+    as_json: bool,
+    as_csv: bool,
+    fahrenheit: bool | None,
+) -> None:
+    """Show minimum, mean and maximum of the readings in the journal, for each SENSOR or for all.
+
+    \b
+    usbrh history --since 30d --by week
+
+    SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". Hours, days and weeks are those of the
+    local calendar, and always whole. The times are those at which an extreme occurred first.
+    """
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other.")
+    if (as_json or as_csv) and fahrenheit is not None:
+        option = "--fahrenheit" if fahrenheit else "--celsius"
+        raise click.UsageError(f"{option} is for text: --json and --csv always have °C.")
+    until = SYSTEM_CLOCK.time_ns() + 1 if until is None else until
+    check_since_until(since, until)
+    journal = existing(context.config.journal.path)
+    summaries = journal.summaries(since, until, by, recorded(context, journal, sensor))
+    empty = True
+    if as_csv:
+        click.echo(csv_line(CSV_COLUMNS))
+    if as_csv or as_json:
+        for each in summaries:
+            empty = False
+            click.echo(json_line(each.to_dict()) if as_json else csv_summary(each))
+    else:
+        for line in tables(summaries, fahrenheit=uses_fahrenheit(context, fahrenheit)):
+            empty = False
+            click.echo(line)
+    if empty:
+        raise JournalError(
+            "the journal has no readings of that time", remedy="choose another one with --since and --until"
+        )
