@@ -31,7 +31,7 @@ class Finding:
     message: str
     remedy: str | None = None
     exit_status: int = 0
-    """The exit status of the command if this is its first fault."""
+    """The exit status of the command if this is its first fault. ``usbrh status`` also uses that of a warning, or 1."""
 
     def to_dict(self) -> dict[str, str | None]:
         """The JSON object of this finding."""
@@ -43,9 +43,9 @@ def ok(check: str, message: str) -> Finding:
     return Finding(check, Status.OK, message)
 
 
-def warning(check: str, message: str, remedy: str) -> Finding:
+def warning(check: str, message: str, remedy: str, exit_status: int = 0) -> Finding:
     """It works, or may work, but needs attention."""
-    return Finding(check, Status.WARNING, message, remedy)
+    return Finding(check, Status.WARNING, message, remedy, exit_status)
 
 
 def fault(check: str, message: str, remedy: str | None, exit_status: int = 1) -> Finding:

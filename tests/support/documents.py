@@ -37,7 +37,7 @@ ELSEWHERE: dict[str, str] = {
     " -e USBRH_ZABBIX_SERVERS=zabbix.example -e USBRH_ZABBIX_HOST=living-room-pc usbrh": _DOCKER,
     "USBRH_GROUP=$(getent group usbrh | cut -d: -f3) docker compose up --detach": _DOCKER,
     "docker exec usbrh usbrh list": _DOCKER,
-    "docker exec usbrh usbrh journal status": _DOCKER,
+    "docker exec usbrh usbrh status": _DOCKER,
     "timedatectl": "needs systemd",
     "docker rm --force usbrh": _DOCKER,
     "usbrh calibrate living-room --temperature 0": "takes a minute; test_calibrate runs it with fewer readings",

@@ -45,6 +45,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
         "zabbix": ("zabbix", "zabbix", "Set up Zabbix and check the route to it."),
     },
     "System": {
+        "status": ("status", "status", "Show whether usbrh works: readings, queues and the first fix."),
         "config": ("config", "config", "Check the configuration."),
         "setup": ("setup", "setup", "Install udev rule, user, service and agent file."),
         "doctor": ("doctor", "doctor", "Diagnose problems and show the commands that fix them."),

@@ -21,7 +21,7 @@ def show(findings: Iterable[Finding], *, as_json: bool) -> list[Finding]:
     """Print each finding when it is known, in text with a summary at the end; returns all of them."""
     shown = []
     for finding in findings:
-        click.echo(output.json_line(finding.to_dict()) if as_json else _line(finding))
+        click.echo(output.json_line(finding.to_dict()) if as_json else line(finding))
         shown.append(finding)
     if not as_json:
         faults, warnings = (sum(each.status is status for each in shown) for status in (Status.FAULT, Status.WARNING))
@@ -34,12 +34,13 @@ def exit_status(findings: Iterable[Finding]) -> int:
     return next((finding.exit_status for finding in findings if finding.status is Status.FAULT), 0)
 
 
-def _line(finding: Finding) -> str:
+def line(finding: Finding) -> str:
+    """One finding as text, with its fix on a second line."""
     status = finding.status.value.ljust(11)
     if not os.environ.get("NO_COLOR"):  # click removes colours itself when stdout is not a terminal
         status = click.style(status, fg=_COLOURS[finding.status])
-    line = f"{status}  {finding.check.ljust(13)}  {finding.message}"
-    return f"{line}\n{'':28}fix: {finding.remedy}" if finding.remedy else line
+    text = f"{status}  {finding.check.ljust(13)}  {finding.message}"
+    return f"{text}\n{'':28}fix: {finding.remedy}" if finding.remedy else text
 
 
 def _count(number: int, word: str) -> str:

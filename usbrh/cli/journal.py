@@ -226,12 +226,7 @@ def _status_object(found: Status, reasons: Reasons) -> dict[str, Any]:
         "remedy": found.clock and found.clock.remedy,
         "destinations": [
             {
-                "destination": each.destination,
-                "waiting": each.waiting,
-                "oldest_waiting": None if each.oldest_ns is None else format_time(each.oldest_ns),
-                "delivered": each.delivered,
-                "rejected": each.rejected_count,
-                "expired": each.expired,
+                **each.to_dict(),
                 "rejections": [
                     {
                         "sensor": rejection.sensor,

@@ -4,15 +4,16 @@ import os
 import stat
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from usbrh import walltime
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.config.names import confusable_names
-from usbrh.errors import ConfigError, JournalError
+from usbrh.errors import ConfigError, JournalError, ZabbixRejected, ZabbixUnreachable
 from usbrh.findings import Finding, fault, not_checked, of_error, ok, warning
+from usbrh.journal.queries import DestinationStatus
 from usbrh.journal.reader import JournalReader
 from usbrh.reading import counted
 from usbrh.setup import openrc
@@ -20,9 +21,10 @@ from usbrh.setup.init_systems import UNITS
 from usbrh.setup.machine import CONFIG, CRON, Machine
 
 _TIMEOUT = 5.0
-_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts"
-_LATE = 600
-"""s after which a waiting reading is not just the newest one."""
+_PROPERTIES = "Id,LoadState,ActiveState,ActiveEnterTimestamp,SubState,UnitFileState,Result,NRestarts"
+_LATE = 120
+"""s after which a reading has waited too long: failed deliveries are tried again within 15 s, or in the next minute."""
+_ELSEWHERE = "none runs; readings arrive, so another program starts usbrh"
 _SERVICE, _SEND, _TIMER = UNITS
 
 
@@ -82,13 +84,19 @@ def journal(settings: Config) -> Iterator[Finding]:
         yield ok("journal", f"none yet (usbrh send and usbrh run create {path})")
         return
     yield ok("journal", f"{path}: {counted(status.readings)}, {status.bytes / 1e6:.1f} MB")
-    for each in status.destinations:
+    yield from queues(status.destinations, time.time_ns())
+
+
+def queues(destinations: Iterable[DestinationStatus], now_ns: int) -> Iterator[Finding]:
+    """Check what each destination has rejected, and what waits for it too long. ``now_ns``: in ns since 1970."""
+    for each in destinations:
         if each.rejected_count:
             reason = each.rejected[0].reason
             rejected = f"{each.destination} rejected {counted(each.rejected_count)}, most likely because: {reason}"
-            yield warning("journal", rejected, "see: usbrh journal status")
-        if each.oldest_ns is not None and time.time_ns() - each.oldest_ns > _LATE * NS:
-            yield warning("journal", f"{counted(each.waiting)} waiting for {each.destination}", "usbrh journal flush")
+            yield warning("journal", rejected, "see: usbrh journal status", ZabbixRejected.exit_status)
+        if each.oldest_ns is not None and now_ns - each.oldest_ns > _LATE * NS:
+            waiting = f"{counted(each.waiting)} waiting for {each.destination}"
+            yield warning("journal", waiting, "usbrh journal flush", ZabbixUnreachable.exit_status)
 
 
 def system_clock(settings: Config, source: Clock = SYSTEM_CLOCK) -> Iterator[Finding]:
@@ -109,10 +117,13 @@ def system_clock(settings: Config, source: Clock = SYSTEM_CLOCK) -> Iterator[Fin
         yield warning("clock", message, "sudo timedatectl set-ntp true")
 
 
-def units(machine: Machine) -> Iterator[Finding]:
-    """Check whether the service or the timer runs, and keeps running."""
+def units(machine: Machine, *, elsewhere: bool = False) -> Iterator[Finding]:
+    """Check whether the service or the timer runs, and keeps running.
+
+    ``elsewhere``: readings arrive. If no unit runs, another program such as cron starts usbrh, which is fine.
+    """
     if machine.openrc_runs:
-        yield _openrc(openrc.service_state(machine))
+        yield _openrc(openrc.service_state(machine), elsewhere)
         return
     if not machine.systemd_runs:
         yield _cron(machine)
@@ -130,13 +141,15 @@ def units(machine: Machine) -> Iterator[Finding]:
             reason = state[unit].get("Result", "unknown")
             yield fault("units", f"{unit} failed ({reason})", f"see why: sudo journalctl -u {unit} -n 20")
             return
-    yield from _service_and_timer(state[_SERVICE], state[_TIMER])
+    yield from _service_and_timer(state[_SERVICE], state[_TIMER], elsewhere)
 
 
-def _openrc(state: openrc.ServiceState) -> Finding:
+def _openrc(state: openrc.ServiceState, elsewhere: bool) -> Finding:
     """The finding for the OpenRC service."""
     see_why = f"see why: sudo tail -n 20 {openrc.LOG}"
     start, enable = f"sudo rc-service {openrc.SERVICE} start", f"sudo rc-update add {openrc.SERVICE} default"
+    if elsewhere and not state.started:
+        return ok("units", _ELSEWHERE)
     if not state.installed:
         return warning("units", "no service is installed: nothing is sent automatically", "sudo usbrh setup")
     if not state.started:
@@ -158,7 +171,7 @@ def _cron(machine: Machine) -> Finding:
     return not_checked("units", "neither systemd nor OpenRC runs here")
 
 
-def _service_and_timer(service: dict[str, str], timer: dict[str, str]) -> Iterator[Finding]:
+def _service_and_timer(service: dict[str, str], timer: dict[str, str], elsewhere: bool) -> Iterator[Finding]:
     """The findings for the properties of two units that have not failed."""
     restarts = int(service.get("NRestarts") or 0)
     see_why = f"see why: sudo journalctl -u {_SERVICE} -n 20"
@@ -178,9 +191,12 @@ def _service_and_timer(service: dict[str, str], timer: dict[str, str]) -> Iterat
     elif running:
         unit = running[0]["Id"]
         if running[0].get("UnitFileState") == "enabled":
-            yield ok("units", f"{unit} runs")
+            since = running[0].get("ActiveEnterTimestamp")
+            yield ok("units", f"{unit} runs{f' since {since}' if since else ''}")
         else:
             yield warning("units", f"{unit} runs, but not after the next boot", f"sudo systemctl enable {unit}")
+    elif elsewhere:
+        yield ok("units", _ELSEWHERE)
     elif service.get("LoadState") == "loaded":
         message = "neither service nor timer runs: nothing is sent"
         yield warning("units", message, f"sudo systemctl enable --now {_SERVICE}")

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.clockstate import load as load_clock
 from usbrh.journal.rows import ENTRY, OPEN, Cursor, Damaged, Entry, State, active_cursors, cursors, last_id, verified
 from usbrh.paths import stat_or_none
-from usbrh.reading import Reading
+from usbrh.reading import Reading, format_time
 
 PAGE = 1000
 """Rows that one transaction reads on a walk through the whole journal, so that other programs wait only shortly."""
@@ -61,6 +62,17 @@ class DestinationStatus:
         """Number of rejected readings."""
         return sum(rejection.count for rejection in self.rejected)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "destination": self.destination,
+            "waiting": self.waiting,
+            "oldest_waiting": None if self.oldest_ns is None else format_time(self.oldest_ns),
+            "delivered": self.delivered,
+            "rejected": self.rejected_count,
+            "expired": self.expired,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -79,6 +91,17 @@ class Status:
     clock: ClockError | None
     """Why the system clock is in doubt."""
     destinations: Sequence[DestinationStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The newest readings, and the deliveries. However many readings there are, it is read quickly."""
+
+    newest: Sequence[Reading]
+    """The reading that was added last of each sensor, by name."""
+    destinations: Sequence[DestinationStatus]
+    delivered_ns: Mapping[str, int]
+    """By destination, the time of the newest delivered reading in ns since 1970; nothing if there is none."""
 
 
 def cursor_for(db: sqlite3.Connection, destination: str) -> Cursor:
@@ -158,6 +181,22 @@ def newest(db: sqlite3.Connection) -> list[Reading]:
         " (SELECT max(id) FROM reading WHERE reading.sensor = name.sensor) ORDER BY name.sensor"
     )
     return [Entry.from_row(row).reading for row in rows]
+
+
+def overview(db: sqlite3.Connection) -> Overview:
+    """The newest readings, and the deliveries."""
+    found = {cursor.destination: _newest_delivered(db, cursor) for cursor in active_cursors(db)}
+    delivered = {destination: time_ns for destination, time_ns in found.items() if time_ns is not None}
+    return Overview(newest(db), standings(db), delivered)
+
+
+def _newest_delivered(db: sqlite3.Connection, cursor: Cursor) -> int | None:
+    row = db.execute(
+        "SELECT time_ns FROM reading WHERE id > ?1 AND id <= ?2 AND NOT EXISTS (SELECT 1 FROM exceptions"
+        " WHERE reading = reading.id AND cursor = ?3 AND state != 'delivered') ORDER BY id DESC LIMIT 1",
+        (cursor.start, cursor.offset, cursor.id),
+    ).fetchone()
+    return int(row[0]) if row else None
 
 
 def history(

@@ -22,7 +22,7 @@ from usbrh.reading import Reading
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from usbrh.journal.queries import DestinationStatus, Exported, Status
+    from usbrh.journal.queries import DestinationStatus, Exported, Overview, Status
     from usbrh.journal.series import Point
     from usbrh.periods import Unit
     from usbrh.summary import Summary
@@ -73,6 +73,12 @@ class JournalReader:
         from usbrh.journal import queries  # noqa: PLC0415
 
         return self._run(queries.newest)
+
+    def overview(self) -> "Overview | None":
+        """The newest readings and the deliveries; quick, however many readings there are."""
+        from usbrh.journal import queries  # noqa: PLC0415
+
+        return self._run(queries.overview)
 
     def standings(self) -> "list[DestinationStatus] | None":
         """The status of each destination; quick, however many readings there are."""

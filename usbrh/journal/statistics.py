@@ -59,7 +59,8 @@ def _of_period(db: sqlite3.Connection, period: Period, sensors: Sequence[str]) -
     db.create_function("crc32", 1, zlib.crc32, deterministic=True)
     # With the "+", SQLite uses the index of times, and not that of sensors, which has all readings of each.
     # A reading whose time can't be determined any more belongs to no period.
-    where = f"time_ns >= ? AND time_ns < ? AND timing != {Timing.UNKNOWN:d} AND +sensor IN ({', '.join('?' * len(sensors))})"
+    chosen = f"+sensor IN ({', '.join('?' * len(sensors))})"
+    where = f"time_ns >= ? AND time_ns < ? AND timing != {Timing.UNKNOWN:d} AND {chosen}"
     values = (period.start_ns, period.end_ns, *sensors)
     rows = db.execute(
         f"WITH value AS MATERIALIZED (SELECT id, sensor, simulated, {_HEATER} AS heater, {_VALUES} FROM reading"  # noqa: S608

@@ -33,3 +33,11 @@ class TimeStyle:
 
 UTC_STYLE = TimeStyle()
 FOR_PEOPLE = TimeStyle(local=True, form="%Y-%m-%d %H:%M")
+
+
+def age(seconds: float) -> str:
+    """Write how long ago something happened: ``12 s ago``, ``5 min ago``, ``3 h ago``, ``2 d ago``."""
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
