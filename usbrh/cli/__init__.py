@@ -46,7 +46,7 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "System": {
         "status": ("status", "status", "Show whether usbrh works: readings, queues and the first fix."),
-        "config": ("config", "config", "Check the configuration."),
+        "config": ("config", "config", "Check the configuration, and show where each setting comes from."),
         "setup": ("setup", "setup", "Install udev rule, user, service and agent file."),
         "doctor": ("doctor", "doctor", "Diagnose problems and show the commands that fix them."),
         "help": ("manual", "help_", "Show the manual page of a command."),

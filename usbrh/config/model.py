@@ -120,6 +120,8 @@ class Config:
     sensor: Mapping[str, SensorConfig] = field(default_factory=lambda: MappingProxyType({}))
     path: Path | None = None
     """The file that was read."""
+    origin: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
+    """The source of each key that was set: ``{"bridge.interval": "/etc/usbrh/usbrh.toml, line 7"}``."""
 
 
 _KEY_TYPES: dict[type, Mapping[str, ValueType]] = {}

@@ -251,8 +251,16 @@ class FilePath(ValueType):
     """The path of a file. Whether the file exists is checked when it is used."""
 
     def from_toml(self, value: Any) -> Path:
-        """Return the path."""
-        return Path(_text(value))
+        """Return the path; a pre-shared key in its place is rejected without showing it."""
+        text = _text(value)
+        if looks_like_key(text):
+            raise InvalidValue("must be the path of a file, not a key", remedy="write the key into a file of mode 640")
+        return Path(text)
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether a text can be a pre-shared key of Zabbix: 32 to 512 hexadecimal digits."""
+    return re.fullmatch(r"[0-9A-Fa-f]{32,512}", text) is not None
 
 
 class ServerList(ValueType):

@@ -57,7 +57,7 @@ class Api:
             ZabbixUnreachable: No answer, or the answer is not from a Zabbix front end.
             ZabbixApiError: The version is too old, or Zabbix rejected the login.
         """
-        _check_address(url)
+        check_address(url)
         if not token and not (user and password):
             raise ConfigError("no login for the Zabbix API", remedy=_GIVE_LOGIN)
         if token and not (token.isascii() and token.isprintable()):
@@ -199,7 +199,7 @@ class Api:
         return ZabbixApiError(f"{self.url}: {text}")
 
 
-def _check_address(url: str) -> None:
+def check_address(url: str) -> None:
     """Raise ConfigError for what is no address, or an address with a login; the message does not show the login."""
     if "@" in url:  # anywhere: a password may contain the characters that end the host name
         message = "the address of the Zabbix front end must not contain a user or a password"
