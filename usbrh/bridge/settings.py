@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usbrh.config import BridgeConfig, Config, JournalConfig, SensorConfig, ZabbixConfig
+from usbrh.config import BridgeConfig, Config, JournalConfig, OutputConfig, SensorConfig, ZabbixConfig
 from usbrh.config.model import key_types
 from usbrh.config.value_types import Duration, ValueType, format_duration, looks_like_key
 from usbrh.zabbix.agent_config import effective
@@ -44,10 +44,11 @@ def settings(config: Config, environ: Mapping[str, str]) -> Iterator[Setting]:
     """
     zabbix = effective(config.zabbix)
     origin = {**config.origin, **{f"zabbix.{key}": where for key, where in zabbix.origin.items()}}
-    sections: list[tuple[str, ZabbixConfig | BridgeConfig | JournalConfig | SensorConfig]] = [
+    sections: list[tuple[str, ZabbixConfig | BridgeConfig | JournalConfig | OutputConfig | SensorConfig]] = [
         ("zabbix", zabbix),
         ("bridge", config.bridge),
         ("journal", config.journal),
+        ("output", config.output),
         *((f'sensor."{identity}"', sensor) for identity, sensor in config.sensor.items()),
     ]
     for name, section in sections:

@@ -8,6 +8,7 @@ time it needs grows with the readings in the period, not with the journal: ``pyt
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -19,8 +20,7 @@ T = TypeVar("T")
 _ID_BITS = 40
 """An extreme and the id of its reading are one integer: value · 100 · 2⁴⁰ ± id. So min() and max() find both, and of
 several equal values the first. A value in the journal has two decimals."""
-_HEATER = "json_extract(body, '$.heater')"
-_VALUES = ", ".join(f"iif({_HEATER}, NULL, json_extract(body, '$.{name}')) AS {name}" for name in SUMMARISED)
+_VALUES = ", ".join(f"json_extract(body, '$.{name}') AS {name}" for name in ("heater", *SUMMARISED))
 _SPREADS = ", ".join(
     f"avg({name}), min((CAST(round({name} * 100) AS INTEGER) << {_ID_BITS}) + id),"
     f" max((CAST(round({name} * 100) AS INTEGER) << {_ID_BITS}) - id)"
@@ -63,27 +63,23 @@ def _of_period(db: sqlite3.Connection, period: Period, sensors: Sequence[str]) -
     where = f"time_ns >= ? AND time_ns < ? AND timing != {Timing.UNKNOWN:d} AND {chosen}"
     values = (period.start_ns, period.end_ns, *sensors)
     rows = db.execute(
-        f"WITH value AS MATERIALIZED (SELECT id, sensor, simulated, {_HEATER} AS heater, {_VALUES} FROM reading"  # noqa: S608
-        f" WHERE {where} AND {SOUND})"
-        f" SELECT sensor, max(simulated), count(*), sum(heater), count(temperature), {_SPREADS} FROM value"
-        " GROUP BY sensor ORDER BY sensor",
+        f"WITH value AS MATERIALIZED (SELECT id, sensor, simulated, {_VALUES} FROM reading WHERE {where} AND {SOUND})"  # noqa: S608
+        f" SELECT sensor, heater, max(simulated), count(*), count(temperature), {_SPREADS} FROM value"
+        " GROUP BY sensor, heater ORDER BY sensor, heater",
         values,
     ).fetchall()
     readings = db.execute(f"SELECT count(*) FROM reading WHERE {where}", values).fetchone()[0]  # noqa: S608
-    if sum(row[2] for row in rows) != readings:
+    if sum(row[3] for row in rows) != readings:
         raise Damaged(f"the checksum of a reading in the period {period.label} is wrong")
-    return [
-        Summary(
-            sensor,
-            period,
-            readings=good,
-            failed=count - heated - good,
-            heated=heated,
-            simulated=bool(simulated),
-            spreads={name: _spread(db, *spreads[3 * n : 3 * n + 3]) for n, name in enumerate(SUMMARISED)},
-        )
-        for sensor, simulated, count, heated, good, *spreads in rows
-    ]
+    found: dict[str, Summary] = {}
+    for sensor, heater, simulated, count, good, *spreads in rows:
+        if not heater:
+            each = {name: _spread(db, *spreads[3 * n : 3 * n + 3]) for n, name in enumerate(SUMMARISED)}
+            found[sensor] = Summary(sensor, period, good, count - good, 0, bool(simulated), each)
+        else:
+            cold = found.get(sensor) or Summary(sensor, period, 0, 0, 0, False, dict.fromkeys(SUMMARISED))
+            found[sensor] = replace(cold, heated=count, simulated=cold.simulated or bool(simulated))
+    return list(found.values())
 
 
 def _spread(db: sqlite3.Connection, mean: float | None, low: int, high: int) -> Spread | None:
