@@ -13,7 +13,7 @@ from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.secrets import REDACTED
 
 DEFAULT = "default"
-_VARIABLES = ("CONFIG", "SIMULATE", "ALLOW_SIMULATED", *(f"ZABBIX_{word}" for word in ("URL", "USER")))
+_VARIABLES = ("CONFIG", "SIMULATE", "ALLOW_SIMULATED", "ZABBIX_USER")
 _SECRET_VARIABLES = ("ZABBIX_PASSWORD", "ZABBIX_TOKEN")
 
 
@@ -59,14 +59,15 @@ def settings(config: Config, environ: Mapping[str, str]) -> Iterator[Setting]:
     for name in (*_VARIABLES, *_SECRET_VARIABLES):
         variable = f"USBRH_{name}"
         if value := environ.get(variable):
-            secret = name in _SECRET_VARIABLES or "@" in value  # a login in an address
-            shown = REDACTED if secret else value
+            shown = REDACTED if name in _SECRET_VARIABLES else value
             yield Setting("environment", variable, shown, json.dumps(shown, ensure_ascii=False), variable)
 
 
 def _without_secret(key: str, value: Any) -> Any:
     # The condition of an autoregistration action can compare the metadata with a secret word.
     if key == "metadata" and value != ZabbixConfig().metadata:
+        return REDACTED
+    if key == "url" and "@" in (value or ""):  # a login
         return REDACTED
     # Somebody may have set the key instead of its identity.
     if key == "tls_psk_identity" and value is not None and looks_like_key(value):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from usbrh.bridge.once import reject_simulated, routes
 from usbrh.config import Config
+from usbrh.config.secret_file import exposure
 from usbrh.config.toml_source import read_text
 from usbrh.config.value_types import HostName, InvalidValue
 from usbrh.doctor.service import configuration
@@ -103,14 +104,28 @@ def _journal(path: Path) -> Iterator[Finding]:
 
 
 def _environment(config: Config, environ: Mapping[str, str], allow_simulated: Callable[[], bool]) -> Iterator[Finding]:
-    if url := environ.get("USBRH_ZABBIX_URL"):
+    if url := config.zabbix.url:
         yield from _errors(ZABBIX, lambda: check_address(url))
+    if token := config.zabbix.token_file:
+        yield from _token(token)
     if simulate := environ.get("USBRH_SIMULATE"):
         from usbrh.simulator.script import models  # noqa: PLC0415 - only needed with USBRH_SIMULATE
 
         yield from _errors(SENSORS, lambda: reject_simulated(bool(models(simulate)), allow_simulated()))
     else:
         yield from _errors(SENSORS, allow_simulated)
+
+
+def _token(path: Path) -> Iterator[Finding]:
+    """Check the file of an API token, which only the commands of ``usbrh zabbix`` need."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        message = f"token_file: {path} can't be read: {error.strerror}"
+        yield fault(ZABBIX, message, f"see: ls -l {path}", ConfigError.exit_status)
+        return
+    if exposed := exposure(mode):
+        yield warning(ZABBIX, f"token_file: {path} is secret, and can {exposed}", f"chmod 600 {path}")
 
 
 def _errors(check: str, action: Callable[[], object]) -> Iterator[Finding]:

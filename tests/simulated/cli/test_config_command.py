@@ -146,6 +146,18 @@ def test_virtual_sensors_and_the_front_end(file: Path) -> None:
     assert (status, "geheim" in line) == (2, False)
 
 
+def test_the_token_and_the_address_of_the_front_end(file: Path) -> None:
+    add(file, 'url = "zabbix.example"\ntoken_file = "token"\n')
+    status, [address, token] = check(file)
+    assert (status, "is not the address of a Zabbix front end" in address) == (2, True)
+    assert token.startswith(f"usbrh: token_file: {file.parent}/token can't be read")
+    file.write_text(file.read_text().replace('url = "', 'url = "https://'))
+    file.with_name("token").write_text("geheim")
+    file.with_name("token").chmod(0o644)
+    status, [line] = check(file)
+    assert (status, "is secret, and can be read by everyone" in line) == (0, True)
+
+
 def test_warnings_are_no_errors(file: Path) -> None:
     add(file, '[sensor."1-1"]\nname = "room"\n[sensor."1-2"]\nname = "Room"\n')
     status, [line] = check(file)
@@ -245,7 +257,10 @@ def test_what_it_shows_is_toml_with_the_same_meaning(file: Path) -> None:
 
 
 def test_secrets_are_not_shown(file: Path) -> None:
-    add(file, f'metadata = "geheim"\ntls_psk_identity = "{KEY}"\ntls_connect = "unencrypted"\n')
+    add(
+        file,
+        f'metadata = "geheim"\ntls_psk_identity = "{KEY}"\ntls_connect = "unencrypted"\n',
+    )
     secrets: Any = {
         "USBRH_ZABBIX_PASSWORD": "geheim",
         "USBRH_ZABBIX_TOKEN": "geheim",
