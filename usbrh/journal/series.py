@@ -44,13 +44,13 @@ def _page(
     # The "+" keeps SQLite from the index on the sensor: it would sort all readings for each page.
     columns = ", ".join(f"json_extract(body, '$.{key}')" for key in ("heater", "temperature", *keys))
     query = (
-        f"SELECT {ENTRY}, {columns} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ?"  # noqa: S608
+        f"SELECT {columns}, {ENTRY} FROM reading WHERE (time_ns, sensor) > (?, ?) AND time_ns < ? AND timing != 2"  # noqa: S608
         f" AND +sensor IN ({', '.join('?' * len(sensors))}) ORDER BY time_ns, sensor LIMIT ?"
     )
     found = []
     for row in db.execute(query, (*after, until_ns, *sensors, PAGE)):
-        entry = Entry.from_row(row[:6])  # checks the checksum
-        heater, temperature, *values = row[6:]
+        heater, temperature, *values = row[: len(keys) + 2]
+        entry = Entry.from_row(row[len(keys) + 2 :])  # checks the checksum
         point = Point(entry.time_ns, entry.sensor, entry.simulated, temperature is None, bool(heater), values)
         found.append(point)
     return found
