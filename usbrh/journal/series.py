@@ -49,8 +49,8 @@ def _page(
     )
     found = []
     for row in db.execute(query, (*after, until_ns, *sensors, PAGE)):
-        heater, temperature, *rest = row
-        values, entry = rest[: len(keys)], Entry.from_row(tuple(rest[len(keys) :]))  # checks the checksum
+        heater, temperature, *values = row[: len(keys) + 2]
+        entry = Entry.from_row(row[len(keys) + 2 :])  # checks the checksum
         point = Point(entry.time_ns, entry.sensor, entry.simulated, temperature is None, bool(heater), values)
         found.append(point)
     return found

@@ -108,7 +108,7 @@ def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: Fake
         "from tests.support.journal import flip, readings\n"
         "path = Path(sys.argv[1])\n"
         "with Journal(path) as journal:\n"
-        "    for first in range(1, 400, 100): journal.add(readings(100, first))\n"
+        "    for first in range(1, 500, 100): journal.add(readings(100, first))\n"
         "flip(path, 250)\n"
     )
     subprocess.run([*disk.enter, sys.executable, "-c", make, str(disk.house.journal)], check=True)
@@ -122,7 +122,7 @@ def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: Fake
     assert "repair it: usbrh journal flush" in disk.usbrh("journal", "export").stderr  # which only reads
     disk.make_room()
     disk.usbrh("journal", "flush")
-    assert len(disk.exported()) == 399
+    assert len(disk.exported()) == 499
 
 
 def test_read_only(disk: Disk, server: FakeServer) -> None:
