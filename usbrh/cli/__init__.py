@@ -82,7 +82,7 @@ class _Commands(Group):
     epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 no sensor, 4 access denied, 5 busy or timed out, "
     "6 Zabbix not reached, 7 Zabbix rejected a value.",
 )
-@click.version_option(__version__, message="usbrh %(version)s")
+@click.version_option(__version__, "-V", "--version", message="usbrh %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Read Strawberry Linux USB hygrometers and bring every reading to Zabbix."""

@@ -81,12 +81,12 @@ def add_global_options(command: click.Command) -> None:
     option = partial(click.Option, callback=_store, expose_value=False)
     command.params += [
         option(
-            ["--config", "config_path"],
+            ["-c", "--config", "config_path"],
             type=click.Path(readable=False),  # the loader reports that, to a Zabbix agent as JSON
             metavar="FILE",
             help="Configuration file.  [default: /etc/usbrh/usbrh.toml]",
         ),
-        option(["--debug"], is_flag=True, help="Write debug messages to stderr, with a traceback on errors."),
+        option(["-v", "--debug"], is_flag=True, help="Write debug messages to stderr, with a traceback on errors."),
         option(
             ["--allow-simulated", "allow_simulated_option"],
             is_flag=True,

@@ -89,7 +89,7 @@ def heater_off(context: Context, sensor: str | None) -> None:
 @heater.command("test")
 @click.argument("sensor", required=False)
 @_seconds
-@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="The result as one JSON object.")
 @pass_context
 def heater_test(context: Context, sensor: str | None, seconds: int, as_json: bool) -> None:
     """Heat the sensor and check the readings.

@@ -10,7 +10,7 @@ from usbrh.errors import ConfigError
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per finding and line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per finding and line.")
 @pass_context
 def doctor(context: Context, as_json: bool) -> None:
     """Check everything between the sensor and Zabbix.

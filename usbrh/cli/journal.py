@@ -41,7 +41,7 @@ def journal() -> None:
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_context
 def status(context: Context, as_json: bool) -> None:
     """Show the size of the journal, and what waits for each destination or was rejected by it."""
@@ -54,7 +54,7 @@ def status(context: Context, as_json: bool) -> None:
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
 @pass_context
 def flush(context: Context, as_json: bool) -> None:
     """Deliver what waits, and send again what was rejected."""
@@ -75,7 +75,7 @@ def flush(context: Context, as_json: bool) -> None:
     "-o", "--output", "path", metavar="FILE", default="-", show_default=True, help="Write to FILE, which is replaced."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header (the default).")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
 @time_options
 @pass_context
 def export(
@@ -164,7 +164,7 @@ def _reasons(config: Config, found: Status) -> Reasons:
     "--rejected", is_flag=True, required=True, expose_value=False, help="Required: the readings that were rejected."
 )
 @click.option("--force", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
 @pass_context
 def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> None:
     """Do not send rejected readings again: those of SENSOR, or all of them. They stay in the history.
@@ -187,7 +187,7 @@ def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> No
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_context
 def trust_clock(context: Context, as_json: bool) -> None:
     """Send the readings that wait because the system clock is in doubt: the clock is right.

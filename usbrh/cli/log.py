@@ -31,7 +31,7 @@ from usbrh.reading import Reading, counted
     "--interval", type=DurationType(1, DAY), default="60s", show_default=True, help="Time between two readings."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header (the default).")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
 @time_options
 @pass_context
 def log(

@@ -51,7 +51,7 @@ def _check_suffix(ctx: click.Context, param: click.Parameter, value: Path) -> Pa
 @click.option("--until", type=MomentType(), help="The end, in the same notation.  [default: now]")
 @show_option(", ".join(_SHOWN))
 @fahrenheit_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the picture.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object about the picture.")
 @pass_context
 def plot(
     context: Context,

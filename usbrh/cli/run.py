@@ -41,7 +41,9 @@ def _is_log_file(stream: TextIO | None) -> bool:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line: each reading, then each destination.")
+@click.option(
+    "-j", "--json", "as_json", is_flag=True, help="One JSON object per line: each reading, then each destination."
+)
 @pass_context
 def send(context: Context, as_json: bool) -> None:
     """Read all sensors, store the readings in the journal, and deliver everything that waits there.

@@ -36,7 +36,7 @@ _EXAMPLES = (
 
 
 @click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line.")
 @pass_context
 def list_(context: Context, as_json: bool) -> None:
     """Show the sensors that are plugged in.
@@ -112,7 +112,7 @@ def _check_format(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.command()
 @click.argument("sensor", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="All sensors; the default without SENSOR.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per reading, one per line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per reading, one per line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
 @click.option(
     "--format",

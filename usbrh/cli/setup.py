@@ -13,7 +13,7 @@ from usbrh.steps import Status
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only show what would be done; needs no root.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done; needs no root.")
 @click.option("--remove", is_flag=True, help="Remove everything that setup installed, except the journal.")
 def setup(dry_run: bool, remove: bool) -> None:
     """Set up this machine for the sensor.

@@ -37,7 +37,7 @@ _COLOURS = {Verdict.AS_ASSUMED: "green", Verdict.NEW: "cyan", Verdict.DIFFERS: "
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists, without asking.")
 @click.option("--yes", is_flag=True, help="Do not ask for the colours of the LEDs.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per step and line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per step and line.")
 @pass_context
 def verify(context: Context, sensor: str | None, *, path: Path | None, force: bool, yes: bool, as_json: bool) -> None:
     """Compare SENSOR with what its driver assumes, in about a minute.

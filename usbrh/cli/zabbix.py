@@ -125,9 +125,9 @@ def template(folder: Path, force: bool) -> None:
     is_flag=True,
     help="Create no host, but the action that creates one for each machine with autoregister = true.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--force", is_flag=True, help="Overwrite what was changed by hand.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per step and line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per step and line.")
 @pass_context
 def provision(
     context: Context,
@@ -156,7 +156,7 @@ def provision(
 
 
 @zabbix.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per destination and line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per destination and line.")
 @pass_context
 def register(context: Context, /, *, as_json: bool) -> None:
     """Announce this host, so that an autoregistration action creates it.
@@ -177,7 +177,7 @@ def register(context: Context, /, *, as_json: bool) -> None:
     help="Compare the journal of the last TIME (24h, 7d) with Zabbix, and send again what is missing there.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object per finding and line, with --since per sensor."
+    "-j", "--json", "as_json", is_flag=True, help="Print one JSON object per finding and line, with --since per sensor."
 )
 @pass_context
 def check(context: Context, /, *, since: float | None, as_json: bool, **login: Any) -> None:
@@ -252,7 +252,7 @@ def _lines(each: reconcile.Compared) -> list[str]:
     show_default=True,
     help="Time for the messages; without a login, time for which the problem lasts.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per finding and line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per finding and line.")
 @pass_context
 def alert_test(context: Context, /, *, seconds: float, as_json: bool, **login: Any) -> None:
     """Prove that an alert reaches a person: raise a test problem, follow it, and clear it.

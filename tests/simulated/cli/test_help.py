@@ -59,3 +59,24 @@ def test_a_wrong_call_is_one_line(words: str, says: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"usbrh: {says}"), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("-V", "--version"),
+        ("-c /nonexistent list", "--config /nonexistent list"),
+        ("list -c /nonexistent", "list --config /nonexistent"),
+        ("list -j", "list --json"),
+        ("setup -n", "setup --dry-run"),
+    ],
+)
+def test_short_options_mean_what_they_mean_elsewhere(short: str, long: str) -> None:
+    one, other = (usbrh(*words.split(), USBRH_SIMULATE="1") for words in (short, long))
+    assert (one.returncode, one.stdout, one.stderr) == (other.returncode, other.stdout, other.stderr)
+    assert "no option" not in one.stderr
+
+
+@pytest.mark.parametrize("words", ["-v read", "read -v"])
+def test_v_shows_debug_messages(words: str) -> None:
+    assert usbrh(*words.split(), USBRH_SIMULATE="1").stderr.startswith("usbrh.drivers.usbrh1: sim-1: answered ")
