@@ -22,7 +22,7 @@ def test_the_manual_page_names_every_command_and_option() -> None:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 assert max(parameter.opts, key=len) in page
     assert "6 Zabbix not reached" in page
-    assert page.count(".TP\n.B --debug") == 1
+    assert page.count(".TP\n.B -v, --debug") == 1
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ _INTERVAL = 5.0
 """Seconds between readings, so that the sensor does not measure its own warmth."""
 _SETTLED = {"temperature": 0.3, "humidity": 1.5}
 """Largest difference between two readings in a steady state, in °C and %RH; the sensor repeats to 0.1."""
+_USUAL = {"temperature": 2.0, "humidity": 10.0}
+"""Offsets above these, in °C and %RH, more often come from a wrong reference than from the sensor."""
 _UNITS = {"temperature": "°C", "humidity": "%RH"}
 
 
@@ -96,4 +98,9 @@ def _line(sensor: Sensor, quantity: str, reference: float, readings: Sequence[Re
     except ValueError as error:
         remedy = "such a large offset is not a calibration: check the sensor and the reference"
         raise ConfigError(f"{key} {error}", remedy=remedy) from error
+    if abs(offset) > _USUAL[quantity]:
+        click.echo(
+            f"usbrh: an offset of {offset:g} {unit} is unusual; check the reference, and that the sensor is next to it",
+            err=True,
+        )
     return f"{key} = {offset}"

@@ -104,7 +104,9 @@ def _check_format(ctx: click.Context, param: click.Parameter, value: str | None)
             for example in _EXAMPLES:
                 output.formatted(value, example)
         except (KeyError, ValueError, IndexError, MemoryError, OverflowError) as error:
-            problem = f"there is no value {error}" if isinstance(error, KeyError) else str(error) or "too wide"
+            problem = str(error) or "too wide"
+            if isinstance(error, KeyError):
+                problem = f"there is no value {error}; the values are {', '.join(output.format_values(_EXAMPLES[0]))}"
             raise click.BadParameter(f"{value!r}: {problem}") from error
     return value
 

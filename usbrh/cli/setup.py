@@ -33,8 +33,12 @@ def setup(dry_run: bool, remove: bool) -> None:
     if not dry_run and os.geteuid() != 0:
         raise AccessDenied("setup changes system files and needs root", remedy=f"sudo {usbrh} setup")
     planned = plan_removal(machine) if remove else plan(machine, usbrh)
+    if planned.obstacle:
+        click.echo(f"usbrh: {planned.obstacle}", err=True)
     states = run(planned.steps, dry_run=dry_run)
-    if not states:
+    if planned.obstacle and all(state is Status.DONE for state in states):
+        click.echo("not complete: everything is in place except the service and the agent file")
+    elif not states:
         click.echo("nothing to remove" if remove else "nothing to do: everything is in place")
     elif all(state is Status.DONE for state in states):
         click.echo("removed" if remove else "done")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from usbrh.access import GROUP
 from usbrh.doctor.service import output
 from usbrh.errors import AccessDenied
-from usbrh.findings import Finding, fault, not_checked, ok, warning
+from usbrh.findings import Finding, fault, not_checked, ok
 from usbrh.setup.actions import read
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, restart_command
 from usbrh.setup.agents import agents as installed_agents
@@ -41,7 +41,8 @@ def _closed(error: PermissionError) -> Finding:
 def _agent(machine: Machine, service: str, config: str) -> Finding:
     directory = agent_directory(machine, config)
     if directory is None or read(machine, f"{directory}/{AGENT_FILE}") is None:
-        return warning(CHECK, f"{service} has no file for usbrh", "to read the sensors through it: sudo usbrh setup")
+        # Readings come through an agent only if somebody set it up.
+        return not_checked(CHECK, f"{service} has no file for usbrh (to read the sensors through it: sudo usbrh setup)")
     restart = restart_command(machine, service)
     if not machine.has_group(GROUP):  # somebody copied the file instead of running setup
         message = f"{service}: the group {GROUP}, which gives access to the sensor, does not exist"

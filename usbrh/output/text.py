@@ -99,9 +99,15 @@ def formatted(template: str, reading: Reading, *, unknown: str = UNKNOWN, times:
         KeyError: A field does not exist.
         ValueError: The template is not a valid format, or a format does not fit its value.
     """
+    text = template.replace("\\n", "\n").replace("\\t", "\t")
+    return ReadingFormatter(unknown).vformat(text, (), format_values(reading, times))
+
+
+def format_values(reading: Reading, times: TimeStyle = UTC_STYLE) -> dict[str, Any]:
+    """Return the values that a template of ``formatted`` can name, by their names."""
     data = reading.to_dict()
     raw = data.pop("raw") or {}
-    fields = {
+    return {
         **data,
         "time": times.text(reading.time_ns),
         "local": _LocalTime(reading.time_ns),
@@ -109,4 +115,3 @@ def formatted(template: str, reading: Reading, *, unknown: str = UNKNOWN, times:
         **{f"{key}_f": to_fahrenheit(data[key]) for key in ("temperature", "dew_point", "frost_point")},
         "unix": reading.time_ns // NS,
     }
-    return ReadingFormatter(unknown).vformat(template.replace("\\n", "\n").replace("\\t", "\t"), (), fields)

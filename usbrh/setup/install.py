@@ -30,6 +30,8 @@ class Plan:
 
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    obstacle: str | None = None
+    """Why the service and the agent's file are left out; None if they are not."""
 
     @contextmanager
     def noting_denied(self) -> Iterator[None]:
@@ -63,9 +65,8 @@ def plan(machine: Machine, usbrh: Path) -> Plan:
             result.steps += write_file(machine, CONFIG, _text("etc/usbrh.toml"))
     with result.noting_denied():
         _plan_rule(machine, result)
-    obstacle = out_of_reach(machine, usbrh)
-    if obstacle:
-        result.notes.append(
+    if obstacle := out_of_reach(machine, usbrh):
+        result.obstacle = (
             f"no service and no agent file: {obstacle}, so a service can't run it; install usbrh for the whole "
             "machine, in its source folder: /usr/bin/python3 -m venv /opt/usbrh && /opt/usbrh/bin/pip install . && "
             "/opt/usbrh/bin/usbrh setup"

@@ -60,6 +60,15 @@ def test_the_printed_lines_make_the_next_reading_right(tmp_path: Path) -> None:
     assert reading["humidity"] == pytest.approx(44, abs=0.6)
 
 
+@pytest.mark.parametrize(("quantity", "usual", "unusual"), [("temperature", 30, 29), ("humidity", 50, 60)])
+def test_an_unusual_offset_is_a_warning(quantity: str, usual: int, unusual: int) -> None:
+    """The virtual sensor reads 31.7 °C and 42.9 %RH."""
+    for reference, expected in ((usual, False), (unusual, True)):
+        done = usbrh("calibrate", f"--{quantity}", str(reference), "--readings", "1", USBRH_SIMULATE="1")
+        assert (done.returncode, "is unusual; check the reference" in done.stderr) == (0, expected), done
+        assert f"{quantity}_offset = " in done.stdout
+
+
 def test_the_mean_of_several_readings_counts() -> None:
     result = usbrh("calibrate", "--temperature", "30", "--readings", "2", USBRH_SIMULATE="1")
     taken = [float(value) for value in re.findall(r"^\d/2: ([\d.]+) °C", result.stderr, re.MULTILINE)]

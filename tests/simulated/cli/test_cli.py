@@ -133,7 +133,11 @@ def test_csv_has_a_header() -> None:
         (["read", "attic"], 3, "no sensor 'attic'"),
         (["red"], 2, 'there is no command "red"; did you mean read?'),
         (["read", "--jsn"], 2, 'there is no option "--jsn"; did you mean --json?'),
-        (["read", "--format", "{temp}"], 2, "there is no value 'temp'"),
+        (
+            ["read", "--format", "{temp}"],
+            2,
+            "there is no value 'temp'; the values are v, sensor, port, ",
+        ),
         (["read", "--json", "--format", "{time}"], 2, "exclude each other"),
         (["read", "--json", "--csv"], 2, "--json and --csv exclude each other"),
         (
