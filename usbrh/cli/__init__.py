@@ -35,7 +35,6 @@ GROUPS: dict[str, dict[str, tuple[str, str, str]]] = {
     "History": {
         "history": ("history", "history", "Show minimum, mean and maximum of the local history."),
         "log": ("log", "log", "Append readings to a file continuously."),
-        "history": ("history", "history", "Show minimum, mean and maximum of the local history."),
         "plot": ("plot", "plot", "Draw the local history as a picture."),
         "journal": ("journal", "journal", "Show, deliver and export the readings in the journal."),
     },
