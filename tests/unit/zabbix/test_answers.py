@@ -4,6 +4,7 @@ import gc
 import json
 import re
 import sys
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
