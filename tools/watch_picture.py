@@ -135,18 +135,18 @@ def last_screen(seconds: float) -> str:
     return shown.partition(LEAVE)[0].rpartition(HOME)[2].decode().replace("\r\n", "\n")
 
 
-def paint(screen: str) -> Image.Image:
-    """Draw a screen."""
+def paint(screen: str, columns: int = COLUMNS, rows: int = ROWS) -> Image.Image:
+    """Draw a screen of ``columns`` and ``rows``."""
     regular, bold = (
         ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"DejaVuSansMono{weight}.ttf", FONT_SIZE)
         for weight in ("", "-Bold")
     )
     cell, height = round(regular.getlength("M")), sum(regular.getmetrics())
-    console = Console(width=COLUMNS, force_terminal=True, color_system="truecolor", legacy_windows=False)
-    size = COLUMNS * cell + 2 * MARGIN, ROWS * height + 2 * MARGIN
+    console = Console(width=columns, force_terminal=True, color_system="truecolor", legacy_windows=False)
+    size = columns * cell + 2 * MARGIN, rows * height + 2 * MARGIN
     image = Image.new("RGB", size, THEME.background_color)
     draw = ImageDraw.Draw(image)
-    for row, line in enumerate(console.render_lines(Text.from_ansi(screen), pad=False)[:ROWS]):
+    for row, line in enumerate(console.render_lines(Text.from_ansi(screen), pad=False)[:rows]):
         for column, (character, style) in enumerate(_cells(line)):
             left, top = MARGIN + column * cell, MARGIN + row * height
             if 0x2800 <= ord(character) <= 0x28FF:

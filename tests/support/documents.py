@@ -22,11 +22,12 @@ ELSEWHERE: dict[str, str] = {
     "make demo": "is usbrh demo",
     "make test": "is what runs this test",
     ".venv/bin/pip install atheris": "installs a package",
+    ".venv/bin/python -m tools.readme_pictures": "replaces the pictures of the README",
     ".venv/bin/python -m tools.watch_picture": "takes ten minutes; test_watch runs it for some seconds",
     "git archive --prefix=root/usbrh/ HEAD | sudo tar -x -C bare": "writes into a bare system, as root",
     "git clone https://repository.invalid/usbrh": "needs the repository",
-    "usbrh zabbix provision --url http://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,
-    "usbrh zabbix test-alert --url http://zabbix.example/zabbix --user Admin"
+    "usbrh zabbix provision --url https://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,
+    "usbrh zabbix test-alert --url https://zabbix.example/zabbix --user Admin"
     " --password-file ~/zabbix-password": _FRONT_END,
     "lsusb -d 1774:1001": _DEVICE,
     ".venv/bin/pip wheel --no-deps --wheel-dir dist .": "asks a package index; tests/container/try runs it",

@@ -156,7 +156,7 @@ def prepare(scratch: Path, server: ZabbixServer, commands: list[str], agent_port
     password = home / "zabbix-password"
     password.write_text(PASSWORD + "\n")
     password.chmod(0o600)
-    text = "\n".join(commands).replace("http://zabbix.example/zabbix", server.url)
+    text = "\n".join(commands).replace("https://zabbix.example/zabbix", server.url)
     text = text.replace('"zabbix.example"', f'"{server.trapper}"')
     text = text.replace("--interface 192.0.2.10", f"--interface 127.0.0.1:{agent_port}")
     text = text.replace("-s 192.0.2.10", f"-s 127.0.0.1 -p {agent_port}")
