@@ -50,6 +50,7 @@ test-openrc-deps: .venv/tests-installed ## as root: build the system with OpenRC
 
 documents: .venv/tests-installed ## write the generated parts of docs/, and zabbix/templates
 	$(BIN)/python -m tools.cli_reference
+	$(BIN)/python -m tools.man
 	$(BIN)/python -m tools.config_reference
 	$(BIN)/python -m tools.architecture
 	$(BIN)/python -m tools.zabbix_templates

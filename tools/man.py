@@ -1,19 +1,19 @@
-"""Write the manual page usbrh(1) to stdout, from the --help of each command.
+"""Write the manual page docs/usbrh.1 from the --help of each command: `python -m tools.man`.
 
-python -m tools.man > usbrh.1
+The page is a file of the repository, so that a build of the package needs none of its dependencies. It has no date and
+no version, which would change with each build.
 """
 
-import os
 import re
-import time
 from collections.abc import Iterator
 
 import click
 
-from usbrh import __version__
+from benchmarks.document import TOP
 from usbrh.cli import cli
 from usbrh.cli.context import add_global_options
 
+PAGE = TOP / "docs" / "usbrh.1"
 FILES = (
     ("/etc/usbrh/usbrh.toml", "the configuration file, with comments"),
     ("/var/lib/usbrh/journal.db", "the journal: the send queue and local history of usbrh"),
@@ -28,13 +28,12 @@ ENVIRONMENT = (
 
 def page() -> str:
     """Return the page in troff format."""
-    date = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
-    return "\n".join(_lines(date)) + "\n"
+    return "\n".join(_lines()) + "\n"
 
 
-def _lines(date: str) -> Iterator[str]:
+def _lines() -> Iterator[str]:
     top = click.Context(cli, info_name="usbrh")
-    yield f'.TH USBRH 1 "{date}" "usbrh {__version__}" "User Commands"'
+    yield '.TH USBRH 1 "" "usbrh" "User Commands"'
     yield ".SH NAME"
     yield "usbrh \\- read Strawberry Linux USB hygrometers and bring every reading to Zabbix"
     yield ".SH SYNOPSIS"
@@ -99,4 +98,4 @@ def _escape(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -25,6 +25,10 @@ def test_the_manual_page_names_every_command_and_option() -> None:
     assert page.count(".TP\n.B -v, --debug") == 1
 
 
+def test_the_page_in_the_repository_is_up_to_date() -> None:
+    assert man.PAGE.read_text(encoding="utf-8") == man.page(), "run: make documents"
+
+
 @pytest.mark.parametrize(
     ("shell", "sign"), [("bash", "complete -o nosort -F"), ("zsh", "#compdef usbrh"), ("fish", "complete --no-files")]
 )

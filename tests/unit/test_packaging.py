@@ -49,7 +49,12 @@ def test_the_wheel_carries_the_package_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(TOP)) for path in (TOP / "usbrh").rglob("*.py")}
     assert modules <= names
     assert "usbrh/py.typed" in names
-    assert {name.split("/")[0] for name in names} == {"usbrh", f"usbrh-{VERSION}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "usbrh",
+        f"usbrh-{VERSION}.dist-info",
+        f"usbrh-{VERSION}.data",
+    }
+    assert [name for name in names if ".data/" in name] == [f"usbrh-{VERSION}.data/data/share/man/man1/usbrh.1"]
     assert not [name for name in names if re.search(r"(^|/)(tests?|benchmarks)/|\.pyc$", name)]
 
 
@@ -100,6 +105,11 @@ def test_the_files_are_found_in_the_wheel(installed: Path, tmp_path: Path) -> No
     python = str(installed / "bin/python")
     result = _run([python, "-c", program], tmp_path)
     assert result.stdout == (TOP / "udev/70-usbrh.rules").read_text()
+
+
+def test_the_manual_page_is_where_man_finds_it(installed: Path) -> None:
+    """man looks beside each folder of PATH: bin, and then share/man."""
+    assert (installed / "share/man/man1/usbrh.1").read_text() == (TOP / "docs/usbrh.1").read_text()
 
 
 def make(*arguments: str, folder: Path, path: str | None = None) -> "subprocess.CompletedProcess[str]":

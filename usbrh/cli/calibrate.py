@@ -44,8 +44,8 @@ def calibrate(
     usbrh calibrate living-room --temperature 0
 
     A new offset makes the mean of the readings equal to the true value; a configured scale is kept. This command
-    changes no file: copy the lines into the configuration yourself. docs/calibration.md describes the ice bath and the
-    salt test.
+    changes no file: copy the lines into the configuration yourself. The ice bath and the salt test:
+    https://repository.invalid/usbrh/blob/HEAD/docs/calibration.md
     """
     given = {"temperature": temperature, "humidity": humidity}
     references = {quantity: value for quantity, value in given.items() if value is not None}

@@ -29,7 +29,9 @@ def _given(context: Context) -> Path | None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per finding and line, as doctor does.")
+@click.option(
+    "-j", "--json", "as_json", is_flag=True, help="Print one JSON object per finding and line, as doctor does."
+)
 @pass_context
 def check(context: Context, as_json: bool) -> None:
     """Find all errors, without a sensor and without a network.
@@ -58,7 +60,7 @@ def check(context: Context, as_json: bool) -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per setting and line.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per setting and line.")
 @pass_context
 def show(context: Context, as_json: bool) -> None:
     """Show each effective value and where it comes from.
@@ -83,7 +85,7 @@ def show(context: Context, as_json: bool) -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_context
 def path(context: Context, as_json: bool) -> None:
     """Print the path of the configuration file.

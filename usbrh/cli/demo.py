@@ -24,7 +24,7 @@ _CHART_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 _NEXT = """\
-With a real sensor, once it is installed (README.md: A real sensor in five minutes):
+With a real sensor (https://repository.invalid/usbrh/blob/HEAD/docs/getting-started.md):
   usbrh list                 the sensors that are plugged in
   sudo usbrh setup           udev rule, user, service and configuration; --dry-run shows what it would do
   usbrh read                 one reading; --json, --csv, --format

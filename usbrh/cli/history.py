@@ -24,7 +24,7 @@ from usbrh.periods import UNITS, Unit
 )
 @click.option("--until", type=MomentType(), help="End, in the same form.  [default: now]")
 @click.option("--by", type=click.Choice(UNITS), default="day", show_default=True, help="Length of a period.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, sensor and period.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line, sensor and period.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
 @fahrenheit_option
 @pass_context

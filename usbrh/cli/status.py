@@ -15,7 +15,7 @@ from usbrh.output.times import age
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_context
 def status(context: Context, as_json: bool) -> None:
     """Show whether usbrh works: the service, the last reading of each sensor, and what waits for each destination.
