@@ -13,6 +13,7 @@ from usbrh.drivers.recording import Recorder
 from usbrh.errors import ConfigError, SensorBusy, SensorNotFound
 from usbrh.sensors import find
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
+from usbrh.simulator.unknowns import UsbRhUnknowns
 from usbrh.verify.bench import Bench
 from usbrh.verify.capture import Capture
 from usbrh.verify.steps import Result, Verdict, run
@@ -237,6 +238,30 @@ def test_the_colours(answers: tuple[str, str], verdict: Verdict) -> None:
     trial = Trial(answers=answers)
     assert trial.run()["LEDs"].verdict is verdict
     assert [record["colour"] for record in trial.capture.records if "colour" in record] == list(answers)
+
+
+@pytest.mark.parametrize(
+    ("unknowns", "verdicts"),
+    [
+        ({"poll_interval": 255}, {"descriptors": NEW}),
+        ({"unread": "overwritten"}, {}),
+        ({"unread": "kept"}, {}),
+        ({"overlap": "ignored"}, {"second request": NEW}),
+        ({"overlap": "restarts"}, {"second request": NEW}),
+        ({"packet_size": 64}, {"descriptors": DIFFERS}),
+        ({"strings": "absent"}, {"texts": NEW}),
+        ({"strings": "undecodable"}, {"texts": NEW}),
+        ({"loses": "all", "loses_after": "set_configuration"}, {}),  # which is never sent
+        ({"heater": "rejected"}, {"heater": DIFFERS}),
+        ({"first_request": "lost"}, {"timing": DIFFERS}),
+        ({"first_request": "lost_after_reset"}, {"timing": DIFFERS, "USB reset": DIFFERS}),
+    ],
+)
+def test_each_unknown_is_seen_by_its_step_only(unknowns: dict[str, Any], verdicts: dict[str, Verdict]) -> None:
+    trial = Trial(unknowns=UsbRhUnknowns(**unknowns))
+    results = trial.run()
+    assert {name: each.verdict for name, each in results.items() if each.verdict is not AS_ASSUMED} == verdicts
+    assert trial.clock.monotonic() < 120
 
 
 def test_a_heater_that_does_not_heat_differs_after_half_a_minute() -> None:
