@@ -40,6 +40,16 @@ class Group(click.Group):
             raise click.UsageError(_unknown("command", name, self.list_commands(ctx)), ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Invoke the command that was named; an error of its options then names it."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            if error.ctx is None and ctx.invoked_subcommand:  # click raises errors of the parser without a context
+                command = self.get_command(ctx, ctx.invoked_subcommand)
+                error.ctx = click.Context(command, parent=ctx, info_name=ctx.invoked_subcommand) if command else ctx
+            raise
+
     def sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
         """Return the headings, and for each the names and summaries of its commands."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
