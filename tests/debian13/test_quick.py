@@ -11,8 +11,8 @@ from tests.support.zabbix.machine import ZABBIX_70, why_not
 
 TOP = Path(__file__).parents[2]
 WHEELS = ZABBIX_70.cache / "wheels"
-# The checkout is this one, except for .venv, which is in memory and ends with the process. The tests mostly wait, so two
-# processes finish in half the time.
+# The checkout is this one, except for .venv, which is in memory and ends with the process. The tests mostly wait, so
+# two processes finish in half the time.
 RUN = """
 cd "$0"
 mount -t tmpfs tmpfs .venv

@@ -124,6 +124,8 @@ def test_a_clock_that_is_not_set(vm: Machine, units: None, sensor: Plugged, zabb
         assert state.clock == 0, "the server uses its own time"
         assert json.loads(state.value)["error"].startswith("the system clock is not set")
         assert not any(value.key == key for value in zabbix.values)
+        status = "usbrh journal status --json"
+        wait_for(lambda: json.loads(vm.run(status).check())["unconfirmed"] > 0, 40, vm, unit)
         vm.run(f"date -s @{before + time.monotonic() - start:.3f}").check()
         wait_for(lambda: sum(value.key == key for value in zabbix.values) >= 3, 40, vm, unit)
     finally:

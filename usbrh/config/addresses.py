@@ -103,3 +103,24 @@ def parse_destinations(entries: Iterable[str]) -> tuple[Destination, ...]:
         if count > 1:
             raise ConfigError(f'"{node}" is given twice', remedy='separate the nodes of one cluster with ";"')
     return destinations
+
+
+def check_url(url: str) -> None:
+    """Check the address of a Zabbix front end.
+
+    Raises:
+        ConfigError: it is no address, or has a login, which the message does not show.
+    """
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only the commands that use the API need it
+
+    if "@" in url:  # anywhere: a password may contain the characters that end the host name
+        message = "the address of the Zabbix front end must not contain a user or a password"
+        raise ConfigError(message, remedy="remove the part up to the @; give --user and --password-file instead")
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # half an IPv6 address; a port beyond 65535
+        valid = False
+    if not valid:
+        message = f"{url.partition('?')[0]!r} is not the address of a Zabbix front end"
+        raise ConfigError(message, remedy="give an address such as https://zabbix.example/zabbix")

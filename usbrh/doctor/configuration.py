@@ -12,6 +12,7 @@ from pathlib import Path
 
 from usbrh.bridge.once import reject_simulated, routes
 from usbrh.config import Config
+from usbrh.config.addresses import check_url
 from usbrh.config.secret_file import exposure
 from usbrh.config.toml_source import read_text
 from usbrh.config.value_types import HostName, InvalidValue
@@ -22,7 +23,6 @@ from usbrh.journal.owner import as_owner
 from usbrh.journal.reader import JournalReader
 from usbrh.paths import stat_or_none
 from usbrh.zabbix.agent_config import effective
-from usbrh.zabbix.api import check_address
 from usbrh.zabbix.tls import Tls
 
 ZABBIX, JOURNAL, SENSORS = "Zabbix", "journal", "sensors"
@@ -105,7 +105,7 @@ def _journal(path: Path) -> Iterator[Finding]:
 
 def _environment(config: Config, environ: Mapping[str, str], allow_simulated: Callable[[], bool]) -> Iterator[Finding]:
     if url := config.zabbix.url:
-        yield from _errors(ZABBIX, lambda: check_address(url))
+        yield from _errors(ZABBIX, lambda: check_url(url))
     if token := config.zabbix.token_file:
         yield from _token(token)
     if simulate := environ.get("USBRH_SIMULATE"):

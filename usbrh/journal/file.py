@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
-from usbrh.journal.schema import CREATE, has_tables, not_a_journal
+from usbrh.journal.schema import CREATE, check_size, has_tables, not_a_journal
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -41,8 +41,7 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode):  # to open a named pipe could block
         raise not_a_journal(path)
-    if 0 < found.st_size < 512:
-        raise Damaged("the file is too short for a database")  # SQLite would treat it as an empty one
+    check_size(path, found.st_size)
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA foreign_keys = ON")

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.owner import as_owner
 from usbrh.journal.rows import ENTRY, Damaged, Entry
-from usbrh.journal.schema import has_tables, not_a_journal
+from usbrh.journal.schema import check_size, has_tables, not_a_journal
 from usbrh.paths import stat_or_none
 from usbrh.reading import Reading
 
@@ -160,6 +160,8 @@ class JournalReader:
         found = stat_or_none(self.path)
         if found and not stat.S_ISREG(found.st_mode):  # to open a named pipe could block
             raise not_a_journal(self.path)
+        if found:
+            check_size(self.path, found.st_size)
         return bool(found and found.st_size)
 
     def _connect(self, *, alone: bool) -> sqlite3.Connection:

@@ -1,9 +1,12 @@
 """The tables of the journal's file, and the check that a file has them."""
 
+import os
 import sqlite3
 from pathlib import Path
 
 from usbrh.errors import JournalError
+from usbrh.journal.rows import Damaged
+from usbrh.paths import stat_or_none
 
 APPLICATION_ID = 0x75736272
 """``usbr``, in the header of the file. A database without it belongs to another program."""
@@ -92,3 +95,14 @@ def has_tables(db: sqlite3.Connection, path: Path) -> bool:
     else:
         return ours
     raise JournalError(f"the journal {path} can't be used: {found}", remedy=remedy)
+
+
+def check_size(path: Path, size: int) -> None:
+    """Check a file of ``size`` bytes before SQLite opens it.
+
+    Raises:
+        Damaged: SQLite would treat the file as an empty database, and delete the log beside it.
+    """
+    log = stat_or_none(Path(os.path.realpath(path) + "-wal"))
+    if size < 512 and (size or (log and log.st_size)):
+        raise Damaged("the file is too short for a database")

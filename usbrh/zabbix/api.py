@@ -11,6 +11,7 @@ import requests
 import urllib3
 from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
+from usbrh.config.addresses import check_url
 from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixUnreachable
 from usbrh.zabbix.answers import REMEDY, checked, unusable
 from usbrh.zabbix.proxy import environment_proxy, is_this_machine
@@ -57,7 +58,7 @@ class Api:
             ZabbixUnreachable: No answer, or the answer is not from a Zabbix front end.
             ZabbixApiError: The version is too old, or Zabbix rejected the login.
         """
-        check_address(url)
+        check_url(url)
         if not token and not (user and password):
             raise ConfigError("no login for the Zabbix API", remedy=_GIVE_LOGIN)
         if token and not (token.isascii() and token.isprintable()):
@@ -197,18 +198,3 @@ class Api:
                 remedy="give the user a role of type Admin with API access, and write access to the host group",
             )
         return ZabbixApiError(f"{self.url}: {text}")
-
-
-def check_address(url: str) -> None:
-    """Raise ConfigError for what is no address, or an address with a login; the message does not show the login."""
-    if "@" in url:  # anywhere: a password may contain the characters that end the host name
-        message = "the address of the Zabbix front end must not contain a user or a password"
-        raise ConfigError(message, remedy="remove the part up to the @; give --user and --password-file instead")
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # half an IPv6 address; a port beyond 65535
-        valid = False
-    if not valid:
-        message = f"{url.partition('?')[0]!r} is not the address of a Zabbix front end"
-        raise ConfigError(message, remedy="give an address such as https://zabbix.example/zabbix")

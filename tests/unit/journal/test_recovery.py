@@ -118,6 +118,18 @@ def test_flipped_bits_in_the_file(sound: Path, data: st.DataObject) -> None:
         assert len(there) >= COUNT - 10 * len(bits)
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 511])
+def test_the_log_of_a_file_without_content_is_saved(sound: Path, length: int) -> None:
+    """SQLite would treat the file as an empty database, and delete its log."""
+    content = sound.read_bytes()
+    with copy_of(sound) as path:
+        path.write_bytes(content[:length])
+        with pytest.raises(JournalError, match="too short for a database"):
+            JournalReader(path).status()
+        assert companions(path)[0].exists()
+        assert len(check(path)) >= 10
+
+
 @SLOW
 @given(data=st.data())
 def test_cut_off_anywhere(sound: Path, data: st.DataObject) -> None:
