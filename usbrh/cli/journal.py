@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ from usbrh.config import Config
 from usbrh.errors import ConfigError, UsbrhError, ZabbixRejected
 from usbrh.files import open_output
 from usbrh.journal.errors import no_journal
+from usbrh.journal.file import is_part
 from usbrh.journal.queries import Exported
 from usbrh.journal.reader import JournalReader, existing
 from usbrh.journal.rows import Timing
@@ -112,8 +114,8 @@ def export(
         for row in rows:
             click.echo(row)
         return
-    if Path(path).resolve() == opened.path:
-        raise ConfigError(f"{path} is the journal itself", remedy="set another file with -o")
+    if is_part(Path(path), opened.path):
+        raise ConfigError(f"{path} is the journal itself, or a part of it", remedy="set another file with -o")
     try:
         _write(rows, Path(path))
     except OSError as error:
@@ -159,7 +161,7 @@ def _reasons(config: Config, found: Status) -> Reasons:
 
 
 @journal.command()
-@click.argument("sensor", required=False)
+@click.argument("sensor", required=False, shell_complete=names)
 @click.option(
     "--rejected", is_flag=True, required=True, expose_value=False, help="Required: the readings that were rejected."
 )
@@ -169,18 +171,22 @@ def _reasons(config: Config, found: Status) -> Reasons:
 def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> None:
     """Do not send rejected readings again: those of SENSOR, or all of them. They stay in the history.
 
-    Asks first. Without a terminal, --force is needed.
+    SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". Asks first. Without a terminal, --force
+    is needed.
     """
     log_to_stderr(logging.WARNING)
-    path = context.config.journal.path
-    found = {each.destination: each.rejected for each in existing(path).standings() or ()}
-    count = sum(one.count for each in found.values() for one in each if sensor in (None, one.sensor))
+    reader = existing(context.config.journal.path)
+    chosen = recorded(context, reader, [sensor] if sensor else [])
+    found = {each.destination: each.rejected for each in reader.standings() or ()}
+    count = sum(one.count for each in found.values() for one in each if one.sensor in chosen)
     question = f"{counted(count)} will not be sent again" + (f" ({sensor})" if sensor else "")
     if count and not force and not agree(Step("continue", question=question)):
         click.echo("usbrh: nothing was dropped; --force drops without a question", err=True)
         raise SystemExit(1)
+    dropped = Counter(dict.fromkeys(found, 0))
     with bridge.open_journal(context.config) as opened:
-        dropped = opened.drop_rejected(sensor) if count else dict.fromkeys(found, 0)
+        for name in chosen if count else ():
+            dropped.update(opened.drop_rejected(name))
     for destination, number in dropped.items():
         line = output.json_line({"destination": destination, "dropped": number})
         click.echo(line if as_json else f"{destination}: {number} dropped")
