@@ -187,7 +187,7 @@ def next_steps(machine: Machine, usbrh: Path, person: str | None) -> list[tuple[
     if machine.openrc_runs and machine.path(openrc.SCRIPT).exists():
         steps.append((f"sudo rc-service {openrc.SERVICE} start", "a service that reads and sends"))
         steps.append((f"sudo rc-update add {openrc.SERVICE} default", "start it at each boot"))
-    if machine.init_system:
+    if machine.init_system and not out_of_reach(machine, usbrh):
         for service in agents(machine):
             steps.append((restart_command(machine, service), "so that the agent uses its new file and group"))
     return steps

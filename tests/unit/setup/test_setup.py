@@ -736,3 +736,21 @@ def test_dry_run_needs_no_root_and_root_is_asked_for(monkeypatch: pytest.MonkeyP
     rejected = runner.invoke(setup_command, [])
     assert isinstance(rejected.exception, AccessDenied)
     assert "needs root" in str(rejected.exception)
+
+
+def test_the_lines_of_setup_when_the_service_is_left_out(computer: Computer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbrh.cli.setup.os.geteuid", lambda: 0)
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
+    monkeypatch.setattr("usbrh.cli.setup.Machine", lambda: computer.machine)
+    monkeypatch.setattr(sys, "argv", ["/home/taro/.local/bin/usbrh", "setup"])
+    for _ in range(2):  # the second time, nothing is left to do
+        result = CliRunner().invoke(setup_command, [])
+        assert (result.exit_code, result.exception) == (0, None), result.output
+        lines = result.output.splitlines()
+        assert "usbrh: no service and no agent file: /home/taro/.local/bin/usbrh is in a home directory" in lines[0]
+        assert lines.count("not complete: everything is in place except the service and the agent file") == 1
+        assert not {"done", "nothing to do: everything is in place"} & set(lines)
+        following = lines[lines.index("Next:") :]
+        assert any("sudoedit /etc/usbrh/usbrh.toml" in line for line in following)
+        assert not any("enable" in line or "restart" in line for line in following), following
+    assert not list((computer.root / "etc/systemd/system").iterdir())
