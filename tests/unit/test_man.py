@@ -1,6 +1,8 @@
 """The manual page, and shell completion."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 
@@ -8,6 +10,8 @@ import click
 import pytest
 
 from tools import man
+from tools.release import PLACEHOLDER
+from tools.version import TOP
 from usbrh.cli import COMMANDS, cli
 
 
@@ -27,6 +31,19 @@ def test_the_manual_page_names_every_command_and_option() -> None:
 
 def test_the_page_in_the_repository_is_up_to_date() -> None:
     assert man.PAGE.read_text(encoding="utf-8") == man.page(), "run: make documents"
+
+
+def test_help_and_messages_name_pages_by_their_address() -> None:
+    """Who installed the wheel has no folder docs and no README.md."""
+    texts = [man.page().replace("\\-", "-")]
+    for path in (TOP / "usbrh").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings]
+        texts += [node.value for node in constants if isinstance(node.value, str)]
+    named = [word for text in texts for word in re.findall(r"\S*(?:docs/|README|CHANGELOG)\S*", text)]
+    assert len(named) >= 2, "the help of calibrate and demo name a page"
+    assert [word for word in named if PLACEHOLDER not in word] == []
 
 
 @pytest.mark.parametrize(

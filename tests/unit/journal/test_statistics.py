@@ -113,7 +113,7 @@ def test_a_flipped_bit_is_an_error_and_not_a_wrong_value(tmp_path: Path) -> None
         journal.add(readings(5))
     flip(path, 3)
     reader = JournalReader(path)
-    with pytest.raises(JournalError, match="checksum of a reading") as caught:
+    with pytest.raises(JournalError, match="checksum of reading 3 is wrong") as caught:
         list(reader.summaries(reading(1).time_ns, reading(6).time_ns, "day", ["living-room"]))
     assert caught.value.remedy == "repair it: usbrh journal flush"
 
