@@ -60,7 +60,7 @@ def test_what_was_changed_by_hand_is_kept(provision: Provisioner) -> None:
     kept = [line for line in lines if line.startswith("! ")]
     assert len(kept) == 1, lines
     assert "{$USBRH.TEMP.MAX.CRIT} is 40, not 32" in kept[0]
-    assert 'item "USB-RH: Number of sensors": history is 14d' in kept[0]
+    assert 'item "Number of sensors": history is 14d' in kept[0]
     assert "--force" in kept[0]
     assert api.usermacro.get(hostmacroids=macro["hostmacroid"])[0]["value"] == "40"
 
@@ -120,7 +120,7 @@ def test_an_admin_needs_no_right_to_make_groups_for_a_host_that_is_there(provisi
     api = provision_70.server.api
     provision_70("--group", f"Theirs {provision_70.host}")
     groups = api.hostgroup.get(filter={"name": [f"Theirs {provision_70.host}"]}, output=["groupid"])
-    templates = api.templategroup.get(filter={"name": ["Templates/Applications"]}, output=["groupid"])
+    templates = api.templategroup.get(filter={"name": ["Templates/Server hardware"]}, output=["groupid"])
     role = api.role.get(filter={"type": 2, "name": "Admin role"}, output=["roleid"])[0]["roleid"]
     name, word = f"admin{time.time_ns()}", "Str0ng-and-long"
     users = api.usergroup.create(name=name, hostgroup_rights=[{"id": groups[0]["groupid"], "permission": 3}],
