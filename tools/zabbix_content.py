@@ -66,6 +66,8 @@ class Trigger:
     single_item: str = ""
     """The key of its item, if it uses only one. Zabbix writes such a trigger below its item."""
     of_sensor: bool = True
+    enabled: bool = True
+    """Whether it is on by default."""
     manual_close: bool = False
 
 
@@ -103,6 +105,11 @@ _MACROS = (
     ("{$USBRH.STUCK.WINDOW}", "6h", "Time after which unchanged values of a sensor are a problem."),
     ("{$USBRH.SILENT}", "10m", "Time after which missing readings of a sensor are a problem."),
     ("{$USBRH.BRIDGE.SILENT}", "5m", "Time after which missing data of usbrh is a problem; less than {$USBRH.SILENT}."),
+    ("{$USBRH.VPD.MAX.WARN}", "1.25", "Upper threshold of the vapour pressure deficit in kPa."),
+    ("{$USBRH.VPD.MIN.WARN}", "0.45", "Lower threshold of the vapour pressure deficit in kPa."),
+    ("{$USBRH.VPD.HYST}", "0.1", "Hysteresis of the vapour pressure deficit in kPa."),
+    ("{$USBRH.DISCOMFORT.MAX.WARN}", "80", "Upper threshold of the discomfort index."),
+    ("{$USBRH.DISCOMFORT.HYST}", "1", "Hysteresis of the discomfort index."),
     ("{$USBRH.JOURNAL.WAITING.MAX.WARN}", "1000", "Largest number of readings that may wait for delivery."),
     ("{$USBRH.JOURNAL.AGE.MAX.WARN}", "1h", "Largest age of a reading that waits for delivery."),
 )  # fmt: skip
@@ -168,6 +175,18 @@ SENSOR = (
     Item("usbrh.absolute_humidity[{#SENSOR}]", "Sensor {#SENSOR}: Absolute humidity", "FLOAT",
          "Mass of water per volume of air. Suitable to compare the air indoors and outdoors.",
          _of_sensor("humidity"), "g/m³", trends=YEARS, preprocessing=_measured("absolute_humidity")),
+    Item("usbrh.frost_point[{#SENSOR}]", "Sensor {#SENSOR}: Frost point", "FLOAT",
+         "Frost forms on surfaces that are colder than this. It has values below 0 °C only.",
+         _of_sensor("humidity"), "°C", trends=YEARS, preprocessing=_measured("frost_point")),
+    Item("usbrh.vapour_deficit[{#SENSOR}]", "Sensor {#SENSOR}: Vapour deficit", "FLOAT",
+         "How much more water the air can contain.",
+         _of_sensor("humidity"), "g/m³", trends=YEARS, preprocessing=_measured("vapour_deficit")),
+    Item("usbrh.vapour_pressure_deficit[{#SENSOR}]", "Sensor {#SENSOR}: Vapour pressure deficit", "FLOAT",
+         "VPD of the air. A leaf with another temperature has another deficit.",
+         _of_sensor("humidity"), "kPa", trends=YEARS, preprocessing=_measured("vapour_pressure_deficit")),
+    Item("usbrh.discomfort_index[{#SENSOR}]", "Sensor {#SENSOR}: Discomfort index", "FLOAT",
+         "From 75 on, many people feel uncomfortable; from 80 on, most people. It is made for warm air.",
+         _of_sensor("humidity"), trends=YEARS, preprocessing=_measured("discomfort_index")),
     Item("usbrh.state[{#SENSOR}]", "Sensor {#SENSOR}: State", "CHAR",
          "Result of the last reading: OK, or the kind of error.",
          _of_sensor("health"), value_map="USB-RH state", preprocessing=(Step("JSONPATH", ("$.state",)),)),
@@ -225,6 +244,30 @@ BEFORE = "#1:now-{$USBRH.WINDOW}"
 """The last value from before the window: a new sensor has none, so one value is not a whole window."""
 
 
+def _optional(slug: str, what: str, key: str, *, macro: str, side: str, unit: str = "") -> Trigger:
+    """Return the trigger for a threshold of a derived value. It is off by default: not every room needs it."""
+    item, over = f"/usbrh.{key}[{{#SENSOR}}]", side == "MAX"
+    limit, hysteresis = f'{{$USBRH.{macro}.{side}.WARN:"{{#SENSOR}}"}}', f"{{$USBRH.{macro}.HYST}}"
+    least, most, sign = ("min", "max", ">") if over else ("max", "min", "<")
+    back = f"<={limit}-{hysteresis}" if over else f">={limit}+{hysteresis}"
+    return Trigger(
+        slug,
+        f"Sensor {{#SENSOR}}: {what}",
+        f"Sensor {{#SENSOR}}: {what} ({'above' if over else 'below'} {limit}{unit} for {{$USBRH.WINDOW}})",
+        f"{least}({item},{{$USBRH.WINDOW}}){sign}{limit} and last({item},{BEFORE}){sign}{limit}",
+        "WARNING",
+        "capacity",
+        "Off by default. Enable the trigger prototype to use it.",
+        f"{most}({item},{{$USBRH.WINDOW}}){back}",
+        "Now: {ITEM.LASTVALUE1}",
+        single_item=item.removeprefix("/"),
+        enabled=False,
+    )
+
+
+VPD = "vapour_pressure_deficit"
+
+
 def _limit(slug: str, what: str, item: str, *, side: str, level: str) -> Trigger:
     """Return the trigger for one of the four thresholds of ``item``. All values of a whole window must agree."""
     quantity, unit = ("TEMP", "°C") if item == T else ("HUM", "%RH")
@@ -274,6 +317,25 @@ TRIGGERS = (
         + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}+{$USBRH.TEMP.HYST}',
         "Temperature: {ITEM.LASTVALUE1}, dew point: {ITEM.LASTVALUE2}",
     ),
+    Trigger(
+        "frost",
+        "Sensor {#SENSOR}: Risk of frost",
+        'Sensor {#SENSOR}: Risk of frost (dew point below 0 °C, and less than {$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"} °C '
+        "below the temperature for {$USBRH.WINDOW})",
+        # Not the frost point, which has no values above 0 °C: the problem could not end.
+        f"max({T},{{$USBRH.WINDOW}})-min({D},{{$USBRH.WINDOW}})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}'
+        f" and max({D},{{$USBRH.WINDOW}})<0 and last({D},{BEFORE})<0",
+        "WARNING",
+        "capacity",
+        "Frost forms on surfaces slightly colder than the air. Off by default. Enable the trigger prototype to use it.",
+        f"min({D},{{$USBRH.WINDOW}})>=0 or min({T},{{$USBRH.WINDOW}})-max({D},{{$USBRH.WINDOW}})>="
+        + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}+{$USBRH.TEMP.HYST}',
+        "Temperature: {ITEM.LASTVALUE1}, dew point: {ITEM.LASTVALUE2}",
+        enabled=False,
+    ),
+    _optional("vpd-high", "Vapour pressure deficit high", VPD, macro="VPD", side="MAX", unit=" kPa"),
+    _optional("vpd-low", "Vapour pressure deficit low", VPD, macro="VPD", side="MIN", unit=" kPa"),
+    _optional("discomfort", "Discomfort index high", "discomfort_index", macro="DISCOMFORT", side="MAX"),
     Trigger(
         "rising",
         "Sensor {#SENSOR}: Temperature rises fast",
@@ -515,7 +577,14 @@ def _curves(quantity: str, y: int, color: str, axis: Fields = ()) -> Widget:
         y,
         24,
         5,
-        (("STRING", "ds.0.color", color), ("STRING", "ds.0.items.0", f"Sensor *: {quantity}"), *axis),
+        (
+            ("STRING", "ds.0.color", color),
+            ("INTEGER", "ds.0.fill", "0"),
+            ("STRING", "ds.0.items.0", f"Sensor *: {quantity}"),
+            ("INTEGER", "ds.0.transparency", "0"),
+            ("INTEGER", "ds.0.width", "2"),
+            *axis,
+        ),
         quantity,
     )
 

@@ -266,6 +266,7 @@ class Template:
         data |= {
             "event_name": trigger.event_name,
             "opdata": trigger.opdata,
+            "status": "" if trigger.enabled else "DISABLED",
             "priority": trigger.priority,
             "description": trigger.description,
         }
