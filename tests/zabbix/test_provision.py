@@ -72,14 +72,14 @@ def test_what_was_changed_by_hand_is_kept(provision: Provisioner) -> None:
 
 def test_the_limits_of_a_profile(provision: Provisioner) -> None:
     """They are set on the host; other limits on the host stay without --force."""
-    assert "limits are those of rodents" in provision("--limits", "rodents")[-1]
+    assert "limits are those of rodents" in provision("--limits", "rodents")[1]
     found = {each["macro"]: each["value"] for each in provision.get()["macros"]}
     assert (found["{$USBRH.TEMP.MIN.CRIT}"], found["{$USBRH.TEMP.MAX.WARN}"], len(found)) == ("16", "26", 8)
-    assert "limits are those of rodents" in provision()[-1]
+    assert "limits are those of rodents" in provision()[1]
     lines = provision("--limits", "people")
     assert "! {$USBRH.TEMP.MAX.WARN} is 26; kept (with --force: set {$USBRH.TEMP.MAX.WARN}=28)" in lines
-    assert "limits are those of rodents" in lines[-1]
-    assert "limits are those of people" in provision("--limits", "people", "--force")[-1]
+    assert "limits are those of rodents" in lines[1]
+    assert "limits are those of people" in provision("--limits", "people", "--force")[1]
 
 
 def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:

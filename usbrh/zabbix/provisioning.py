@@ -128,15 +128,15 @@ class Planner:
         """Yield the steps; raises as ``plan`` does."""
         yield self.template_step()
         host = self._find_host()
+        yield self._whose_limits(host)
         if host is None:
             yield self.group_step()
             yield self._new_host()
         else:
             yield from self._old_host(host)
-        yield self._whose_limits(host)
 
     def _whose_limits(self, host: Row | None) -> Step:
-        """Report whose thresholds the host has after the steps before this one."""
+        """Report whose thresholds the host has after all steps."""
         if self.wanted.limits and (not host or self.force):
             return Step(f"limits are those of {self.wanted.limits}")
         own = {each["macro"]: each.get("value", "") for each in host.rows("macros")} if host else {}
