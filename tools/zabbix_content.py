@@ -5,8 +5,8 @@ from typing import Any
 
 DAYS = "90d"
 """History of numbers. Zabbix discards a reading that arrives later than this."""
-YEARS = "1825d"
-"""Hourly averages of five years, which need little space."""
+YEARS = "365d"
+"""Hourly averages of a year, as usual in Zabbix."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Trigger:
     single_item: str = ""
     """The key of its item, if it uses only one. Zabbix writes such a trigger below its item."""
     of_sensor: bool = True
+    enabled: bool = True
+    """Whether it is on by default."""
     manual_close: bool = False
 
 
@@ -103,6 +105,11 @@ _MACROS = (
     ("{$USBRH.STUCK.WINDOW}", "6h", "Time after which unchanged values of a sensor are a problem."),
     ("{$USBRH.SILENT}", "10m", "Time after which missing readings of a sensor are a problem."),
     ("{$USBRH.BRIDGE.SILENT}", "5m", "Time after which missing data of usbrh is a problem; less than {$USBRH.SILENT}."),
+    ("{$USBRH.VPD.MAX.WARN}", "1.25", "Upper threshold of the vapour pressure deficit in kPa."),
+    ("{$USBRH.VPD.MIN.WARN}", "0.45", "Lower threshold of the vapour pressure deficit in kPa."),
+    ("{$USBRH.VPD.HYST}", "0.1", "Hysteresis of the vapour pressure deficit in kPa."),
+    ("{$USBRH.DISCOMFORT.MAX.WARN}", "80", "Upper threshold of the discomfort index."),
+    ("{$USBRH.DISCOMFORT.HYST}", "1", "Hysteresis of the discomfort index."),
     ("{$USBRH.JOURNAL.WAITING.MAX.WARN}", "1000", "Largest number of readings that may wait for delivery."),
     ("{$USBRH.JOURNAL.AGE.MAX.WARN}", "1h", "Largest age of a reading that waits for delivery."),
 )  # fmt: skip
@@ -128,7 +135,7 @@ RAW = (("component", "raw"),)
 
 
 def _of_sensor(component: str) -> tuple[tuple[str, str], ...]:
-    return (("component", component), ("model", "{#MODEL}"), ("sensor", "{#SENSOR}"))
+    return (("component", component), ("sensor", "{#SENSOR}"))
 
 
 # An agent's answer after a time-out or a general error has a state and an error only; no item must become unsupported
@@ -154,7 +161,7 @@ SENSOR_MASTER = Item(
     "Sensor {#SENSOR}: Get reading",
     "TEXT",
     "One reading as JSON, the master item of all items of the sensor. {#MODEL} at USB port {#PORT}.",
-    _of_sensor("raw"),
+    (("component", "raw"), ("model", "{#MODEL}"), ("sensor", "{#SENSOR}")),
     history="0",
 )
 SENSOR = (
@@ -168,6 +175,18 @@ SENSOR = (
     Item("usbrh.absolute_humidity[{#SENSOR}]", "Sensor {#SENSOR}: Absolute humidity", "FLOAT",
          "Mass of water per volume of air. Suitable to compare the air indoors and outdoors.",
          _of_sensor("humidity"), "g/m³", trends=YEARS, preprocessing=_measured("absolute_humidity")),
+    Item("usbrh.frost_point[{#SENSOR}]", "Sensor {#SENSOR}: Frost point", "FLOAT",
+         "Frost forms on surfaces that are colder than this. It has values below 0 °C only.",
+         _of_sensor("humidity"), "°C", trends=YEARS, preprocessing=_measured("frost_point")),
+    Item("usbrh.vapour_deficit[{#SENSOR}]", "Sensor {#SENSOR}: Vapour deficit", "FLOAT",
+         "How much more water the air can contain.",
+         _of_sensor("humidity"), "g/m³", trends=YEARS, preprocessing=_measured("vapour_deficit")),
+    Item("usbrh.vapour_pressure_deficit[{#SENSOR}]", "Sensor {#SENSOR}: Vapour pressure deficit", "FLOAT",
+         "VPD of the air. A leaf with another temperature has another deficit.",
+         _of_sensor("humidity"), "kPa", trends=YEARS, preprocessing=_measured("vapour_pressure_deficit")),
+    Item("usbrh.discomfort_index[{#SENSOR}]", "Sensor {#SENSOR}: Discomfort index", "FLOAT",
+         "From 75 on, many people feel uncomfortable; from 80 on, most people. It is made for warm air.",
+         _of_sensor("humidity"), trends=YEARS, preprocessing=_measured("discomfort_index")),
     Item("usbrh.state[{#SENSOR}]", "Sensor {#SENSOR}: State", "CHAR",
          "Result of the last reading: OK, or the kind of error.",
          _of_sensor("health"), value_map="USB-RH state", preprocessing=(Step("JSONPATH", ("$.state",)),)),
@@ -186,35 +205,35 @@ SENSOR = (
                         Step("DISCARD_UNCHANGED_HEARTBEAT", ("1h",)))),
 )  # fmt: skip
 
-BRIDGE_MASTER = Item("usbrh.bridge", "USB-RH: Get bridge state", "TEXT",
+BRIDGE_MASTER = Item("usbrh.bridge", "Get bridge state", "TEXT",
                      "The state of usbrh itself as JSON, the master item of all items of usbrh.", RAW,
                      history="0")  # fmt: skip
 _BRIDGE = (("component", "bridge"),)
 BRIDGE = (
-    Item("usbrh.bridge.version", "USB-RH: Version", "CHAR", "Version of usbrh.", _BRIDGE,
+    Item("usbrh.bridge.version", "usbrh version", "CHAR", "Version of usbrh.", _BRIDGE,
          preprocessing=(Step("JSONPATH", ("$.version",), discard=True), Step("DISCARD_UNCHANGED_HEARTBEAT", ("1d",)))),
-    Item("usbrh.bridge.sensors", "USB-RH: Number of sensors", "UNSIGNED", "Number of sensors that are plugged in.",
+    Item("usbrh.bridge.sensors", "Number of sensors", "UNSIGNED", "Number of sensors that are plugged in.",
          _BRIDGE, trends="365d", preprocessing=_number("sensors")),
-    Item("usbrh.bridge.uptime", "USB-RH: Uptime", "UNSIGNED", "Time since the service started (trapper only).",
+    Item("usbrh.bridge.uptime", "usbrh uptime", "UNSIGNED", "Time since the service started (trapper only).",
          _BRIDGE, "uptime", trends="0", preprocessing=_number("uptime"), trapper_only=True),
-    Item("usbrh.bridge.readings", "USB-RH: Readings", "UNSIGNED",
+    Item("usbrh.bridge.readings", "Readings since start", "UNSIGNED",
          "Successful readings since the service started (trapper only).",
          _BRIDGE, trends="0", preprocessing=_number("readings"), trapper_only=True),
-    Item("usbrh.bridge.failures", "USB-RH: Failed readings", "UNSIGNED",
+    Item("usbrh.bridge.failures", "Failed readings since start", "UNSIGNED",
          "Failed readings since the service started (trapper only).",
          _BRIDGE, trends="0", preprocessing=_number("failed"), trapper_only=True),
-    Item("usbrh.journal.waiting", "USB-RH: Journal: Waiting readings", "UNSIGNED",
+    Item("usbrh.journal.waiting", "Waiting readings", "UNSIGNED",
          "Readings that wait for delivery to a destination.", (("component", "journal"),), trends="365d",
          preprocessing=_number("waiting")),
-    Item("usbrh.journal.age", "USB-RH: Journal: Age of the oldest waiting reading", "UNSIGNED",
+    Item("usbrh.journal.age", "Age of the oldest waiting reading", "UNSIGNED",
          "Age of the oldest reading that waits for delivery.", (("component", "journal"),), "s", trends="365d",
          preprocessing=_number("oldest_waiting_age")),
-    Item("usbrh.journal.rejected", "USB-RH: Journal: Rejected readings", "UNSIGNED",
+    Item("usbrh.journal.rejected", "Rejected readings", "UNSIGNED",
          "Readings that a Zabbix server rejected. See: usbrh journal status", (("component", "journal"),),
          trends="365d", preprocessing=_number("rejected")),
 )  # fmt: skip
 
-TEST = Item("usbrh.test", "USB-RH: Test alert", "UNSIGNED", "1 while usbrh zabbix test-alert raises its problem.",
+TEST = Item("usbrh.test", "Test alert", "UNSIGNED", "1 while usbrh zabbix test-alert raises its problem.",
             _BRIDGE, trends="0", value_map="USB-RH test", sent=True)  # fmt: skip
 
 T, H, D = ("/usbrh.temperature[{#SENSOR}]", "/usbrh.humidity[{#SENSOR}]", "/usbrh.dew_point[{#SENSOR}]")
@@ -223,6 +242,30 @@ STATE = "/usbrh.state[{#SENSOR}]"
 
 BEFORE = "#1:now-{$USBRH.WINDOW}"
 """The last value from before the window: a new sensor has none, so one value is not a whole window."""
+
+
+def _optional(slug: str, what: str, key: str, *, macro: str, side: str, unit: str = "") -> Trigger:
+    """Return the trigger for a threshold of a derived value. It is off by default: not every room needs it."""
+    item, over = f"/usbrh.{key}[{{#SENSOR}}]", side == "MAX"
+    limit, hysteresis = f'{{$USBRH.{macro}.{side}.WARN:"{{#SENSOR}}"}}', f"{{$USBRH.{macro}.HYST}}"
+    least, most, sign = ("min", "max", ">") if over else ("max", "min", "<")
+    back = f"<={limit}-{hysteresis}" if over else f">={limit}+{hysteresis}"
+    return Trigger(
+        slug,
+        f"Sensor {{#SENSOR}}: {what}",
+        f"Sensor {{#SENSOR}}: {what} ({'above' if over else 'below'} {limit}{unit} for {{$USBRH.WINDOW}})",
+        f"{least}({item},{{$USBRH.WINDOW}}){sign}{limit} and last({item},{BEFORE}){sign}{limit}",
+        "WARNING",
+        "capacity",
+        "Off by default. Enable the trigger prototype to use it.",
+        f"{most}({item},{{$USBRH.WINDOW}}){back}",
+        "Now: {ITEM.LASTVALUE1}",
+        single_item=item.removeprefix("/"),
+        enabled=False,
+    )
+
+
+VPD = "vapour_pressure_deficit"
 
 
 def _limit(slug: str, what: str, item: str, *, side: str, level: str) -> Trigger:
@@ -274,6 +317,25 @@ TRIGGERS = (
         + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}+{$USBRH.TEMP.HYST}',
         "Temperature: {ITEM.LASTVALUE1}, dew point: {ITEM.LASTVALUE2}",
     ),
+    Trigger(
+        "frost",
+        "Sensor {#SENSOR}: Risk of frost",
+        'Sensor {#SENSOR}: Risk of frost (dew point below 0 °C, and less than {$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"} °C '
+        "below the temperature for {$USBRH.WINDOW})",
+        # Not the frost point, which has no values above 0 °C: the problem could not end.
+        f"max({T},{{$USBRH.WINDOW}})-min({D},{{$USBRH.WINDOW}})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}'
+        f" and max({D},{{$USBRH.WINDOW}})<0 and last({D},{BEFORE})<0",
+        "WARNING",
+        "capacity",
+        "Frost forms on surfaces slightly colder than the air. Off by default. Enable the trigger prototype to use it.",
+        f"min({D},{{$USBRH.WINDOW}})>=0 or min({T},{{$USBRH.WINDOW}})-max({D},{{$USBRH.WINDOW}})>="
+        + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}+{$USBRH.TEMP.HYST}',
+        "Temperature: {ITEM.LASTVALUE1}, dew point: {ITEM.LASTVALUE2}",
+        enabled=False,
+    ),
+    _optional("vpd-high", "Vapour pressure deficit high", VPD, macro="VPD", side="MAX", unit=" kPa"),
+    _optional("vpd-low", "Vapour pressure deficit low", VPD, macro="VPD", side="MIN", unit=" kPa"),
+    _optional("discomfort", "Discomfort index high", "discomfort_index", macro="DISCOMFORT", side="MAX"),
     Trigger(
         "rising",
         "Sensor {#SENSOR}: Temperature rises fast",
@@ -441,6 +503,7 @@ def _line(template: str, key: str, color: str, order: int, right: bool = False) 
 CLIMATE, WATER, QUEUE = "Sensor {#SENSOR}: Climate", "Sensor {#SENSOR}: Absolute humidity", "USB-RH: Journal"
 
 
+# The colors differ for color-blind eyes, too: M. Okabe, K. Ito, "Color Universal Design" (2008).
 def graphs(template: str) -> list[dict[str, Any]]:
     """Return the classic graphs, which the template dashboards of both releases support."""
     return [
@@ -448,58 +511,118 @@ def graphs(template: str) -> list[dict[str, Any]]:
             "name": CLIMATE,
             "of_sensor": True,
             "graph_items": [
-                _line(template, T.removeprefix("/"), "D62728", 0),
-                _line(template, D.removeprefix("/"), "7FB3D5", 1),
-                _line(template, H.removeprefix("/"), "1F77B4", 2, right=True),
+                _line(template, T.removeprefix("/"), "D55E00", 0),
+                _line(template, D.removeprefix("/"), "009E73", 1),
+                _line(template, H.removeprefix("/"), "0072B2", 2, right=True),
             ],
         },
         {
             "name": WATER,
             "of_sensor": True,
-            "graph_items": [_line(template, "usbrh.absolute_humidity[{#SENSOR}]", "17A589", 0)],
+            "graph_items": [_line(template, "usbrh.absolute_humidity[{#SENSOR}]", "CC79A7", 0)],
         },
         {
             "name": QUEUE,
             "of_sensor": False,
             "graph_items": [
-                _line(template, "usbrh.journal.waiting", "F39C12", 0),
-                _line(template, "usbrh.journal.rejected", "C0392B", 1),
-                _line(template, "usbrh.journal.age", "95A5A6", 2, right=True),
+                _line(template, "usbrh.journal.waiting", "0072B2", 0),
+                _line(template, "usbrh.journal.rejected", "D55E00", 1),
+                _line(template, "usbrh.journal.age", "999999", 2, right=True),
             ],
         },
     ]
 
 
-def dashboard(template: str) -> dict[str, list[Widget]]:
-    """Return the pages of the template dashboard."""
+Fields = tuple[tuple[str, str, Any], ...]
 
-    def graph(kind: str, name: str, y: int, height: int, title: str, *more: tuple[str, str, Any]) -> Widget:
-        return Widget(
-            kind,
-            0,
-            y,
-            24,
-            height,
-            (*more, (kind.removesuffix("_CLASSIC"), "graphid", {"host": template, "name": name})),
-            title,
-        )
 
-    def value(key: str, x: int) -> Widget:
-        return Widget("ITEM", x, 0, 6, 3, (("ITEM", "itemid", {"host": template, "key": key}),))
+PRESENT = (("Temperature", 1), ("Humidity", 0), ("Dew point", 1), ("State", 0))
+"""What the first page shows of each sensor, with the decimal places."""
 
-    def grid(columns: int, rows: int) -> tuple[tuple[str, str, Any], ...]:
-        return ("INTEGER", "columns", str(columns)), ("INTEGER", "rows", str(rows))
 
+def _value(template: str, key: str, title: str, x: int, y: int, *, time: bool = False) -> Widget:
+    """Return a widget with one value of usbrh itself, which is a whole number; with ``time``, also when it arrived."""
+    shown = [("INTEGER", "show", "2"), *([("INTEGER", "show", "3")] if time else [])]
+    fields = (
+        *shown,
+        ("INTEGER", "decimal_places", "0"),
+        ("ITEM", "itemid", {"host": template, "key": key}),
+    )
+    return Widget("ITEM", x, y, 6, 3, fields, title)
+
+
+def _graph(template: str, kind: str, name: str, y: int, height: int) -> Widget:
+    """Return a classic graph. The graph shows its name itself."""
+    # One graph at a time: other grids have empty cells with some number of sensors.
+    grid: Fields = (("INTEGER", "columns", "1"), ("INTEGER", "rows", "1")) if kind == "GRAPH_PROTOTYPE" else ()
+    source = (kind.removesuffix("_CLASSIC"), "graphid", {"host": template, "name": name})
+    return Widget(kind, 0, y, 24, height, (*grid, source), name.removeprefix("Sensor {#SENSOR}: "))
+
+
+def _cells(quantity: str, x: int, places: int) -> Widget:
+    """Return the present values of all sensors, which Zabbix fits into the space whatever their number is."""
+    fields: Fields = (
+        ("STRING", "items.0", f"Sensor *: {quantity}"),
+        ("STRING", "primary_label", '{{ITEM.NAME}.regsub("^Sensor (.*): ", "\\1")}'),
+        ("INTEGER", "secondary_label_decimal_places", str(places)),
+    )
+    return Widget("HONEYCOMB", x, 0, 6, 4, fields, quantity)
+
+
+def _curves(quantity: str, y: int, color: str, axis: Fields = ()) -> Widget:
+    """Return one graph with a line per sensor, in shades of one color."""
+    return Widget(
+        "SVG_GRAPH",
+        0,
+        y,
+        24,
+        5,
+        (
+            ("STRING", "ds.0.color", color),
+            ("INTEGER", "ds.0.fill", "0"),
+            ("STRING", "ds.0.items.0", f"Sensor *: {quantity}"),
+            ("INTEGER", "ds.0.transparency", "0"),
+            ("INTEGER", "ds.0.width", "2"),
+            *axis,
+        ),
+        quantity,
+    )
+
+
+def dashboard(template: str, release: str) -> dict[str, list[Widget]]:
+    """Return the pages of the template dashboard: is all well, the curves, usbrh itself.
+
+    The widgets of 6.0 show one sensor at a time; those of 7.0 show all sensors.
+    """
+    counts = [
+        ("usbrh.bridge.sensors", "Number of sensors, last seen"),
+        ("usbrh.journal.waiting", "Waiting readings"),
+        ("usbrh.journal.rejected", "Rejected readings"),
+        ("usbrh.bridge.version", "usbrh version"),
+    ]
+
+    def row(y: int) -> list[Widget]:
+        return [_value(template, key, title, 6 * n, y, time=not n) for n, (key, title) in enumerate(counts)]
+
+    bridge = [*row(0), _graph(template, "GRAPH_CLASSIC", QUEUE, 3, 6)]
+    if release == "6.0":
+        return {
+            "Overview": [*row(0), _graph(template, "GRAPH_PROTOTYPE", CLIMATE, 3, 8)],
+            "Curves": [_graph(template, "GRAPH_PROTOTYPE", WATER, 0, 8)],
+            "Bridge": bridge,
+        }
+    tags: Fields = (("INTEGER", "show_tags", "3"), ("STRING", "tag_priority", "sensor,scope"))
+    percent: Fields = (("STRING", "lefty_min", "0"), ("STRING", "lefty_max", "100"))
     return {
-        "Climate": [
-            graph("GRAPH_PROTOTYPE", CLIMATE, 0, 16, "Temperature, dew point (left) and humidity (right)", *grid(2, 2))
+        "Overview": [
+            *(_cells(quantity, 6 * n, places) for n, (quantity, places) in enumerate(PRESENT)),
+            Widget("PROBLEMS", 0, 4, 24, 5, (*tags, ("INTEGER", "show_opdata", "1")), "Problems"),
+            *row(9),
         ],
-        "Absolute humidity": [graph("GRAPH_PROTOTYPE", WATER, 0, 16, "Absolute humidity", *grid(2, 2))],
-        "Bridge": [
-            value("usbrh.bridge.sensors", 0),
-            value("usbrh.journal.waiting", 6),
-            value("usbrh.journal.rejected", 12),
-            value("usbrh.bridge.version", 18),
-            graph("GRAPH_CLASSIC", QUEUE, 3, 6, "Waiting and rejected readings (left), age of the oldest (right)"),
+        "Curves": [
+            _curves("Temperature", 0, "D55E00"),
+            _curves("Humidity", 5, "0072B2", percent),
+            _curves("Dew point", 10, "009E73"),
         ],
+        "Bridge": bridge,
     }

@@ -60,7 +60,7 @@ def test_what_was_changed_by_hand_is_kept(provision: Provisioner) -> None:
     kept = [line for line in lines if line.startswith("! ")]
     assert len(kept) == 1, lines
     assert "{$USBRH.TEMP.MAX.CRIT} is 40, not 32" in kept[0]
-    assert 'item "USB-RH: Number of sensors": history is 14d' in kept[0]
+    assert 'item "Number of sensors": history is 14d' in kept[0]
     assert "--force" in kept[0]
     assert api.usermacro.get(hostmacroids=macro["hostmacroid"])[0]["value"] == "40"
 
@@ -68,6 +68,18 @@ def test_what_was_changed_by_hand_is_kept(provision: Provisioner) -> None:
     assert all(line.startswith("= ") for line in provision())
     assert api.item.get(itemids=item["itemid"])[0]["history"] != "14d"
     assert provision.get()["name"] == "Mine"
+
+
+def test_the_limits_of_a_profile(provision: Provisioner) -> None:
+    """They are set on the host; other limits on the host stay without --force."""
+    assert "limits are those of rodents" in provision("--limits", "rodents")[1]
+    found = {each["macro"]: each["value"] for each in provision.get()["macros"]}
+    assert (found["{$USBRH.TEMP.MIN.CRIT}"], found["{$USBRH.TEMP.MAX.WARN}"], len(found)) == ("16", "26", 8)
+    assert "limits are those of rodents" in provision()[1]
+    lines = provision("--limits", "people")
+    assert "! {$USBRH.TEMP.MAX.WARN} is 26; kept (with --force: set {$USBRH.TEMP.MAX.WARN}=28)" in lines
+    assert "limits are those of rodents" in lines[1]
+    assert "limits are those of people" in provision("--limits", "people", "--force")[1]
 
 
 def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
@@ -120,7 +132,7 @@ def test_an_admin_needs_no_right_to_make_groups_for_a_host_that_is_there(provisi
     api = provision_70.server.api
     provision_70("--group", f"Theirs {provision_70.host}")
     groups = api.hostgroup.get(filter={"name": [f"Theirs {provision_70.host}"]}, output=["groupid"])
-    templates = api.templategroup.get(filter={"name": ["Templates/Applications"]}, output=["groupid"])
+    templates = api.templategroup.get(filter={"name": ["Templates/Server hardware"]}, output=["groupid"])
     role = api.role.get(filter={"type": 2, "name": "Admin role"}, output=["roleid"])[0]["roleid"]
     name, word = f"admin{time.time_ns()}", "Str0ng-and-long"
     users = api.usergroup.create(name=name, hostgroup_rights=[{"id": groups[0]["groupid"], "permission": 3}],

@@ -206,8 +206,12 @@ def look(browser: Browser, server: ZabbixServer, host: str, pictures: Path, prob
 
     browser.resize(1600, 1240)
     browser.open(f"{server.url}/zabbix.php?action=host.dashboard.view&hostid={host}&from=now-12h&to=now")
-    assert "Climate" in browser.text()
+    assert "Overview" in browser.text()
     picture(browser, pictures / "dashboard.png")
+    for number, page in enumerate(("Curves", "Bridge"), 2):
+        browser.run(f"[...document.querySelectorAll('.dashboard-navigation li span, .dashboard-navigation-tabs span')]"
+                    f".find(e => e.innerText.trim() == '{page}').click()")  # fmt: skip
+        picture(browser, pictures / f"dashboard-{number}.png")
     assert_no_complaint(browser)
 
 

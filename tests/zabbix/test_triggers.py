@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support.daemon import wait_for
 from tests.support.zabbix.server import ZabbixServer
-from usbrh.psychrometry import absolute_humidity, dew_point
+from usbrh.psychrometry import derived
 from usbrh.reading import Reading
 
 MINUTES = 420
@@ -67,6 +69,8 @@ STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
 }  # fmt: skip
 
 
+OFF = ("Discomfort index high", "Risk of frost", "Vapour pressure deficit high", "Vapour pressure deficit low")
+"""Triggers that are off by default."""
 SOON = "15s"
 """Zabbix calls nothing silent before it has watched for as long as that takes: so not after ten minutes."""
 FILTER = {"LLD.FILTER.SENSOR.MATCHES": "^[a-z]+$", "LLD.FILTER.SENSOR.NOT_MATCHES": "^spare"}
@@ -78,8 +82,7 @@ TOO_LATE = {"v": 1, "state": "timeout", "error": "no answer within 2.5 s; see: u
 
 def reading(sensor: str, story: dict[str, Any], time_ns: int) -> str:
     if "temperature" in story:
-        values = story["temperature"], story["humidity"]
-        story = {**story, "dew_point": dew_point(*values), "absolute_humidity": absolute_humidity(*values)}
+        story = {**story, **derived(story["temperature"], story["humidity"])}
     return Reading(sensor, "1-1", "USB-RH", time_ns, **story).to_json()
 
 
@@ -108,7 +111,7 @@ def test_every_trigger(server: ZabbixServer) -> None:
 
     def discovered() -> bool:
         triggers = server.api.trigger.get(hostids=number, output=["triggerid"], search={"description": "Sensor fine:"})
-        return len(triggers) == 15
+        return len(triggers) == 19
 
     wait_for("discovery", discovered, 60, 0.3)
     server.sync()
@@ -134,6 +137,13 @@ def test_every_trigger(server: ZabbixServer) -> None:
     except TimeoutError:
         assert set(names(server, number)) == expected
         assert set(names(server, bridge)) == BRIDGE
+    off = server.api.trigger.get(hostids=number, filter={"status": 1}, search={"description": "Sensor bath:"})
+    assert sorted(each["description"] for each in off) == [f"Sensor bath: {name}" for name in OFF]
+    for key, value in derived(lively(MINUTES - 1), 45.0).items():
+        stored = server.history(host, f"usbrh.{key}[fine]")
+        assert [float(each.value) for each in stored[-1:]] == (
+            [] if value is None else [pytest.approx(value, abs=0.01)]
+        )
     assert len(names(server, number)) == len(expected), "none came twice"
     # What is measured while heating is left out, and so is a failure: no value, and no unsupported item.
     assert max(float(value.value) for value in server.history(host, "usbrh.temperature[heating]")) < 23

@@ -121,6 +121,11 @@ def template(folder: Path, force: bool) -> None:
 )
 @click.option("--interface", metavar="ADDRESS[:PORT]", help="Address of the agent, for the server.")
 @click.option(
+    "--limits",
+    type=click.Choice(list(provisioning.LIMITS)),
+    help="Whose thresholds to set on the host.  [default: the template's, for a server room]",
+)
+@click.option(
     "--autoregistration",
     is_flag=True,
     help="Create no host, but the action that creates one for each machine with autoregister = true.",
@@ -137,6 +142,7 @@ def provision(
     group: str,
     method: Method,
     interface: str | None,
+    limits: str | None,
     autoregistration: bool,
     dry_run: bool,
     force: bool,
@@ -147,9 +153,11 @@ def provision(
 
     It can be run again: it keeps what exists, and also what somebody changed by hand.
     """
-    if autoregistration and (host or interface):
-        raise click.UsageError("--autoregistration creates no host: leave out --host and --interface.")
-    wanted = provisioning.Wanted.of(context.config, host=host, group=group, method=method, interface=interface)
+    if autoregistration and (host or interface or limits):
+        raise click.UsageError("--autoregistration creates no host: leave out --host, --interface and --limits.")
+    wanted = provisioning.Wanted.of(
+        context.config, host=host, group=group, method=method, interface=interface, limits=limits
+    )
     with connect(context.config.zabbix, **login) as api:
         plan = enrolment.plan if autoregistration else provisioning.plan
         run(plan(api, wanted, force=force), dry_run=dry_run, as_json=as_json)

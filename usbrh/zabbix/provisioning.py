@@ -32,6 +32,24 @@ SPANS = {
     "{$USBRH.WINDOW}": (300, 3),
 }
 """Macros with a time: the template's default in s, and the number of readings that their triggers need."""
+LIMITS: dict[str, dict[str, str]] = {
+    profile: {
+        f"{{$USBRH.{name}}}": value
+        for name, value in zip(
+            ("TEMP.MAX.CRIT", "TEMP.MAX.WARN", "TEMP.MIN.WARN", "TEMP.MIN.CRIT",
+             "HUM.MAX.CRIT", "HUM.MAX.WARN", "HUM.MIN.WARN", "HUM.MIN.CRIT"),
+            values.split(),
+            strict=True,
+        )
+    }
+    for profile, values in {
+        "server-room": "32 27 18 15 80 70 20 10",
+        "people": "32 28 18 10 80 70 40 20",
+        "dogs-cats": "32 29 18 10 80 70 30 20",
+        "rodents": "30 26 20 16 80 70 30 20",
+    }.items()
+}  # fmt: skip
+"""Profiles of thresholds: macros and values in °C and %RH. docs/zabbix.md has their sources."""
 MAX_DIFFERENCES = 20  # of a template, in the text of its step
 
 
@@ -50,10 +68,22 @@ class Wanted:
     psk: str | None = field(default=None, repr=False)
     """The key in hexadecimal digits."""
     interval: float = 60.0  # s
+    limits: str | None = None
+    """The profile whose thresholds the host gets; None for those of the template."""
 
     @classmethod
-    def of(cls, config: Config, *, host: str | None, group: str, method: Method, interface: str | None) -> Self:
-        """What ``config`` asks for, with the ``host`` and the agent's ``interface`` (ADDRESS[:PORT]) if they are given.
+    def of(
+        cls,
+        config: Config,
+        *,
+        host: str | None,
+        group: str,
+        method: Method,
+        interface: str | None,
+        limits: str | None = None,
+    ) -> Self:
+        """What ``config`` asks for, with the ``host``, the agent's ``interface`` (ADDRESS[:PORT]) and the profile of
+        ``limits`` if they are given.
 
         Raises:
             ConfigError: the interface is not an address, or the pre-shared key can't be read.
@@ -70,6 +100,7 @@ class Wanted:
             identity,
             key.hex() or None,
             config.bridge.interval,
+            limits,
         )
 
 
@@ -97,11 +128,24 @@ class Planner:
         """Yield the steps; raises as ``plan`` does."""
         yield self.template_step()
         host = self._find_host()
+        yield self._whose_limits(host)
         if host is None:
             yield self.group_step()
             yield self._new_host()
         else:
             yield from self._old_host(host)
+
+    def _whose_limits(self, host: Row | None) -> Step:
+        """Report whose thresholds the host has after all steps."""
+        if self.wanted.limits and (not host or self.force):
+            return Step(f"limits are those of {self.wanted.limits}")
+        own = {each["macro"]: each.get("value", "") for each in host.rows("macros")} if host else {}
+        own = (LIMITS[self.wanted.limits] if self.wanted.limits else {}) | own
+        own = {macro: value for macro, value in own.items() if macro in LIMITS["server-room"]}
+        if not own:
+            return Step("limits are the template's (default: server-room; --limits sets others)")
+        found = [name for name, limits in LIMITS.items() if limits == own]
+        return Step(f"limits are those of {found[0]}" if found else "limits are set by hand on the host")
 
     def template_step(self) -> Step:
         """The step that imports the template."""
@@ -229,12 +273,13 @@ class Planner:
         return self.overwrite(f"agent interface is {now}", f"set agent interface {wanted}", update)
 
     def _macros(self, existing: Collection[str] = ()) -> dict[str, str]:
-        """The macros to set, because the defaults or the ``existing`` ones do not fit the interval of the readings."""
+        """The macros to set: times that do not fit the interval of the readings, and the limits."""
         interval = self.wanted.interval
         polled = self.wanted.method != "trapper" and (interval != 60 or INTERVAL in existing)
         times = {INTERVAL: interval} if polled else {}
         times |= {name: interval * count for name, (default, count) in SPANS.items() if interval * count > default}
-        return {name: format_duration(round(seconds)) for name, seconds in times.items()}
+        limits = LIMITS[self.wanted.limits] if self.wanted.limits else {}
+        return {name: format_duration(round(seconds)) for name, seconds in times.items()} | limits
 
     def _old_macro(self, host: Row, macro: str, value: str) -> Step:
         found = [each for each in host.rows("macros") if each["macro"] == macro]

@@ -17,7 +17,7 @@ METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
 TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
 RELEASES = ((7, 0), (6, 0))
 """Zabbix releases with template files, newest first. A newer Zabbix accepts an older file."""
-GROUP = "Templates/Applications"
+GROUP = "Templates/Server hardware"
 """The template group in the files. Every Zabbix has it."""
 _MAX_BYTES = 1 << 24
 """Of a file that is compared; a template has 30,000."""

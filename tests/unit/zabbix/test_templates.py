@@ -9,7 +9,7 @@ import yaml
 from tools import zabbix_templates
 from tools.zabbix_content import BRIDGE, MACROS
 from usbrh.config.value_types import Duration
-from usbrh.zabbix.provisioning import SPANS
+from usbrh.zabbix.provisioning import LIMITS, SPANS
 
 FILES = dict(zabbix_templates.files())
 RELEASES = ("6.0", "7.0")
@@ -85,6 +85,20 @@ def test_provisioning_knows_the_times_of_the_template() -> None:
     assert {name: Duration(1, 86400).from_toml(value) for name, value in own.items()} == {
         name: seconds for name, (seconds, _) in SPANS.items()
     }
+
+
+def test_the_limits_of_a_server_room_are_the_defaults() -> None:
+    own = {name: value for name, value, _ in MACROS if name in LIMITS["server-room"]}
+    assert own == LIMITS["server-room"]
+    assert all(limits.keys() == own.keys() for limits in LIMITS.values())
+
+
+def test_the_limits_are_those_of_the_document() -> None:
+    for name in ("zabbix.md", "zabbix.ja.md"):
+        text = (zabbix_templates.FOLDER.parent.parent / "docs" / name).read_text(encoding="utf-8")
+        for macro in LIMITS["server-room"]:
+            row = " | ".join(limits[macro] for limits in LIMITS.values())
+            assert f"| `{macro}` | {row} |" in text
 
 
 def test_warnings_depend_on_the_critical() -> None:
