@@ -21,6 +21,7 @@ from usbrh.config import Config
 from usbrh.errors import ConfigError, UsbrhError, ZabbixRejected
 from usbrh.files import open_output
 from usbrh.journal.errors import no_journal
+from usbrh.journal.file import is_part
 from usbrh.journal.queries import Exported
 from usbrh.journal.reader import JournalReader, existing
 from usbrh.journal.rows import Timing
@@ -112,8 +113,8 @@ def export(
         for row in rows:
             click.echo(row)
         return
-    if Path(path).resolve() == opened.path:
-        raise ConfigError(f"{path} is the journal itself", remedy="set another file with -o")
+    if is_part(Path(path), opened.path):
+        raise ConfigError(f"{path} is the journal itself, or a part of it", remedy="set another file with -o")
     try:
         _write(rows, Path(path))
     except OSError as error:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
 from usbrh.journal.schema import CREATE, check_size, has_tables, not_a_journal
+from usbrh.paths import stat_or_none
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -80,6 +81,15 @@ def companions(path: Path) -> tuple[Path, Path]:
     """SQLite's write-ahead log of the file at ``path`` and the log's index. They are next to the target of a link."""
     real = os.path.realpath(path)
     return Path(real + "-wal"), Path(real + "-shm")
+
+
+def is_part(file: Path, path: Path) -> bool:
+    """Whether ``file`` is the journal at ``path``, or one of SQLite's files beside it, by this or another name."""
+    real = Path(os.path.realpath(path))
+    parts = (real, *companions(path), real.with_name(real.name + ".lock"))
+    statuses = [found for found in map(stat_or_none, parts) if found]
+    found = stat_or_none(file)
+    return file.resolve() in parts or bool(found and any(os.path.samestat(found, each) for each in statuses))
 
 
 def replacement(path: Path) -> Path:

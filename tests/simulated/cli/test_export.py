@@ -100,11 +100,13 @@ def test_errors_are_one_line(journal: Path, words: list[str], status: int, messa
 def test_the_journal_is_not_replaced_by_its_export(journal: Path) -> None:
     before = journal.read_bytes()
     (journal.parent / "link").symlink_to(journal)
-    for file in (journal, journal.parent / "link"):
+    (journal.parent / "name").hardlink_to(journal)
+    parts = [journal.with_name(journal.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    for file in (*parts, journal.parent / "link", journal.parent / "name"):
         done = export(journal, "-o", str(file))
         assert (done.returncode, done.stderr) == (
             2,
-            f"usbrh: {file} is the journal itself; set another file with -o\n",
+            f"usbrh: {file} is the journal itself, or a part of it; set another file with -o\n",
         )
     assert journal.read_bytes() == before
 
