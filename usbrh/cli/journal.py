@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -160,7 +161,7 @@ def _reasons(config: Config, found: Status) -> Reasons:
 
 
 @journal.command()
-@click.argument("sensor", required=False)
+@click.argument("sensor", required=False, shell_complete=names)
 @click.option(
     "--rejected", is_flag=True, required=True, expose_value=False, help="Required: the readings that were rejected."
 )
@@ -170,18 +171,22 @@ def _reasons(config: Config, found: Status) -> Reasons:
 def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> None:
     """Do not send rejected readings again: those of SENSOR, or all of them. They stay in the history.
 
-    Asks first. Without a terminal, --force is needed.
+    SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". Asks first. Without a terminal, --force
+    is needed.
     """
     log_to_stderr(logging.WARNING)
-    path = context.config.journal.path
-    found = {each.destination: each.rejected for each in existing(path).standings() or ()}
-    count = sum(one.count for each in found.values() for one in each if sensor in (None, one.sensor))
+    reader = existing(context.config.journal.path)
+    chosen = recorded(context, reader, [sensor] if sensor else [])
+    found = {each.destination: each.rejected for each in reader.standings() or ()}
+    count = sum(one.count for each in found.values() for one in each if one.sensor in chosen)
     question = f"{counted(count)} will not be sent again" + (f" ({sensor})" if sensor else "")
     if count and not force and not agree(Step("continue", question=question)):
         click.echo("usbrh: nothing was dropped; --force drops without a question", err=True)
         raise SystemExit(1)
+    dropped = Counter(dict.fromkeys(found, 0))
     with bridge.open_journal(context.config) as opened:
-        dropped = opened.drop_rejected(sensor) if count else dict.fromkeys(found, 0)
+        for name in chosen if count else ():
+            dropped.update(opened.drop_rejected(name))
     for destination, number in dropped.items():
         line = output.json_line({"destination": destination, "dropped": number})
         click.echo(line if as_json else f"{destination}: {number} dropped")

@@ -144,9 +144,12 @@ def test_the_time_is_the_reason_of_a_rejection_and_drop_ends_it(house: WrongHous
     assert asked.returncode == 1
     assert "nothing was dropped; --force drops without a question" in asked.stderr
     other = house.usbrh("journal", "drop", "--rejected", "attic", "--json")
-    assert json.loads(other.stdout) == {"destination": server.address, "dropped": 0}
+    assert (other.returncode, other.stdout) == (3, "")
+    assert "the journal has no readings of 'attic'; choose one of: sim-1" in other.stderr
     done = house.usbrh("journal", "drop", "--rejected", "sim-1", "--force")
     assert (done.returncode, done.stdout) == (0, f"{server.address}: 1 dropped\n")
     assert house.states() == [("sim-1", server.address, "dropped")]
+    again = house.usbrh("journal", "drop", "--rejected", "1", "--json")
+    assert json.loads(again.stdout) == {"destination": server.address, "dropped": 0}
     assert house.usbrh("journal", "drop").returncode == 2
     assert house.usbrh("journal", "flush").returncode == 0
