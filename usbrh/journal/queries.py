@@ -337,6 +337,8 @@ def clock_problem(db: sqlite3.Connection) -> ClockError | None:
 def status(db: sqlite3.Connection, path: Path) -> Status:
     """The status of the journal at ``path``, which is no link."""
     count, oldest, newest = db.execute("SELECT count(*), min(time_ns), max(time_ns) FROM reading").fetchone()
+    if not {type(oldest), type(newest)} <= {int, type(None)}:
+        raise Damaged("the time of a reading is not a number")
     unconfirmed, undated = db.execute(
         "SELECT coalesce(sum(timing = 1), 0), coalesce(sum(timing = 2), 0) FROM reading WHERE timing != 0"
     ).fetchone()

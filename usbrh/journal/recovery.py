@@ -66,11 +66,12 @@ def is_damage(error: Exception) -> bool:
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & 0xFF
     # A schema without one of its tables or columns gives an ordinary SQLITE_ERROR, text that is not UTF-8 no code. If
-    # SQLite's message quotes such text, Python can't decode the message.
+    # SQLite's message quotes such text, Python can't decode the message. A reading that is no JSON is SQLITE_ERROR too.
     schema = code == sqlite3.SQLITE_ERROR and str(error).startswith("no such ")
     text = isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
+    json = isinstance(error, sqlite3.OperationalError) and str(error) == "malformed JSON"
     short = extended == sqlite3.SQLITE_IOERR_SHORT_READ
-    damaged = isinstance(error, Damaged | UnicodeDecodeError) or schema or text or short
+    damaged = isinstance(error, Damaged | UnicodeDecodeError) or schema or text or json or short
     return damaged or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 

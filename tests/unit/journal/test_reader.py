@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,15 @@ def test_damage_is_reported_and_left_to_the_service(path: Path) -> None:
     assert caught.value.remedy == "repair it: usbrh journal flush"
     assert JournalReader(path).latest("attic") == reading(9, "attic")
     assert contents(path) == before
+
+
+@pytest.mark.parametrize("change", ["time_ns = 'x'", "time_ns = x'00'", "body = 'x'"])
+def test_a_row_that_another_program_changed_is_damage(path: Path, change: str) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE reading SET {change} WHERE id = 1")
+    reader = JournalReader(path)
+    with pytest.raises(JournalError, match="repair it: usbrh journal flush"):
+        list(reader.points(0, 2**62, ["living-room"], ["humidity"])) if "body" in change else reader.status()
 
 
 def test_a_log_without_its_index(path: Path, tmp_path: Path) -> None:
