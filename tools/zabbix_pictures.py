@@ -1,6 +1,6 @@
 """Create docs/images/zabbix-*.png: `python -m tools.zabbix_pictures`, after `pytest tests/zabbix/test_seen.py`.
 
-The test leaves full-color pictures of Zabbix 7.0 in tests/output. With a palette they need a third of the space.
+The test leaves full-color pictures of Zabbix 7.0 in tests/output. With a palette they need less space.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ PICTURES = {
     "latest-data.png": "zabbix-latest-data.png",
     "problems-recovered.png": "zabbix-problems.png",
 }
-COLORS = 64
+COLORS = 255
 
 
 def main() -> None:
