@@ -107,7 +107,7 @@ def _counts(history: History) -> str:
 def _object(history: History, path: Path, end: int) -> dict[str, Any]:
     return {
         "path": str(path),
-        "start": format_time(round(history.first * NS)),
+        "start": format_time(history.first_ns),
         "end": format_time(end),
         "sensors": [
             {"sensor": name, "readings": curve.readings, "failed": curve.failed, "heated": curve.heated}
