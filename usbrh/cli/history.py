@@ -4,9 +4,8 @@ import click
 
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import MomentType, check_since_until, fahrenheit_option, uses_fahrenheit
-from usbrh.cli.recorded import names, recorded
+from usbrh.cli.recorded import names, no_readings, recorded
 from usbrh.clock import SYSTEM_CLOCK
-from usbrh.errors import JournalError
 from usbrh.journal.reader import existing
 from usbrh.output.history import CSV_COLUMNS, csv_summary, tables
 from usbrh.output.text import csv_line, json_line
@@ -55,7 +54,8 @@ def history(
     until = SYSTEM_CLOCK.time_ns() + 1 if until is None else until
     check_since_until(since, until)
     journal = existing(context.config.journal.path)
-    summaries = journal.summaries(since, until, by, recorded(context, journal, sensor))
+    chosen = recorded(context, journal, sensor)
+    summaries = journal.summaries(since, until, by, chosen)
     empty = True
     if as_csv:
         click.echo(csv_line(CSV_COLUMNS))
@@ -68,6 +68,4 @@ def history(
             empty = False
             click.echo(line)
     if empty:
-        raise JournalError(
-            "the journal has no readings of that time", remedy="choose another one with --since and --until"
-        )
+        raise no_readings(journal, chosen)

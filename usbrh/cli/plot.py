@@ -1,6 +1,5 @@
 """``usbrh plot``: a picture of the readings in the journal."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,14 @@ import click
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
 from usbrh.cli.parameters import MomentType, check_since_until, fahrenheit_option, show_option, uses_fahrenheit
-from usbrh.cli.recorded import names, recorded
+from usbrh.cli.recorded import names, no_readings, recorded
 from usbrh.clock import NS, SYSTEM_CLOCK
-from usbrh.errors import ConfigError, JournalError
-from usbrh.journal.reader import JournalReader, existing
+from usbrh.errors import ConfigError
+from usbrh.journal.reader import existing
 from usbrh.output.curves import History
 from usbrh.output.picture import SUFFIXES, draw, title
 from usbrh.output.quantities import quantities
 from usbrh.output.text import json_line
-from usbrh.output.times import FOR_PEOPLE
 from usbrh.reading import QUANTITIES, counted, format_time
 
 _SHOWN = ("temperature", "humidity", "dew_point")
@@ -85,7 +83,7 @@ def plot(
         flags = {"failed": point.failed, "heater": point.heater, "simulated": point.simulated}
         history.add(point.sensor, point.time_ns, point.values, **flags)
     if not history.curves:
-        raise JournalError("the journal has no readings of that time", remedy=_other_time(journal, chosen))
+        raise no_readings(journal, chosen)
     try:
         advice = draw(matplotlib, history, end / NS, path)
     except OSError as error:
@@ -109,7 +107,7 @@ def _counts(history: History) -> str:
 def _object(history: History, path: Path, end: int) -> dict[str, Any]:
     return {
         "path": str(path),
-        "start": format_time(round(history.first * NS)),
+        "start": format_time(history.first_ns),
         "end": format_time(end),
         "sensors": [
             {"sensor": name, "readings": curve.readings, "failed": curve.failed, "heated": curve.heated}
@@ -117,10 +115,3 @@ def _object(history: History, path: Path, end: int) -> dict[str, Any]:
         ],
         "simulated": history.simulated,
     }
-
-
-def _other_time(journal: JournalReader, sensors: Sequence[str]) -> str:
-    newest = [reading.time_ns for reading in journal.newest() or () if reading.sensor in sensors]
-    if not newest:
-        return "read the sensors into it: usbrh run, or usbrh send"
-    return f"choose another time with --since and --until: the newest reading is of {FOR_PEOPLE.text(max(newest))}"

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import click
 
 from usbrh.cli.context import Context
-from usbrh.errors import UsbrhError
+from usbrh.errors import JournalError, UsbrhError
 from usbrh.journal.reader import JournalReader, existing
 from usbrh.journal.selection import select
+from usbrh.output.times import FOR_PEOPLE
 from usbrh.reading import SensorInfo
 
 
@@ -20,6 +21,16 @@ def recorded(context: Context, journal: JournalReader, selectors: Sequence[str])
         return [sensor.info for sensor in find(context.config)]
 
     return select(journal.newest() or (), selectors or ["all"], plugged_in)
+
+
+def no_readings(journal: JournalReader, sensors: Sequence[str]) -> JournalError:
+    """Return the error of a command that finds no reading of ``sensors`` in the time that the user chose."""
+    newest = [reading.time_ns for reading in journal.newest() or () if reading.sensor in sensors]
+    remedy = "read the sensors into it: usbrh run, or usbrh send"
+    if newest:
+        time = FOR_PEOPLE.text(max(newest))
+        remedy = f"choose another time with --since and --until: the newest reading is of {time}"
+    return JournalError("the journal has no readings of that time", remedy=remedy)
 
 
 def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

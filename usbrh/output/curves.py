@@ -42,6 +42,8 @@ class History:
     curves: dict[str, Curve] = field(default_factory=dict)
     """By the name of the sensor."""
     simulated: bool = False
+    first_ns: int = 2**63 - 1
+    """Time of the first reading, in ns since 1970."""
 
     def add(
         self, sensor: str, time_ns: int, values: Sequence[float | None], *, failed: bool, heater: bool, simulated: bool
@@ -58,11 +60,12 @@ class History:
         curve.failed += failed and not heater
         curve.heated += heater
         self.simulated |= simulated
+        self.first_ns = min(self.first_ns, time_ns)
 
     @property
     def first(self) -> float:
         """Time of the first reading, in seconds since 1970."""
-        return min(curve.seconds[0] for curve in self.curves.values())
+        return self.first_ns / 1e9
 
     @property
     def last(self) -> float:

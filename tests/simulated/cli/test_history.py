@@ -114,7 +114,7 @@ def test_since_is_a_time_before_now(tmp_path: Path) -> None:
         (
             ("--since", "2030-01-01", "--until", "2031-01-01"),
             1,
-            "the journal has no readings of that time; choose another",
+            "choose another time with --since and --until: the newest reading is of 2026-10-26",
         ),
         (("--since", "2026-10-25", "--until", "2026-10-25"), 2, "--until must be after --since"),
         (("--json", "--csv"), 2, "--json and --csv exclude each other"),

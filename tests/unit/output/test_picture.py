@@ -227,6 +227,14 @@ def test_a_picture_from_the_journal(journal: Path, tmp_path: Path, suffix: str, 
     assert file.read_bytes().startswith(magic)
 
 
+def test_json_has_the_exact_time_of_the_first_reading(tmp_path: Path) -> None:
+    first = Reading("attic", "1-1", "USB-RH", time.time_ns() // 1000 * 1000 - 60 * 10**9 + 1, 20.0, 50.0, 9.0)
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.add([first])
+    result = run("--json", "-o", str(tmp_path / "a.svg"), journal=tmp_path / "journal.db")
+    assert json.loads(result.stdout)["start"] == first.to_dict()["time"]
+
+
 def test_json_tells_what_was_drawn(journal: Path, tmp_path: Path) -> None:
     result = run("--json", "--since", "90s", "-o", str(tmp_path / "a.svg"), "attic", journal=journal)
     (sensor,) = json.loads(result.stdout)["sensors"]
