@@ -4,6 +4,7 @@ The page is a file of the repository, so that a build of the package needs none 
 no version, which would change with each build.
 """
 
+import inspect
 import re
 from collections.abc import Iterator
 
@@ -84,7 +85,7 @@ def _global_options() -> list[click.Parameter]:
 
 
 def _paragraphs(text: str | None) -> Iterator[str]:
-    for paragraph in re.split(r"\n\s*\n", (text or "").strip()):
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text or "")):
         yield ".PP"
         if paragraph.startswith("\b"):  # click's mark for text that must not be wrapped
             yield from (".nf", *(_escape(line) for line in paragraph.splitlines()[1:]), ".fi")
