@@ -154,7 +154,8 @@ def test_no_journal_and_an_empty_one(config: Config) -> None:
     assert (status, check, remedy) == (1, "journal", "usbrh run or usbrh send creates it")
     assert "there is no journal" in message
     assert not config.journal.path.exists()
-    Journal(config.journal.path).status()
+    with Journal(config.journal.path) as journal:
+        journal.status()
     assert problems(config) == (
         1,
         [("last round", "the journal has no reading of the last day", "see why: usbrh doctor")],
@@ -164,7 +165,8 @@ def test_no_journal_and_an_empty_one(config: Config) -> None:
 def test_a_journal_that_this_user_may_not_read() -> None:
     with reachable() as folder:
         path = folder / "state" / "journal.db"
-        Journal(path).status()
+        with Journal(path) as journal:
+            journal.status()
         with closed(path.parent):
             found = problems(Config(journal=JournalConfig(path=path)))
     assert found == (1, [("journal", f"this user can't read {path}", "sudo usbrh status")])
