@@ -21,9 +21,10 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.support import processes
 from tests.support.circumstances import Circumstances, catch_what_is_ignored
 
-LIMITS = {"debian13": 1200, "kernel": 600, "openrc": 600, "zabbix": 600}
+LIMITS = {"kernel": 600, "zabbix": 600, "debian13": 1200, "openrc": 600}
 """Time limit in s for each test of a folder whose first test starts a virtual machine or a server, or whose only test
-runs many others. The limit of all other tests is in pyproject.toml."""
+runs many others. The limit of all other tests is in pyproject.toml. These folders take longest, and run first, in this
+order: with the longest last, one process would wait for the other."""
 AGAIN_SECONDS = 60
 """s after which a test that hangs is interrupted again, because its cleanup can hang, too."""
 EXIT_SECONDS = 60
@@ -65,6 +66,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if limit := LIMITS.get(limited_folder(item.nodeid) or ""):
             item.add_marker(pytest.mark.timeout(limit), append=False)
+    order = list(LIMITS)
+    items.sort(key=lambda item: order.index(folder) if (folder := limited_folder(item.nodeid)) else len(order))
 
 
 class HangsError(OutcomeException):
