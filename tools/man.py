@@ -46,6 +46,7 @@ def _lines() -> Iterator[str]:
     yield ".SH OPTIONS"
     yield "These options can also follow the command."
     yield from _options(top)
+    yield from (".TP", f".B {_escape('-h, --help')}", "Show this message and exit.")
     yield ".SH COMMANDS"
     for name in cli.list_commands(top):
         command = cli.get_command(top, name)
@@ -74,7 +75,9 @@ def _options(context: click.Context) -> Iterator[str]:
     everywhere = {"--help"} | {option for each in _global_options() for option in each.opts}
     for parameter in context.command.get_params(context):
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
-        if record and (context.parent is None or not everywhere & set(parameter.opts)):
+        # click keeps the option --help of a command as the first context made it, with or without -h.
+        hidden = everywhere if context.parent else {"--help"}
+        if record and not hidden & set(parameter.opts):
             yield from (".TP", f".B {_escape(record[0])}", _escape(record[1]))
 
 
