@@ -109,7 +109,7 @@ def test_rejected_values_are_seven_and_have_a_reason(house: House, server: FakeS
     status = house.usbrh("journal", "status").stdout
     assert 'sim-2: 1 rejected: probably the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper' in status
     assert house.states() == [("sim-1", server.address, "delivered"), ("sim-2", server.address, "rejected")]
-    (rejected,) = house.exported()[1]["destinations"]
+    [(rejected,)] = [each["destinations"] for each in house.exported() if each["sensor"] == "sim-2"]
     assert rejected["reason"].startswith(
         'probably the host "pc" has no item usbrh.get[sim-2] of the type Zabbix trapper'
     )
