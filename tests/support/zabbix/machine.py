@@ -81,8 +81,6 @@ class Release:
         """
         mounts = []
         if self.root != Path("/"):
-            # A mount point, so that programs there can make namespaces of their own.
-            mounts.append(f"mount --bind '{self.root}' '{self.root}'")
             for directory in (Path("/dev"), Path("/proc"), Path("/sys"), *visible):
                 inside = self.root / directory.relative_to("/")
                 mounts += [f"mkdir -p '{inside}'", f"mount --rbind '{directory}' '{inside}'"]
