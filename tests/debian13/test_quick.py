@@ -12,13 +12,12 @@ from tests.support.zabbix.machine import ZABBIX_70, why_not
 TOP = Path(__file__).parents[2]
 WHEELS = ZABBIX_70.cache / "wheels"
 # The checkout is this one, except for .venv, which is in memory and ends with the process. The tests mostly wait, so
-# two processes finish in half the time. test_disk needs a namespace of its own, which the kernel forbids in a chroot.
+# two processes finish in half the time.
 RUN = """
 cd "$0"
 mount -t tmpfs tmpfs .venv
 make PYTHON=/usr/bin/python3 .venv/tests-installed
-exec .venv/bin/python -m pytest --numprocesses 2 --dist loadscope \\
-    --ignore tests/simulated/bridge/test_disk.py tests/unit tests/simulated
+exec .venv/bin/python -m pytest --numprocesses 2 --dist loadscope tests/unit tests/simulated
 """
 
 

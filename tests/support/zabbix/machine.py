@@ -81,12 +81,15 @@ class Release:
         """
         mounts = []
         if self.root != Path("/"):
+            mounts.append(f"mount --bind '{self.root}' '{self.root}'")
             for directory in (Path("/dev"), Path("/proc"), Path("/sys"), *visible):
                 inside = self.root / directory.relative_to("/")
                 mounts += [f"mkdir -p '{inside}'", f"mount --rbind '{directory}' '{inside}'"]
         if etc:
             mounts.append(f"mount --bind '{etc}' '{self.root / 'etc/zabbix'}'")
-        script = "\n".join([*mounts, f"exec chroot '{self.root}' " + '"$@"'])
+        if self.root != Path("/"):  # not chroot: programs below could make no namespaces of their own
+            mounts += [f"cd '{self.root}'", "pivot_root . mnt", "umount --lazy /mnt"]
+        script = "\n".join([*mounts, 'exec "$@"'])
         # The kernel ends it if the tests are killed.
         who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--pdeathsig=TERM"]
         return ["unshare", "--mount", "sh", "-euc", script, "-", *who, "env", "-C", "/", *arguments]
