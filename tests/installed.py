@@ -82,7 +82,7 @@ def use(place: Place, usbrh: str) -> None:
     for line in place.run(usbrh, "zabbix", "template", "templates").splitlines():
         written = place.folder / line
         assert written.read_bytes() == (TOP / "zabbix" / line).read_bytes(), line
-    lost = "from usbrh.resources import resource\nfor name in {}: assert resource(name).is_file(), name"
+    lost = "from usbrh.system.resources import resource\nfor name in {}: assert resource(name).is_file(), name"
     names = [str(path.relative_to(TOP)) for top in ("udev", "systemd", "etc") for path in (TOP / top).rglob("*.*")]
     python = str(Path(usbrh).resolve().with_name("python"))
     place.run(python, "-c", lost.format([name for name in names if (TOP / name).is_file()]))

@@ -19,15 +19,11 @@ GROUND = (
     "summary",
     "sht1x",
     "psychrometry",
-    "paths",
-    "files",
-    "access",
-    "resources",
-    "installation",
+    "system",
     "findings",
     "steps",
 )
-"""Modules at the top of ``usbrh/`` that every package may use."""
+"""Modules at the top of ``usbrh/`` and the package ``system``, which every package may use."""
 
 
 @dataclass(frozen=True)

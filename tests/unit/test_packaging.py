@@ -101,7 +101,9 @@ for name in {list(COMMANDS)!r}:
 
 
 def test_the_files_are_found_in_the_wheel(installed: Path, tmp_path: Path) -> None:
-    program = "from usbrh.resources import resource; print(resource('udev/70-usbrh.rules').read_text('utf-8'), end='')"
+    program = (
+        "from usbrh.system.resources import resource; print(resource('udev/70-usbrh.rules').read_text('utf-8'), end='')"
+    )
     python = str(installed / "bin/python")
     result = _run([python, "-c", program], tmp_path)
     assert result.stdout == (TOP / "udev/70-usbrh.rules").read_text()

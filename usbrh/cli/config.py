@@ -13,7 +13,7 @@ from usbrh.config.loader import config_path, load_and_check
 from usbrh.errors import ConfigError, joined
 from usbrh.findings import Status, of_error
 from usbrh.output.text import json_line
-from usbrh.paths import stat_or_none
+from usbrh.system.paths import stat_or_none
 
 _WIDEST = 50
 """Characters of the setting that the column of the origins follows at most."""

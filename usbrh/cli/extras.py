@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from usbrh.errors import joined
-from usbrh.installation import install_command
+from usbrh.system.installation import install_command
 
 
 def need(module: str, command: str) -> Any:

@@ -20,7 +20,6 @@ from usbrh.cli.run import log_to_stderr, show_deliveries
 from usbrh.cli.steps import agree
 from usbrh.config import Config
 from usbrh.errors import ConfigError, UsbrhError, ZabbixRejected
-from usbrh.files import open_output
 from usbrh.journal.errors import no_journal
 from usbrh.journal.file import is_part
 from usbrh.journal.queries import Exported
@@ -31,6 +30,7 @@ from usbrh.output import text as output
 from usbrh.output.times import TimeStyle
 from usbrh.reading import counted, format_time
 from usbrh.steps import Step
+from usbrh.system.files import open_output
 from usbrh.zabbix.agent_config import effective
 
 Reasons = Mapping[str, ZabbixRejected]

@@ -21,11 +21,11 @@ from usbrh.config import ZabbixConfig
 from usbrh.config.secret_file import read_secret
 from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError, ZabbixApiError
-from usbrh.files import write_regular
 from usbrh.journal.reader import existing
 from usbrh.output import text as output
 from usbrh.reading import counted, format_time
 from usbrh.steps import Step
+from usbrh.system.files import write_regular
 from usbrh.zabbix import autoregistration as enrolment
 from usbrh.zabbix import provisioning
 from usbrh.zabbix.agent_config import effective

@@ -24,7 +24,7 @@ from usbrh.config.model import (
 from usbrh.config.toml_source import TomlSource
 from usbrh.config.value_types import InvalidValue, SensorName, composed
 from usbrh.errors import ConfigError, did_you_mean
-from usbrh.paths import stat_or_none
+from usbrh.system.paths import stat_or_none
 
 DEFAULT_PATH = Path("/etc/usbrh/usbrh.toml")
 _SELECTOR = r"all|[1-9][0-9]?"

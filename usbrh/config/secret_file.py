@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from usbrh.errors import ConfigError
-from usbrh.files import read_regular
+from usbrh.system.files import read_regular
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from usbrh.errors import ConfigError
-from usbrh.files import read_regular
+from usbrh.system.files import read_regular
 
 _MAX_BYTES = 1 << 20  # a real configuration has a few hundred bytes
 _DEPTH = 3  # sensor, port, key: no key of the configuration has more parts

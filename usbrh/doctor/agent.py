@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from usbrh.access import GROUP
 from usbrh.doctor.service import output
 from usbrh.errors import AccessDenied
 from usbrh.findings import Finding, fault, not_checked, ok
@@ -11,6 +10,7 @@ from usbrh.setup.actions import read
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, restart_command
 from usbrh.setup.agents import agents as installed_agents
 from usbrh.setup.machine import Machine
+from usbrh.system.access import GROUP
 from usbrh.zabbix.items import DISCOVERY
 
 CHECK = "Zabbix agent"

@@ -21,7 +21,7 @@ from usbrh.errors import ConfigError, JournalError, UsbrhError
 from usbrh.findings import Finding, Status, fault, not_checked, of_error, ok, warning
 from usbrh.journal.owner import as_owner
 from usbrh.journal.reader import JournalReader
-from usbrh.paths import stat_or_none
+from usbrh.system.paths import stat_or_none
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.tls import Tls
 

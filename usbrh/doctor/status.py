@@ -19,9 +19,9 @@ from usbrh.findings import Finding, Status, fault, of_error, ok
 from usbrh.journal.queries import DestinationStatus, Overview
 from usbrh.journal.reader import existing
 from usbrh.output.times import age
-from usbrh.paths import stat_or_none
 from usbrh.reading import Reading, format_time
 from usbrh.setup.machine import Machine
+from usbrh.system.paths import stat_or_none
 
 ROUNDS = 3
 """Rounds without a reading that are too many, as for the trigger of the template."""

@@ -7,13 +7,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from usbrh.access import GROUP, RULE, cause, is_for_group, node_of, rules, trigger
 from usbrh.drivers.holders import holders
 from usbrh.errors import AccessDenied, exit_status
 from usbrh.findings import Finding, fault, not_checked, ok, warning
 from usbrh.reading import Reading
 from usbrh.sensors import Sensor, measure_all
 from usbrh.setup.machine import Machine
+from usbrh.system.access import GROUP, RULE, cause, is_for_group, node_of, rules, trigger
 
 _OUR_DRIVERS = {
     "cdc_acm": "cdc_acm, the right one for a USBRH2",

@@ -129,7 +129,7 @@ class SharedDevice:
         if number in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
             return SensorNotFound(f"{self.label} was unplugged", self.port, remedy="plug it in again")
         if number in (errno.EACCES, errno.EPERM):
-            from usbrh.access import denied  # noqa: PLC0415 - only this error needs it
+            from usbrh.system.access import denied  # noqa: PLC0415 - only this error needs it
 
             return denied(self.label, node, self.port)
         return TransferFailed(message, self.port, remedy=REPLUG)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
 from usbrh.journal.schema import CREATE, check_size, has_tables, not_a_journal
-from usbrh.paths import stat_or_none
+from usbrh.system.paths import stat_or_none
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.clockstate import load as load_clock
 from usbrh.journal.rows import ENTRY, OPEN, Cursor, Damaged, Entry, State, active_cursors, cursors, last_id, verified
-from usbrh.paths import stat_or_none
 from usbrh.reading import Reading, format_time
+from usbrh.system.paths import stat_or_none
 
 PAGE = 1000
 """Rows that one transaction reads on a walk through the whole journal, so that other programs wait only shortly."""

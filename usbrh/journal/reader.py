@@ -16,8 +16,8 @@ from usbrh.errors import ClockError, JournalError
 from usbrh.journal.owner import as_owner
 from usbrh.journal.rows import ENTRY, Damaged, Entry
 from usbrh.journal.schema import check_size, has_tables, not_a_journal
-from usbrh.paths import stat_or_none
 from usbrh.reading import Reading
+from usbrh.system.paths import stat_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

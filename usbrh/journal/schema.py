@@ -6,7 +6,7 @@ from pathlib import Path
 
 from usbrh.errors import JournalError
 from usbrh.journal.rows import Damaged
-from usbrh.paths import stat_or_none
+from usbrh.system.paths import stat_or_none
 
 APPLICATION_ID = 0x75736272
 """``usbr``, in the header of the file. A database without it belongs to another program."""

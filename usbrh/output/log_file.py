@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from usbrh.files import open_output
 from usbrh.output.times import TimeStyle
+from usbrh.system.files import open_output
 
 _JSON = '{"v":'
 """The first characters of a line of JSON."""

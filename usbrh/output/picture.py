@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from usbrh.files import write_regular
 from usbrh.output.curves import Curve, History, Line, line
 from usbrh.output.time_axis import marks
+from usbrh.system.files import write_regular
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

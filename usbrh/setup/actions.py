@@ -10,10 +10,10 @@ from contextlib import suppress
 from functools import partial
 
 from usbrh.errors import ConfigError
-from usbrh.files import open_folder
-from usbrh.paths import stat_or_none
 from usbrh.setup.machine import Machine
 from usbrh.steps import Step
+from usbrh.system.files import open_folder
+from usbrh.system.paths import stat_or_none
 
 _STAMP = re.compile(r"# Written by usbrh setup \(([0-9a-f]{16})\)[^\n]*\n")
 

@@ -6,9 +6,9 @@ import stat
 from fnmatch import fnmatch
 from pathlib import Path
 
-from usbrh.paths import stat_or_none
-from usbrh.resources import resource
 from usbrh.setup.machine import Machine
+from usbrh.system.paths import stat_or_none
+from usbrh.system.resources import resource
 
 AGENTS = {"zabbix-agent": "/etc/zabbix/zabbix_agentd.conf", "zabbix-agent2": "/etc/zabbix/zabbix_agent2.conf"}
 """The configuration of each Zabbix agent, by its service."""

@@ -4,11 +4,11 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
-from usbrh.resources import resource
 from usbrh.setup import openrc
 from usbrh.setup.actions import command, write_file
 from usbrh.setup.machine import CRON, USER, Machine
 from usbrh.steps import Step
+from usbrh.system.resources import resource
 
 UNITS = ("usbrh.service", "usbrh-send.service", "usbrh-send.timer")
 PACKAGED_EXECUTABLE = "/usr/bin/usbrh"

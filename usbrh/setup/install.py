@@ -12,16 +12,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from usbrh.access import GROUP, RULE, is_for_group, node_of
-from usbrh.installation import by_debian
-from usbrh.paths import stat_or_none
-from usbrh.resources import resource
 from usbrh.setup import openrc
 from usbrh.setup.actions import command, make_directory, write_file
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agent_text, agents, restart_command
 from usbrh.setup.init_systems import PACKAGED_EXECUTABLE, UNITS, cron_note, service_steps
 from usbrh.setup.machine import CONFIG, STATE, USER, VENDOR, Machine, installed
 from usbrh.steps import Step
+from usbrh.system.access import GROUP, RULE, is_for_group, node_of
+from usbrh.system.installation import by_debian
+from usbrh.system.paths import stat_or_none
+from usbrh.system.resources import resource
 
 
 @dataclass

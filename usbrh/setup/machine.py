@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from usbrh.access import GROUP, ThisComputer
 from usbrh.errors import ConfigError
+from usbrh.system.access import GROUP, ThisComputer
 
 USER = GROUP
 """The account of the service."""

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from usbrh.access import RULE
-from usbrh.paths import stat_or_none
-from usbrh.resources import resource
 from usbrh.setup.actions import command, is_untouched, read, write_file
 from usbrh.setup.machine import Machine
 from usbrh.steps import Step
+from usbrh.system.access import RULE
+from usbrh.system.paths import stat_or_none
+from usbrh.system.resources import resource
 
 SERVICE = "usbrh"
 SCRIPT, SETTINGS = "/etc/init.d/usbrh", "/etc/conf.d/usbrh"

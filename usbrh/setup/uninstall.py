@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from usbrh.access import GROUP, RULE
-from usbrh.paths import stat_or_none
 from usbrh.setup import openrc
 from usbrh.setup.actions import command, remove_account, remove_directory, remove_file
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agents
@@ -11,6 +9,8 @@ from usbrh.setup.init_systems import UNITS
 from usbrh.setup.install import Plan, foreign_account, reload_udev
 from usbrh.setup.machine import CONFIG, CRON, STATE, USER, Machine
 from usbrh.steps import Step
+from usbrh.system.access import GROUP, RULE
+from usbrh.system.paths import stat_or_none
 
 
 def plan_removal(machine: Machine) -> Plan:

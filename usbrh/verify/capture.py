@@ -13,8 +13,8 @@ from typing import Any, Self
 from usbrh import __version__
 from usbrh.clock import NS, Clock
 from usbrh.errors import ConfigError
-from usbrh.files import check_regular, open_output
 from usbrh.reading import Reading, SensorInfo, format_time
+from usbrh.system.files import check_regular, open_output
 
 SCHEMA = 1
 """Value of ``usbrh_capture`` in the first line. New keys keep it."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from usbrh.errors import ZabbixApiError
-from usbrh.files import read_regular
-from usbrh.resources import resource
+from usbrh.system.files import read_regular
+from usbrh.system.resources import resource
 from usbrh.zabbix.answers import unusable
 from usbrh.zabbix.api import Api
 

@@ -24,8 +24,8 @@ from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.secret_file import MAX_BYTES, exposure
 from usbrh.errors import ConfigError, ZabbixUnreachable
-from usbrh.files import open_regular, read_regular
-from usbrh.installation import by_debian, install_command
+from usbrh.system.files import open_regular, read_regular
+from usbrh.system.installation import by_debian, install_command
 from usbrh.zabbix.sockets import set_timeout
 
 # As in Zabbix's own builds with OpenSSL.

@@ -17,7 +17,6 @@ import pytest
 from tests.support.clocks import WoundClock
 from tests.support.closed import NOBODY, closed, nobody, reachable
 from usbrh import doctor
-from usbrh.access import rules
 from usbrh.bridge.diagnosis import CHECKS
 from usbrh.clock import NS
 from usbrh.config import Config, JournalConfig, SensorConfig, ZabbixConfig
@@ -29,6 +28,7 @@ from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.setup.machine import Machine
 from usbrh.simulator import SimulatorBackend
+from usbrh.system.access import rules
 from usbrh.walltime import BUILT_NS
 from usbrh.zabbix.fake_server import FakeServer
 

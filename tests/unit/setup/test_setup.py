@@ -16,17 +16,18 @@ from click.testing import CliRunner
 
 from tests.support.closed import NOBODY, closed, reachable
 from tests.support.waits import within
-from usbrh import config, installation
+from usbrh import config
 from usbrh.cli.setup import setup as setup_command
 from usbrh.config.model import key_types
 from usbrh.errors import AccessDenied, ConfigError
-from usbrh.resources import resource
 from usbrh.setup import actions as setup_actions
 from usbrh.setup import agents as setup_agents
 from usbrh.setup import init_systems, machine, openrc
 from usbrh.setup import install as setup
 from usbrh.setup.machine import Machine
 from usbrh.setup.uninstall import plan_removal
+from usbrh.system import installation
+from usbrh.system.resources import resource
 
 TOP = Path(__file__).parents[3]
 USBRH = Path("/opt/usbrh/bin/usbrh")

@@ -11,4 +11,4 @@ def resource(name: str) -> Traversable:
     The wheel contains these folders in ``usbrh/data``; a checkout has them at its top.
     """
     packaged = files("usbrh").joinpath("data", name)
-    return packaged if packaged.is_file() else Path(__file__).parent.parent / name
+    return packaged if packaged.is_file() else Path(__file__).parents[2] / name

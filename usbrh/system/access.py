@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from usbrh.errors import AccessDenied
-from usbrh.files import read_regular
+from usbrh.system.files import read_regular
 
 GROUP = "usbrh"
 """The group that may use the sensors."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from usbrh import installation
-from usbrh.installation import install_command
+from usbrh.system import installation
+from usbrh.system.installation import install_command
 
 
 @pytest.fixture

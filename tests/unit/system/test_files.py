@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.closed import NOBODY, nobody, reachable
 from tests.support.waits import within
-from usbrh.files import open_folder, open_output, read_regular, write_regular
+from usbrh.system.files import open_folder, open_output, read_regular, write_regular
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray, and give a folder to somebody")
 APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND

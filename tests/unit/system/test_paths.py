@@ -19,8 +19,8 @@ from usbrh.clock import NS
 from usbrh.config import Config, JournalConfig, load
 from usbrh.errors import ConfigError, JournalError
 from usbrh.journal.store import Journal
-from usbrh.paths import stat_or_none
 from usbrh.reading import Reading
+from usbrh.system.paths import stat_or_none
 
 
 def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
