@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.closed import NOBODY
+from tests.support.closed import NOBODY, as_root
 from tests.support.command import usbrh
 
 RIGHT = '[zabbix]\nservers = ["zabbix.invalid"]\nhost = "pc"\n'
@@ -168,8 +168,6 @@ def test_warnings_are_no_errors(file: Path) -> None:
 @pytest.fixture
 def of_the_service() -> Iterator[Path]:
     """The folder of a service that runs as nobody, with the journal, and a configuration that all may read."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can check as another user")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -184,6 +182,7 @@ def of_the_service() -> Iterator[Path]:
         yield folder
 
 
+@as_root
 def test_root_checks_what_the_service_can_read(of_the_service: Path) -> None:
     file, key = of_the_service / "usbrh.toml", of_the_service / "key"
     key.chmod(0o600)
@@ -198,6 +197,7 @@ def test_root_checks_what_the_service_can_read(of_the_service: Path) -> None:
     assert (status, f"{file}: can't be read by this user" in lines[0]) == (2, True)
 
 
+@as_root
 def test_root_checks_where_the_service_can_write(of_the_service: Path) -> None:
     file = of_the_service / "usbrh.toml"
     file.write_text(f'{RIGHT}[journal]\npath = "{of_the_service}/state/j.db"')

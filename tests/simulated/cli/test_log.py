@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.closed import nobody, reachable
+from tests.support.closed import as_root, nobody, reachable
 from usbrh.output.log_file import LogFile
 from usbrh.output.text import CSV_COLUMNS
 from usbrh.reading import Reading
@@ -268,7 +268,7 @@ def test_json_goes_on_after_a_line_that_was_cut_off(tmp_path: Path, before: str)
     assert file.read_text().startswith(before)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+@as_root
 def test_root_follows_no_link_of_another_user(tmp_path: Path) -> None:
     target = tmp_path / "target"
     with reachable() as folder:

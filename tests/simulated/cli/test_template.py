@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.closed import nobody, reachable
+from tests.support.closed import as_root, nobody, reachable
 from tests.support.command import USBRH, usbrh
 
 
@@ -66,7 +66,7 @@ def test_it_is_replaced_where_that_is_wanted(folder: Path, force: bool) -> None:
     assert changed.read_text() == ours
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+@as_root
 def test_root_follows_no_link_of_another_user(tmp_path: Path) -> None:
     with reachable() as folder:
         folder.chmod(0o777)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.closed import as_root
 from tests.support.command import usbrh
 from tests.support.journal import A, OpenJournal, flip, reading, readings
 from tests.support.network import closed_port
@@ -30,7 +31,6 @@ COMMANDS = [
     ("doctor",),
     ("agent", "bridge"),
 ]
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture

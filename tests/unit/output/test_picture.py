@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from tests.support.closed import nobody, reachable
+from tests.support.closed import as_root, nobody, reachable
 from usbrh.journal.store import Journal
 from usbrh.output import curves, picture
 from usbrh.output.curves import History, line
@@ -53,7 +53,7 @@ def svg(tmp_path: Path, readings: Iterable[Reading], *, hours: float = 24, fahre
     return file.read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray")
+@as_root
 def test_root_follows_no_link_of_another_user(tmp_path: Path) -> None:
     with reachable() as folder:
         folder.chmod(0o777)

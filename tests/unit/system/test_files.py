@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.closed import NOBODY, nobody, reachable
+from tests.support.closed import NOBODY, as_root, nobody, reachable
 from tests.support.waits import within
 from usbrh.system.files import open_folder, open_output, read_regular, write_regular
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray, and give a folder to somebody")
 APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 @pytest.fixture
-def precious(tmp_path: Path) -> Iterator[Path]:
-    """A file of root's, which nothing may touch."""
-    file = tmp_path / "precious"
+def precious(theirs: Path) -> Iterator[Path]:
+    """A file of root's in a folder of root's, which nothing may touch."""
+    (theirs.parent / "roots").mkdir(0o700)
+    file = theirs.parent / "roots" / "precious"
     file.write_text("precious")
     yield file
     assert (file.read_text(), file.stat().st_uid, stat.S_IMODE(file.stat().st_mode)) == ("precious", 0, 0o644)
@@ -34,6 +34,7 @@ def theirs() -> Iterator[Path]:
         yield folder / "theirs"
 
 
+@as_root
 def test_a_link_of_another_user_is_not_followed(theirs: Path, precious: Path) -> None:
     for target in (precious, precious.with_name("new")):
         with nobody():
@@ -46,6 +47,7 @@ def test_a_link_of_another_user_is_not_followed(theirs: Path, precious: Path) ->
     assert not precious.with_name("new").exists()
 
 
+@as_root
 def test_a_folder_that_is_a_link_of_another_user_is_not_entered(theirs: Path, precious: Path) -> None:
     with nobody():
         (theirs / "folder").symlink_to(precious.parent)
@@ -61,10 +63,9 @@ def test_a_folder_that_is_a_link_of_another_user_is_not_entered(theirs: Path, pr
     assert [path.name for path in precious.parent.iterdir()] == ["precious"]
 
 
+@as_root
 def test_a_second_name_of_a_file_is_not_written_to(theirs: Path, precious: Path) -> None:
     """A hard link; where fs.protected_hardlinks is 1, the kernel does not let another user make it."""
-    if precious.stat().st_dev != theirs.stat().st_dev:
-        pytest.skip("two file systems")
     os.link(precious, theirs / "again")
     with pytest.raises(OSError, match="has several names"):
         write_regular(theirs / "again", b"x")
@@ -72,6 +73,7 @@ def test_a_second_name_of_a_file_is_not_written_to(theirs: Path, precious: Path)
         open_output(theirs / "again", APPEND)
 
 
+@as_root
 def test_a_link_of_root_is_followed(theirs: Path) -> None:
     (theirs.parent / "shortcut").symlink_to("theirs")
     (theirs.parent / "file").symlink_to("./shortcut/../shortcut/file")
@@ -81,6 +83,7 @@ def test_a_link_of_root_is_followed(theirs: Path) -> None:
     assert (theirs.parent / "file").is_symlink()
 
 
+@as_root
 def test_links_in_a_circle(theirs: Path) -> None:
     (theirs / "a").symlink_to("b")
     (theirs / "b").symlink_to("a")
@@ -88,6 +91,7 @@ def test_links_in_a_circle(theirs: Path) -> None:
         write_regular(theirs / "a", b"x")
 
 
+@as_root
 def test_a_race_for_the_file_is_never_won(theirs: Path, precious: Path) -> None:
     """Another process replaces the file by a link and back, all the time."""
     link = 'root does not follow "file", a symbolic link of another user'
@@ -130,6 +134,7 @@ def test_what_the_kernel_made_is_followed() -> None:
     write_regular(Path("/dev/null"), b"x")
 
 
+@as_root
 def test_folders_are_made(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(theirs)
     for path in (theirs / "a/b/c", Path("d/e"), Path("f"), Path("../theirs/g/../h")):
