@@ -1,6 +1,7 @@
 """A Debian guest with systemd, udev and usbrh in it, and virtual USB-RHs for its kernel."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,13 +10,18 @@ from tests.support.kernel.vm import Machine
 
 
 @pytest.fixture(scope="package")
-def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """The guest, started from its saved state. A missing image is built first, from the installed packages."""
+def built() -> Path:
+    """The image of the guest. A missing one is built first, from the installed packages."""
     missing = image.missing_commands()
     if missing:
         pytest.skip(f"no {', '.join(missing)}; as root: make test-kernel-deps")
+    return image.build()
+
+
+@pytest.fixture(scope="package")
+def vm(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """The guest, started from its saved state."""
     work = tmp_path_factory.mktemp("vm")
-    built = image.build()
     disk = image.copy(built, work)
     with Machine(disk) as machine:
         guest.install(machine, work, built)

@@ -4,8 +4,6 @@ import json
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.support.daemon import wait_for
 from tests.support.kernel import guest, image
 from tests.support.kernel.vm import Machine
@@ -26,11 +24,7 @@ def clocks(server: FakeServer) -> list[int]:
     return [value.clock for value in server.values if value.key == "usbrh.get[sim-1]"]
 
 
-def test_a_boot_in_1971(tmp_path: Path) -> None:
-    missing = image.missing_commands()
-    if missing:
-        pytest.skip(f"no {', '.join(missing)}; as root: make test-kernel-deps")
-    built = image.build()
+def test_a_boot_in_1971(built: Path, tmp_path: Path) -> None:
     disk = image.copy(built, tmp_path)
     with FakeServer() as server:
         with Machine(disk) as machine:
