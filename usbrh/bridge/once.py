@@ -166,6 +166,8 @@ def flush(
 
     Raises ConfigError if a destination is wrong or simulated readings wait and are not allowed, and JournalError.
     """
+    if journal.path.exists():
+        journal.check()  # a remedy in messages: it repairs a damaged file, also if no server is configured
     destinations = routes(config)
     enqueue(journal, [route.destination for route in destinations], [])
     reject_simulated(any(journal.virtual_waits(route.destination) for route in destinations), allow_simulated)

@@ -59,7 +59,7 @@ def status(context: Context, as_json: bool) -> None:
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
 @pass_context
 def flush(context: Context, as_json: bool) -> None:
-    """Deliver what waits, and send again what was rejected."""
+    """Deliver what waits, and send again what was rejected. Repairs a damaged journal first."""
     log_to_stderr(logging.WARNING)
     with bridge.open_journal(context.config) as opened:
         results = bridge.flush(context.config, opened, allow_simulated=context.allow_simulated)
@@ -187,6 +187,8 @@ def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> No
     with bridge.open_journal(context.config) as opened:
         for name in chosen if count else ():
             dropped.update(opened.drop_rejected(name))
+    if not dropped and not as_json:
+        click.echo("nothing was rejected: the journal has no destination")
     for destination, number in dropped.items():
         line = output.json_line({"destination": destination, "dropped": number})
         click.echo(line if as_json else f"{destination}: {number} dropped")

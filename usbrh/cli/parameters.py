@@ -37,7 +37,7 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic only s
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
     """A moment: a time span before now as in ``DurationType``, or a local date, with a time or without one.
 
-    The value is in ns since 1970, 0 to ``LATEST``.
+    The value is in ns since 1970: 0 for earlier moments, at most ``LATEST``.
     """
 
     name = "time"
@@ -56,7 +56,9 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic only sin
             except (ValueError, OverflowError):
                 examples = "7d is a time before now, 2026-11-01 and 2026-11-01T06:00 are dates"
                 self.fail(f'"{value}" is no time; {examples}', param, ctx)
-        return min(max(0, moment), self.LATEST)
+        if moment > self.LATEST:
+            self.fail(f'"{value}" is too far in the future', param, ctx)
+        return max(0, moment)
 
 
 fahrenheit_option = click.option(

@@ -117,6 +117,7 @@ class _Loader:
                 message = f'there is no key "{key}" in [{_header(path)}]'
                 self._wrong((*path, key), message, remedy=did_you_mean(key, types))
                 continue
+            origin[key] = self._source.where((*path, key))  # also of a wrong value: the key is not missing
             try:
                 value = types[key].from_toml(raw)
             except InvalidValue as error:
@@ -124,16 +125,14 @@ class _Loader:
                 continue
             file = self._source.path
             values[key] = file.parent / value if isinstance(value, Path) and file else value
-            origin[key] = self._source.where((*path, key))
         for key, value_type in types.items() if path[0] in _SECTIONS else ():
             variable = f"USBRH_{path[0]}_{key}".upper()
             if self._environ.get(variable):
+                origin[key] = variable
                 try:
                     values[key] = value_type.from_text(self._environ[variable])
                 except InvalidValue as error:
                     self._errors.append(ConfigError(f"{variable} {error}", remedy=error.remedy))
-                    continue
-                origin[key] = variable
         self._origin |= {f"{_header(path)}.{key}": where for key, where in origin.items()}
         if section is ZabbixConfig:
             values["origin"] = MappingProxyType(origin)

@@ -4,10 +4,8 @@ It asks no sensor and no server, so it answers quickly, however often programs a
 doctor``, which also searches for causes.
 """
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from usbrh import __version__
@@ -21,7 +19,6 @@ from usbrh.journal.reader import existing
 from usbrh.output.times import age
 from usbrh.reading import Reading, format_time
 from usbrh.setup.machine import Machine
-from usbrh.system.paths import stat_or_none
 
 ROUNDS = 3
 """Rounds without a reading that are too many, as for the trigger of the template."""
@@ -85,12 +82,10 @@ def examine(config: Config, machine: Machine | None = None, clock: Clock = SYSTE
     """Find out the state from the journal of ``config`` and the units of ``machine``."""
     machine = machine or Machine()
     now = clock.time_ns()
-    path = config.journal.path
     try:
-        found = existing(path).overview() or Overview([], [], {})
+        found = existing(config.journal.path).overview() or Overview([], [], {})
     except JournalError as error:
-        problem = fault("journal", f"this user can't read {path}", "sudo usbrh status")
-        return State(now, findings=[*service.units(machine), problem if _closed(path) else of_error("journal", error)])
+        return State(now, findings=[*service.units(machine), of_error("journal", error)])
     named = {settings.name or identity for identity, settings in config.sensor.items()}
     sensors = [each for each in found.newest if each.sensor in named or now - each.time_ns < FORGOTTEN * NS]
     state = State(now, sensors, found.destinations, found.delivered_ns)
@@ -98,14 +93,6 @@ def examine(config: Config, machine: Machine | None = None, clock: Clock = SYSTE
     # That no time service runs is a reason for a warning of doctor, but not a problem now.
     wrong_time = [each for each in service.system_clock(config, clock) if each.status is Status.FAULT]
     return replace(state, findings=[*wrong_time, *_findings(state, machine, too_old, named)])
-
-
-def _closed(path: Path) -> bool:
-    """Whether the file exists, or may exist, and this user may not read it."""
-    try:
-        return stat_or_none(path) is not None and not os.access(path, os.R_OK)
-    except OSError:
-        return True
 
 
 def _findings(state: State, machine: Machine, too_old: float, named: Collection[str]) -> Iterator[Finding]:

@@ -40,6 +40,12 @@ def no_journal(path: Path) -> JournalError:
     return JournalError(f"there is no journal at {path} yet", remedy="usbrh run or usbrh send creates it")
 
 
+def unreadable(path: Path) -> JournalError:
+    """The error of a command that reads the journal at ``path``, if this user may not read it."""
+    remedy = 'run it with sudo, or join the group that may read it: sudo usermod -aG usbrh "$USER"'
+    return JournalError(f"the journal {path} can't be read: no permission", remedy=remedy)
+
+
 def _is_writable(path: Path) -> bool:
     # os.access raises no error, not even where the disk can't be read.
     exists = os.access(path, os.F_OK)

@@ -9,7 +9,20 @@ from typing import Any
 
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.clockstate import load as load_clock
-from usbrh.journal.rows import ENTRY, OPEN, Cursor, Damaged, Entry, State, active_cursors, cursors, last_id, verified
+from usbrh.journal.rows import (
+    ENTRY,
+    OPEN,
+    SOUND,
+    Cursor,
+    Damaged,
+    Entry,
+    State,
+    active_cursors,
+    add_crc32,
+    cursors,
+    last_id,
+    verified,
+)
 from usbrh.reading import Reading, format_time
 from usbrh.system.paths import stat_or_none
 
@@ -332,6 +345,13 @@ def clock_problem(db: sqlite3.Connection) -> ClockError | None:
     """Why the system clock is in doubt, as of the last use of the journal; None if it is not."""
     state = load_clock(db)
     return state.problem if state else None
+
+
+def check(db: sqlite3.Connection) -> None:
+    """Check the checksum of every reading. Raises Damaged if one is wrong."""
+    add_crc32(db)
+    if row := db.execute(f"SELECT id FROM reading WHERE ({SOUND}) IS NOT TRUE LIMIT 1").fetchone():  # noqa: S608
+        raise Damaged(f"the checksum of reading {row[0]} is wrong")
 
 
 def status(db: sqlite3.Connection, path: Path) -> Status:

@@ -180,10 +180,10 @@ class JournalReader:
 
     def _explained(self, error: Exception) -> JournalError:
         from usbrh.journal import recovery  # noqa: PLC0415
-        from usbrh.journal.errors import explained  # noqa: PLC0415
+        from usbrh.journal.errors import unreadable  # noqa: PLC0415
 
         if not os.access(self.path, os.R_OK, effective_ids=True):
-            return explained(error, self.path)
+            return unreadable(self.path)
         remedy = "check the disk: dmesg | tail"
         if self.path.is_file() and recovery.is_damage(error):
             if not recovery.is_journal(self.path):
@@ -198,11 +198,13 @@ def existing(path: Path) -> JournalReader:
     Raises:
         JournalError: there is none, or this user can't see whether there is one.
     """
-    from usbrh.journal.errors import explained, no_journal  # noqa: PLC0415
+    from usbrh.journal.errors import explained, no_journal, unreadable  # noqa: PLC0415
 
     with as_owner(path):
         try:
             found = stat_or_none(path)
+        except PermissionError as error:
+            raise unreadable(path) from error
         except OSError as error:
             raise explained(error, path) from error
     if found is None:

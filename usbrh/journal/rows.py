@@ -54,7 +54,7 @@ ENTRY = (
 """The columns of ``Entry.from_row``."""
 _CHECKED = ("id", "time_ns", "sensor", "simulated", "body", "boot", "boot_ns", "timing")
 SOUND = f"crc32(CAST({'||char(0)||'.join(_CHECKED)} AS BLOB)) = crc"
-"""SQL: the checksum of a reading is right, as ``Entry.from_row`` computes it; with ``zlib.crc32`` as a function."""
+"""SQL: the checksum of a reading is right, as ``Entry.from_row`` computes it. Needs ``add_crc32``."""
 CURSOR = (
     "id, destination, active, start, offset, delivered, expired, size, complete, open_sum, active_count, revision, crc"
 )
@@ -248,6 +248,11 @@ def _open(db: sqlite3.Connection, cursor: Cursor) -> tuple[int, int]:
     query = f"SELECT min(reading), total(reading) FROM exceptions WHERE cursor = ? AND {OPEN}"  # noqa: S608
     first, total = db.execute(query, (cursor.id,)).fetchone()
     return cursor.offset if first is None else min(cursor.offset, first - 1), int(total)
+
+
+def add_crc32(db: sqlite3.Connection) -> None:
+    """Let SQL compute checksums."""
+    db.create_function("crc32", 1, zlib.crc32, deterministic=True)
 
 
 def checksum(values: tuple[Any, ...]) -> int:

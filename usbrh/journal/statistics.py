@@ -6,13 +6,12 @@ time it needs grows with the readings in the period, not with the journal: ``pyt
 """
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from usbrh.journal.rows import SOUND, Damaged, Timing
+from usbrh.journal.rows import SOUND, Damaged, Timing, add_crc32
 from usbrh.periods import Period, Unit, periods
 from usbrh.summary import SUMMARISED, Spread, Summary
 
@@ -56,7 +55,7 @@ def _next(db: sqlite3.Connection, time_ns: int) -> int | None:
 
 
 def _of_period(db: sqlite3.Connection, period: Period, sensors: Sequence[str]) -> list[Summary]:
-    db.create_function("crc32", 1, zlib.crc32, deterministic=True)
+    add_crc32(db)
     # With the "+", SQLite uses the index of times, and not that of sensors, which has all readings of each.
     # A reading whose time can't be determined any more belongs to no period.
     chosen = f"+sensor IN ({', '.join('?' * len(sensors))})"

@@ -291,6 +291,10 @@ class Journal:
         """What the journal contains, and the status of each destination. Counts all readings."""
         return self._run(lambda db: queries.status(db, self.path))
 
+    def check(self) -> None:
+        """Check every reading, and repair the file if one is damaged. The time grows with the number of readings."""
+        self._run(queries.check)
+
     def standings(self) -> list[DestinationStatus]:
         """The status of each destination; quick, however many readings there are."""
         return self._run(queries.standings)

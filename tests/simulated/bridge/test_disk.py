@@ -113,12 +113,12 @@ def test_no_room_for_what_is_sound_in_a_damaged_journal(disk: Disk, server: Fake
     )
     subprocess.run([*disk.enter, sys.executable, "-c", make, str(disk.house.journal)], check=True)
     disk.shell(f"dd if=/dev/zero of={disk.directory}/filler bs=1k count=500")
-    before = disk.shell(f"ls -l {disk.directory}")
+    before = disk.shell(f"ls -l --time-style=+ {disk.directory}")
     assert "journal.db\n" in before
     for _ in range(2):
         done = disk.usbrh("journal", "flush")
         assert "the disk is full; make room: df -h" in done.stderr
-    assert disk.shell(f"ls -l {disk.directory}") == before
+    assert disk.shell(f"ls -l --time-style=+ {disk.directory}") == before
     assert "repair it: usbrh journal flush" in disk.usbrh("journal", "export").stderr  # which only reads
     disk.make_room()
     disk.usbrh("journal", "flush")

@@ -65,6 +65,16 @@ def test_all_errors_of_the_file_and_the_environment_are_found_at_once(file: Path
     ]
 
 
+def test_a_wrong_value_of_servers_is_one_error(file: Path) -> None:
+    """The key is wrong, and not missing."""
+    file.write_text('[zabbix]\nservers = ["a b"]\n')
+    status, [line] = check(file)
+    assert (status, '"a b" is not an address' in line) == (2, True)
+    file.write_text("[zabbix]\n")
+    status, [line] = check(file, USBRH_ZABBIX_SERVERS="a b")
+    assert (status, '"a b" is not an address' in line) == (2, True)
+
+
 @pytest.mark.parametrize("text", ["[zabbix", "\ufeff[zabbix]\nhost = pc\n"])
 def test_a_file_that_is_not_toml(file: Path, text: str) -> None:
     file.write_text(text)

@@ -169,7 +169,9 @@ def test_a_journal_that_this_user_may_not_read() -> None:
             journal.status()
         with closed(path.parent):
             found = problems(Config(journal=JournalConfig(path=path)))
-    assert found == (1, [("journal", f"this user can't read {path}", "sudo usbrh status")])
+    status, [(check, message, remedy)] = found
+    assert (status, check, message) == (1, "journal", f"the journal {path} can't be read: no permission")
+    assert str(remedy).startswith("run it with sudo")
 
 
 @pytest.fixture

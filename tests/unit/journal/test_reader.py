@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import usbrh
 from tests.support.journal import A, B, flip, reading, readings
 from usbrh.errors import JournalError
 from usbrh.journal.file import companions
@@ -129,6 +130,14 @@ def test_damage_is_reported_and_left_to_the_service(path: Path) -> None:
     assert caught.value.remedy == "repair it: usbrh journal flush"
     assert JournalReader(path).latest("attic") == reading(9, "attic")
     assert contents(path) == before
+
+
+def test_the_remedy_for_damage_works_without_a_server(path: Path) -> None:
+    flip(path, 4)
+    done = usbrh("journal", "flush", USBRH_JOURNAL_PATH=str(path))
+    assert (done.returncode, "no Zabbix server is configured" in done.stderr) == (2, True)
+    assert "recovered: " in done.stderr
+    assert JournalReader(path).latest("living-room") is not None
 
 
 @pytest.mark.parametrize("change", ["time_ns = 'x'", "time_ns = x'00'", "body = 'x'"])

@@ -57,8 +57,8 @@ def test_a_journal_that_is_the_services(
             result = CliRunner().invoke(command, arguments, obj=Context())
     assert isinstance(result.exception, JournalError)
     assert str(result.exception) == (
-        f"the journal {path} can't be used: no permission to write in {path.parent};"
-        " run it as the user usbrh, or: sudo usbrh setup"
+        f"the journal {path} can't be read: no permission;"
+        ' run it with sudo, or join the group that may read it: sudo usermod -aG usbrh "$USER"'
     )
 
 
@@ -71,8 +71,8 @@ def test_the_agent_says_so_in_its_answer(monkeypatch: pytest.MonkeyPatch) -> Non
         assert agent.bridge(lambda: config)["error"] is None
         with closed(path.parent):
             answer = agent.bridge(lambda: config)
-    assert answer["error"] == f"the journal {path} can't be used: no permission to write in {path.parent}"
-    assert answer["remedy"] == "run it as the user usbrh, or: sudo usbrh setup"
+    assert answer["error"] == f"the journal {path} can't be read: no permission"
+    assert "sudo usermod -aG usbrh" in answer["remedy"]
     assert (answer["sensors"], answer["waiting"]) == (1, None), "what it knows it says: Zabbix hears that it lives"
 
 
