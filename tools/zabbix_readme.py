@@ -5,7 +5,9 @@ https://www.zabbix.com/documentation/guidelines/en/template_guidelines
 
 from collections.abc import Iterable, Iterator
 
-from tools.zabbix_content import BRIDGE, BRIDGE_MASTER, DISCOVERY, MACROS, SENSOR, SENSOR_MASTER, TEST, TRIGGERS, Item
+from tools.zabbix_items import BRIDGE, BRIDGE_MASTER, DISCOVERY, SENSOR, SENSOR_MASTER, TEST, Item
+from tools.zabbix_macros import MACROS
+from tools.zabbix_triggers import TRIGGERS
 
 BEFORE = """\
 # Templates for USB-RH and USBRH2

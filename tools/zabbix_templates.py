@@ -16,23 +16,11 @@ from typing import Any, TypeVar
 
 import yaml
 
-from tools.zabbix_content import (
-    BRIDGE,
-    BRIDGE_MASTER,
-    DISCOVERY,
-    MACROS,
-    SENSOR,
-    SENSOR_MASTER,
-    TEST,
-    TRIGGERS,
-    VALUE_MAPS,
-    Item,
-    Trigger,
-    Widget,
-    dashboard,
-    graphs,
-)
+from tools.zabbix_dashboards import Widget, dashboard, graphs
+from tools.zabbix_items import BRIDGE, BRIDGE_MASTER, DISCOVERY, SENSOR, SENSOR_MASTER, TEST, VALUE_MAPS, Item
+from tools.zabbix_macros import MACROS
 from tools.zabbix_readme import text as readme
+from tools.zabbix_triggers import TRIGGERS, Trigger
 
 FOLDER = Path(__file__).parent.parent / "zabbix" / "templates"
 RELEASES = ("6.0", "7.0")
@@ -54,7 +42,7 @@ HEADER = """\
 
 BY_NAME = sorted(TRIGGERS, key=lambda trigger: trigger.name)  # as Zabbix exports them
 Yaml = dict[str, Any]
-T = TypeVar("T")
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -319,7 +307,7 @@ class Template:
         """Return the key by which Zabbix sorts the widgets of a page in an export."""
         return widget.name.lower() if self.release == "6.0" else (widget.x, widget.y)
 
-    def in_order(self, things: list[T], key: Callable[[T], Any]) -> list[T]:
+    def in_order(self, things: list[Thing], key: Callable[[Thing], Any]) -> list[Thing]:
         """Sort for 7.0, which exports fields sorted; keep the order for 6.0."""
         return things if self.release == "6.0" else sorted(things, key=key)
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from tools import zabbix_templates
-from tools.zabbix_content import BRIDGE, MACROS
+from tools.zabbix_items import BRIDGE
+from tools.zabbix_macros import MACROS
 from usbrh.config.value_types import Duration
 from usbrh.zabbix.provisioning import LIMITS, SPANS
 
