@@ -42,7 +42,7 @@ class Computer:
         self.log.parent.mkdir(exist_ok=True)
         self.log.unlink(missing_ok=True)
         self._folder = folder
-        self._disk = image.make_disk(folder, suite, ["apt", "ca-certificates"])
+        self._disk = image.make_disk(folder, suite, ["apt", "ca-certificates", "passwd"])
         self.machine = self._boot()
         self.do("apt-get --quiet=2 update", timeout=300)
 
