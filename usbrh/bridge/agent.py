@@ -27,6 +27,11 @@ OF_SERVICE = {"uptime", "readings", "failed", "failures_by_kind"}
 """Keys of ``usbrh.bridge`` that describe the process that measures, which an agent does not ask."""
 
 
+def fresh_seconds(interval: float) -> float:
+    """How old a reading of a running service can be that measures every ``interval`` seconds."""
+    return interval * 1.5 + 5
+
+
 def get(name: str, config: Callable[[], Config], clock: Clock = SYSTEM_CLOCK) -> dict[str, Any]:
     """The JSON object of a reading, with its ``age`` in seconds; ``name``: the sensor's name or port.
 
@@ -113,7 +118,7 @@ def _latest(name: str, config: Config, clock: Clock) -> Reading | None:
     if reading is None:
         return None
     age = clock.time_ns() - reading.time_ns
-    return reading if -NS < age < (config.bridge.interval * 1.5 + 5) * NS else None
+    return reading if -NS < age < fresh_seconds(config.bridge.interval) * NS else None
 
 
 def _measured(name: str, config: Config, clock: Clock) -> Reading:
