@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from usbrh.clock import NS, SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.errors import JournalError, UsbrhError
 from usbrh.reading import Reading, SensorInfo
+from usbrh.system.paths import stat_or_none
 
 ANSWER_SECONDS = 2.5
 """From the start of the process to its answer. An agent waits for 3 s by default."""
@@ -108,6 +110,9 @@ def _error(error: UsbrhError | None) -> dict[str, str | None]:
 
 def _latest(name: str, config: Config, clock: Clock) -> Reading | None:
     """The newest reading in the journal, unless it is too old to be from a running service."""
+    with suppress(OSError):
+        if stat_or_none(config.journal.path) is None:
+            return None
     from usbrh.journal.reader import JournalReader  # noqa: PLC0415 - it imports SQLite
 
     settings = config.sensor.get(name)

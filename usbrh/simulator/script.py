@@ -20,7 +20,6 @@ values = [[23.77, 42.76]]           # °C and %RH, in turn; without them a room 
 delay = 0.016                       # as above; so are firmware (any words), plugged and fault (other names)
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -61,6 +60,8 @@ def models(text: str, clock: Clock = SYSTEM_CLOCK, origin: str = "USBRH_SIMULATE
         if len(text) > len(str(MAX_SENSORS)) or int(text) > MAX_SENSORS:
             raise ConfigError(f"{given}: too many sensors for one bus", remedy=f"set it to at most {MAX_SENSORS}")
         return [VirtualUsbRh(number, clock=clock) for number in range(1, int(text) + 1)]
+    import tomllib  # noqa: PLC0415  # slow to import, and a number needs none of it
+
     remedy = f"{origin}1 gives one virtual sensor"
     try:
         return _sensors(tomllib.loads(Path(text).read_text("utf-8")), clock)
