@@ -1,20 +1,39 @@
 """A USB device with one interface: found by its port, claimed for one operation, and closed again."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import usb.core
 import usb.util
+from usb.backend import IBackend
 
 from usbrh.clock import Deadline
 from usbrh.drivers.base import Bus
 from usbrh.drivers.holders import hidraw_nodes, holders
 from usbrh.drivers.nodelock import NodeLock
 from usbrh.drivers.shared import REPLUG, WORK, SharedDevice
-from usbrh.errors import SensorError, SensorTimeout
+from usbrh.errors import SensorError, SensorNotFound, SensorTimeout
 
 _INTERFACE = 0
+_RECENT = 1.0
+"""s after a listing of the bus in which each sensor can be opened without another one."""
+
+
+class _Listing(NamedTuple):
+    """The devices of one kind on the bus, by their port path. Each is taken out when it is used."""
+
+    backend: IBackend
+    moment: float
+    """s, by the monotonic clock."""
+    devices: dict[str, usb.core.Device]
+
+
+_listed: dict[tuple[int, int], _Listing] = {}
+"""The last listing by vendor and product. A listing reads the descriptors of all devices on all buses. In a round with
+many sensors, one for each of them would cost more than the measurements."""
 
 
 def devices(bus: Bus, vendor: int, product: int) -> dict[str, usb.core.Device]:
@@ -26,8 +45,10 @@ def devices(bus: Bus, vendor: int, product: int) -> dict[str, usb.core.Device]:
         from usbrh.drivers.recording import recording_backend  # noqa: PLC0415  # only for usbrh verify
 
         backend = recording_backend(backend, bus.recorder)
-    found = usb.core.find(find_all=True, backend=backend, idVendor=vendor, idProduct=product)
-    return {_port_path(device, bus.simulated): device for device in found}
+    listed = usb.core.find(find_all=True, backend=backend, idVendor=vendor, idProduct=product)
+    found = {_port_path(device, bus.simulated): device for device in listed}
+    _listed[vendor, product] = _Listing(backend, time.monotonic(), dict(found))
+    return found
 
 
 def _port_path(device: usb.core.Device, simulated: bool) -> str:
@@ -51,14 +72,28 @@ class UsbDevice(SharedDevice):
 
         Raises SensorError, also for errors of libusb in the body.
         """
-        device = self._find()
         queueing = deadline.within(max(0.0, deadline.remaining() - WORK))
-        with self._queue(device, queueing) as lock, self._errors_mapped(device):
-            try:
-                self.claim(device, queueing)
-                yield device, lock
-            finally:
-                usb.util.dispose_resources(device)
+        with ExitStack() as stack:
+            yield self._open(stack, queueing)
+
+    def _open(self, stack: ExitStack, queueing: Deadline) -> tuple[usb.core.Device, NodeLock | None]:
+        """Open and claim the device until ``stack`` ends."""
+        device = self._recently_listed()
+        if device:
+            with suppress(SensorNotFound), ExitStack() as attempt:  # plugged in again since, it has another address
+                opened = self._claimed(attempt, device, queueing)
+                stack.enter_context(attempt.pop_all())
+                return opened
+        return self._claimed(stack, self._find(), queueing)
+
+    def _claimed(
+        self, stack: ExitStack, device: usb.core.Device, queueing: Deadline
+    ) -> tuple[usb.core.Device, NodeLock | None]:
+        lock = stack.enter_context(self._queue(device, queueing))
+        stack.enter_context(self._errors_mapped(device))
+        stack.callback(usb.util.dispose_resources, device)
+        self.claim(device, queueing)
+        return device, lock
 
     def claim(self, device: usb.core.Device, deadline: Deadline) -> None:
         """Detach the kernel's driver, if it is attached, and claim the interface, which another program may have.
@@ -86,6 +121,13 @@ class UsbDevice(SharedDevice):
     def busy(self, nodes: list[Path]) -> SensorError:
         """Return the error of a device that was busy until the deadline; it names programs at /dev/hidraw* too."""
         return super().busy([*hidraw_nodes(self.port), *nodes])
+
+    def _recently_listed(self) -> usb.core.Device | None:
+        """The device as the round has just listed it, once: the next session must see what was plugged in since."""
+        listing = _listed.get(self._kind)
+        if listing is None or listing.backend is not self._bus.usb_backend:
+            return None
+        return listing.devices.pop(self.port, None) if time.monotonic() - listing.moment < _RECENT else None
 
     def _find(self) -> usb.core.Device:
         # Each time: a device that was plugged in again has another address.
