@@ -1,5 +1,6 @@
 """A USB device with one interface: found by its port, claimed for one operation, and closed again."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,8 +19,9 @@ from usbrh.drivers.shared import REPLUG, WORK, SharedDevice
 from usbrh.errors import SensorError, SensorNotFound, SensorTimeout
 
 _INTERFACE = 0
-_RECENT = 1.0
-"""s after a listing of the bus in which each sensor can be opened without another one."""
+_RECENT = 5.0
+"""s after a listing of the bus in which each sensor can be opened without another one. In that time, no device gets the
+address of one that was unplugged: Linux first assigns all other addresses of the bus."""
 
 
 class _Listing(NamedTuple):
@@ -27,13 +29,15 @@ class _Listing(NamedTuple):
 
     backend: IBackend
     moment: float
-    """s, by the monotonic clock."""
+    """When it began, in s by the monotonic clock."""
     devices: dict[str, usb.core.Device]
 
 
 _listed: dict[tuple[int, int], _Listing] = {}
 """The last listing by vendor and product. A listing reads the descriptors of all devices on all buses. In a round with
 many sensors, one for each of them would cost more than the measurements."""
+_lock = threading.Lock()
+"""For the sensor that lists the bus."""
 
 
 def devices(bus: Bus, vendor: int, product: int) -> dict[str, usb.core.Device]:
@@ -45,9 +49,10 @@ def devices(bus: Bus, vendor: int, product: int) -> dict[str, usb.core.Device]:
         from usbrh.drivers.recording import recording_backend  # noqa: PLC0415  # only for usbrh verify
 
         backend = recording_backend(backend, bus.recorder)
+    moment = time.monotonic()
     listed = usb.core.find(find_all=True, backend=backend, idVendor=vendor, idProduct=product)
     found = {_port_path(device, bus.simulated): device for device in listed}
-    _listed[vendor, product] = _Listing(backend, time.monotonic(), dict(found))
+    _listed[vendor, product] = _Listing(backend, moment, dict(found))
     return found
 
 
@@ -78,7 +83,7 @@ class UsbDevice(SharedDevice):
 
     def _open(self, stack: ExitStack, queueing: Deadline) -> tuple[usb.core.Device, NodeLock | None]:
         """Open and claim the device until ``stack`` ends."""
-        device = self._recently_listed()
+        device = self._listed_since(time.monotonic() - _RECENT)
         if device:
             with suppress(SensorNotFound), ExitStack() as attempt:  # plugged in again since, it has another address
                 opened = self._claimed(attempt, device, queueing)
@@ -122,16 +127,21 @@ class UsbDevice(SharedDevice):
         """Return the error of a device that was busy until the deadline; it names programs at /dev/hidraw* too."""
         return super().busy([*hidraw_nodes(self.port), *nodes])
 
-    def _recently_listed(self) -> usb.core.Device | None:
-        """The device as the round has just listed it, once: the next session must see what was plugged in since."""
+    def _listed_since(self, moment: float) -> usb.core.Device | None:
+        """Take the device out of a listing that began at ``moment`` or later; None if there is no such listing."""
         listing = _listed.get(self._kind)
-        if listing is None or listing.backend is not self._bus.usb_backend:
+        if listing is None or listing.backend is not self._bus.usb_backend or listing.moment < moment:
             return None
-        return listing.devices.pop(self.port, None) if time.monotonic() - listing.moment < _RECENT else None
+        return listing.devices.pop(self.port, None)
 
     def _find(self) -> usb.core.Device:
-        # Each time: a device that was plugged in again has another address.
-        device = devices(self._bus, *self._kind).get(self.port)
+        """List the bus: a device that was plugged in again has another address."""
+        asked = time.monotonic()
+        with _lock:
+            # Sensors that fail at the same time share a listing.
+            device = self._listed_since(asked) or devices(self._bus, *self._kind).get(self.port)
+            if self._kind in _listed:
+                _listed[self._kind].devices.pop(self.port, None)
         if device is None:
             raise self.not_plugged_in()
         return device
