@@ -84,8 +84,15 @@ def send_reading(server: ZabbixServer, host: str, celsius: float) -> list[Value]
     return server.wait_history(host, TEMPERATURE, before + 1)
 
 
+def problems(server: ZabbixServer, host: str) -> list[dict[str, str]]:
+    """Return the problems with a high severity: only the test problem has one here."""
+    return [
+        dict(each) for each in server.api.problem.get(hostids=hostid(server, host), severities=[4], output=["name"])
+    ]
+
+
 def problem_names(server: ZabbixServer, host: str) -> list[str]:
-    return [each["name"] for each in server.api.problem.get(hostids=hostid(server, host), output=["name"])]
+    return [each["name"] for each in problems(server, host)]
 
 
 def raise_and_clear(server: ZabbixServer, host: str, name: str) -> None:
@@ -109,6 +116,10 @@ def test_a_host_changes_its_language_and_keeps_its_history(provision: Provisione
     assert len([each for each in english.values() if each.get("dependencies")]) == 6
     raise_and_clear(server, host, "USB-RH: Test alert (somebody tests the alerts with usbrh zabbix test-alert)")
 
+    server.send(host, "usbrh.test", "1")
+    wait_for("the problem", lambda: problems(server, host), 60, 0.3)
+    open_problem = problems(server, host)
+
     lines = provision("--language", "ja")
     assert lines[0] == f'+ import template "{TRAPPER}" in Japanese instead of English'
     assert all(line.startswith("= ") for line in lines[1:]), lines
@@ -121,6 +132,9 @@ def test_a_host_changes_its_language_and_keeps_its_history(provision: Provisione
     assert [name for name in names(japanese) if not JAPANESE.search(name)] == []
     assert server.history(host, TEMPERATURE) == history
     server.sync()
+    assert problems(server, host) == open_problem
+    server.send(host, "usbrh.test", "0")
+    wait_for("the end of the problem", lambda: not problems(server, host), 60, 0.3)
     longer = send_reading(server, host, 22.5)
     assert longer[:-1] == history
     raise_and_clear(server, host, "USB-RH: 障害通知のテスト（usbrh zabbix test-alert によるテスト中）")
