@@ -146,6 +146,22 @@ def test_a_host_changes_its_language_and_keeps_its_history(provision: Provisione
     assert server.history(host, TEMPERATURE) == longer
 
 
+def test_the_commands_find_things_in_a_japanese_template(provision: Provisioner) -> None:
+    """They find them by keys, and no command needs the language."""
+    server = provision.server
+    provision("--language", "ja")
+    server.sync()
+    route = {"USBRH_ZABBIX_SERVERS": server.trapper, "USBRH_ZABBIX_HOST": provision.host, "USBRH_SIMULATE": "1"}
+    done = usbrh("zabbix", "check", "--allow-simulated", **provision.login, **route)
+    assert done.returncode == 0, done
+    done = usbrh("zabbix", "test-alert", "--seconds", "1", **provision.login, **route)
+    assert "visible after" in done.stdout, done
+    done = usbrh("zabbix", "provision", "--autoregistration", "--dry-run", **provision.login)
+    assert f'= template "{TRAPPER}" is up to date' in done.stdout.splitlines(), done
+    done = usbrh("zabbix", "provision", "--autoregistration", "--dry-run", "--language", "en", **provision.login)
+    assert f'+ import template "{TRAPPER}" in English instead of Japanese' in done.stdout.splitlines(), done
+
+
 def test_what_was_changed_by_hand_in_a_japanese_template(provision: Provisioner) -> None:
     """It is reported as in an English one, and a change of the language would overwrite it."""
     api = provision.server.api
