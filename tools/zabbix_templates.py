@@ -31,6 +31,8 @@ DEFAULTS = {
     "6.0": {"history": "90d", "trends": "365d", "lifetime": "30d"},
     "7.0": {"history": "31d", "trends": "365d", "lifetime": "7d"},
 }
+DEFAULT_HEIGHT = 2
+"""Height of a widget in Zabbix, which its own exports omit."""
 TIMEOUT = "10s"
 """For an answer of `usbrh agent`, which needs up to 2.5 s. The default of 3 s leaves too little time to start a process
 on a machine with high load."""
@@ -315,10 +317,12 @@ class Template:
         """Return a widget. 6.0 has 24 columns, 7.0 has 72 and other names for widgets and fields."""
         old = self.release == "6.0"
         fields = self.fields(widget)
-        if not old and widget.kind not in {"ITEM", "PROBLEMS"}:
+        if not old and widget.kind not in {"ITEM", "PROBLEMS", "PROBLEMSBYSV"}:
             fields.append({"type": "STRING", "name": "reference", "value": f"USBR{'ABCDEFGH'[number]}"})
         new_kind = {"GRAPH_CLASSIC": "graph", "GRAPH_PROTOTYPE": "graphprototype", "SVG_GRAPH": "svggraph"}
-        place = {"x": widget.x, "y": widget.y, "width": widget.width, "height": widget.height}
+        place = {"x": widget.x, "y": widget.y, "width": widget.width}
+        if widget.height != DEFAULT_HEIGHT:
+            place["height"] = widget.height
         wider = 1 if old else 3
         return {
             "type": widget.kind if old else new_kind.get(widget.kind, widget.kind.lower()),

@@ -201,7 +201,7 @@ def look(browser: Browser, server: ZabbixServer, host: str, pictures: Path, prob
     picture(browser, pictures / "latest-data.png")
 
     browser.open(f"{server.url}/zabbix.php?action=charts.view&filter_set=1&filter_hostids%5B%5D={host}"
-                 "&filter_name=Climate&from=now-12h&to=now")  # fmt: skip
+                 "&filter_name=dew+point&from=now-12h&to=now")  # fmt: skip
     picture(browser, pictures / "graph.png")
 
     browser.resize(1600, 1240)
