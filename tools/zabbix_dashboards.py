@@ -9,12 +9,12 @@ from tools.zabbix_triggers import D, H, T
 
 @dataclass(frozen=True)
 class Widget:
-    """A widget of the dashboard, in the grid of Zabbix 6.0 with 24 columns."""
+    """A widget of the dashboard, in the grid of Zabbix 6.0 with 24 columns. 7.0 has three for each of them."""
 
     kind: str
-    x: int
+    x: float
     y: int
-    width: int
+    width: float
     height: int
     fields: tuple[tuple[str, str, Any], ...]
     name: str = ""
@@ -70,11 +70,14 @@ def graphs(template: str) -> list[dict[str, Any]]:
 Fields = tuple[tuple[str, str, Any], ...]
 
 
-COLUMN = 8
-"""Width of a third of a page. A page is at least 1200 pixels wide, so the first third fits the screen of a phone."""
+Column = tuple[float, float]
+"""Place and width."""
+QUARTERS: tuple[Column, ...] = ((0, 6), (6, 6), (12, 6), (18, 6))
+LEFT, MIDDLE, RIGHT = ((0, 23 / 3), (23 / 3, 25 / 3), (16, 8))
+"""Three columns. A page is at least 1200 pixels wide, so a phone shows just the first one."""
 
 
-def _value(template: str, key: str, title: str, x: int, y: int, *, width: int = COLUMN, time: bool = False) -> Widget:
+def _value(template: str, key: str, title: str, column: Column, y: int, *, time: bool) -> Widget:
     """Return a widget with one value of usbrh itself, which is a whole number; with ``time``, also when it arrived."""
     shown = [("INTEGER", "show", "2"), *([("INTEGER", "show", "3")] if time else [])]
     fields = (
@@ -82,7 +85,7 @@ def _value(template: str, key: str, title: str, x: int, y: int, *, width: int = 
         ("INTEGER", "decimal_places", "0"),
         ("ITEM", "itemid", {"host": template, "key": key}),
     )
-    return Widget("ITEM", x, y, width, 3, fields, title)
+    return Widget("ITEM", column[0], y, column[1], 3, fields, title)
 
 
 def _graph(template: str, kind: str, name: str, place: tuple[int, int, int, int]) -> Widget:
@@ -93,7 +96,7 @@ def _graph(template: str, kind: str, name: str, place: tuple[int, int, int, int]
     return Widget(kind, *place, (*grid, source), name.removeprefix("Sensor {#SENSOR}: "))
 
 
-def _cells(quantity: str, x: int, y: int, *more: tuple[str, str, Any], limits: bool = False) -> Widget:
+def _cells(quantity: str, column: Column, y: int, *more: tuple[str, str, Any], limits: bool = False) -> Widget:
     """Return the present values of all sensors, which Zabbix fits into the space whatever their number is.
 
     With ``limits``, each cell shows those of its sensor: no threshold of a widget accepts macros, but the description
@@ -107,7 +110,7 @@ def _cells(quantity: str, x: int, y: int, *more: tuple[str, str, Any], limits: b
         ("STRING", "primary_label", label),
         *more,
     )
-    return Widget("HONEYCOMB", x, y, COLUMN, 5, fields, quantity)
+    return Widget("HONEYCOMB", column[0], y, column[1], 5, fields, quantity)
 
 
 def _curves(quantity: str, y: int, color: str, axis: Fields = ()) -> Widget:
@@ -144,18 +147,15 @@ def dashboard(template: str, release: str) -> dict[str, list[Widget]]:
         ("usbrh.bridge.version", "usbrh version"),
     ]
 
-    def row(y: int, count: int) -> list[Widget]:
-        width = 24 // count
-        return [
-            _value(template, key, title, width * n, y, width=width, time=not n)
-            for n, (key, title) in enumerate(counts[:count])
-        ]
+    def row(y: int, *columns: Column) -> list[Widget]:
+        shown = zip(counts, columns, strict=False)
+        return [_value(template, key, title, column, y, time=column is columns[0]) for (key, title), column in shown]
 
-    bridge = [*row(0, 4), _graph(template, "GRAPH_CLASSIC", QUEUE, (0, 3, 24, 6))]
+    bridge = [*row(0, *QUARTERS), _graph(template, "GRAPH_CLASSIC", QUEUE, (0, 3, 24, 6))]
     if release == "6.0":
         return {
             "Overview": [
-                *row(0, 3),
+                *row(0, *QUARTERS),
                 _graph(template, "GRAPH_PROTOTYPE", CLIMATE, (0, 3, 12, 8)),
                 _graph(template, "GRAPH_PROTOTYPE", HUMIDITY, (12, 3, 12, 8)),
             ],
@@ -173,13 +173,13 @@ def dashboard(template: str, release: str) -> dict[str, list[Widget]]:
     )
     return {
         "Overview": [
-            Widget("PROBLEMSBYSV", 0, 0, COLUMN, 2, severities, "Problems by severity"),
-            _cells("Temperature", 0, 2, degree, limits=True),
-            _cells("Humidity", 0, 7, whole, limits=True),
-            Widget("PROBLEMS", COLUMN, 0, 2 * COLUMN, 7, (("INTEGER", "show_opdata", "1"),), "Problems"),
-            _cells("Dew point", COLUMN, 7, degree),
-            _cells("State", 2 * COLUMN, 7, *state),
-            *row(12, 3),
+            Widget("PROBLEMSBYSV", LEFT[0], 0, LEFT[1], 2, severities, "Problems by severity"),
+            _cells("Temperature", LEFT, 2, degree, limits=True),
+            _cells("Humidity", LEFT, 7, whole, limits=True),
+            Widget("PROBLEMS", MIDDLE[0], 0, MIDDLE[1] + RIGHT[1], 7, (("INTEGER", "show_opdata", "1"),), "Problems"),
+            _cells("Dew point", MIDDLE, 7, degree),
+            _cells("State", RIGHT, 7, *state),
+            *row(12, LEFT, MIDDLE, RIGHT),
         ],
         "Curves": [
             _curves("Temperature", 0, "D55E00"),

@@ -343,11 +343,11 @@ class Template:
         place = {"x": widget.x, "y": widget.y, "width": widget.width}
         if widget.height != DEFAULT_HEIGHT:
             place["height"] = widget.height
-        wider = 1 if old else 3
+        wider = {"x": 1, "y": 1, "width": 1, "height": 1} | ({} if old else {"x": 3, "width": 3})
         return {
             "type": widget.kind if old else new_kind.get(widget.kind, widget.kind.lower()),
             **({"name": widget.name} if widget.name else {}),
-            **{key: str(value * (wider if key in {"x", "width"} else 1)) for key, value in place.items() if value},
+            **{key: str(round(value * wider[key])) for key, value in place.items() if value},
             "fields": self.in_order(fields, lambda field: str(field["name"])),
         }
 
