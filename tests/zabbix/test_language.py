@@ -84,8 +84,15 @@ def send_reading(server: ZabbixServer, host: str, celsius: float) -> list[Value]
     return server.wait_history(host, TEMPERATURE, before + 1)
 
 
+def problems(server: ZabbixServer, host: str) -> list[dict[str, str]]:
+    """Return the problems with a high severity: only the test problem has one here."""
+    return [
+        dict(each) for each in server.api.problem.get(hostids=hostid(server, host), severities=[4], output=["name"])
+    ]
+
+
 def problem_names(server: ZabbixServer, host: str) -> list[str]:
-    return [each["name"] for each in server.api.problem.get(hostids=hostid(server, host), output=["name"])]
+    return [each["name"] for each in problems(server, host)]
 
 
 def raise_and_clear(server: ZabbixServer, host: str, name: str) -> None:
@@ -109,6 +116,10 @@ def test_a_host_changes_its_language_and_keeps_its_history(provision: Provisione
     assert len([each for each in english.values() if each.get("dependencies")]) == 6
     raise_and_clear(server, host, "USB-RH: Test alert (somebody tests the alerts with usbrh zabbix test-alert)")
 
+    server.send(host, "usbrh.test", "1")
+    wait_for("the problem", lambda: problems(server, host), 60, 0.3)
+    open_problem = problems(server, host)
+
     lines = provision("--language", "ja")
     assert lines[0] == f'+ import template "{TRAPPER}" in Japanese instead of English'
     assert all(line.startswith("= ") for line in lines[1:]), lines
@@ -121,6 +132,9 @@ def test_a_host_changes_its_language_and_keeps_its_history(provision: Provisione
     assert [name for name in names(japanese) if not JAPANESE.search(name)] == []
     assert server.history(host, TEMPERATURE) == history
     server.sync()
+    assert problems(server, host) == open_problem
+    server.send(host, "usbrh.test", "0")
+    wait_for("the end of the problem", lambda: not problems(server, host), 60, 0.3)
     longer = send_reading(server, host, 22.5)
     assert longer[:-1] == history
     raise_and_clear(server, host, "USB-RH: 障害通知のテスト（usbrh zabbix test-alert によるテスト中）")
@@ -130,6 +144,22 @@ def test_a_host_changes_its_language_and_keeps_its_history(provision: Provisione
     discover(server, host, "Sensor rack: Temperature")
     assert entities(server, host) == english
     assert server.history(host, TEMPERATURE) == longer
+
+
+def test_the_commands_find_things_in_a_japanese_template(provision: Provisioner) -> None:
+    """They find them by keys, and no command needs the language."""
+    server = provision.server
+    provision("--language", "ja")
+    server.sync()
+    route = {"USBRH_ZABBIX_SERVERS": server.trapper, "USBRH_ZABBIX_HOST": provision.host, "USBRH_SIMULATE": "1"}
+    done = usbrh("zabbix", "check", "--allow-simulated", **provision.login, **route)
+    assert done.returncode == 0, done
+    done = usbrh("zabbix", "test-alert", "--seconds", "1", **provision.login, **route)
+    assert "visible after" in done.stdout, done
+    done = usbrh("zabbix", "provision", "--autoregistration", "--dry-run", **provision.login)
+    assert f'= template "{TRAPPER}" is up to date' in done.stdout.splitlines(), done
+    done = usbrh("zabbix", "provision", "--autoregistration", "--dry-run", "--language", "en", **provision.login)
+    assert f'+ import template "{TRAPPER}" in English instead of Japanese' in done.stdout.splitlines(), done
 
 
 def test_what_was_changed_by_hand_in_a_japanese_template(provision: Provisioner) -> None:

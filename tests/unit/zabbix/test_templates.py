@@ -15,7 +15,7 @@ from tools.zabbix_macros import MACROS
 from tools.zabbix_translation import translated
 from usbrh.config.value_types import Duration
 from usbrh.zabbix.provisioning import LIMITS, SPANS
-from usbrh.zabbix.templates import LANGUAGES
+from usbrh.zabbix.templates import LANGUAGES, Language, template_text
 
 FILES = dict(zabbix_templates.files())
 RELEASES = zabbix_templates.RELEASES
@@ -125,6 +125,17 @@ def test_an_agent_has_no_items_for_what_only_the_service_knows(release: str) -> 
     for form in zabbix_templates.FORMS:
         keys = set(all_of(export(form.file, release)["templates"][0]["items"], "key"))
         assert keys & own == (set() if form.polled else own)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("version", "folder"),
+    [((6, 0), "6.0"), ((6, 4), "6.0"), ((7, 0), "7.0"), ((7, 2), "7.0"), ((7, 4), "7.4"), ((8, 0), "7.4")],
+)
+def test_each_version_of_zabbix_gets_its_set(version: tuple[int, int], folder: str, language: Language) -> None:
+    suffix = "" if language == "en" else ".ja"
+    text = FILES[zabbix_templates.FOLDER / folder / f"usbrh_agent_active{suffix}.yaml"]
+    assert template_text("agent-active", version, language) == text
 
 
 def test_every_macro_is_there_and_used() -> None:
