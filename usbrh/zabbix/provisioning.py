@@ -12,7 +12,7 @@ from typing import Any, Self
 from usbrh.config import Config
 from usbrh.config.addresses import Address
 from usbrh.config.value_types import Duration, InvalidValue, format_duration
-from usbrh.errors import ConfigError
+from usbrh.errors import ConfigError, ZabbixPermissionError
 from usbrh.steps import Step
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.answers import Row
@@ -191,15 +191,26 @@ class Planner:
         return partial(self.api.call, method, **params)
 
     def group_step(self) -> Step:
-        """The step that creates the host group."""
+        """The step that creates the host group; raises ZabbixPermissionError if the user may only read it."""
         name = f'host group "{self.wanted.group}"'
-        if self.group_id():
+        if self.group_id(editable=True):
             return Step(f"{name} exists")
-        return Step(f"create {name}", self._call("hostgroup.create", name=self.wanted.group))
+        if self.group_id():
+            message = f"{self.api.url}: the user has no Read-write permission for the {name}"
+            raise ZabbixPermissionError(message, remedy="give it to the user's user group")
+        return Step(f"create {name}", partial(self._create_group, name))
 
-    def group_id(self) -> str | None:
+    def _create_group(self, name: str) -> None:
+        try:
+            self.api.call("hostgroup.create", name=self.wanted.group)
+        except ZabbixPermissionError:
+            message = f"{self.api.url}: the {name} does not exist, or the user has no permission for it"
+            remedy = "as a Super admin, create it and give the user's user group Read-write permission for it"
+            raise ZabbixPermissionError(message, remedy=remedy) from None
+
+    def group_id(self, **options: Any) -> str | None:
         """The id of the host group; None if it does not exist."""
-        found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"])
+        found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"], **options)
         return str(found[0]["groupid"]) if found else None
 
     def _find_host(self) -> Row | None:
