@@ -4,7 +4,7 @@ import pytest
 
 from usbrh.config import Config, ZabbixConfig
 from usbrh.errors import ConfigError
-from usbrh.zabbix.provisioning import Wanted
+from usbrh.zabbix.wanted import Wanted
 
 
 def wanted(interface: str | None, host: str | None = None) -> Wanted:
