@@ -8,8 +8,9 @@ from usbrh.clock import NS
 from usbrh.journal.schema import APPLICATION_ID
 from usbrh.journal.store import Journal, State
 from usbrh.reading import Reading
+from usbrh.walltime import BUILT_NS
 
-START = 1_790_000_000 * NS
+START = BUILT_NS + 20 * 86400 * NS  # usbrh takes the clock for right
 A, B, C = "a.example:10051", "b.example", "c1;c2"
 
 

@@ -97,6 +97,23 @@ def replacement(path: Path) -> Path:
     return path.with_name(path.name + ".rebuilt")
 
 
+def install_replacement(path: Path) -> bool:
+    """Move the replacement of the file at ``path`` there; False if there is none.
+
+    A process that is killed in between leaves the rest to the next one that opens the file.
+    """
+    new = replacement(path)
+    if not new.exists():
+        return False
+    # The log first: SQLite would apply the old log to the new file.
+    for file in companions(path):
+        file.unlink(missing_ok=True)
+    sync(path.parent)
+    new.replace(path)
+    sync(path.parent)
+    return True
+
+
 def sync(path: Path) -> None:
     """Write the file at ``path`` to the disk, or the names in the directory at ``path``."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -160,34 +177,18 @@ class JournalFile:
         None, without the call, if another process replaced the file before.
         """
         with self._lock(deadline, exclusive=True):
-            if self._install_replacement() or (not self._current() and self._is_sound()):
+            if install_replacement(self.path) or (not self._current() and self._is_sound()):
                 return None
             result = rebuild()
-            self._install_replacement()
+            install_replacement(self.path)
             # SQLite notices that the file was moved, and does not touch the log of the new one.
             self.close()
             return result
 
-    def _install_replacement(self) -> bool:
-        """Move the replacement to the path of the file; False if there is none.
-
-        A process that is killed in between leaves the rest to the next one that opens the file.
-        """
-        new = replacement(self.path)
-        if not new.exists():
-            return False
-        # The log first: SQLite would apply the old log to the new file.
-        for file in companions(self.path):
-            file.unlink(missing_ok=True)
-        sync(self.path.parent)
-        new.replace(self.path)
-        sync(self.path.parent)
-        return True
-
     def _open(self) -> None:
         if self._current():
             return
-        if self._install_replacement():
+        if install_replacement(self.path):
             log.error("the journal %s was damaged: the sound part is used now, the damaged file is kept", self.path)
         self.close()
         new = not self.path.exists()

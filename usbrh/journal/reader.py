@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.owner import as_owner
-from usbrh.journal.rows import ENTRY, Damaged, Entry
+from usbrh.journal.rows import ENTRY, Damaged, Entry, Outdated
 from usbrh.journal.schema import check_size, has_tables, not_a_journal
 from usbrh.reading import Reading
 from usbrh.system.paths import stat_or_none
@@ -188,7 +188,7 @@ class JournalReader:
         if self.path.is_file() and recovery.is_damage(error):
             if not recovery.is_journal(self.path):
                 return not_a_journal(self.path)
-            remedy = "repair it: usbrh journal flush"
+            remedy = f"{'convert' if isinstance(error, Outdated) else 'repair'} it: usbrh journal flush"
         return JournalError(f"the journal {self.path} can't be read: {error}", remedy=remedy)
 
 

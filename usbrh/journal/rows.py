@@ -8,7 +8,7 @@ import sqlite3
 import zlib
 from dataclasses import astuple, dataclass, replace
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from usbrh.clock import NS
 from usbrh.reading import Reading, format_time
@@ -16,6 +16,10 @@ from usbrh.reading import Reading, format_time
 
 class Damaged(Exception):
     """The file is an SQLite database, but its content can't be true."""
+
+
+class Outdated(Damaged):
+    """Version 0.1.0 wrote the file. It is used after a conversion, as a damaged one after a repair."""
 
 
 class State(StrEnum):
@@ -43,6 +47,7 @@ class Timing(IntEnum):
     """The time is wrong, and can't be corrected."""
 
 
+_TIMINGS = tuple(Timing)
 STEP_NS = 2 * NS
 """Larger changes of wall time minus boot time are a setting of the clock; leap seconds and a resume are smaller."""
 OPEN = "state IN ('waiting', 'rejected')"
@@ -61,9 +66,8 @@ CURSOR = (
 """The columns of ``Cursor.from_row``, in the order of the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One reading in the journal."""
+class Entry(NamedTuple):
+    """One reading in the journal: a tuple, because a flush makes one of each row of a week."""
 
     id: int
     """Grows with each reading added. No id is used twice, and none is left out among those that wait somewhere."""
@@ -86,11 +90,11 @@ class Entry:
             Damaged: the checksum is wrong.
         """
         number, time_ns, sensor, simulated, body, boot, boot_ns, timing, found = row
-        # The same as checksum, without its loop: a flush does this for each reading of a week.
+        # The same as checksum, without its loop.
         text = f"{number}\0{time_ns}\0{sensor}\0{simulated}\0{body}\0{boot}\0{boot_ns}\0{timing}"
         if zlib.crc32(text.encode(errors="replace")) != found:
             raise Damaged(f"the checksum of reading {number!r} is wrong")
-        return cls(number, time_ns, sensor, bool(simulated), body, boot, boot_ns, Timing(timing))
+        return cls(number, time_ns, sensor, simulated == 1, body, boot, boot_ns, _TIMINGS[timing])
 
     @classmethod
     def of(cls, reading: Reading, number: int = 0, boot: int = 0) -> "Entry":
@@ -106,8 +110,7 @@ class Entry:
     @property
     def row(self) -> tuple[Any, ...]:
         """The row of the table, with its checksum."""
-        what = (self.id, self.time_ns, self.sensor, int(self.simulated), self.body)
-        values = (*what, self.boot, self.boot_ns, int(self.timing))
+        values = (*self[:3], int(self.simulated), *self[4:7], int(self.timing))
         return (*values, checksum(values))
 
     def corrected(self, offset_ns: int) -> "Entry":
@@ -120,7 +123,7 @@ class Entry:
         body = self.body
         if time_ns != self.time_ns:
             body = json.dumps({**json.loads(body), "time": format_time(time_ns)}, ensure_ascii=False)
-        return replace(self, time_ns=time_ns, body=body, timing=timing)
+        return self._replace(time_ns=time_ns, body=body, timing=timing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ import sqlite3
 from pathlib import Path
 
 from usbrh.errors import JournalError
-from usbrh.journal.rows import Damaged
+from usbrh.journal.rows import Damaged, Outdated
 from usbrh.system.paths import stat_or_none
 
 APPLICATION_ID = 0x75736272
 """``usbr``, in the header of the file. A database without it belongs to another program."""
 SCHEMA = 4
-"""Number of this shape of the tables, in the header as ``user_version``. Only unreleased versions wrote lower ones."""
+"""Number of this shape of the tables, in the header as ``user_version``."""
+FIRST_SCHEMA = 2
+"""That of version 0.1.0, which is converted. No other version wrote a lower number than ``SCHEMA``."""
 TABLES = """
     CREATE TABLE reading (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -74,11 +76,18 @@ def not_a_journal(path: Path) -> JournalError:
     )
 
 
+def move_away(path: Path) -> str:
+    """The remedy for a journal at ``path`` that can't be used: start a new one."""
+    # The write-ahead log is moved with the file: SQLite would apply it to the new one.
+    return f"move it away: cd {path.parent} && mkdir -p old && mv {path.name}* old"
+
+
 def has_tables(db: sqlite3.Connection, path: Path) -> bool:
     """Whether the file at ``path``, opened as ``db``, is a journal of this version; False if it is empty.
 
     Raises:
         JournalError: it belongs to another program, or to another version of usbrh.
+        Outdated: version 0.1.0 wrote it.
         sqlite3.Error: it is no database.
     """
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -88,10 +97,11 @@ def has_tables(db: sqlite3.Connection, path: Path) -> bool:
     elif version > SCHEMA:
         found = f"a newer usbrh wrote it (schema {version}, this version knows {SCHEMA})"
         remedy = "install that version, or set another file as path in [journal]"
+    elif ours and version == FIRST_SCHEMA:
+        raise Outdated("version 0.1.0 wrote it")
     elif ours and version < SCHEMA:
-        found = f"an older usbrh wrote it (schema {version}, this version needs {SCHEMA})"
-        # The write-ahead log is moved with the file: SQLite would apply it to the new one.
-        remedy = f"move it away: cd {path.parent} && mkdir -p old && mv {path.name}* old"
+        found = f"an unreleased usbrh wrote it (schema {version}, this version needs {SCHEMA})"
+        remedy = move_away(path)
     else:
         return ours
     raise JournalError(f"the journal {path} can't be used: {found}", remedy=remedy)
