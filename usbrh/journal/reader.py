@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.owner import as_owner
-from usbrh.journal.rows import ENTRY, Damaged, Entry
-from usbrh.journal.schema import check_size, has_tables, not_a_journal
+from usbrh.journal.rows import Damaged, check_exceptions
+from usbrh.journal.schema import Outdated, check_size, has_tables, not_a_journal
+from usbrh.journal.sensors import latest
 from usbrh.reading import Reading
 from usbrh.system.paths import stat_or_none
 
@@ -47,11 +48,13 @@ class JournalReader:
             self.path = Path(os.path.realpath(path))
 
     def check(self) -> None:
-        """Raise JournalError if the file belongs to another program or version. A damaged journal passes."""
+        """Raise JournalError if the file belongs to another program or version. A damaged or older journal passes."""
         from usbrh.journal import recovery  # noqa: PLC0415
 
         try:
             self._read(lambda db: db.execute("SELECT 1 FROM reading LIMIT 1"))
+        except Outdated:
+            return
         except (sqlite3.Error, Damaged, UnicodeDecodeError) as error:
             if not recovery.is_damage(error):
                 raise
@@ -62,9 +65,8 @@ class JournalReader:
         """The reading of ``sensor`` that was added last; None also if there is none."""
 
         def query(db: sqlite3.Connection) -> Reading | None:
-            text = f"SELECT {ENTRY} FROM reading WHERE sensor = ? ORDER BY id DESC LIMIT 1"  # noqa: S608
-            row = db.execute(text, (sensor,)).fetchone()
-            return Entry.from_row(row).reading if row else None
+            found = latest(db, sensor)
+            return found.reading if found else None
 
         return self._run(query)
 
@@ -93,7 +95,7 @@ class JournalReader:
         return self._run(queries.clock_problem)
 
     def status(self) -> "Status | None":
-        """What the journal contains, and the status of each destination. Counts all readings."""
+        """What the journal contains, and the status of each destination; quick, however many readings there are."""
         from usbrh.journal import queries  # noqa: PLC0415
 
         return self._run(lambda db: queries.status(db, self.path))
@@ -115,6 +117,7 @@ class JournalReader:
         """
         from usbrh.journal import queries  # noqa: PLC0415
 
+        self._run(check_exceptions)
         if since_ns is None and until_ns is None and not sensors:
             return queries.export(self._run)
         return queries.export_part(self._run, since_ns, until_ns, sensors)
