@@ -147,18 +147,7 @@ class Trial:
         assert computer.do("usbrh --version") != version, "the version is still the same"
         assert computer.do(f"cat {CONFIG}") == config, "the configuration has changed"
         assert computer.do("systemctl is-enabled usbrh") == "enabled\n"
-        if self._moved_aside():
-            flow(self.server)
-        else:
-            assert kept <= computer.readings(), "the upgrade lost readings"
-
-    def _moved_aside(self) -> bool:
-        """Whether the journal has the format of version 0.1.0. If so, do what docs/getting-started.md says."""
-        if self.computer.machine.run("usbrh journal status").status == 0:
-            return False
-        print(f"{self.computer.suite}: the journal has the old format and is moved aside")
-        self.computer.do("cd /var/lib/usbrh && mkdir -p old && mv journal.db* old; systemctl try-restart usbrh")
-        return True
+        assert kept <= computer.readings(), "the upgrade lost readings"
 
     def install(self, new: Path) -> None:
         """Install and use the new package; unplug and plug in; reboot."""

@@ -19,6 +19,7 @@ _TEXTFILE = (
     " {humidity}' | sort >usbrh.prom.new; mv usbrh.prom.new usbrh.prom"
 )
 ELSEWHERE: dict[str, str] = {
+    "make bench": "measures for many minutes",
     "make demo": "is usbrh demo",
     "make test": "is what runs this test",
     ".venv/bin/pip install atheris": "installs a package",

@@ -32,8 +32,10 @@ LASTING = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOER
 for reading only. A connection to a file system that was unmounted and mounted again does not work any more."""
 
 
-def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
+def connect(path: Path, journal_mode: str = "WAL", progress: Callable[[], object] = lambda: None) -> sqlite3.Connection:
     """A connection to the journal's file at ``path``. The file is created if there is none.
+
+    A file of an earlier version is upgraded; ``progress`` is then called about once a second.
 
     ``journal_mode``: as in SQLite. OFF needs the least space, for a file that is deleted if it is not completed.
 
@@ -55,7 +57,7 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
             from usbrh.journal.upgrade import upgrade  # noqa: PLC0415 - once in the life of a file
 
             log.info("upgrading the journal %s from schema %d", path, old.version)
-            upgrade(db, path, old.version)
+            upgrade(db, path, old.version, progress)
             complete = has_tables(db, path)
         if not complete:
             db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
@@ -122,9 +124,10 @@ def sync(path: Path) -> None:
 class JournalFile:
     """Transactions on the journal's file. For one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """``path``: of the file itself, not of a link to it."""
+    def __init__(self, path: Path, progress: Callable[[], object]) -> None:
+        """``path``: of the file itself, not of a link to it. ``progress``: as in ``connect``."""
         self.path = path
+        self._progress = progress
         self.lock = path.with_name(path.name + ".lock")
         self._db: sqlite3.Connection | None = None
         self.openings = 0
@@ -208,7 +211,7 @@ class JournalFile:
         new = not self.path.exists()
         if new and self._identity:
             log.error("the journal %s was removed: a new one is started", self.path)
-        self._db = connect(self.path)
+        self._db = connect(self.path, progress=self._progress)
         self.openings += 1
         self._identity = self._identity_at_path()
 

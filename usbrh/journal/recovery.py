@@ -276,11 +276,11 @@ class _Copy:
         while rows := self._db.execute(query, (complete, last, STEP)).fetchall():
             for row in rows:
                 number += 1
-                new = replace(Entry.from_row(row), id=number).row
+                new = Entry.from_row(row)._replace(id=number).row
                 self._db.execute("UPDATE reading SET id = ?, crc = ? WHERE id = ?", (number, new[-1], row[0]))
             progress()
         for misfit in self._misfits:
-            number += self._insert(replace(misfit, id=number + 1))
+            number += self._insert(misfit._replace(id=number + 1))
         sensors.count(self._db, number)
         for cursor in sorted(moved_cursors, key=lambda each: not each.active):  # one before them would be paused
             write_cursor(self._db, cursor)

@@ -8,7 +8,7 @@ import sqlite3
 import zlib
 from dataclasses import astuple, dataclass, replace
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from usbrh.clock import NS
 from usbrh.reading import Reading, format_time
@@ -43,6 +43,7 @@ class Timing(IntEnum):
     """The time is wrong, and can't be corrected."""
 
 
+_TIMINGS = tuple(Timing)
 STEP_NS = 2 * NS
 """Larger changes of wall time minus boot time are a setting of the clock; leap seconds and a resume are smaller."""
 ALL_SENSORS = ""
@@ -77,9 +78,8 @@ _ENDS = _ends("false"), _ends("true")
 value are omitted: without them, two readings fit in one page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One reading in the journal."""
+class Entry(NamedTuple):
+    """One reading in the journal: a tuple, because a flush makes one of each row of a week."""
 
     id: int
     """Grows with each reading added. No id is used twice, and none is left out among those that wait somewhere."""
@@ -102,12 +102,12 @@ class Entry:
             Damaged: the checksum is wrong.
         """
         number, time_ns, sensor, simulated, body, omitted, boot, boot_ns, timing, found = row
-        # The same as checksum, without its loop: a flush does this for each reading of a week.
+        # The same as checksum, without its loop.
         text = f"{number}\0{time_ns}\0{sensor}\0{simulated}\0{body}\0{omitted}\0{boot}\0{boot_ns}\0{timing}"
         if zlib.crc32(text.encode(errors="replace")) != found:
             raise Damaged(f"the checksum of reading {number!r} is wrong")
         body = body[:-1] + _ENDS[simulated][omitted]
-        return cls(number, time_ns, sensor, bool(simulated), body, boot, boot_ns, Timing(timing))
+        return cls(number, time_ns, sensor, simulated == 1, body, boot, boot_ns, _TIMINGS[timing])
 
     @classmethod
     def of(cls, reading: Reading, number: int = 0, boot: int = 0) -> "Entry":
@@ -140,7 +140,7 @@ class Entry:
         body = self.body
         if time_ns != self.time_ns:
             body = compact({**json.loads(body), "time": format_time(time_ns)})
-        return replace(self, time_ns=time_ns, body=body, timing=timing)
+        return self._replace(time_ns=time_ns, body=body, timing=timing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,15 +58,15 @@ class Journal:
     ) -> None:
         """``keep``: seconds that finished readings stay. ``max_waiting``: readings that may wait for one destination.
 
-        ``progress`` is called about once a second while a damaged file is rebuilt, by the thread that does it. With
-        millions of readings this takes minutes, and other threads that need the journal wait.
+        ``progress`` is called about once a second while a damaged file is rebuilt or an older one upgraded, by the
+        thread that does it. With millions of readings this takes minutes, and other threads that need the journal wait.
         """
         self.path = Path(os.path.realpath(path))  # a replacement would overwrite a link
         self.keep = keep
         self.max_waiting = max_waiting
         self._clock = clock
         self._progress = progress
-        self._file = JournalFile(self.path)
+        self._file = JournalFile(self.path, self._continue)
         self._mutex = threading.RLock()
         self._rebuilding = False
         self._checked: tuple[int, float] | None = None
@@ -128,7 +128,7 @@ class Journal:
     def _locked(self) -> Iterator[Deadline]:
         """Hold the mutex. The deadline, for other programs, includes the wait for it, so threads time out in parallel.
 
-        While another thread rebuilds the file there is no deadline.
+        While another thread rebuilds or upgrades the file there is no deadline.
         """
         deadline = Deadline(journal_file.BUSY_SECONDS)
         while not self._mutex.acquire(timeout=deadline.remaining()):
@@ -138,15 +138,17 @@ class Journal:
         try:
             yield deadline
         finally:
+            self._rebuilding = False
             self._mutex.release()
 
-    def _rebuild(self, damage: Exception, deadline: Deadline) -> None:
-        rebuild = partial(recovery.rebuild, self.path, self._clock.time_ns(), self._progress)
+    def _continue(self) -> None:
+        """Report that the file is rebuilt or upgraded: this takes long, and other threads wait for it."""
         self._rebuilding = True
-        try:
-            saved = self._file.replace(rebuild, deadline)
-        finally:
-            self._rebuilding = False
+        self._progress()
+
+    def _rebuild(self, damage: Exception, deadline: Deadline) -> None:
+        rebuild = partial(recovery.rebuild, self.path, self._clock.time_ns(), self._continue)
+        saved = self._file.replace(rebuild, deadline)
         if saved is not None:
             log.error(
                 "the journal %s was damaged (%s): it is kept as %s; recovered: %s, %s",

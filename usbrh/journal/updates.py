@@ -29,7 +29,7 @@ def insert(db: sqlite3.Connection, entry: Entry) -> int:
         if entry.boot and known.boot and (entry.boot, entry.boot_ns) != (known.boot, known.boot_ns):
             return insert(db, entry.at(entry.time_ns + 1, entry.timing))
         return known.id
-    new = replace(entry, id=last_id(db) + 1)
+    new = entry._replace(id=last_id(db) + 1)
     db.execute(INSERT, new.row)
     sensors.add(db, entry.sensor, 1, new.id)
     return new.id

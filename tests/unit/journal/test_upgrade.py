@@ -5,6 +5,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 
 from tests.support.journal import OLD, OpenJournal, earlier_journal, reading, readings, states, waiting
 from usbrh.errors import JournalError
+from usbrh.journal import file as journal_file
+from usbrh.journal import upgrade
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.rows import checksum
 from usbrh.journal.schema import PAGE_SIZE, SCHEMA, UPGRADABLE
@@ -134,24 +138,44 @@ def test_a_damaged_one_stays_as_it_is(tmp_path: Path, schema: int, what: str, op
     assert path.read_bytes() == before
 
 
+def test_a_large_one_reports_that_it_continues_and_other_threads_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_journal: OpenJournal
+) -> None:
+    path = tmp_path / "journal.db"
+    earlier_journal(path, 4, 300, [])
+    monkeypatch.setattr(upgrade, "STEPS", 5000)
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.5)
+    begun = threading.Event()
+    calls: list[int] = []
+
+    def progress() -> None:
+        calls.append(1)
+        if not begun.is_set():
+            begun.set()
+            time.sleep(1)
+
+    journal = open_journal(path, keep=1e9, progress=progress)
+    thread = threading.Thread(target=journal.status)
+    thread.start()
+    assert begun.wait(20)
+    assert journal.status().readings == 300
+    thread.join(20)
+    assert len(calls) > 5
+
+
 KILLED = """
-import os, signal, sqlite3, sys
+import os, signal, sys
 from pathlib import Path
 from usbrh.journal import upgrade
 from usbrh.journal.store import Journal
 left = int(sys.argv[2])
-connect = sqlite3.connect
 def step():
     global left
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
-def opened(*arguments, **options):
-    db = connect(*arguments, **options)
-    db.set_progress_handler(step, 100)
-    return db
-sqlite3.connect = opened
-Journal(Path(sys.argv[1])).status()
+upgrade.STEPS = 100
+Journal(Path(sys.argv[1]), progress=step).status()
 """
 
 
