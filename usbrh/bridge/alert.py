@@ -79,7 +79,7 @@ class TestAlert:
                 accepted, problem = self._send(route, 0), "rejected"
             except ZabbixUnreachable as error:
                 accepted, problem = False, error.message
-            remedy = f'close the problem "Test alert" of the host {route.host} in the front end'
+            remedy = f"close the test problem of the host {route.host} in the front end"
             findings.append(
                 ok("clear", f"{route.destination}: {TEST} is 0 again")
                 if accepted
@@ -90,7 +90,7 @@ class TestAlert:
     def _last(self) -> Iterator[Finding]:
         """Leave the problem for a person to see."""
         host = self._raised[0].host
-        message = f'for {self.seconds:.0f} s, "Test alert" is a problem of the host {host} in Monitoring → Problems'
+        message = f"for {self.seconds:.0f} s, the host {host} has the test problem in Monitoring → Problems"
         yield Finding("problem", Status.WAITING, f"{message}; each person who gets alerts gets a message")
         self.clock.sleep(self.seconds)
 
@@ -100,7 +100,7 @@ class TestAlert:
         seconds = (self.clock.time_ns() - started) / NS
         if problem is None:
             message = f"the front end shows no problem of the host {host} after {seconds:.0f} s"
-            remedy = 'check that the host and its trigger "USB-RH: Test alert" are enabled, and that --url fits servers'
+            remedy = f"check that the host and the trigger of {TEST} are enabled, and that --url fits servers"
             yield fault("problem", message, remedy, ZabbixApiError.exit_status)
             return
         yield ok("problem", f"visible after {seconds:.1f} s")

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
-from usbrh.journal.schema import CREATE, PAGE_SIZE, Outdated, check_size, has_tables, not_a_journal
+from usbrh.journal.schema import CREATE, PAGE_SIZE, check_size, has_tables, not_a_journal
 from usbrh.system.paths import stat_or_none
 
 T = TypeVar("T")
@@ -32,10 +32,8 @@ LASTING = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOER
 for reading only. A connection to a file system that was unmounted and mounted again does not work any more."""
 
 
-def connect(path: Path, journal_mode: str = "WAL", progress: Callable[[], object] = lambda: None) -> sqlite3.Connection:
+def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
     """A connection to the journal's file at ``path``. The file is created if there is none.
-
-    A file of an earlier version is upgraded; ``progress`` is then called about once a second.
 
     ``journal_mode``: as in SQLite. OFF needs the least space, for a file that is deleted if it is not completed.
 
@@ -51,14 +49,7 @@ def connect(path: Path, journal_mode: str = "WAL", progress: Callable[[], object
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA foreign_keys = ON")
-        try:
-            complete = has_tables(db, path)
-        except Outdated as old:
-            from usbrh.journal.upgrade import upgrade  # noqa: PLC0415 - once in the life of a file
-
-            log.info("upgrading the journal %s from schema %d", path, old.version)
-            upgrade(db, path, old.version, progress)
-            complete = has_tables(db, path)
+        complete = has_tables(db, path)
         if not complete:
             db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
@@ -112,6 +103,23 @@ def replacement(path: Path) -> Path:
     return path.with_name(path.name + ".rebuilt")
 
 
+def install_replacement(path: Path) -> bool:
+    """Move the replacement of the file at ``path`` there; False if there is none.
+
+    A process that is killed in between leaves the rest to the next one that opens the file.
+    """
+    new = replacement(path)
+    if not new.exists():
+        return False
+    # The log first: SQLite would apply the old log to the new file.
+    for file in companions(path):
+        file.unlink(missing_ok=True)
+    sync(path.parent)
+    new.replace(path)
+    sync(path.parent)
+    return True
+
+
 def sync(path: Path) -> None:
     """Write the file at ``path`` to the disk, or the names in the directory at ``path``."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -124,10 +132,9 @@ def sync(path: Path) -> None:
 class JournalFile:
     """Transactions on the journal's file. For one thread at a time."""
 
-    def __init__(self, path: Path, progress: Callable[[], object]) -> None:
-        """``path``: of the file itself, not of a link to it. ``progress``: as in ``connect``."""
+    def __init__(self, path: Path) -> None:
+        """``path``: of the file itself, not of a link to it."""
         self.path = path
-        self._progress = progress
         self.lock = path.with_name(path.name + ".lock")
         self._db: sqlite3.Connection | None = None
         self.openings = 0
@@ -178,40 +185,24 @@ class JournalFile:
         None, without the call, if another process replaced the file before.
         """
         with self._lock(deadline, exclusive=True):
-            if self._install_replacement() or (not self._current() and self._is_sound()):
+            if install_replacement(self.path) or (not self._current() and self._is_sound()):
                 return None
             result = rebuild()
-            self._install_replacement()
+            install_replacement(self.path)
             # SQLite notices that the file was moved, and does not touch the log of the new one.
             self.close()
             return result
 
-    def _install_replacement(self) -> bool:
-        """Move the replacement to the path of the file; False if there is none.
-
-        A process that is killed in between leaves the rest to the next one that opens the file.
-        """
-        new = replacement(self.path)
-        if not new.exists():
-            return False
-        # The log first: SQLite would apply the old log to the new file.
-        for file in companions(self.path):
-            file.unlink(missing_ok=True)
-        sync(self.path.parent)
-        new.replace(self.path)
-        sync(self.path.parent)
-        return True
-
     def _open(self) -> None:
         if self._current():
             return
-        if self._install_replacement():
+        if install_replacement(self.path):
             log.error("the journal %s was damaged: the sound part is used now, the damaged file is kept", self.path)
         self.close()
         new = not self.path.exists()
         if new and self._identity:
             log.error("the journal %s was removed: a new one is started", self.path)
-        self._db = connect(self.path, progress=self._progress)
+        self._db = connect(self.path)
         self.openings += 1
         self._identity = self._identity_at_path()
 

@@ -14,9 +14,8 @@ from urllib.parse import quote
 
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.owner import as_owner
-from usbrh.journal.rows import Damaged, check_exceptions
-from usbrh.journal.schema import Outdated, check_size, has_tables, not_a_journal
-from usbrh.journal.sensors import latest
+from usbrh.journal.rows import Damaged, Outdated, check_exceptions
+from usbrh.journal.schema import check_size, has_tables, not_a_journal
 from usbrh.reading import Reading
 from usbrh.system.paths import stat_or_none
 
@@ -48,13 +47,11 @@ class JournalReader:
             self.path = Path(os.path.realpath(path))
 
     def check(self) -> None:
-        """Raise JournalError if the file belongs to another program or version. A damaged or older journal passes."""
+        """Raise JournalError if the file belongs to another program or version. A damaged journal passes."""
         from usbrh.journal import recovery  # noqa: PLC0415
 
         try:
             self._read(lambda db: db.execute("SELECT 1 FROM reading LIMIT 1"))
-        except Outdated:
-            return
         except (sqlite3.Error, Damaged, UnicodeDecodeError) as error:
             if not recovery.is_damage(error):
                 raise
@@ -63,6 +60,7 @@ class JournalReader:
 
     def latest(self, sensor: str) -> Reading | None:
         """The reading of ``sensor`` that was added last; None also if there is none."""
+        from usbrh.journal.sensors import latest  # noqa: PLC0415
 
         def query(db: sqlite3.Connection) -> Reading | None:
             found = latest(db, sensor)
@@ -191,7 +189,7 @@ class JournalReader:
         if self.path.is_file() and recovery.is_damage(error):
             if not recovery.is_journal(self.path):
                 return not_a_journal(self.path)
-            remedy = "repair it: usbrh journal flush"
+            remedy = f"{'convert' if isinstance(error, Outdated) else 'repair'} it: usbrh journal flush"
         return JournalError(f"the journal {self.path} can't be read: {error}", remedy=remedy)
 
 

@@ -18,6 +18,10 @@ class Damaged(Exception):
     """The file is an SQLite database, but its content can't be true."""
 
 
+class Outdated(Damaged):
+    """Version 0.1.0 wrote the file. It is used after a conversion, as a damaged one after a repair."""
+
+
 class State(StrEnum):
     """The state of a reading at a destination. The first two are open: they may still change."""
 

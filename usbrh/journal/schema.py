@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from usbrh.errors import JournalError
-from usbrh.journal.rows import OPEN, Damaged
+from usbrh.journal.rows import OPEN, Damaged, Outdated
 from usbrh.reading import SUMMARISED
 from usbrh.system.paths import stat_or_none
 
@@ -13,8 +13,8 @@ APPLICATION_ID = 0x75736272
 """``usbr``, in the header of the file. A database without it belongs to another program."""
 SCHEMA = 5
 """Number of this shape of the tables, in the header as ``user_version``."""
-UPGRADABLE = {2, 4}
-"""Numbers of older shapes that ``upgrade`` knows."""
+FIRST_SCHEMA = 2
+"""That of version 0.1.0, which is converted. No other version wrote a lower number than ``SCHEMA``."""
 PAGE_SIZE = 1024
 """Of a new file, in bytes. Each transaction writes whole pages, and one reading needs half of such a page."""
 INDEXED = ("timing", "simulated", "heater", *SUMMARISED)
@@ -122,17 +122,8 @@ def not_a_journal(path: Path) -> JournalError:
     )
 
 
-class Outdated(JournalError):
-    """An older version of usbrh wrote the journal. The next command that writes upgrades it."""
-
-    def __init__(self, message: str, version: int) -> None:
-        """``version``: the schema of the file."""
-        super().__init__(message, remedy="upgrade it: usbrh journal flush")
-        self.version = version
-
-
 def move_away(path: Path) -> str:
-    """The remedy for a journal at ``path`` that this version can't use."""
+    """The remedy for a journal at ``path`` that can't be used: start a new one."""
     # The write-ahead log is moved with the file: SQLite would apply it to the new one.
     return f"move it away: cd {path.parent} && mkdir -p old && mv {path.name}* old"
 
@@ -141,8 +132,8 @@ def has_tables(db: sqlite3.Connection, path: Path) -> bool:
     """Whether the file at ``path``, opened as ``db``, is a journal of this version; False if it is empty.
 
     Raises:
-        Outdated: an older usbrh wrote it, and it can be upgraded.
         JournalError: it belongs to another program, or to another version of usbrh.
+        Outdated: version 0.1.0 wrote it.
         sqlite3.Error: it is no database.
         Damaged: the definitions of its tables are damaged.
     """
@@ -153,10 +144,10 @@ def has_tables(db: sqlite3.Connection, path: Path) -> bool:
     elif version > SCHEMA:
         found = f"a newer usbrh wrote it (schema {version}, this version knows {SCHEMA})"
         remedy = "install that version, or set another file as path in [journal]"
+    elif ours and version == FIRST_SCHEMA:
+        raise Outdated("version 0.1.0 wrote it")
     elif ours and version < SCHEMA:
-        found = f"an older usbrh wrote it (schema {version}, this version needs {SCHEMA})"
-        if version in UPGRADABLE:
-            raise Outdated(f"the journal {path} can't be read: {found}", version)
+        found = f"an unreleased usbrh wrote it (schema {version}, this version needs {SCHEMA})"
         remedy = move_away(path)
     else:
         if ours:

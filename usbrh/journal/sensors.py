@@ -4,13 +4,12 @@ The rows change in the transactions that add and delete readings, so the journal
 """
 
 import sqlite3
-from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 from usbrh.journal.rows import ALL_SENSORS, ENTRY, Damaged, Entry, checksum
 
 
-@dataclass(frozen=True, slots=True)
-class SensorRow:
+class SensorRow(NamedTuple):
     """What the journal contains of one sensor."""
 
     name: str
@@ -104,8 +103,7 @@ def _counted(db: sqlite3.Connection) -> list[SensorRow]:
 
 
 def _save(db: sqlite3.Connection, sensor: SensorRow) -> None:
-    values = astuple(sensor)
-    db.execute("INSERT OR REPLACE INTO sensor VALUES (?, ?, ?, ?)", (*values, checksum(values)))
+    db.execute("INSERT OR REPLACE INTO sensor VALUES (?, ?, ?, ?)", (*sensor, checksum(sensor)))
 
 
 def _sound(row: tuple[str, int, int, int]) -> SensorRow:

@@ -7,7 +7,8 @@ batch is one update.
 A reading is on the disk when ``add`` returns (WAL, synchronous=FULL). An acknowledgement is not synced: after a power
 failure the last batch is sent again with the same clock and ns, and Zabbix overwrites the values with themselves.
 
-A damaged file is kept under another name, and the sound part of it goes into a new file (``recovery``).
+A damaged file is kept under another name, and the sound part of it goes into a new file (``recovery``). A file of
+version 0.1.0 is converted (``conversion``).
 """
 
 import logging
@@ -29,7 +30,7 @@ from usbrh.journal.errors import explained
 from usbrh.journal.file import JournalFile
 from usbrh.journal.queries import DeliveryState, DestinationStatus, Rejection, Status
 from usbrh.journal.reader import JournalReader
-from usbrh.journal.rows import Damaged, Entry, State, active_cursors, check_exceptions
+from usbrh.journal.rows import Damaged, Entry, Outdated, State, active_cursors, check_exceptions
 from usbrh.reading import Reading, counted, format_time
 
 __all__ = ["DeliveryState", "DestinationStatus", "Entry", "Journal", "Rejection", "State", "Status"]
@@ -66,7 +67,7 @@ class Journal:
         self.max_waiting = max_waiting
         self._clock = clock
         self._progress = progress
-        self._file = JournalFile(self.path, self._continue)
+        self._file = JournalFile(self.path)
         self._mutex = threading.RLock()
         self._rebuilding = False
         self._checked: tuple[int, float] | None = None
@@ -107,7 +108,7 @@ class Journal:
                 except (sqlite3.DatabaseError, Damaged, UnicodeDecodeError) as error:
                     if not recovery.is_damage(error):
                         raise
-                    self._rebuild(error, deadline)
+                    self._replace(error, deadline)
                     again = Deadline(journal_file.BUSY_SECONDS)
                     return self._file.transaction(work, again, write=write, durable=durable)
         except (sqlite3.Error, OSError, Damaged, UnicodeDecodeError) as error:
@@ -128,7 +129,7 @@ class Journal:
     def _locked(self) -> Iterator[Deadline]:
         """Hold the mutex. The deadline, for other programs, includes the wait for it, so threads time out in parallel.
 
-        While another thread rebuilds or upgrades the file there is no deadline.
+        While another thread rebuilds the file there is no deadline.
         """
         deadline = Deadline(journal_file.BUSY_SECONDS)
         while not self._mutex.acquire(timeout=deadline.remaining()):
@@ -138,17 +139,18 @@ class Journal:
         try:
             yield deadline
         finally:
-            self._rebuilding = False
             self._mutex.release()
 
-    def _continue(self) -> None:
-        """Report that the file is rebuilt or upgraded: this takes long, and other threads wait for it."""
-        self._rebuilding = True
-        self._progress()
+    def _replace(self, damage: Exception, deadline: Deadline) -> None:
+        """Convert the file if version 0.1.0 wrote it, and otherwise rebuild it."""
+        if isinstance(damage, Outdated):
+            from usbrh.journal import conversion  # noqa: PLC0415
 
-    def _rebuild(self, damage: Exception, deadline: Deadline) -> None:
-        rebuild = partial(recovery.rebuild, self.path, self._clock.time_ns(), self._continue)
-        saved = self._file.replace(rebuild, deadline)
+            count = self._alone(partial(conversion.convert, self.path, self._progress), deadline)
+            if count is not None:
+                log.warning("the journal %s of version 0.1.0 was converted: %s", self.path, counted(count))
+            return
+        saved = self._alone(partial(recovery.rebuild, self.path, self._clock.time_ns(), self._progress), deadline)
         if saved is not None:
             log.error(
                 "the journal %s was damaged (%s): it is kept as %s; recovered: %s, %s",
@@ -158,6 +160,14 @@ class Journal:
                 counted(saved.readings),
                 "with the state of each destination" if saved.cursors_known else "all are sent again",
             )
+
+    def _alone(self, work: Callable[[], T], deadline: Deadline) -> T | None:
+        """Call ``work``, which replaces the file. None if another process replaced it before."""
+        self._rebuilding = True
+        try:
+            return self._file.replace(work, deadline)
+        finally:
+            self._rebuilding = False
 
     # Adding readings
 

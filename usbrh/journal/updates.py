@@ -11,6 +11,11 @@ from usbrh.journal.rows import ENTRY, OPEN, Cursor, Entry, State, active_cursors
 
 INSERT = "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 """SQL: add ``Entry.row``."""
+ADD_EXCEPTION = (
+    "INSERT INTO exceptions (reading, cursor, state, reason, sensor)"
+    " SELECT id, ?, ?, ?, sensor FROM reading WHERE id = ?"
+)
+"""SQL: add an exception; the values are its cursor, state and reason, and the id of the reading."""
 _DATED = "SELECT 1 FROM reading WHERE id = ? AND timing != 2"
 """SQL: whether there is a reading with this id and a known time."""
 PRUNE = 500
@@ -166,8 +171,6 @@ def retry_rejected(db: sqlite3.Connection, destination: str, sensor: str) -> int
 def set_state(db: sqlite3.Connection, cursor: Cursor, reasons: Mapping[int, str | None], state: State) -> None:
     """Write exceptions: the readings in ``reasons`` have ``state`` at the destination of ``cursor``."""
     db.executemany(
-        "INSERT INTO exceptions (reading, cursor, state, reason, sensor)"
-        " SELECT id, ?, ?, ?, sensor FROM reading WHERE id = ?"
-        " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
+        f"{ADD_EXCEPTION} ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
         [(cursor.id, state, reason, number) for number, reason in reasons.items()],
     )

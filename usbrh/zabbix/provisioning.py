@@ -17,7 +17,7 @@ from usbrh.steps import Step
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.templates import TEMPLATES, Method, Template
+from usbrh.zabbix.templates import LANGUAGES, TEMPLATES, Language, Method, Template
 from usbrh.zabbix.tls import pre_shared_key
 
 AGENT_PORT = 10050
@@ -70,6 +70,8 @@ class Wanted:
     interval: float = 60.0  # s
     limits: str | None = None
     """The profile whose thresholds the host gets; None for those of the template."""
+    language: Language | None = None
+    """Of the template; None for the language that it has in Zabbix, or English."""
 
     @classmethod
     def of(
@@ -81,9 +83,10 @@ class Wanted:
         method: Method,
         interface: str | None,
         limits: str | None = None,
+        language: Language | None = None,
     ) -> Self:
-        """What ``config`` asks for, with the ``host``, the agent's ``interface`` (ADDRESS[:PORT]) and the profile of
-        ``limits`` if they are given.
+        """What ``config`` asks for, with the ``host``, the agent's ``interface`` (ADDRESS[:PORT]), the profile of
+        ``limits`` and the template's ``language`` if they are given.
 
         Raises:
             ConfigError: the interface is not an address, or the pre-shared key can't be read.
@@ -101,6 +104,7 @@ class Wanted:
             key.hex() or None,
             config.bridge.interval,
             limits,
+            language,
         )
 
 
@@ -126,8 +130,8 @@ class Planner:
 
     def steps(self) -> Iterator[Step]:
         """Yield the steps; raises as ``plan`` does."""
-        yield self.template_step()
         host = self._find_host()
+        yield self.template_step(self._other_template(host))
         yield self._whose_limits(host)
         if host is None:
             yield self.group_step()
@@ -147,19 +151,35 @@ class Planner:
         found = [name for name, limits in LIMITS.items() if limits == own]
         return Step(f"limits are those of {found[0]}" if found else "limits are set by hand on the host")
 
-    def template_step(self) -> Step:
-        """The step that imports the template."""
-        template = self.template
-        name = f'template "{template.name}"'
-        if not template.id():
-            return Step(f"import {name}", template.load)
-        different = template.differences()
-        if not different:
-            return Step(f"{name} is up to date")
-        rest = len(different) - MAX_DIFFERENCES
-        what = "; ".join(different[:MAX_DIFFERENCES]) + (f"; and {rest} more" if rest > 0 else "")
-        now = f"{name} differs from this version of usbrh: {what}"
-        return self.overwrite(now, f"import {name} again", template.load)
+    def _other_template(self, host: Row | None) -> Template | None:
+        """The template for another method that the host has, to take over from."""
+        linked = {each["host"] for each in host.rows("parentTemplates")} if host else set()
+        others = [method for method, name in TEMPLATES.items() if name in linked and method != self.wanted.method]
+        return Template(self.api, others[0]) if others else None
+
+    def template_step(self, other: Template | None = None) -> Step:
+        """The step that imports the template, to replace the ``other`` one if it is given.
+
+        Raises:
+            ConfigError: the other template has another language.
+        """
+        template, name = self.template, f'template "{self.template.name}"'
+        present, different = template.present() if template.id() else (None, [])
+        before = other.present()[0] if other else None
+        language = self.wanted.language or present or before or "en"
+        if other and before and before != language:
+            _reject_two_changes(other, before, language)
+        load = partial(template.load, language)
+        if not present:
+            return Step(f"import {name}" + ("" if language == "en" else f" in {LANGUAGES[language]}"), load)
+        if different:
+            rest = len(different) - MAX_DIFFERENCES
+            what = "; ".join(different[:MAX_DIFFERENCES]) + (f"; and {rest} more" if rest > 0 else "")
+            change = f"import {name} again" + ("" if language == present else f" in {LANGUAGES[language]}")
+            return self.overwrite(f"{name} differs from this version of usbrh: {what}", change, load)
+        if language != present:
+            return Step(f"import {name} in {LANGUAGES[language]} instead of {LANGUAGES[present]}", load)
+        return Step(f"{name} is up to date")
 
     def overwrite(self, now: str, change: str, do: Callable[[], object]) -> Step:
         """The step for what somebody changed by hand: kept, or overwritten by ``force``."""
@@ -313,6 +333,13 @@ class Planner:
         if not self.force and accepts & PSK and (connects == PSK or not polled):
             return Step("PSK is set (Zabbix does not show the key; --force sets it again)")
         return self.overwrite("the host has an encryption", change, update)
+
+
+def _reject_two_changes(linked: Template, before: Language, language: Language) -> None:
+    """Reject a change of method and language at once: the triggers of both languages would stay on the host."""
+    message = f'the linked template "{linked.name}" is in {LANGUAGES[before]}, and the new one in {LANGUAGES[language]}'
+    remedy = f"run first: usbrh zabbix provision --method {linked.method} --language {language}"
+    raise ConfigError(message, remedy=remedy)
 
 
 def _seconds(time: str) -> float:

@@ -13,9 +13,12 @@ from usbrh.zabbix.answers import unusable
 from usbrh.zabbix.api import Api
 
 Method = Literal["trapper", "agent", "agent-active"]
+Language = Literal["en", "ja"]
 METHODS: tuple[Method, ...] = ("trapper", "agent", "agent-active")
 TEMPLATES: dict[Method, str] = {method: f"USB-RH by Zabbix {method.replace('-', ' ')}" for method in METHODS}
-RELEASES = ((7, 0), (6, 0))
+LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
+"""Languages of the templates, with their names."""
+RELEASES = ((7, 4), (7, 0), (6, 0))
 """Zabbix releases with template files, newest first. A newer Zabbix accepts an older file."""
 GROUP = "Templates/Server hardware"
 """The template group in the files. Every Zabbix has it."""
@@ -23,19 +26,22 @@ _MAX_BYTES = 1 << 24
 """Of a file that is compared; a template has 30,000."""
 
 
-def template_text(method: Method, version: tuple[int, int]) -> str:
+def _file(method: Method, release: tuple[int, int], language: Language) -> str:
+    suffix = "" if language == "en" else f".{language}"
+    return f"{release[0]}.{release[1]}/usbrh_{method.replace('-', '_')}{suffix}.yaml"
+
+
+def template_text(method: Method, version: tuple[int, int], language: Language) -> str:
     """Return the content of the template file for this version of Zabbix."""
     release = next(each for each in RELEASES if each <= version)
-    name = f"zabbix/templates/{release[0]}.{release[1]}/usbrh_{method.replace('-', '_')}.yaml"
-    return resource(name).read_text(encoding="utf-8")
+    return resource(f"zabbix/templates/{_file(method, release, language)}").read_text(encoding="utf-8")
 
 
-def template_files(folder: Path) -> Iterator[tuple[Path, str]]:
+def template_files(folder: Path, language: Language) -> Iterator[tuple[Path, str]]:
     """Yield the path below ``folder`` and the content of each template file."""
     for release in RELEASES:
         for method in METHODS:
-            name = f"usbrh_{method.replace('-', '_')}.yaml"
-            yield folder / f"{release[0]}.{release[1]}" / name, template_text(method, release)
+            yield folder / _file(method, release, language), template_text(method, release, language)
 
 
 def difference_from(path: Path, text: str) -> str:
@@ -56,34 +62,50 @@ class Template:
     """The template for one method, in the Zabbix behind an API."""
 
     def __init__(self, api: Api, method: Method) -> None:
+        self.method = method
         self.name = TEMPLATES[method]
         self._api = api
-        self._source = template_text(method, api.version)
+        self._sources = {language: template_text(method, api.version, language) for language in LANGUAGES}
 
     def id(self) -> str | None:
         """Return the id of the template in Zabbix, or None. A renamed template is found by its UUID."""
-        uuid = re.search(r"^  templates:\n +- uuid: (\w+)$", self._source, re.MULTILINE)
+        uuid = re.search(r"^  templates:\n +- uuid: (\w+)$", self._sources["en"], re.MULTILINE)
         for same in ({"host": [self.name]}, {"uuid": [uuid[1] if uuid else ""]}):
             found = self._api.call("template.get", filter=same, output=["templateid"])
             if found:
                 return str(found[0]["templateid"])
         return None
 
-    def load(self) -> None:
+    def load(self, language: Language) -> None:
         """Import the template.
 
         Raises:
             ZabbixApiError: Zabbix rejected the template, or left parts of it out.
         """
-        self._api.call("configuration.import", format="yaml", source=self._source, rules=self._rules())
+        self._api.call("configuration.import", format="yaml", source=self._sources[language], rules=self._rules())
         # 7.0 reports no error when it leaves a trigger out.
-        missing = [line for line in self.differences() if line.endswith("is missing")]
+        missing = [line for line in self.differences(language) if line.endswith("is missing")]
         if missing:
             raise ZabbixApiError(f'Zabbix did not import the whole template "{self.name}": {", ".join(missing)}')
 
-    def differences(self) -> list[str]:
+    def present(self) -> tuple[Language, list[str]]:
+        """Return the language of the template in Zabbix, and what an import in this language would change.
+
+        It is the language with the fewest differences: somebody may have changed texts by hand.
+        """
+        found: dict[Language, list[str]] = {}
+        for language in LANGUAGES:
+            found[language] = self.differences(language)
+            if not found[language]:
+                break
+        language = min(found, key=lambda each: len(found[each]))
+        return language, found[language]
+
+    def differences(self, language: Language) -> list[str]:
         """Return what an import would change, as Zabbix itself compares it: one line per change."""
-        answer = self._api.call("configuration.importcompare", format="yaml", source=self._source, rules=self._rules())
+        answer = self._api.call(
+            "configuration.importcompare", format="yaml", source=self._sources[language], rules=self._rules()
+        )
         try:
             return list(_changes(answer)) if answer else []
         except (AttributeError, LookupError, RecursionError, TypeError):

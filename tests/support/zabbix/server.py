@@ -313,7 +313,10 @@ class Agent:
         else:
             lines["StartAgents"] = "5"
         if user_parameters:
-            lines["Include"] = str(shutil.copy(user_parameters, self.directory))
+            included = self.directory / user_parameters.name
+            # A folder of this agent, instead of that of the machine's own service.
+            included.write_text(user_parameters.read_text().replace("/run/usbrh", str(self.directory)))
+            lines["Include"] = str(included)
         config = self.directory / f"{kind}.conf"
         config.write_text("".join(f"{key}={value}\n" for key, value in (lines | settings).items()))
         path = f"PATH={self.directory}:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -193,7 +193,7 @@ def test_a_comparison_that_is_none(answer: Any) -> None:
         Api(front_end.url, token="secret") as api,
         pytest.raises(ZabbixApiError, match="a comparison of templates"),
     ):
-        Template(api, "trapper").differences()
+        Template(api, "trapper").differences("en")
 
 
 @pytest.mark.parametrize("method", ["configuration.import", "hostgroup.create", "host.create"])
