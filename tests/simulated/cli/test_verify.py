@@ -151,3 +151,14 @@ def test_identify_says_what_it_does_and_ends_with_ctrl_c() -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     process.communicate()
+
+
+def test_identify_names_the_sensor_for_programs() -> None:
+    process = start("identify", "--json", USBRH_SIMULATE="1")
+    assert process.stdout
+    found = json.loads(process.stdout.readline())
+    sensor = {"sensor": "sim-1", "port": "sim-1", "model": "USB-RH", "serial": None}
+    assert found == {**sensor, "led": 1, "seconds": 10.0, "simulated": True}
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert process.communicate()[0] == ""
