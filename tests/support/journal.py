@@ -10,7 +10,7 @@ from usbrh.journal.store import Journal, State
 from usbrh.reading import Reading
 from usbrh.walltime import BUILT_NS
 
-START = BUILT_NS + 20 * 86400 * NS  # usbrh takes the clock for right
+START = BUILT_NS + 20 * 86400 * NS  # usbrh trusts the clock
 A, B, C = "a.example:10051", "b.example", "c1;c2"
 
 

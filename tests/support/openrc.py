@@ -1,4 +1,4 @@
-"""A Debian system with OpenRC and cron in namespaces of its own: a real OpenRC boots it and starts its services.
+"""A Debian system with OpenRC and cron in its own namespaces: a real OpenRC boots it and starts its services.
 
 ``python -m tests.support.openrc prepare`` installs the packages that this needs, and builds the root directory (half a
 minute). It is kept below ``$XDG_CACHE_HOME/usbrh-tests/openrc`` (default ``~/.cache``). Tests write to an overlay. The

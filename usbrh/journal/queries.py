@@ -218,7 +218,7 @@ def history(
     until_ns: int | None,
     sensors: Sequence[str],
 ) -> Iterator[Entry]:
-    """All of ``history_page``, ``run`` reads each page in a separate transaction; None is no limit."""
+    """All of ``history_page``; ``run`` reads each page in a separate transaction. None is no limit."""
     after = (-(2**63) if since_ns is None else since_ns, "")
     until = 2**63 - 1 if until_ns is None else until_ns
     while page := run(partial(history_page, after=after, until_ns=until, sensors=sensors)):
@@ -229,7 +229,7 @@ def history(
 def export(
     run: "Callable[[Callable[[sqlite3.Connection], list[Exported]]], list[Exported] | None]",
 ) -> Iterator[Exported]:
-    """All of ``export_page``, ``run`` reads each page in a separate transaction."""
+    """All of ``export_page``; ``run`` reads each page in a separate transaction."""
     after = 0
     while page := run(partial(export_page, after=after)):
         yield from page

@@ -1,6 +1,6 @@
 """Repair of a damaged journal: the file is kept under another name, and its sound rows go into a new file.
 
-SQLite gives up at the first bad page, so this module reads the pages of the file itself. It needs only a small part of
+SQLite stops at the first bad page, so this module reads the pages of the file itself. It needs only a small part of
 SQLite's file format (https://www.sqlite.org/fileformat2.html, below "the format"):
 
 - The file is a row of pages of equal size. The size is in the header of the first page (the format, §1.3).
@@ -10,7 +10,7 @@ SQLite's file format (https://www.sqlite.org/fileformat2.html, below "the format
 - New pages are first written to the write-ahead log, a second file, each after a short header (§4).
 
 A row counts only if its checksum is right (``rows``), so damage can hide a row but can't change one. Pages that SQLite
-does not use any more are read too: they can hold older copies of rows, and rows that were deleted.
+does not use any more are read too: they can contain older copies of rows, and rows that were deleted.
 
 A journal can have millions of rows. They are copied page by page, in little memory.
 """
@@ -185,7 +185,7 @@ def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[in
 
 
 class _Copy:
-    """The sound rows, on their way into the new file ``db``."""
+    """Copies the sound rows into the new file ``db``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.readings = 0

@@ -377,7 +377,7 @@ def test_a_lost_row_makes_readings_wait_again_instead_of_being_lost(tmp_path: Pa
 
 
 def test_two_readings_with_one_number_are_both_saved(tmp_path: Path, open_journal: OpenJournal) -> None:
-    """Free pages and the end of the log hold what came to nothing, or was deleted and came again."""
+    """Free pages and the end of the log contain what was never committed, or was deleted and added again."""
     path, earlier = tmp_path / "journal.db", tmp_path / "earlier.db"
     with Journal(path) as journal:
         journal.sync_destinations([A])
