@@ -60,3 +60,11 @@ def flip(path: Path, number: int) -> None:
     body = reading(number).to_json().encode()
     assert content.count(body) == 1
     path.write_bytes(content.replace(body, bytes([body[0] ^ 1]) + body[1:]))
+
+
+def damaged(path: Path, count: int) -> None:
+    """Create a journal with ``count`` readings that wait for A, and flip a bit of the one in the middle."""
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(count))
+    flip(path, count // 2)

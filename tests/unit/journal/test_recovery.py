@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.clocks import FixedClock
-from tests.support.journal import START, A, B, C, OpenJournal, flip, reading, readings, waiting
+from tests.support.journal import START, A, B, C, OpenJournal, damaged, flip, reading, readings, waiting
 from usbrh.clock import NS
 from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
@@ -276,10 +276,7 @@ def test_lost_readings_are_not_counted_as_waiting(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, open_journal: OpenJournal
 ) -> None:
     path = tmp_path / "journal.db"
-    with Journal(path) as journal:
-        journal.sync_destinations([A])
-        journal.add(readings(20))
-    flip(path, 10)
+    damaged(path, 20)
     content = path.read_bytes()
     path.write_bytes(content.replace(A.encode(), A.upper().encode()))  # and nobody knows what A has taken
     journal = open_journal(path, max_waiting=20)
@@ -420,10 +417,7 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_journal: OpenJournal
 ) -> None:
     path = tmp_path / "journal.db"
-    with Journal(path) as journal:
-        journal.sync_destinations([A])
-        journal.add(readings(20))
-    flip(path, 10)
+    damaged(path, 20)
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 1.0)
     rebuilding = threading.Event()
 
@@ -442,11 +436,8 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(
 def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path, open_journal: OpenJournal) -> None:
     """No file may be larger than 70 kB there; the damaged one has 280."""
     path = tmp_path / "journal.db"
-    with Journal(path) as journal:
-        journal.sync_destinations([A])
-        journal.add(readings(500))
-    flip(path, 250)
-    damaged = path.read_bytes()
+    damaged(path, 500)
+    broken = path.read_bytes()
     code = (
         "import sys; from pathlib import Path; from resource import *; from usbrh.journal.store import Journal\n"
         "from usbrh.errors import JournalError; setrlimit(RLIMIT_FSIZE, (70_000, 70_000))\n"
@@ -456,7 +447,7 @@ def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path, open_journal: OpenJ
     command = [sys.executable, "-c", code, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "can't be used" in done.stdout
-    assert path.read_bytes() == damaged
+    assert path.read_bytes() == broken
     allowed = {path, path.with_name(path.name + ".lock"), *companions(path)}
     assert set(path.parent.iterdir()) <= allowed
     assert len(list(open_journal(path).export())) == 499
