@@ -178,7 +178,7 @@ def _reasons(config: Config, found: Status) -> Reasons:
 @journal.command()
 @click.argument("sensor", required=False, shell_complete=names)
 @click.option(
-    "--rejected", is_flag=True, required=True, expose_value=False, help="Required: the readings that were rejected."
+    "--rejected", is_flag=True, required=True, expose_value=False, help="Required: drop the rejected readings."
 )
 @click.option("--force", is_flag=True, help="Do not ask.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
@@ -213,9 +213,9 @@ def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> No
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_context
 def trust_clock(context: Context, as_json: bool) -> None:
-    """Send the readings that wait because the system clock is in doubt: the clock is right.
+    """Confirm that the system clock is right: usbrh then sends the readings that wait because it was in doubt.
 
-    This counts until the clock is set again, or the machine restarts. Readings that are later than the clock now are
+    This applies until the clock is set again, or the machine restarts. Readings that are later than the clock now are
     not sent any more.
     """
     log_to_stderr(logging.WARNING)
