@@ -10,8 +10,9 @@ from usbrh.config.addresses import Address
 from usbrh.errors import ConfigError, ZabbixApiError
 from usbrh.steps import Status
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.provisioning import LIMITS, MAX_DIFFERENCES, Wanted, plan
+from usbrh.zabbix.provisioning import MAX_DIFFERENCES, plan
 from usbrh.zabbix.templates import METHODS, TEMPLATES, Method
+from usbrh.zabbix.wanted import LIMITS, Wanted
 
 KEY = "00112233445566778899aabbccddeeff"
 AGENT = {"interfaceid": "31", "type": "1", "main": "1", "useip": "1", "ip": "192.0.2.7", "dns": "", "port": "10050"}
