@@ -16,11 +16,11 @@ help: ## list the targets
 demo: .venv/installed ## show the whole route with a virtual sensor and a fake server
 	@$(BIN)/usbrh demo
 
-test: lint ## run ruff, mypy and all tests, in two processes because tests mostly wait
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+test: lint ## run ruff, mypy and all tests, in three processes because tests mostly wait
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 test-quick: .venv/tests-installed ## run the tests that need nothing else: tests/unit and tests/simulated
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder tests/unit tests/simulated
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder tests/unit tests/simulated
 
 lint: .venv/tests-installed ## run ruff and mypy
 	$(BIN)/ruff check .

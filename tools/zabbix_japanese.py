@@ -17,6 +17,10 @@ PREFIXES = {
 }
 LIMIT = re.compile(r"(?P<side>above|below) (?P<limit>.+) for (?P<window>\{\$USBRH\.WINDOW\})")
 """Why a problem with a threshold exists, in its event name."""
+RANGE = re.compile(r"(?P<critical>Critical limits: )?(?P<low>\{\$\S+) to (?P<high>\{\$\S+) (?P<unit>°C|%)")
+"""The thresholds of an item, a line of its description."""
+REPLACED = re.compile(r'(?<=,)"([^"^]+)"')
+"""What the function of a macro puts in place of a value."""
 
 TEXTS = {
     # Templates
@@ -43,9 +47,9 @@ TEXTS = {
     "One reading as JSON, the master item of all items of the sensor. {#MODEL} at USB port {#PORT}.":
         "JSON 形式の 1 回分の測定値。このセンサーの全アイテムのマスターアイテム。{#MODEL}、USB ポート {#PORT}。",
     "Temperature": "温度",
-    "Air temperature, calibrated.": "気温（校正後）。",
+    "Air temperature, calibrated. Limits:": "気温（校正後）。しきい値:",
     "Humidity": "湿度",
-    "Relative humidity, calibrated.": "相対湿度（校正後）。",
+    "Relative humidity, calibrated. Limits:": "相対湿度（校正後）。しきい値:",
     "Dew point": "露点",
     "Water condenses on surfaces that are colder than this.": "この温度より冷たい面は結露します。",
     "Absolute humidity": "絶対湿度",
@@ -256,14 +260,16 @@ TEXTS = {
         "ホスト名は、エージェントの設定の `Hostname` と同じにしてください。",
     # Graphs and the dashboard
     "USB-RH": "USB-RH",
-    "Climate": "温湿度",
+    "Temperature and dew point": "温度と露点",
     "Journal": "ジャーナル",
     "Overview": "概要",
     "Curves": "グラフ",
     "Bridge": "usbrh",
     "Problems": "障害",
+    "Problems by severity": "深刻度ごとの障害数",
     "Number of sensors, last seen": "センサー数、最終受信",
     '{{ITEM.NAME}.regsub("^Sensor (.*): ", "\\1")}': '{{ITEM.NAME}.regsub("^センサー (.*): ", "\\1")}',
+    '{{ITEM.DESCRIPTION}.regsub("\\n(.*)\\n", "\\1")}': '{{ITEM.DESCRIPTION}.regsub("\\n(.*)\\n", "\\1")}',
 }  # fmt: skip
 
 
@@ -285,6 +291,10 @@ def japanese(text: str) -> str:
     name, bracket, reason = text.partition(" (")
     if bracket and reason.endswith(")"):
         return f"{japanese(name)}（{japanese(reason[:-1])}）"
+    if match := RANGE.fullmatch(text):
+        return f"{'危険: ' if match['critical'] else ''}{match['low']}〜{match['high']} {match['unit']}"
+    if text.startswith("{{ITEM.LASTVALUE}.regrepl("):
+        return REPLACED.sub(lambda each: f'"{japanese(each[1])}"', text)
     if match := LIMIT.fullmatch(text):
         beyond = "超" if match["side"] == "above" else "未満"
         return f"{match['window']} の間 {match['limit']} {beyond}"

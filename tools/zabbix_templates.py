@@ -38,6 +38,8 @@ DEFAULTS = {
     "7.0": {"history": "31d", "trends": "365d", "lifetime": "7d"},
 }
 DEFAULTS["7.4"] = DEFAULTS["7.0"]
+DEFAULT_HEIGHT = 2
+"""Height of a widget in Zabbix, which its own exports omit."""
 TIMEOUT = "10s"
 """For an answer of `usbrh agent`, which needs up to 2.5 s. The default of 3 s leaves too little time to start a process
 on a machine with high load."""
@@ -335,15 +337,17 @@ class Template:
         """Return a widget. 6.0 has 24 columns, 7.0 has 72 and other names for widgets and fields."""
         old = self.release == "6.0"
         fields = self.fields(widget)
-        if not old and widget.kind not in {"ITEM", "PROBLEMS"}:
+        if not old and widget.kind not in {"ITEM", "PROBLEMS", "PROBLEMSBYSV"}:
             fields.append({"type": "STRING", "name": "reference", "value": f"USBR{'ABCDEFGH'[number]}"})
         new_kind = {"GRAPH_CLASSIC": "graph", "GRAPH_PROTOTYPE": "graphprototype", "SVG_GRAPH": "svggraph"}
-        place = {"x": widget.x, "y": widget.y, "width": widget.width, "height": widget.height}
-        wider = 1 if old else 3
+        place = {"x": widget.x, "y": widget.y, "width": widget.width}
+        if widget.height != DEFAULT_HEIGHT:
+            place["height"] = widget.height
+        wider = {"x": 1, "y": 1, "width": 1, "height": 1} | ({} if old else {"x": 3, "width": 3})
         return {
             "type": widget.kind if old else new_kind.get(widget.kind, widget.kind.lower()),
             **({"name": widget.name} if widget.name else {}),
-            **{key: str(value * (wider if key in {"x", "width"} else 1)) for key, value in place.items() if value},
+            **{key: str(round(value * wider[key])) for key, value in place.items() if value},
             "fields": self.in_order(fields, lambda field: str(field["name"])),
         }
 

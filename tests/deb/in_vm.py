@@ -44,15 +44,22 @@ class Computer:
         self._folder = folder
         self._disk = image.make_disk(folder, suite, ["apt", "ca-certificates", "passwd"])
         self.machine = self._boot()
-        self.do("apt-get --quiet=2 update", timeout=300)
 
     def _boot(self) -> Machine:
         machine = image.boot(self._folder, self._disk)
+        try:
+            self._prepare(machine)
+        except BaseException:
+            machine.close()
+            raise
+        return machine
+
+    def _prepare(self, machine: Machine) -> None:
         machine.run("systemctl is-system-running --wait", timeout=240)
-        # The image has neither a default route nor a name server.
+        # The image does not wait for its network, and has neither a default route nor a name server.
+        machine.run("/usr/lib/systemd/systemd-networkd-wait-online --any --timeout=60", timeout=90).check()
         machine.run("ip route replace default via 10.0.2.2; echo nameserver 10.0.2.3 >/etc/resolv.conf").check()
         machine.run("modprobe -a vhci_hcd usbhid hid_generic 9pnet_virtio").check()
-        return machine
 
     def reboot(self) -> None:
         """Shut down properly and boot again."""
@@ -232,6 +239,7 @@ def main() -> None:
             computer = Computer(suite, disk)
             with FakeServer() as server, Simulator(1) as simulator:
                 try:
+                    computer.do("apt-get --quiet=2 --option=Acquire::Retries=3 update", timeout=300)
                     trial = Trial(computer, server, simulator)
                     trial.install(new)
                     trial.purge()

@@ -32,6 +32,7 @@ from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.items import reading_key, state_key
 from usbrh.zabbix.templates import LANGUAGES, METHODS, Language, Method, difference_from, template_files
+from usbrh.zabbix.wanted import LIMITS, Wanted
 
 
 @click.group(cls=Group)
@@ -125,7 +126,7 @@ def template(folder: Path, language: Language, force: bool) -> None:
 @click.option("--interface", metavar="ADDRESS[:PORT]", help="Address of the agent, for the server.")
 @click.option(
     "--limits",
-    type=click.Choice(list(provisioning.LIMITS)),
+    type=click.Choice(list(LIMITS)),
     help="Whose thresholds to set on the host.  [default: the template's, for a server room]",
 )
 @click.option(
@@ -164,7 +165,7 @@ def provision(
     """
     if autoregistration and (host or interface or limits):
         raise click.UsageError("--autoregistration creates no host: leave out --host, --interface and --limits.")
-    wanted = provisioning.Wanted.of(
+    wanted = Wanted.of(
         context.config,
         host=host,
         group=group,

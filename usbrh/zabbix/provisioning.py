@@ -4,108 +4,21 @@ What somebody changed by hand is kept and reported, unless ``force`` overwrites 
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
-from usbrh.config import Config
-from usbrh.config.addresses import Address
-from usbrh.config.value_types import Duration, InvalidValue, format_duration
-from usbrh.errors import ConfigError
+from usbrh.config.value_types import Duration, InvalidValue
+from usbrh.errors import ConfigError, ZabbixPermissionError
 from usbrh.steps import Step
-from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.templates import LANGUAGES, TEMPLATES, Language, Method, Template
-from usbrh.zabbix.tls import pre_shared_key
+from usbrh.zabbix.templates import LANGUAGES, TEMPLATES, Language, Template
+from usbrh.zabbix.wanted import LIMITS, SPANS, Wanted
 
-AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
 ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}  # bits of tls_accept and tls_connect
-INTERVAL = "{$USBRH.INTERVAL}"
-SPANS = {
-    "{$USBRH.BRIDGE.SILENT}": (300, 3),
-    "{$USBRH.RISE.WINDOW}": (900, 6),  # its trigger compares the last three readings with those before
-    "{$USBRH.SILENT}": (600, 4),  # longer than the bridge's, on which it depends
-    "{$USBRH.STUCK.WINDOW}": (21600, 36),  # its trigger needs thirty readings
-    "{$USBRH.WINDOW}": (300, 3),
-}
-"""Macros with a time: the template's default in s, and the number of readings that their triggers need."""
-LIMITS: dict[str, dict[str, str]] = {
-    profile: {
-        f"{{$USBRH.{name}}}": value
-        for name, value in zip(
-            ("TEMP.MAX.CRIT", "TEMP.MAX.WARN", "TEMP.MIN.WARN", "TEMP.MIN.CRIT",
-             "HUM.MAX.CRIT", "HUM.MAX.WARN", "HUM.MIN.WARN", "HUM.MIN.CRIT"),
-            values.split(),
-            strict=True,
-        )
-    }
-    for profile, values in {
-        "server-room": "32 27 18 15 80 70 20 10",
-        "people": "32 28 18 10 80 70 40 20",
-        "dogs-cats": "32 29 18 10 80 70 30 20",
-        "rodents": "30 26 20 16 80 70 30 20",
-    }.items()
-}  # fmt: skip
-"""Profiles of thresholds: macros and values in °C and %RH. docs/zabbix.md has their sources."""
 MAX_DIFFERENCES = 20  # of a template, in the text of its step
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What Zabbix should have."""
-
-    host: str
-    group: str
-    method: Method
-    metadata: str = "usbrh"
-    """Host metadata of the machines that autoregistration concerns."""
-    interface: Address | None = None
-    """Where the server finds the agent."""
-    psk_identity: str | None = None
-    psk: str | None = field(default=None, repr=False)
-    """The key in hexadecimal digits."""
-    interval: float = 60.0  # s
-    limits: str | None = None
-    """The profile whose thresholds the host gets; None for those of the template."""
-    language: Language | None = None
-    """Of the template; None for the language that it has in Zabbix, or English."""
-
-    @classmethod
-    def of(
-        cls,
-        config: Config,
-        *,
-        host: str | None,
-        group: str,
-        method: Method,
-        interface: str | None,
-        limits: str | None = None,
-        language: Language | None = None,
-    ) -> Self:
-        """What ``config`` asks for, with the ``host``, the agent's ``interface`` (ADDRESS[:PORT]), the profile of
-        ``limits`` and the template's ``language`` if they are given.
-
-        Raises:
-            ConfigError: the interface is not an address, or the pre-shared key can't be read.
-        """
-        settings = effective(config.zabbix)
-        identity, key = pre_shared_key(settings) if settings.tls_connect == "psk" else (None, b"")
-        address = Address.parse(interface, AGENT_PORT) if interface else None
-        return cls(
-            host or settings.host or "",
-            group,
-            method,
-            settings.metadata,
-            address,
-            identity,
-            key.hex() or None,
-            config.bridge.interval,
-            limits,
-            language,
-        )
 
 
 def plan(api: Api, wanted: Wanted, *, force: bool = False) -> list[Step]:
@@ -191,15 +104,26 @@ class Planner:
         return partial(self.api.call, method, **params)
 
     def group_step(self) -> Step:
-        """The step that creates the host group."""
+        """The step that creates the host group; raises ZabbixPermissionError if the user may only read it."""
         name = f'host group "{self.wanted.group}"'
-        if self.group_id():
+        if self.group_id(editable=True):
             return Step(f"{name} exists")
-        return Step(f"create {name}", self._call("hostgroup.create", name=self.wanted.group))
+        if self.group_id():
+            message = f"{self.api.url}: the user has no Read-write permission for the {name}"
+            raise ZabbixPermissionError(message, remedy="give it to the user's user group")
+        return Step(f"create {name}", partial(self._create_group, name))
 
-    def group_id(self) -> str | None:
+    def _create_group(self, name: str) -> None:
+        try:
+            self.api.call("hostgroup.create", name=self.wanted.group)
+        except ZabbixPermissionError:
+            message = f"{self.api.url}: the {name} does not exist, or the user has no permission for it"
+            remedy = "as a Super admin, create it and give the user's user group Read-write permission for it"
+            raise ZabbixPermissionError(message, remedy=remedy) from None
+
+    def group_id(self, **options: Any) -> str | None:
         """The id of the host group; None if it does not exist."""
-        found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"])
+        found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"], **options)
         return str(found[0]["groupid"]) if found else None
 
     def _find_host(self) -> Row | None:
@@ -215,7 +139,7 @@ class Planner:
 
     def _new_host(self) -> Step:
         wanted = self.wanted
-        macros = self._macros()
+        macros = self.wanted.macros()
         parts = [
             f'create host "{wanted.host}" with template "{self.template.name}"',
             *([f"agent at {wanted.interface}"] if wanted.method == "agent" else []),
@@ -244,7 +168,7 @@ class Planner:
         if self.wanted.method == "agent":
             yield self._old_interface(host)  # first: polled items need it
         yield self._link(host)
-        for macro, value in self._macros([each["macro"] for each in host.rows("macros")]).items():
+        for macro, value in self.wanted.macros([each["macro"] for each in host.rows("macros")]).items():
             yield self._old_macro(host, macro, value)
         if self.wanted.psk:
             yield self._old_encryption(host)
@@ -291,15 +215,6 @@ class Planner:
         now = f"{old['ip'] if str(old['useip']) == '1' else old['dns']}:{old['port']}"
         update = self._call("hostinterface.update", interfaceid=old["interfaceid"], **new)
         return self.overwrite(f"agent interface is {now}", f"set agent interface {wanted}", update)
-
-    def _macros(self, existing: Collection[str] = ()) -> dict[str, str]:
-        """The macros to set: times that do not fit the interval of the readings, and the limits."""
-        interval = self.wanted.interval
-        polled = self.wanted.method != "trapper" and (interval != 60 or INTERVAL in existing)
-        times = {INTERVAL: interval} if polled else {}
-        times |= {name: interval * count for name, (default, count) in SPANS.items() if interval * count > default}
-        limits = LIMITS[self.wanted.limits] if self.wanted.limits else {}
-        return {name: format_duration(round(seconds)) for name, seconds in times.items()} | limits
 
     def _old_macro(self, host: Row, macro: str, value: str) -> Step:
         found = [each for each in host.rows("macros") if each["macro"] == macro]

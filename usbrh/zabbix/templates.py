@@ -6,7 +6,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Literal
 
-from usbrh.errors import ZabbixApiError
+from usbrh.errors import ZabbixApiError, ZabbixPermissionError
 from usbrh.system.files import read_regular
 from usbrh.system.resources import resource
 from usbrh.zabbix.answers import unusable
@@ -22,6 +22,10 @@ RELEASES = ((7, 4), (7, 0), (6, 0))
 """Zabbix releases with template files, newest first. A newer Zabbix accepts an older file."""
 GROUP = "Templates/Server hardware"
 """The template group in the files. Every Zabbix has it."""
+KINDS = ("templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards")
+OLD_GROUPS = ("host", "hostgroup", "groups")
+"""What the group of a template is before Zabbix 6.2: the word, the API's object, the rule of an import."""
+DASHBOARD_MISSING = re.compile('dashboard ".*" is missing')
 _MAX_BYTES = 1 << 24
 """Of a file that is compared; a template has 30,000."""
 
@@ -82,7 +86,7 @@ class Template:
         Raises:
             ZabbixApiError: Zabbix rejected the template, or left parts of it out.
         """
-        self._api.call("configuration.import", format="yaml", source=self._sources[language], rules=self._rules())
+        self._with_file(language, "configuration.import", "Read-write")
         # 7.0 reports no error when it leaves a trigger out.
         missing = [line for line in self.differences(language) if line.endswith("is missing")]
         if missing:
@@ -103,24 +107,43 @@ class Template:
 
     def differences(self, language: Language) -> list[str]:
         """Return what an import would change, as Zabbix itself compares it: one line per change."""
-        answer = self._api.call(
-            "configuration.importcompare", format="yaml", source=self._sources[language], rules=self._rules()
-        )
+        answer = self._with_file(language, "configuration.importcompare", "Read")
         try:
-            return list(_changes(answer)) if answer else []
+            changes = list(_changes(answer)) if answer else []
         except (AttributeError, LookupError, RecursionError, TypeError):
             raise unusable("a comparison of templates that is not one") from None
+        return [line for line in changes if not (DASHBOARD_MISSING.fullmatch(line) and self._has_dashboard())]
 
-    def _rules(self) -> dict[str, Any]:
-        kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]
-        groups, get = ("groups", "hostgroup") if self._api.version < (6, 2) else ("template_groups", "templategroup")
-        exists = bool(self._api.call(f"{get}.get", filter={"name": [GROUP]}, output=["groupid"]))
-        return {
-            **{kind: {"createMissing": True, "updateExisting": True} for kind in kinds},
+    def _with_file(self, language: Language, method: str, permission: str) -> Any:
+        """Call ``method`` with the file of ``language``; it needs ``permission`` for the template group."""
+        version = self._api.version
+        kind, get, rule = ("template", "templategroup", "template_groups") if version >= (6, 2) else OLD_GROUPS
+        wanted = {"filter": {"name": [GROUP]}, "output": ["groupid"]}
+        exists = bool(self._api.call(f"{get}.get", **wanted))
+        rules = {
+            **{each: {"createMissing": True, "updateExisting": True} for each in KINDS},
             # Only a Super admin may create groups. 6.0 needs every rule.
-            groups: {"createMissing": not exists, "updateExisting": False},
+            rule: {"createMissing": not exists, "updateExisting": False},
             "templateLinkage": {"createMissing": False},
         }
+        try:
+            return self._api.call(method, format="yaml", source=self._sources[language], rules=rules)
+        except ZabbixPermissionError:
+            if exists and (permission == "Read" or self._api.call(f"{get}.get", editable=True, **wanted)):
+                raise
+        message = f'{self._api.url}: the user has no {permission} permission for the {kind} group "{GROUP}"'
+        raise ZabbixPermissionError(message, remedy="give it to the user's user group")
+
+    def _has_dashboard(self) -> bool:
+        """Whether Zabbix has the dashboard, although its comparison does not show it.
+
+        6.0 shows a user who is not Super admin the dashboards of templates that are linked to one of the user's hosts.
+        """
+        template = self.id()
+        found = "0"
+        if template:
+            found = self._api.call("templatedashboard.get", templateids=[template], editable=True, countOutput=True)
+        return found != "0"
 
 
 def _changes(answer: dict[str, Any]) -> Iterator[str]:

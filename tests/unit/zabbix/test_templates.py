@@ -14,8 +14,8 @@ from tools.zabbix_japanese import TEXTS, japanese
 from tools.zabbix_macros import MACROS
 from tools.zabbix_translation import translated
 from usbrh.config.value_types import Duration
-from usbrh.zabbix.provisioning import LIMITS, SPANS
 from usbrh.zabbix.templates import LANGUAGES, Language, template_text
+from usbrh.zabbix.wanted import LIMITS, SPANS
 
 FILES = dict(zabbix_templates.files())
 RELEASES = zabbix_templates.RELEASES
