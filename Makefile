@@ -7,7 +7,7 @@ SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-stand
 	find . \( -name .venv -o -name dist -o -name build -o -name __pycache__ -o -name '*.egg-info' -o -name '.*_cache' \
 	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
 
-.PHONY: help demo test test-quick lint bench documents site release test-release deb test-anywhere test-deb test-upgrade test-vm test-arm test-container test-install clean \
+.PHONY: help demo test test-quick lint bench bench-check documents site release test-release deb test-anywhere test-deb test-upgrade test-vm test-arm test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps
 
 help: ## list the targets
@@ -16,11 +16,11 @@ help: ## list the targets
 demo: .venv/installed ## show the whole route with a virtual sensor and a fake server
 	@$(BIN)/usbrh demo
 
-test: lint ## run ruff, mypy and all tests, in two processes because tests mostly wait
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+test: lint ## run ruff, mypy and all tests, in three processes because tests mostly wait
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 test-quick: .venv/tests-installed ## run the tests that need nothing else: tests/unit and tests/simulated
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder tests/unit tests/simulated
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder tests/unit tests/simulated
 
 lint: .venv/tests-installed ## run ruff and mypy
 	$(BIN)/ruff check .
@@ -30,8 +30,11 @@ lint: .venv/tests-installed ## run ruff and mypy
 test-zabbix-deps: ## as root: install Zabbix 6.0 and 7.0 for tests/zabbix
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.support.zabbix.prepare
 
-bench: .venv/tests-installed ## measure the speed figures
+bench: .venv/tests-installed ## measure speed, size and scale, and write docs/benchmarks.md; best as root
 	$(BIN)/python -m benchmarks
+
+bench-check: .venv/tests-installed ## measure again, and fail if a ratio is more than 25 % worse than committed
+	$(BIN)/python -m benchmarks --check
 
 test-deps: test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps ## as root on Debian: install everything that the tests can use
 

@@ -1,139 +1,75 @@
-"""Print the speed figures. Each is a ratio or a difference within this run, because machines are noisy."""
+"""Measure the figures, and write them into docs/benchmarks.md, its Japanese version, and benchmarks/ratios.json.
 
-import os
-import subprocess
+python -m benchmarks [MODULE …]              all modules, or these
+python -m benchmarks --check [MODULE …]      write nothing; compare with ratios.json
+"""
+
+import argparse
+import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from statistics import median
-from tempfile import TemporaryDirectory
 
-from benchmarks import polling
-from tests.support.zabbix.machine import ZABBIX_70, why_not
-from usbrh.journal.store import Journal
-from usbrh.sensors import find, measure_all
-from usbrh.simulator import SimulatorBackend, VirtualUsbRh, backend_from_environment
+from benchmarks.document import put
+from benchmarks.figures import LANGUAGES, Figure, Unavailable, table
 
-MEASURING = 0.302
-UNPLUGGED = 1.0
-POLLED = 180.0
-_USBRH = str(Path(sys.executable).parent / "usbrh")
+MODULES = ("starting", "agent", "commands", "journal", "many")
+RATIOS = Path(__file__).with_name("ratios.json")
+LOSS = 0.25
+"""A ratio that is worse by more than this part fails the check."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured value with its limit."""
-
-    what: str
-    value: float
-    limit: float
-    unit: str
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """Run ``action`` and return how long it took."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def command(*words: str, **environment: str) -> Callable[[], object]:
-    """Return an action that runs a command."""
-    environment = os.environ | environment
-    # pip compiles the modules of an installed usbrh and of click. Without .pyc files each start of this checkout would
-    # include its compilation, but that of click would not.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return lambda: subprocess.run(words, check=True, capture_output=True, env=environment)
-
-
-def interleaved(times: int, *actions: Callable[[], object]) -> list[float]:
-    """Return the median seconds of each action. They run in turn, so that a slow moment of the machine affects all."""
-    for action in actions:
-        action()  # fill file caches, write .pyc files
-    rounds = [[seconds(action) for action in actions] for _ in range(times)]
-    return [median(column) for column in zip(*rounds, strict=True)]
-
-
-def start_up() -> list[Figure]:
-    """Measure the start of the command line."""
-    version, click = interleaved(15, command(_USBRH, "--version"), command(sys.executable, "-c", "import click"))
-    return [Figure("usbrh --version ÷ python -c 'import click'", version / click, 1.5, "×")]
-
-
-def one_read() -> list[Figure]:
-    """Measure one read: minimum and median of many, because no ratio removes the load of other processes."""
-    read = command(_USBRH, "read", USBRH_SIMULATE="1")
-    read()
-    over = sorted((seconds(read) - MEASURING) * 1000 for _ in range(15))
-    what = f"usbrh read, beyond the measuring time, minimum (median {median(over):.0f})"
-    return [Figure(what, over[0], 150, "ms")]
-
-
-def in_process() -> list[Figure]:
-    """Measure readings through the Python API."""
-    (sensor,) = find(backend=backend_from_environment("1"))
-    sixteen = find(backend=backend_from_environment("16"))
-    one, all_of_them = interleaved(9, sensor.read, lambda: measure_all(sixteen))
-    return [
-        Figure("one reading in process, beyond the measuring time", (one - MEASURING) * 1000, 5, "ms"),
-        Figure("16 sensors ÷ one sensor", all_of_them / one, 1.2, "×"),
-    ]
-
-
-def recovery() -> list[Figure]:
-    """Measure a reading during which the sensor is unplugged."""
-    model = VirtualUsbRh()
-    (sensor,) = find(backend=SimulatorBackend([model]))
-    model.fault("unplug_while_measuring", 1, seconds=UNPLUGGED)
-    elapsed = seconds(sensor.read)
-    return [
-        Figure("a reading with an unplug of one second, after the replug", elapsed - MEASURING / 2 - UNPLUGGED, 2, "s")
-    ]
-
-
-def agent() -> list[Figure]:
-    """Measure an answer for a Zabbix agent."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "journal.db"
-        (sensor,) = find(backend=backend_from_environment("1"))
-        with Journal(path) as journal:
-            journal.add([sensor.read()])
-            answer = command(_USBRH, "agent", "get", "--", "sim-1", USBRH_JOURNAL_PATH=str(path))
-            got, click = interleaved(15, answer, command(sys.executable, "-c", "import click"))
-    return [Figure("usbrh agent get, from the service's reading ÷ import click", got / click, 2, "×")]
-
-
-def polled() -> list[Figure]:
-    """Measure polls by a real server; nothing without one."""
-    case = next(case for case in polling.CASES if case.release == ZABBIX_70)
-    what = f"16 sensors, each polled every 10 s by Zabbix {case.release.name}"
-    reason = why_not(case.release)
-    if reason:
-        print(f"{what}: not measured: {reason}")
+def measure(module: str) -> list[Figure]:
+    """The figures of a module, each printed when it is measured; none if this machine lacks something."""
+    figures = []
+    try:
+        for figure in import_module(f"benchmarks.{module}").measure():
+            print(figure.row(0), flush=True)
+            figures.append(figure)
+    except Unavailable as reason:
+        print(f"{module}: not measured: {reason}", file=sys.stderr)
         return []
-    with polling.running(case) as server:
-        found = polling.poll(server, case, POLLED)
-    trouble = found.unsupported + len(found.trouble)
-    return [
-        Figure(f"{what}: no answer, of {found.due}", found.missed, 0, ""),
-        Figure(f"{what}: time-outs", trouble, 0, ""),
-    ]
+    return figures
+
+
+def write(module: str, figures: list[Figure]) -> None:
+    """Write the tables of a module, and its ratios."""
+    for index, language in enumerate(LANGUAGES):
+        put(f"docs/benchmarks{'' if language == 'en' else '.' + language}.md", module, table(figures, index))
+    ratios = json.loads(RATIOS.read_text()) if RATIOS.exists() else {}
+    ratios[module] = {figure.name: round(figure.ratio, 3) for figure in figures}
+    RATIOS.write_text(json.dumps(ratios, indent=2, sort_keys=True) + "\n")
+
+
+def losses(module: str, figures: list[Figure]) -> Iterator[str]:
+    """Yield a line for each committed ratio that is much worse now, or was not measured."""
+    measured = {figure.name: figure for figure in figures}
+    for name, before in json.loads(RATIOS.read_text()).get(module, {}).items():
+        figure = measured.get(name)
+        if figure is None:
+            yield f"{name}: not measured"
+        elif figure.is_worse(figure.ratio, before * (1 - LOSS if figure.more_is_better else 1 + LOSS)):
+            yield f"{name}: {figure.ratio:.3f}, but {before:.3f} in {RATIOS.name}"
 
 
 def main() -> None:
-    """Print all figures; exit with status 1 if one misses its limit."""
-    missed = 0
-    print(f"{'figure':<75} {'measured':>10} {'limit':>10}")
-    for measure in (start_up, one_read, in_process, recovery, agent, polled):
-        for figure in measure():
-            missed += figure.value > figure.limit
-            verdict = "" if figure.value <= figure.limit else "   missed"
-            print(
-                f"{figure.what:<75} {figure.value:>7.2f} {figure.unit:<2} {figure.limit:>7.2f} {figure.unit}{verdict}"
-            )
-    sys.exit(missed > 0)
+    """Measure and write, or measure and compare; exit with status 1 after a loss."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=", ".join(MODULES))
+    parser.add_argument("--check", action="store_true", help="compare with ratios.json")
+    options = parser.parse_args()
+    if unknown := set(options.modules) - set(MODULES):
+        parser.error(f"no such module: {', '.join(sorted(unknown))}")
+    lost = []
+    for module in options.modules or MODULES:
+        print(f"{module}:", flush=True)
+        figures = measure(module)
+        if options.check:
+            lost += list(losses(module, figures))
+        elif figures:
+            write(module, figures)
+    sys.exit("\n".join(lost) or None)
 
 
 if __name__ == "__main__":

@@ -1,142 +1,212 @@
-"""Delivery of a week's readings to a real Zabbix, compared with zabbix_sender and the same values.
+"""Delivery of a week's backlog to a real Zabbix, beside zabbix_sender and zabbix_utils with the same values.
 
-python -m benchmarks.drain [--readings 10080] [--times 3]     as root, with the packages of `make test-zabbix-deps`
+python -m benchmarks drain      as root, with the packages of `make test-zabbix-deps`; 15 minutes
 """
 
-import argparse
-import os
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
-from statistics import median
 
-from benchmarks.document import put
-from tests.support.zabbix.machine import ZABBIX_60, why_not
+from benchmarks.figures import Figure, Unavailable, Used, interleaved, spend
+from tests.support.daemon import wait_for
+from tests.support.zabbix.machine import RELEASES, Release, why_not
 from tests.support.zabbix.server import TEXT, Value, ZabbixServer
 from usbrh.clock import NS
 from usbrh.journal.store import Journal
+from usbrh.psychrometry import derived
 from usbrh.reading import Reading, Ticks
 
-SENSORS = [f"sim-{number}" for number in range(1, 9)]
-USBRH = [sys.executable, "-m", "usbrh"]
+READINGS = 80_000
+TIMES = 5
+ITEMS = (8, 100)
+LARGE_CACHE = "128M"
+"""HistoryCacheSize with which the server accepts all values before it has written them to the database."""
+BINARIES = Path(sys.executable).parent
+PEER = """
+import json, sys
+from zabbix_utils import ItemValue, Sender
+server, port, path = sys.argv[1:]
+with open(path, encoding="utf-8") as file:
+    values = [ItemValue(*json.loads(line)) for line in file]
+print(Sender(server=server, port=int(port)).send(values))
+"""
+"""The documented use of the official library: a list of values, in its own chunks of 250."""
 
 
-def week(count: int) -> list[Reading]:
-    """Return ``count`` readings per sensor, one per minute, the last one now."""
-    start = time.time_ns() - count * 60 * NS
+def backlog(sensors: int) -> list[Reading]:
+    """``READINGS`` readings of ``sensors`` sensors, one per minute and sensor, the last one now."""
+    minutes = READINGS // sensors
+    start = time.time_ns() - minutes * 60 * NS
     return [
         Reading(
-            *(sensor, sensor, "USB-RH", start + minute * 60 * NS + number * 1_234_567),
+            *(name, f"1-1.{sensor}", "USB-RH", start + minute * 60 * NS + sensor * 1_234_567),
             temperature=20 + minute % 1000 / 100,
             humidity=40 + minute % 700 / 100,
-            dew_point=8.5,
-            absolute_humidity=7.25,
+            **derived(20 + minute % 1000 / 100, 40 + minute % 700 / 100),
             raw=Ticks(6000 + minute % 1000, 1200, b"\0\2A"),
             conversion="sht1x-v3@5V",
-            simulated=True,
         )
-        for minute in range(count)
-        for number, sensor in enumerate(SENSORS)
+        for minute in range(minutes)
+        for sensor, name in enumerate(names(sensors))
     ]
 
 
-def make_host(server: ZabbixServer, name: str) -> None:
-    """Create a host with an item per sensor."""
-    server.make_host(name, {f"usbrh.get[{sensor}]": TEXT for sensor in SENSORS})
-    server.sync()
+def names(sensors: int) -> list[str]:
+    """Names as a configuration has them."""
+    return [f"room-{number}" for number in range(1, sensors + 1)]
 
 
-def drain(server: ZabbixServer, host: str, readings: list[Reading], scratch: Path) -> float:
-    """Run ``usbrh journal flush`` and return its seconds."""
-    journal = Journal(scratch / f"{host}.db")
-    journal.sync_destinations([server.trapper])
-    for start in range(0, len(readings), 5000):
-        journal.add(readings[start : start + 5000])
-    journal.close()
-    environment = os.environ | {
-        "USBRH_ZABBIX_SERVERS": server.trapper,
-        "USBRH_ZABBIX_HOST": host,
-        "USBRH_JOURNAL_PATH": str(journal.path),
-        "USBRH_ALLOW_SIMULATED": "1",
-    }
-    began = time.monotonic()
-    done = subprocess.run([*USBRH, "journal", "flush"], env=environment, capture_output=True, text=True, check=True)
-    seconds = time.monotonic() - began
-    assert done.stdout == f"{server.trapper}: {len(readings)} delivered\n", done
-    return seconds
+class Backlog:
+    """The same readings as a journal, as input of zabbix_sender and as input of zabbix_utils."""
+
+    def __init__(self, server: ZabbixServer, sensors: int, scratch: Path) -> None:
+        self.readings = backlog(sensors)
+        self._server = server
+        self._sensors = names(sensors)
+        self._scratch = scratch
+        self._number = count(1)
+        self._journal = scratch / f"{sensors}.db"
+        with Journal(self._journal) as journal:
+            journal.sync_destinations([server.trapper])
+            for start in range(0, len(self.readings), 5000):
+                journal.add(self.readings[start : start + 5000])
+
+    def flush(self) -> Used:
+        """Run ``usbrh journal flush``."""
+        with self._host() as host:
+            own = self._scratch / "journal.db"
+            shutil.copy(self._journal, own)
+            used = spend(
+                *(str(BINARIES / "usbrh"), "journal", "flush"),
+                USBRH_ZABBIX_SERVERS=self._server.trapper,
+                USBRH_ZABBIX_HOST=host,
+                USBRH_JOURNAL_PATH=str(own),
+            )
+            assert used.output == f"{self._server.trapper}: {len(self.readings)} delivered\n", used
+        return used
+
+    def zabbix_sender(self) -> Used:
+        """Run ``zabbix_sender -T -N -i``."""
+        with self._host() as host:
+            quoted = (reading.to_json().replace("\\", "\\\\").replace('"', '\\"') for reading in self.readings)
+            lines = (
+                f'{host} usbrh.get[{reading.sensor}] {reading.time_ns // NS} {reading.time_ns % NS} "{value}"\n'
+                for reading, value in zip(self.readings, quoted, strict=True)
+            )
+            values = self._scratch / "values.txt"
+            values.write_text("".join(lines), encoding="utf-8")
+            address, port = self._server.trapper.split(":")
+            used = spend("zabbix_sender", "-z", address, "-p", port, "-T", "-N", "-i", str(values))
+            assert f"sent: {len(self.readings)}; skipped: 0;" in used.output, used.output[-300:]
+            assert used.output.count("; failed: 0; ") == used.output.count("; failed: "), used.output[-300:]
+        return used
+
+    def zabbix_utils(self) -> Used:
+        """Send with the ``Sender`` of zabbix_utils."""
+        import json
+
+        with self._host() as host:
+            rows = (
+                (host, f"usbrh.get[{reading.sensor}]", reading.to_json(), *divmod(reading.time_ns, NS))
+                for reading in self.readings
+            )
+            values = self._scratch / "values.jsonl"
+            values.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+            address, port = self._server.trapper.split(":")
+            used = spend(sys.executable, "-c", PEER, address, port, str(values))
+            assert f'"total": {len(self.readings)}' in used.output, used.output[-300:]
+        return used
+
+    @contextmanager
+    def _host(self) -> Iterator[str]:
+        """A new host with an item per sensor. At the end the server has written each reading to its database once."""
+        host = f"{len(self._sensors)}-{next(self._number)}-{time.time_ns()}"
+        keys = {f"usbrh.get[{sensor}]": sensor for sensor in self._sensors}
+        number = self._server.make_host(host, dict.fromkeys(keys, TEXT))
+        self._server.sync()
+        yield host
+        api = self._server.api
+        items = [item["itemid"] for item in api.item.get(hostids=number, output=["itemid"])]
+
+        def stored() -> bool:
+            return int(api.history.get(itemids=items, history=TEXT, countOutput=True)) >= len(self.readings)
+
+        wait_for("the server has written all values", stored, 300, 0.5)
+        for key, sensor in keys.items():
+            expected = [
+                Value(*divmod(reading.time_ns, NS), reading.to_json())
+                for reading in self.readings
+                if reading.sensor == sensor
+            ]
+            found = self._server.history(host, key)
+            assert found == expected, f"{host} {key}: {len(found)} rows for {len(expected)} readings"
 
 
-def zabbix_sender(server: ZabbixServer, host: str, readings: list[Reading], scratch: Path) -> float:
-    """Run ``zabbix_sender -T -N -i`` and return its seconds."""
-    quoted = (reading.to_json().replace("\\", "\\\\").replace('"', '\\"') for reading in readings)
-    lines = (
-        f'{host} usbrh.get[{reading.sensor}] {reading.time_ns // NS} {reading.time_ns % NS} "{value}"\n'
-        for reading, value in zip(readings, quoted, strict=True)
-    )
-    values = scratch / f"{host}.txt"
-    values.write_text("".join(lines))
-    address, port = server.trapper.split(":")
-    command = ["zabbix_sender", "-z", address, "-p", port, "-T", "-N", "-i", str(values)]
-    began = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds = time.monotonic() - began
-    assert f"sent: {len(readings)};" in done.stdout, done.stdout
-    assert "failed: 0;" in done.stdout.splitlines()[-2], done.stdout
-    return seconds
+def pairs(times: int, ours: Callable[[], Used], theirs: Callable[[], Used]) -> tuple[Sequence[Used], Sequence[Used]]:
+    """What both used in ``times`` rounds."""
+    used: dict[Callable[[], Used], list[Used]] = {ours: [], theirs: []}
+
+    def run(action: Callable[[], Used]) -> float:
+        used[action].append(action())
+        return used[action][-1].elapsed
+
+    interleaved(times, partial(run, ours), partial(run, theirs))
+    return used[ours][1:], used[theirs][1:]
 
 
-def check(server: ZabbixServer, host: str, readings: list[Reading]) -> None:
-    """Check that Zabbix has each reading once, with its own clock, ns and text."""
-    for sensor in SENSORS:
-        expected = [
-            Value(reading.time_ns // NS, reading.time_ns % NS, reading.to_json())
-            for reading in readings
-            if reading.sensor == sensor
-        ]
-        found = server.wait_history(host, f"usbrh.get[{sensor}]", len(expected), 120)
-        assert found == expected, f"{host} {sensor}: {len(found)} rows for {len(expected)} readings"
-
-
-def main() -> None:
-    """Measure, print and document the rates."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--readings", type=int, default=10080, help="readings of each of the 8 sensors")
-    parser.add_argument("--times", type=int, default=3)
-    options = parser.parse_args()
-    reason = why_not(ZABBIX_60)
-    if reason:
-        sys.exit(reason)
-    server = ZabbixServer(ZABBIX_60)
+@contextmanager
+def served(release: Release, cache: str | None) -> Iterator[ZabbixServer]:
+    """A server with this ``HistoryCacheSize``; None is its default."""
+    server = ZabbixServer(release)
     try:
-        with tempfile.TemporaryDirectory() as directory:
-            ours: list[float] = []
-            theirs: list[float] = []
-            readings = week(options.readings)
-            for turn in range(options.times):
-                for name, action, seconds in (("usbrh", drain, ours), ("sender", zabbix_sender, theirs)):
-                    make_host(server, f"{name}-{turn}")
-                    seconds.append(action(server, f"{name}-{turn}", readings, Path(directory)))
-                    print(f"{name}: {len(readings) / seconds[-1]:,.0f} values/s", flush=True)
-                    check(server, f"{name}-{turn}", readings)
+        if cache:
+            server.settings["HistoryCacheSize"] = cache
+            server.stop()
+            server.start()
+        yield server
     finally:
         server.close()
-    rates = [len(readings) / median(seconds) for seconds in (ours, theirs)]
-    table = [
-        "| | values/s |",
-        "| --- | ---: |",
-        f"| `usbrh journal flush` | {rates[0]:,.0f} |",
-        f"| `zabbix_sender -T -N -i` | {rates[1]:,.0f} |",
-        f"| ratio | {rates[0] / rates[1]:.2f} |",
-        "",
-        f"{len(readings):,} readings of {len(readings[0].to_json())} bytes, median of {options.times} runs in turn,",
-        "including the start of the process. Afterwards the history had each reading once, with its own clock and ns.",
-    ]
-    print("\n".join(table))
-    if options.readings == parser.get_default("readings"):
-        put("docs/reliability.md", "drain", "\n".join(table))
 
 
-if __name__ == "__main__":
-    main()
+def rates(used: Sequence[Used]) -> list[float]:
+    """Values per second."""
+    return [READINGS / each.elapsed for each in used]
+
+
+def measure() -> Iterator[Figure]:
+    """Yield two figures for each release and number of items, and one for each release with its default cache."""
+    for release in RELEASES:
+        if reason := why_not(release):
+            raise Unavailable(reason)
+    sender = ("`zabbix_sender -T -N -i`",) * 2
+    for release in RELEASES:
+        with tempfile.TemporaryDirectory() as scratch, served(release, LARGE_CACHE) as server:
+            for items in ITEMS:
+                name = f"{release.name}-{items}-items"
+                what = (f"Zabbix {release.name}, {items} items", f"Zabbix {release.name}、アイテム {items} 個")
+                case = Backlog(server, items, Path(scratch))
+                ours, theirs = pairs(TIMES, case.flush, case.zabbix_sender)
+                yield Figure(
+                    *(name, what, "values/s", rates(ours), sender, rates(theirs)), ratio_aim=1.1, more_is_better=True
+                )
+                what = (f"{what[0]}: processor of the sender", f"{what[1]}：送信側の CPU 時間")
+                processor = [[each.processor for each in used] for used in (ours, theirs)]
+                yield Figure(f"{name}-cpu", what, "s", processor[0], sender, processor[1], own_aim=0.55)
+        with tempfile.TemporaryDirectory() as scratch, served(release, None) as server:
+            what = (
+                f"Zabbix {release.name} with its default cache, {ITEMS[0]} items",
+                f"Zabbix {release.name}、デフォルトのキャッシュ、アイテム {ITEMS[0]} 個",
+            )
+            case = Backlog(server, ITEMS[0], Path(scratch))
+            ours, theirs = pairs(3, case.flush, case.zabbix_utils)
+            peer = ("`Sender` of zabbix_utils", "zabbix_utils の `Sender`")
+            yield Figure(
+                *(f"{release.name}-default-cache", what, "values/s", rates(ours), peer, rates(theirs)),
+                ratio_aim=6, more_is_better=True,
+            )  # fmt: skip

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tools.zabbix_items import VALUE_MAPS
 from tools.zabbix_triggers import D, H, T
 
 
 @dataclass(frozen=True)
 class Widget:
-    """A widget of the dashboard, in the grid of Zabbix 6.0 with 24 columns."""
+    """A widget of the dashboard, in the grid of Zabbix 6.0 with 24 columns. 7.0 has three for each of them."""
 
     kind: str
-    x: int
+    x: float
     y: int
-    width: int
+    width: float
     height: int
     fields: tuple[tuple[str, str, Any], ...]
     name: str = ""
@@ -25,7 +26,8 @@ def _line(template: str, key: str, color: str, order: int, right: bool = False) 
     return {**number, "drawtype": "BOLD_LINE", "color": color, **side, "item": {"host": template, "key": key}}
 
 
-CLIMATE, WATER, QUEUE = "Sensor {#SENSOR}: Climate", "Sensor {#SENSOR}: Absolute humidity", "USB-RH: Journal"
+CLIMATE, HUMIDITY = "Sensor {#SENSOR}: Temperature and dew point", "Sensor {#SENSOR}: Humidity"
+WATER, QUEUE = "Sensor {#SENSOR}: Absolute humidity", "USB-RH: Journal"
 
 
 # The colors differ for color-blind eyes, too: M. Okabe, K. Ito, "Color Universal Design" (2008).
@@ -38,8 +40,15 @@ def graphs(template: str) -> list[dict[str, Any]]:
             "graph_items": [
                 _line(template, T.removeprefix("/"), "D55E00", 0),
                 _line(template, D.removeprefix("/"), "009E73", 1),
-                _line(template, H.removeprefix("/"), "0072B2", 2, right=True),
             ],
+        },
+        {
+            "name": HUMIDITY,
+            # A graph has one range for both axes, so humidity with its whole range is alone.
+            "ymin_type_1": "FIXED",
+            "ymax_type_1": "FIXED",
+            "of_sensor": True,
+            "graph_items": [_line(template, H.removeprefix("/"), "0072B2", 0)],
         },
         {
             "name": WATER,
@@ -61,11 +70,14 @@ def graphs(template: str) -> list[dict[str, Any]]:
 Fields = tuple[tuple[str, str, Any], ...]
 
 
-PRESENT = (("Temperature", 1), ("Humidity", 0), ("Dew point", 1), ("State", 0))
-"""What the first page shows of each sensor, with the decimal places."""
+Column = tuple[float, float]
+"""Place and width."""
+QUARTERS: tuple[Column, ...] = ((0, 6), (6, 6), (12, 6), (18, 6))
+LEFT, MIDDLE, RIGHT = ((0, 23 / 3), (23 / 3, 25 / 3), (16, 8))
+"""Three columns. A page is at least 1200 pixels wide, so a phone shows just the first one."""
 
 
-def _value(template: str, key: str, title: str, x: int, y: int, *, time: bool = False) -> Widget:
+def _value(template: str, key: str, title: str, column: Column, y: int, *, time: bool) -> Widget:
     """Return a widget with one value of usbrh itself, which is a whole number; with ``time``, also when it arrived."""
     shown = [("INTEGER", "show", "2"), *([("INTEGER", "show", "3")] if time else [])]
     fields = (
@@ -73,25 +85,32 @@ def _value(template: str, key: str, title: str, x: int, y: int, *, time: bool = 
         ("INTEGER", "decimal_places", "0"),
         ("ITEM", "itemid", {"host": template, "key": key}),
     )
-    return Widget("ITEM", x, y, 6, 3, fields, title)
+    return Widget("ITEM", column[0], y, column[1], 3, fields, title)
 
 
-def _graph(template: str, kind: str, name: str, y: int, height: int) -> Widget:
-    """Return a classic graph. The graph shows its name itself."""
+def _graph(template: str, kind: str, name: str, place: tuple[int, int, int, int]) -> Widget:
+    """Return a classic graph at ``place`` (x, y, width, height). The graph shows its name itself."""
     # One graph at a time: other grids have empty cells with some number of sensors.
     grid: Fields = (("INTEGER", "columns", "1"), ("INTEGER", "rows", "1")) if kind == "GRAPH_PROTOTYPE" else ()
     source = (kind.removesuffix("_CLASSIC"), "graphid", {"host": template, "name": name})
-    return Widget(kind, 0, y, 24, height, (*grid, source), name.removeprefix("Sensor {#SENSOR}: "))
+    return Widget(kind, *place, (*grid, source), name.removeprefix("Sensor {#SENSOR}: "))
 
 
-def _cells(quantity: str, x: int, places: int) -> Widget:
-    """Return the present values of all sensors, which Zabbix fits into the space whatever their number is."""
+def _cells(quantity: str, column: Column, y: int, *more: tuple[str, str, Any], limits: bool = False) -> Widget:
+    """Return the present values of all sensors, which Zabbix fits into the space whatever their number is.
+
+    With ``limits``, each cell shows those of its sensor: no threshold of a widget accepts macros, but the description
+    of an item does.
+    """
+    label = '{{ITEM.NAME}.regsub("^Sensor (.*): ", "\\1")}'
+    if limits:
+        label += '\n{{ITEM.DESCRIPTION}.regsub("\\n(.*)\\n", "\\1")}'
     fields: Fields = (
         ("STRING", "items.0", f"Sensor *: {quantity}"),
-        ("STRING", "primary_label", '{{ITEM.NAME}.regsub("^Sensor (.*): ", "\\1")}'),
-        ("INTEGER", "secondary_label_decimal_places", str(places)),
+        ("STRING", "primary_label", label),
+        *more,
     )
-    return Widget("HONEYCOMB", x, 0, 6, 4, fields, quantity)
+    return Widget("HONEYCOMB", column[0], y, column[1], 5, fields, quantity)
 
 
 def _curves(quantity: str, y: int, color: str, axis: Fields = ()) -> Widget:
@@ -107,6 +126,8 @@ def _curves(quantity: str, y: int, color: str, axis: Fields = ()) -> Widget:
             ("INTEGER", "ds.0.fill", "0"),
             ("STRING", "ds.0.items.0", f"Sensor *: {quantity}"),
             ("INTEGER", "ds.0.transparency", "0"),
+            ("INTEGER", "legend_lines", "3"),
+            ("INTEGER", "legend_lines_mode", "1"),
             ("INTEGER", "ds.0.width", "2"),
             *axis,
         ),
@@ -126,23 +147,39 @@ def dashboard(template: str, release: str) -> dict[str, list[Widget]]:
         ("usbrh.bridge.version", "usbrh version"),
     ]
 
-    def row(y: int) -> list[Widget]:
-        return [_value(template, key, title, 6 * n, y, time=not n) for n, (key, title) in enumerate(counts)]
+    def row(y: int, *columns: Column) -> list[Widget]:
+        shown = zip(counts, columns, strict=False)
+        return [_value(template, key, title, column, y, time=column is columns[0]) for (key, title), column in shown]
 
-    bridge = [*row(0), _graph(template, "GRAPH_CLASSIC", QUEUE, 3, 6)]
+    bridge = [*row(0, *QUARTERS), _graph(template, "GRAPH_CLASSIC", QUEUE, (0, 3, 24, 6))]
     if release == "6.0":
         return {
-            "Overview": [*row(0), _graph(template, "GRAPH_PROTOTYPE", CLIMATE, 3, 8)],
-            "Curves": [_graph(template, "GRAPH_PROTOTYPE", WATER, 0, 8)],
+            "Overview": [
+                *row(0, *QUARTERS),
+                _graph(template, "GRAPH_PROTOTYPE", CLIMATE, (0, 3, 12, 8)),
+                _graph(template, "GRAPH_PROTOTYPE", HUMIDITY, (12, 3, 12, 8)),
+            ],
+            "Curves": [_graph(template, "GRAPH_PROTOTYPE", WATER, (0, 0, 24, 8))],
             "Bridge": bridge,
         }
-    tags: Fields = (("INTEGER", "show_tags", "3"), ("STRING", "tag_priority", "sensor,scope"))
+    severities: Fields = tuple(("INTEGER", f"severities.{n}", str(level)) for n, level in enumerate((1, 2, 3, 4)))
     percent: Fields = (("STRING", "lefty_min", "0"), ("STRING", "lefty_max", "100"))
+    degree, whole = (("INTEGER", "secondary_label_decimal_places", str(places)) for places in (1, 0))
+    names = ",".join(f'"^{value}$","{text}"' for value, text in VALUE_MAPS["USB-RH state"].items())
+    state: Fields = (
+        ("INTEGER", "secondary_label_type", "0"),
+        # Not Zabbix's own form of a mapped value, which repeats it: "OK (ok)".
+        ("STRING", "secondary_label", f"{{{{ITEM.LASTVALUE}}.regrepl({names})}}"),
+    )
     return {
         "Overview": [
-            *(_cells(quantity, 6 * n, places) for n, (quantity, places) in enumerate(PRESENT)),
-            Widget("PROBLEMS", 0, 4, 24, 5, (*tags, ("INTEGER", "show_opdata", "1")), "Problems"),
-            *row(9),
+            Widget("PROBLEMSBYSV", LEFT[0], 0, LEFT[1], 2, severities, "Problems by severity"),
+            _cells("Temperature", LEFT, 2, degree, limits=True),
+            _cells("Humidity", LEFT, 7, whole, limits=True),
+            Widget("PROBLEMS", MIDDLE[0], 0, MIDDLE[1] + RIGHT[1], 7, (("INTEGER", "show_opdata", "1"),), "Problems"),
+            _cells("Dew point", MIDDLE, 7, degree),
+            _cells("State", RIGHT, 7, *state),
+            *row(12, LEFT, MIDDLE, RIGHT),
         ],
         "Curves": [
             _curves("Temperature", 0, "D55E00"),

@@ -88,6 +88,14 @@ def _number(field: str) -> tuple[Step, ...]:
     return Step("JSONPATH", (f"$.{field}",), discard=True), MEASURED[1]
 
 
+def limits(text: str, quantity: str, unit: str) -> str:
+    """Add the thresholds of the sensor to a description. The dashboard shows the second line with the value."""
+    low, high, least, most = (
+        f'{{$USBRH.{quantity}.{side}.{level}:"{{#SENSOR}}"}}' for level in ("WARN", "CRIT") for side in ("MIN", "MAX")
+    )
+    return f"{text} Limits:\n{low} to {high} {unit}\nCritical limits: {least} to {most} {unit}"
+
+
 DISCOVERY = Item("usbrh.discovery", "Sensor discovery", "TEXT", "Finds the sensors that are plugged in.", ())
 
 SENSOR_MASTER = Item(
@@ -99,9 +107,11 @@ SENSOR_MASTER = Item(
     history="0",
 )
 SENSOR = (
-    Item("usbrh.temperature[{#SENSOR}]", "Sensor {#SENSOR}: Temperature", "FLOAT", "Air temperature, calibrated.",
+    Item("usbrh.temperature[{#SENSOR}]", "Sensor {#SENSOR}: Temperature", "FLOAT",
+         limits("Air temperature, calibrated.", "TEMP", "°C"),
          _of_sensor("temperature"), "°C", trends=YEARS, preprocessing=_measured("temperature")),
-    Item("usbrh.humidity[{#SENSOR}]", "Sensor {#SENSOR}: Humidity", "FLOAT", "Relative humidity, calibrated.",
+    Item("usbrh.humidity[{#SENSOR}]", "Sensor {#SENSOR}: Humidity", "FLOAT",
+         limits("Relative humidity, calibrated.", "HUM", "%"),
          _of_sensor("humidity"), "%", trends=YEARS, preprocessing=_measured("humidity")),
     Item("usbrh.dew_point[{#SENSOR}]", "Sensor {#SENSOR}: Dew point", "FLOAT",
          "Water condenses on surfaces that are colder than this.",

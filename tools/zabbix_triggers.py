@@ -33,6 +33,14 @@ BEFORE = "#1:now-{$USBRH.WINDOW}"
 """The last value from before the window: a new sensor has none, so one value is not a whole window."""
 
 
+def _no_gap(item: str, silent: str = '{$USBRH.SILENT:"{#SENSOR}"}') -> str:
+    """Return the condition that this value is not from before a gap: also then, one value is not a whole window.
+
+    A gap is as long as what is a problem by itself. `usbrh zabbix provision` makes it longer for long intervals.
+    """
+    return f" and count({item},{silent}:now-{{$USBRH.WINDOW}})>0"
+
+
 def _optional(slug: str, what: str, key: str, *, macro: str, side: str, unit: str = "") -> Trigger:
     """Return the trigger for a threshold of a derived value. It is off by default: not every room needs it."""
     item, over = f"/usbrh.{key}[{{#SENSOR}}]", side == "MAX"
@@ -43,7 +51,7 @@ def _optional(slug: str, what: str, key: str, *, macro: str, side: str, unit: st
         slug,
         f"Sensor {{#SENSOR}}: {what}",
         f"Sensor {{#SENSOR}}: {what} ({'above' if over else 'below'} {limit}{unit} for {{$USBRH.WINDOW}})",
-        f"{least}({item},{{$USBRH.WINDOW}}){sign}{limit} and last({item},{BEFORE}){sign}{limit}",
+        f"{least}({item},{{$USBRH.WINDOW}}){sign}{limit} and last({item},{BEFORE}){sign}{limit}" + _no_gap(item),
         "WARNING",
         "capacity",
         "Off by default. Enable the trigger prototype to use it.",
@@ -64,7 +72,7 @@ def _limit(slug: str, what: str, item: str, *, side: str, level: str) -> Trigger
     hysteresis = f"{{$USBRH.{quantity}.HYST}}"
     over = side == "MAX"
     beyond = f"min({item},{{$USBRH.WINDOW}})>{limit}" if over else f"max({item},{{$USBRH.WINDOW}})<{limit}"
-    beyond += f" and last({item},{BEFORE}){'>' if over else '<'}{limit}"
+    beyond += f" and last({item},{BEFORE}){'>' if over else '<'}{limit}" + _no_gap(item)
     back = (f"max({item},{{$USBRH.WINDOW}})<={limit}-{hysteresis}" if over
             else f"min({item},{{$USBRH.WINDOW}})>={limit}+{hysteresis}")  # fmt: skip
     return Trigger(
@@ -98,7 +106,7 @@ TRIGGERS = (
         'Sensor {#SENSOR}: Risk of condensation (dew point less than {$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"} °C below the '
         "temperature for {$USBRH.WINDOW})",
         f"max({T},{{$USBRH.WINDOW}})-min({D},{{$USBRH.WINDOW}})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}'
-        f" and last({T},{BEFORE})-last({D},{BEFORE})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}',
+        f" and last({T},{BEFORE})-last({D},{BEFORE})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}' + _no_gap(D),
         "WARNING",
         "capacity",
         "Water condenses on surfaces that are slightly colder than the air.",
@@ -113,7 +121,7 @@ TRIGGERS = (
         "below the temperature for {$USBRH.WINDOW})",
         # Not the frost point, which has no values above 0 °C: the problem could not end.
         f"max({T},{{$USBRH.WINDOW}})-min({D},{{$USBRH.WINDOW}})<" + '{$USBRH.SPREAD.MIN.WARN:"{#SENSOR}"}'
-        f" and max({D},{{$USBRH.WINDOW}})<0 and last({D},{BEFORE})<0",
+        f" and max({D},{{$USBRH.WINDOW}})<0 and last({D},{BEFORE})<0" + _no_gap(D),
         "WARNING",
         "capacity",
         "Frost forms on surfaces slightly colder than the air. Off by default. Enable the trigger prototype to use it.",
@@ -267,7 +275,8 @@ TRIGGERS = (
         "USB-RH: Journal: Readings are rejected",
         "USB-RH: Journal: Readings are rejected (for {$USBRH.WINDOW})",
         # A server rejects the readings of a new sensor until it has read its configuration.
-        f"min(/usbrh.journal.rejected,{{$USBRH.WINDOW}})>0 and last(/usbrh.journal.rejected,{BEFORE})>0",
+        f"min(/usbrh.journal.rejected,{{$USBRH.WINDOW}})>0 and last(/usbrh.journal.rejected,{BEFORE})>0"
+        + _no_gap("/usbrh.journal.rejected", "{$USBRH.BRIDGE.SILENT}"),
         "WARNING",
         "notice",
         "A server rejects some readings. Run: usbrh journal status",

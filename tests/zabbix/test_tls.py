@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,7 @@ def test_the_standard_library_of_debian_13(zabbix_70: ZabbixServer) -> None:
     shutil.copytree(CHECKOUT / "usbrh", zabbix_70.scratch / "python" / "usbrh", dirs_exist_ok=True)
     value = secured.value("psk", 200)
     task: dict[str, Any] = {
-        "key": str(secured.psk.tls_psk_file), "server": zabbix_70.trapper, "value": asdict(value),
+        "key": str(secured.psk.tls_psk_file), "server": zabbix_70.trapper, "value": value._asdict(),
     }  # fmt: skip
     done = zabbix_70.run(
         "env", f"PYTHONPATH={zabbix_70.scratch}/python", "PYTHONDONTWRITEBYTECODE=1", "python3", "-c", SCRIPT,

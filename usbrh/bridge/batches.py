@@ -1,9 +1,9 @@
 """How readings are divided into requests, and how many of them a request has."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from usbrh.journal.rows import Entry
-from usbrh.zabbix.items import reading_key
 
 BATCH = 250
 """Values in one request, as in zabbix_sender."""
@@ -21,10 +21,13 @@ def shards(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     """At most ``SHARDS`` parts to send at the same time; all readings of a sensor are in one, in the same order."""
     if len(entries) <= BATCH:
         return [entries]
-    parts: list[list[Entry]] = [[] for _ in range(SHARDS)]
-    for group in sorted(by_sensor(entries), key=len, reverse=True):
-        min(parts, key=len).extend(group)
-    return [sorted(part, key=lambda entry: entry.id) for part in parts if part]
+    sizes = [0] * SHARDS
+    shard_of: dict[str, int] = {}
+    for sensor, count in Counter(entry.sensor for entry in entries).most_common():
+        shard_of[sensor] = shard = sizes.index(min(sizes))
+        sizes[shard] += count
+    parts = [[entry for entry in entries if shard_of[entry.sensor] == shard] for shard in range(SHARDS)]
+    return [part for part in parts if part]
 
 
 class BatchSize:
@@ -70,31 +73,27 @@ class BatchSize:
         self.values = self.next = self._accepted if 0 < self._accepted < values else max(1, values // SHRINK)
 
 
-def batches(entries: Sequence[Entry], size: BatchSize) -> Iterator[list[Entry]]:
+def batches(entries: Sequence[Entry], size: BatchSize) -> Iterator[Sequence[Entry]]:
     """The entries of each request, in the same order: at most ``size.values``, ``BATCH`` and about ``MAX_BYTES``."""
-    batch: list[Entry] = []
-    length = 0
-    for entry in entries:
-        added = len(entry.body) + len(reading_key(entry.sensor))
-        if batch and (len(batch) >= min(BATCH, size.values) or length + added > MAX_BYTES):
-            yield batch
-            batch, length = [], 0
-        batch.append(entry)
-        length += added
-    if batch:
+    start = 0
+    while start < len(entries):
+        batch = entries[start : start + min(BATCH, size.values)]
+        while len(batch) > 1 and sum(len(entry.body) for entry in batch) > MAX_BYTES:
+            batch = batch[: len(batch) // 2]
         yield batch
+        start += len(batch)
 
 
-def split(batch: list[Entry]) -> list[list[Entry]]:
+def split(batch: Sequence[Entry]) -> list[Sequence[Entry]]:
     """A batch in parts: one per sensor, because Zabbix usually rejects all values of an item; else two halves."""
     groups = by_sensor(batch)
     middle = len(batch) // 2
     return groups if len(groups) > 1 else [batch[:middle], batch[middle:]]
 
 
-def by_sensor(entries: Sequence[Entry]) -> list[list[Entry]]:
+def by_sensor(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     """The entries of each sensor, in the same order."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.sensor, []).append(entry)
-    return list(groups.values())
+    return [*groups.values()]

@@ -25,8 +25,9 @@ from usbrh.zabbix.protocol import Value
 
 log = logging.getLogger(__name__)
 
-PAGE = 8 * BATCH
-"""Readings that are fetched from the journal, sent, and acknowledged in the journal, at a time."""
+PAGE = 32 * BATCH
+"""Readings that are fetched from the journal, sent, and acknowledged in the journal, at a time. While this happens, no
+request is on its way; fewer readings would make more such pauses."""
 RETRY_SECONDS = 5.0
 """Time for the retry of rejected readings; no request starts after it."""
 SHARE = 2 / 3
