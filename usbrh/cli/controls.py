@@ -1,6 +1,5 @@
 """``usbrh led``, ``usbrh identify``, ``usbrh heater`` and ``usbrh release``: the controls of an instrument."""
 
-import time
 from typing import get_args
 
 import click
@@ -74,7 +73,7 @@ def heater_on(context: Context, sensor: str | None, seconds: int) -> None:
     chosen = one_sensor(context, sensor)
     with chosen.heating():
         click.echo(f"The heater of {chosen.info.name} is on for {seconds} s; Ctrl-C ends it.", err=True)
-        time.sleep(seconds)
+        chosen.clock.sleep(seconds)
     click.echo("The heater is off.", err=True)
 
 
@@ -100,7 +99,7 @@ def heater_test(context: Context, sensor: str | None, seconds: int, as_json: boo
     before = chosen.read()
     with chosen.heating():
         click.echo(f"Heating {chosen.info.name} for {seconds} s ...", err=True)
-        time.sleep(seconds)
+        chosen.clock.sleep(seconds)
         after = chosen.read()
     checks = heater_checks(before, after)
     passed = all(ok for _, ok in checks)
