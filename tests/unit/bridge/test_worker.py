@@ -313,6 +313,31 @@ def test_the_state_is_sent_once_per_interval(bench: Bench, clock: HandClock) -> 
     assert bench.deliver() == [READING, BRIDGE]
 
 
+@pytest.mark.parametrize(("share", "expected"), [(1.0, [1, 2, 4, 8, 15, 15]), (0.5, [0.5, 1, 2, 4, 7.5, 7.5])])
+def test_each_failure_doubles_the_pause_and_a_success_ends_that(
+    bench: Bench, clock: HandClock, monkeypatch: pytest.MonkeyPatch, share: float, expected: list[float]
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: low + (high - low) * (2 * share - 1))
+    respond = bench.server.respond
+
+    def pauses(attempts: int) -> list[float]:
+        found = []
+        for _ in range(attempts):
+            bench.worker._note(bench.worker.deliver(Deadline(10)))
+            found.append(bench.worker._pause())
+        return found
+
+    bench.server.respond = lambda *request: None  # type: ignore[method-assign]
+    bench.measure()
+    assert pauses(6) == expected
+    bench.server.respond = respond  # type: ignore[method-assign]
+    clock.now += RETRY_REJECTED
+    assert pauses(1) == [15]
+    bench.server.respond = lambda *request: None  # type: ignore[method-assign]
+    bench.measure()
+    assert pauses(2) == expected[:2]
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Bench]:
     """A worker whose thread runs, with the real clock."""
