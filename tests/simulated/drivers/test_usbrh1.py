@@ -285,7 +285,7 @@ def test_coefficients_and_supply_of_the_configuration_reach_the_conversion(
 @pytest.mark.parametrize(("timeout", "tries"), [(2.8, 1), (3.0, 2)])  # a try takes 1 s, and another one needs 1.9 s
 def test_no_further_try_without_time_for_it(bench: Bench, timeout: float, tries: int) -> None:
     bench.model.fault("no_answer")
-    with pytest.raises(SensorTimeout):
+    with pytest.raises(SensorTimeout, match=r"sim-1 did not answer within 1\.0 s"):
         bench.read(timeout=timeout)
     assert int(bench.clock.monotonic()) == tries
 

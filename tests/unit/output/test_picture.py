@@ -133,6 +133,55 @@ def test_a_lonely_reading_is_a_dot(tmp_path: Path) -> None:
         assert dots == [f"fill: {picture._COLOURS[0]}; ", "fill: #ffffff; ", f"fill: {picture._COLOURS[0]}; "]
 
 
+@pytest.mark.parametrize(
+    ("hours", "alone"),
+    [((1, 8, 9, 10), (0,)), ((1, 2, 3, 9), (3,)), ((1, 2, 9, 16, 17, 18, 19), (2,)), ((1, 2, 3, 4), ()), ((1,), (0,))],
+)
+def test_a_reading_between_gaps_is_shown_alone(hours: tuple[int, ...], alone: tuple[int, ...]) -> None:
+    points = line(history([reading("a", START + hour * HOUR) for hour in hours]).curves["a"], 0, (START, START + DAY))
+    shown = points.seconds[points.isolated]
+    assert list(shown) == [START + hours[number] * HOUR for number in alone]
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(10, 4000), (HOUR, 24 * 100)])
+def test_the_points_of_a_long_curve_are_where_its_readings_were(seconds: int, count: int) -> None:
+    moments = START + np.arange(count) * seconds
+    ramp = [reading("a", float(moment), 20 + (moment - START) / DAY) for moment in moments]
+    points = line(history(ramp).curves["a"], 0, (START, float(moments[-1])))
+    assert len(points.seconds) < count
+    shift = (points.means - 20) * DAY - (points.seconds - START)
+    assert abs(shift).max() <= seconds, "s; half of the time between two points would be 20 s, or half a day"
+    assert points.low[0] == 20
+    assert points.high[-1] == pytest.approx(20 + (moments[-1] - START) / DAY)
+    assert (points.low < points.means).all()
+    assert (points.means < points.high).all()
+
+
+def test_up_to_a_thousand_readings_are_drawn_as_they_are() -> None:
+    readings = [reading("a", START + i * 60, 20 + i) for i in range(curves._MAX_POINTS)]
+    points = line(history(readings).curves["a"], 0, (START, START + DAY))
+    assert list(points.means) == list(points.low) == list(points.high) == [20 + i for i in range(1000)]
+
+
+def test_a_gap_is_longer_than_two_and_a_half_intervals() -> None:
+    def breaks(late: float) -> int:
+        moments = [START + i * 60 + (late if i >= 50 else 0) for i in range(100)]
+        points = line(history([reading("a", moment) for moment in moments]).curves["a"], 0, (START, START + DAY))
+        return int(np.isnan(points.means).sum())
+
+    assert [breaks(late) for late in (0, 90, 91, 600)] == [0, 0, 1, 1]
+
+
+def test_a_curve_counts_its_readings_by_kind() -> None:
+    failed = Reading("a", "a", "USB-RH", START * 10**9, state="busy", error="in use")
+    readings = [reading("a", START), reading("a", START + 1, heater=True), failed, reading("a", START + 3)]
+    curve = history(readings).curves["a"]
+    assert (curve.readings, curve.failed, curve.heated) == (2, 1, 1)
+    found = history([reading("a", START + 5), reading("b", START + 1), reading("b", START + 9)])
+    assert (found.first, found.last, found.simulated) == (START + 1, START + 9, False)
+    assert history([reading("a", START), reading("b", START, simulated=True), reading("c", START)]).simulated
+
+
 def test_a_year_is_drawn_by_day_without_part_days() -> None:
     """The temperature swings by 10 °C in a day; the means do not, at the ends neither."""
     swing = [reading("a", START + i * HOUR, 20.0 + 5.0 * np.sin(2 * np.pi * i / 24)) for i in range(24 * 365)]
