@@ -17,6 +17,7 @@ from usbrh.zabbix.wanted import LIMITS, Wanted
 KEY = "00112233445566778899aabbccddeeff"
 AGENT = {"interfaceid": "31", "type": "1", "main": "1", "useip": "1", "ip": "192.0.2.7", "dns": "", "port": "10050"}
 NEW_AGENT = {"type": 1, "main": 1, "useip": 1, "ip": "192.0.2.7", "dns": "", "port": "10050"}
+SELECTED = {"selectParentTemplates": "parentTemplates", "selectInterfaces": "interfaces", "selectMacros": "macros"}
 
 
 class Zabbix:
@@ -47,7 +48,14 @@ class Zabbix:
         return [{"groupid": "5"}] if params["filter"]["name"] == [self.group] else []
 
     def _host(self, params: dict[str, Any]) -> list[dict[str, Any]]:
-        return [self.host] if self.host and params["filter"]["host"] == ["pc"] else []
+        """The host with the fields that are asked for, as Zabbix returns them."""
+        if not self.host or params["filter"] != {"host": ["pc"]}:
+            return []
+        found = {key: self.host[key] for key in params["output"]}
+        for select, key in SELECTED.items():
+            if select in params:
+                found[key] = [{name: each[name] for name in params[select] if name in each} for each in self.host[key]]
+        return [found]
 
     def has_host(self, method: Method = "trapper", **fields: Any) -> None:
         """Have a host with the template for this method."""
