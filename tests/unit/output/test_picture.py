@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from tests.support.closed import as_root, nobody, reachable
 from usbrh.journal.store import Journal
@@ -202,6 +204,50 @@ def test_the_time_axis_begins_with_the_first_reading_and_the_title_names_it(
     times = re.findall(r">(\d\d:\d\d)</text>", text)
     assert times[0] == "05:00"
     assert times[-1] == "09:00"
+
+
+def chart(readings: Iterable[Reading], hours: float = 24) -> Any:
+    """The axes of the temperature, drawn as draw does."""
+    axes = Figure().subplots()
+    picture._chart(axes, history(readings), "°C", [0], (START, START + hours * HOUR))
+    return axes
+
+
+def test_noise_does_not_fill_the_chart() -> None:
+    low, high = chart(reading("a", START + i * 60, 21 + i % 2 / 10) for i in range(100)).get_ylim()
+    assert (low, high) == (pytest.approx(20.55), pytest.approx(21.55)), "1 °C around the values"
+    low, high = chart(reading("a", START + i * 60, 21 + i % 2 * 4) for i in range(100)).get_ylim()
+    assert (low, high) == (pytest.approx(20.8), pytest.approx(25.2)), "the margin of matplotlib"
+
+
+def test_the_time_axis_leaves_room_for_a_whole_point_at_each_end() -> None:
+    axes = Figure().subplots()
+    picture._time_axis(axes, (START, START + 1000.0))
+    assert list(axes.get_xlim()) == pytest.approx([START - 12, START + 1012])
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert 2 <= len(labels) <= picture._MARKS
+    assert all(START <= moment <= START + 1000 for moment in axes.get_xticks())
+
+
+def test_more_sensors_than_colours_begin_with_the_first_again(tmp_path: Path) -> None:
+    names = "abcdefgh"
+    text = svg(tmp_path, (reading(name, START + i * 600) for i in range(3) for name in names))
+    drawn = [len(solid(text, colour)) for colour in picture._COLOURS]
+    assert drawn == [4, *[2] * 6]
+    assert f">{', '.join(names)}: " in text
+
+
+@pytest.mark.parametrize(("length", "shown"), [(28, "names"), (29, "2 sensors")])
+def test_a_title_with_too_long_names_counts_the_sensors(length: int, shown: str) -> None:
+    names = [f"{'a' * (length + 2)}", f"{'b' * 28}"]
+    found = picture.title(history(reading(name, START) for name in names), (START, START + HOUR))
+    assert found.startswith(f"{names[0]}, {names[1]}: " if shown == "names" else "2 sensors: ")
+
+
+def test_the_end_of_the_title_has_a_date_on_another_day() -> None:
+    one = history([reading("a", START)])
+    assert picture.title(one, (START, START + HOUR)) == "a: 2027-01-15 08:00 to 09:00 UTC"
+    assert picture.title(one, (START, START + DAY)) == "a: 2027-01-15 08:00 to 2027-01-16 08:00 UTC"
 
 
 def test_a_chart_without_values_says_so(tmp_path: Path) -> None:
