@@ -7,7 +7,6 @@ those of its package, and those that import it. The results of the last run of e
 import argparse
 import ast
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -23,6 +22,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from tools.mutation import Change, changes
@@ -44,7 +44,7 @@ def modules(names: Sequence[str]) -> list[str]:
     return [each for each in found if not names or any(each == name or each.startswith(f"{name}/") for name in names)]
 
 
-@functools.cache
+@cache
 def imports(path: Path) -> set[str]:
     """Return the dotted names that a test module imports, with and without the name after ``from … import``."""
     names = set()
@@ -56,18 +56,19 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def files_for(module: str, *, near: bool) -> list[str]:
-    """Return the test files that belong to a module, the nearest first: by name, by import, by folder; unit first.
+def files_for(module: str) -> tuple[list[str], list[str]]:
+    """Return the test files of a module: those with its name and those that import it, and the others of its package.
 
-    With ``near``, those of the folder belong to it only if there are no others.
+    Those in tests/unit come first, because they are faster.
     """
     path = Path(module).relative_to("usbrh")
     dotted = ".".join(Path(module).with_suffix("").parts).removesuffix(".__init__")
     every = [file for kind in ("unit", "simulated") for file in sorted(TOP.glob(f"tests/{kind}/**/test_*.py"))]
     beside = [file for file in every if path.parent.parts and file.parent.name == path.parent.name]
     named = [file for file in beside or every if path.stem.strip("_") in file.stem]
-    nearest = [*named, *(file for file in every if dotted in imports(file))]
-    return [str(file.relative_to(TOP)) for file in dict.fromkeys(nearest if near and nearest else [*nearest, *beside])]
+    near = list(dict.fromkeys([*named, *(file for file in every if dotted in imports(file))]))
+    rest = [file for file in beside if file not in near]
+    return [str(file.relative_to(TOP)) for file in near], [str(file.relative_to(TOP)) for file in rest]
 
 
 def copy_tree(target: Path) -> None:
@@ -120,7 +121,7 @@ class Baseline:
     """A test file without a change."""
 
     failed: tuple[str, ...]
-    """The tests that fail in a copy of the tree."""
+    """The tests that fail in a copy of the tree; the file itself if it does not run."""
     seconds: float
 
 
@@ -142,17 +143,20 @@ class Trial:
             status, output = run_tests(tree, [file])
             self._trees.put(tree)
             failed = tuple(re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE))
-            if status and not failed:
-                raise SystemExit(f"{file} does not run in a copy of the tree:\n{output[-3000:]}")
-            for each in failed:
+            left_out = failed or ((file,) if status else ())
+            for each in left_out:
                 print(f"left out, because it fails without a change: {each}", flush=True)
-            self._baselines[file] = Baseline(failed, time.monotonic() - start)
+            self._baselines[file] = Baseline(left_out, time.monotonic() - start)
         return self._baselines[file]
 
     def notices(self, module: str, change: Change, files: Sequence[str]) -> bool:
-        """Return whether a test fails, or hangs, with the change."""
+        """Return whether a test in ``files`` fails, or hangs, with the change."""
         baselines = [self.baseline(file) for file in files]
-        words = [*files, *(f"--deselect={test}" for each in baselines for test in each.failed)]
+        failed = {test for each in baselines for test in each.failed}
+        files = [file for file in files if file not in failed]
+        if not files:
+            return False
+        words = [*files, *(f"--deselect={test}" for test in failed)]
         seconds = 3 * sum(each.seconds for each in baselines) + SPARE_SECONDS
         tree = self._trees.get()
         path = tree / module
@@ -190,21 +194,17 @@ def sample(module: str, size: int, seed: int) -> list[Change]:
     return sorted(every, key=lambda each: each.rank(seed, module))[:size]
 
 
-def try_module(
-    trial: Trial, pool: ThreadPoolExecutor, module: str, drawn: list[Change], files: Sequence[str]
-) -> dict[str, object]:
-    """Try the changes with the tests in ``files``, print those that survive, and return the counts."""
+def try_module(trial: Trial, pool: ThreadPoolExecutor, module: str, drawn: list[Change]) -> dict[str, object]:
+    """Try the changes with the tests of the module, print those that survive, and return the counts."""
     equivalent = reviewed(module)
-    tried = [each for each in drawn if (each.before, each.text) not in equivalent]
-    for file in files if tried else ():
-        trial.baseline(file)
-    noticed = list(pool.map(lambda each: bool(files) and trial.notices(module, each, files), tried))
-    survivors = [
-        f"{module}:{each.line}: {each.before}  # {each.text}"
-        for each, found in zip(tried, noticed, strict=True)
-        if not found
-    ]
-    print(f"{module}: {len(tried) - len(survivors)} of {len(tried)} noticed", *survivors, sep="\n    ", flush=True)
+    left = tried = [each for each in drawn if (each.before, each.text) not in equivalent]
+    for files in files_for(module):
+        for file in files if left else ():
+            trial.baseline(file)
+        noticed = pool.map(partial(trial.notices, module, files=files), left)
+        left = [each for each, found in zip(left, noticed, strict=True) if not found]
+    survivors = [f"{module}:{each.line}: {each.before}  # {each.text}" for each in left]
+    print(f"{module}: {len(tried) - len(left)} of {len(tried)} noticed", *survivors, sep="\n    ", flush=True)
     return {"tried": len(tried), "survived": survivors}
 
 
@@ -245,8 +245,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=10, help="changes per module")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
-    parser.add_argument("--near", action="store_true", help="only tests with the name or an import of the module")
-    parser.add_argument("--list", action="store_true", help="only list the changes and the tests")
+    parser.add_argument("--list", action="store_true", help="only list the changes and the nearest tests")
     parser.add_argument("--table", action="store_true", help="only write the table of all results into the document")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
@@ -259,14 +258,14 @@ def main() -> None:
             print(
                 module,
                 *(f"{each.line}: {each.text}" for each in drawn),
-                *files_for(module, near=arguments.near),
+                *files_for(module)[0],
                 sep="\n    ",
             )
         return
     with tempfile.TemporaryDirectory(prefix="usbrh-mutants-") as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         trial = Trial(Path(folder), arguments.jobs)
         for module, drawn in chosen.items():
-            results[module] = try_module(trial, pool, module, drawn, files_for(module, near=arguments.near))
+            results[module] = try_module(trial, pool, module, drawn)
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
     print("".join(table(results)))

@@ -23,7 +23,7 @@ ELSEWHERE: dict[str, str] = {
     "make demo": "is usbrh demo",
     "make test": "is what runs this test",
     "make mutants NAMES=usbrh/journal": "runs the tests many times",
-    ".venv/bin/python -m tools.mutants --near --sample 20 --seed 2 usbrh/zabbix/provisioning.py": "takes minutes",
+    ".venv/bin/python -m tools.mutants --sample 20 --seed 2 usbrh/zabbix/provisioning.py": "takes minutes",
     ".venv/bin/pip install atheris": "installs a package",
     ".venv/bin/python -m tools.readme_pictures": "replaces the pictures of the README",
     ".venv/bin/python -m tools.watch_picture": "takes ten minutes; test_watch runs it for some seconds",

@@ -60,13 +60,12 @@ def test_a_change_elsewhere_in_a_module_keeps_the_sample() -> None:
 
 
 def test_the_nearest_tests_come_first() -> None:
-    found = files_for("usbrh/journal/store.py", near=False)
-    assert found[0] == "tests/unit/journal/test_store.py"
-    assert "tests/unit/bridge/test_delivery.py" in found, "it imports the module"
-    near = files_for("usbrh/journal/store.py", near=True)
-    assert found[: len(near)] == near
-    assert {Path(each).parent.name for each in found[len(near) :]} == {"journal"}, "the others of its package"
-    assert files_for("usbrh/clock.py", near=False)[0] == "tests/unit/test_clock.py"
+    near, rest = files_for("usbrh/journal/store.py")
+    assert near[0] == "tests/unit/journal/test_store.py"
+    assert "tests/unit/bridge/test_delivery.py" in near, "it imports the module"
+    assert {Path(each).parent.name for each in rest} == {"journal"}, "the others of its package"
+    assert not set(near) & set(rest)
+    assert files_for("usbrh/clock.py")[0][0] == "tests/unit/test_clock.py"
 
 
 def test_each_reviewed_change_is_still_possible() -> None:
