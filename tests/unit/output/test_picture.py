@@ -165,6 +165,12 @@ def test_up_to_a_thousand_readings_are_drawn_as_they_are() -> None:
     assert list(points.means) == list(points.low) == list(points.high) == [20 + i for i in range(1000)]
 
 
+def test_beyond_60_days_a_point_is_a_day() -> None:
+    curve = history(reading("a", START + i * 6 * HOUR) for i in range(240)).curves["a"]
+    points = [len(line(curve, 0, (START, START + seconds)).seconds) for seconds in (60 * DAY, 60 * DAY + 1)]
+    assert points == [240, 60]
+
+
 def test_a_gap_is_longer_than_two_and_a_half_intervals() -> None:
     def breaks(late: float) -> int:
         moments = [START + i * 60 + (late if i >= 50 else 0) for i in range(100)]
