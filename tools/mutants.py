@@ -34,6 +34,8 @@ DOCUMENT = TOP / "docs/contributing.md"
 BEGIN, END = "<!-- mutants -->\n", "<!-- /mutants -->\n"
 SPARE_SECONDS = 60
 """s more than three times the usual time of the tests, until a change counts as noticed because they hang."""
+Results = dict[str, dict[str, list[str]]]
+"""For each module that was tried, the changes that were noticed, and those that survived."""
 _MTIMES = itertools.count(10**9)
 """Each version of a module has another time of change, so that Python compiles it again."""
 
@@ -194,18 +196,22 @@ def sample(module: str, size: int, seed: int) -> list[Change]:
     return sorted(every, key=lambda each: each.rank(seed, module))[:size]
 
 
-def try_module(trial: Trial, pool: ThreadPoolExecutor, module: str, drawn: list[Change]) -> dict[str, object]:
-    """Try the changes with the tests of the module, print those that survive, and return the counts."""
-    equivalent = reviewed(module)
-    left = tried = [each for each in drawn if (each.before, each.text) not in equivalent]
+def name_of(change: Change) -> str:
+    """Describe a change without its line number, which changes elsewhere in the module move."""
+    return f"{change.before}  # {change.text}"
+
+
+def try_module(trial: Trial, pool: ThreadPoolExecutor, module: str, drawn: list[Change]) -> list[str]:
+    """Try the changes with the tests of the module, and print and return those that survive."""
+    left = drawn
     for files in files_for(module):
         for file in files if left else ():
             trial.baseline(file)
         noticed = pool.map(partial(trial.notices, module, files=files), left)
         left = [each for each, found in zip(left, noticed, strict=True) if not found]
-    survivors = [f"{module}:{each.line}: {each.before}  # {each.text}" for each in left]
-    print(f"{module}: {len(tried) - len(left)} of {len(tried)} noticed", *survivors, sep="\n    ", flush=True)
-    return {"tried": len(tried), "survived": survivors}
+    lines = [f"{module}:{each.line}: {each.before}  # {each.text}" for each in left]
+    print(f"{module}: {len(drawn) - len(left)} of {len(drawn)} noticed", *lines, sep="\n    ", flush=True)
+    return [name_of(each) for each in left]
 
 
 def package_of(module: str) -> str:
@@ -213,24 +219,20 @@ def package_of(module: str) -> str:
     return "/".join(Path(module).parts[:-1])
 
 
-def table(results: dict[str, dict[str, object]]) -> Iterator[str]:
+def table(results: Results) -> Iterator[str]:
     """Yield the lines of the table: the score of each package."""
     yield "| package | modules tried | changes | noticed | score |\n"
     yield "| --- | ---: | ---: | ---: | ---: |\n"
     for package, names in itertools.groupby(sorted(modules(()), key=lambda each: (package_of(each), each)), package_of):
         every = [name for name in names if changes((TOP / name).read_text(encoding="utf-8"))]
         rows = [results[name] for name in every if name in results]
-        tried, survived = sum(int(str(row["tried"])) for row in rows), sum(len(_list(row["survived"])) for row in rows)
-        noticed = f"{tried - survived} | {100 * (tried - survived) / tried:.0f} %" if tried else "0 |"
-        yield f"| `{package}` | {len(rows)} of {len(every)} | {tried} | {noticed} |\n"
+        noticed, survived = (sum(len(row[key]) for row in rows) for key in ("noticed", "survived"))
+        tried = noticed + survived
+        shown = f"{noticed} | {100 * noticed / tried:.0f} %" if tried else "0 |"
+        yield f"| `{package}` | {len(rows)} of {len(every)} | {tried} | {shown} |\n"
 
 
-def _list(value: object) -> list[object]:
-    assert isinstance(value, list)
-    return value
-
-
-def write_table(results: dict[str, dict[str, object]]) -> None:
+def write_table(results: Results) -> None:
     """Replace the table in docs/contributing.md."""
     text = DOCUMENT.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
@@ -245,6 +247,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=10, help="changes per module")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
+    parser.add_argument("--again", action="store_true", help="only the changes that no test has noticed yet")
     parser.add_argument("--list", action="store_true", help="only list the changes and the nearest tests")
     parser.add_argument("--table", action="store_true", help="only write the table of all results into the document")
     arguments = parser.parse_args()
@@ -252,20 +255,23 @@ def main() -> None:
     if arguments.table:
         write_table(results)
         return
-    chosen = {each: sample(each, arguments.sample, arguments.seed) for each in modules(arguments.names)}
+    chosen = {}
+    for module in modules(arguments.names):
+        equivalent = reviewed(module)
+        drawn = sample(module, arguments.sample, arguments.seed)
+        chosen[module] = [each for each in drawn if (each.before, each.text) not in equivalent]
     if arguments.list:
         for module, drawn in chosen.items():
-            print(
-                module,
-                *(f"{each.line}: {each.text}" for each in drawn),
-                *files_for(module)[0],
-                sep="\n    ",
-            )
+            lines = [f"{each.line}: {each.text}" for each in drawn]
+            print(module, *lines, *files_for(module)[0], sep="\n    ")
         return
     with tempfile.TemporaryDirectory(prefix="usbrh-mutants-") as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         trial = Trial(Path(folder), arguments.jobs)
         for module, drawn in chosen.items():
-            results[module] = try_module(trial, pool, module, drawn)
+            before = results.get(module, {}).get("noticed", []) if arguments.again else []
+            left = try_module(trial, pool, module, [each for each in drawn if name_of(each) not in before])
+            names = [name_of(each) for each in drawn]
+            results[module] = {"noticed": [each for each in names if each not in left], "survived": left}
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
     print("".join(table(results)))
