@@ -18,7 +18,7 @@ from usbrh.reading import Reading
 
 PICTURES = CHECKOUT / "tests" / "output" / "dashboards"
 SENSORS = ("greenhouse", "living-room", "server-room", "cellar", "attic")
-HOURS, STEP = 12, 180
+HOURS, STEP = 12, 300
 SCREEN, PHONE = (1600, 1180), (390, 844)
 LIMITS = {"en": ("18 to 27 °C", "8 to 27 °C", "20 to 70 %"), "ja": ("18〜27 °C", "8〜27 °C", "20〜70 %")}
 """By language: those of the temperature, those of the cellar, those of the humidity."""
