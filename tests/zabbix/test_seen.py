@@ -4,18 +4,14 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from tests.support.daemon import wait_for
-from tests.support.zabbix.browser import Browser, find_chromium, log_in
+from tests.support.zabbix.browser import Browser, log_in
 from tests.support.zabbix.command import usbrh
-from tests.support.zabbix.machine import PREPARE
 from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
 from usbrh.config import load
@@ -123,18 +119,6 @@ class House:
         host = self.server.api.host.get(filter={"host": [self.name]}, output=["hostid"])[0]["hostid"]
         found = self.server.api.event.get(hostids=host, value=1, output=["name", "r_eventid"])
         return [(each["name"], each["r_eventid"]) for each in found]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    if not program:
-        pytest.skip(f"no Chromium to look with: {PREPARE}")
-    browser = Browser(program)
-    try:
-        yield browser
-    finally:
-        browser.close()
 
 
 def test_a_cold_night(server: ZabbixServer, browser: Browser, tmp_path: Path) -> None:
