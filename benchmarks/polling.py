@@ -83,6 +83,9 @@ class Polled:
 @contextlib.contextmanager
 def service(journal: Path) -> Iterator[None]:
     """Run `usbrh run`, which sends nothing itself."""
+    runtime = journal.parent.parent
+    (runtime / "readings").mkdir()
+    (runtime / "readings").chmod(0o755)  # for the agent's user, who is not in the group here
     settings = journal.parent / "usbrh.toml"
     settings.write_text("[zabbix]\nservers = []\n")
     environment = {
@@ -90,6 +93,7 @@ def service(journal: Path) -> Iterator[None]:
         "USBRH_SIMULATE": str(SENSORS),
         "USBRH_ALLOW_SIMULATED": "1",
         "USBRH_JOURNAL_PATH": str(journal),
+        "RUNTIME_DIRECTORY": str(runtime),
         "USBRH_BRIDGE_INTERVAL": f"{INTERVAL}s",
     }
     command = ["env", *(f"{name}={value}" for name, value in environment.items())]

@@ -62,7 +62,9 @@ PACKAGES = (
         ("config", "drivers", "simulator"),
     ),
     Package("poller", "the measuring loop: readings of all selected sensors, round by round", _MEASURING),
-    Package("journal", "the send queue and local history: one SQLite file, its repair, read-only access", ()),
+    Package(
+        "journal", "the send queue and local history: one SQLite file, its repair and conversion, read-only access", ()
+    ),
     Package(
         "zabbix",
         "sender protocol, TLS, agent configuration, API, templates, provisioning, a fake server",

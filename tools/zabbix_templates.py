@@ -1,12 +1,14 @@
 """Write zabbix/templates: `python -m tools.zabbix_templates`. With --check only report outdated files.
 
-One description produces three templates for two releases. They differ in the type of their master items, and therefore
-in intervals, time-outs and the method to exclude sensors. Names, keys, triggers and dashboards are the same, so that a
-host can change from one template to another and keep its history. Some items are in the trapper template only.
+One description produces three templates for three releases in two languages. They differ in the type of their master
+items, and therefore in intervals, time-outs and the method to exclude sensors. Names, keys, triggers and dashboards are
+the same, so that a host can change from one template to another and keep its history. Some items are in the trapper
+template only. Languages differ in texts only.
 """
 
 import argparse
 import hashlib
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,26 +18,18 @@ from typing import Any, TypeVar
 
 import yaml
 
-from tools.zabbix_content import (
-    BRIDGE,
-    BRIDGE_MASTER,
-    DISCOVERY,
-    MACROS,
-    SENSOR,
-    SENSOR_MASTER,
-    TEST,
-    TRIGGERS,
-    VALUE_MAPS,
-    Item,
-    Trigger,
-    Widget,
-    dashboard,
-    graphs,
-)
-from tools.zabbix_readme import text as readme
+from tools.zabbix_dashboards import Widget, dashboard, graphs
+from tools.zabbix_items import BRIDGE, BRIDGE_MASTER, DISCOVERY, SENSOR, SENSOR_MASTER, TEST, VALUE_MAPS, Item
+from tools.zabbix_japanese import japanese
+from tools.zabbix_macros import MACROS, Macro
+from tools.zabbix_readme import english_page, japanese_page
+from tools.zabbix_translation import translated
+from tools.zabbix_triggers import TRIGGERS, Trigger
+from tools.zabbix_wizard import configuration, instructions
 
 FOLDER = Path(__file__).parent.parent / "zabbix" / "templates"
-RELEASES = ("6.0", "7.0")
+RELEASES = ("6.0", "7.0", "7.4")
+LANGUAGES: dict[str, Callable[[str], str]] = {"en": str, "ja": japanese}
 VERSION = "1"  # of the templates, in the vendor field of 7.0; increase it when released content changes
 # Default values of Zabbix, which its own exports omit. `usbrh zabbix provision` lets Zabbix compare the file with its
 # template, and only a file in the form of an export compares equal.
@@ -43,6 +37,9 @@ DEFAULTS = {
     "6.0": {"history": "90d", "trends": "365d", "lifetime": "30d"},
     "7.0": {"history": "31d", "trends": "365d", "lifetime": "7d"},
 }
+DEFAULTS["7.4"] = DEFAULTS["7.0"]
+DEFAULT_HEIGHT = 2
+"""Height of a widget in Zabbix, which its own exports omit."""
 TIMEOUT = "10s"
 """For an answer of `usbrh agent`, which needs up to 2.5 s. The default of 3 s leaves too little time to start a process
 on a machine with high load."""
@@ -54,7 +51,7 @@ HEADER = """\
 
 BY_NAME = sorted(TRIGGERS, key=lambda trigger: trigger.name)  # as Zabbix exports them
 Yaml = dict[str, Any]
-T = TypeVar("T")
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -83,16 +80,23 @@ FORMS = (
 
 
 class Template:
-    """One form for one release, as the data of its YAML file."""
+    """One form for one release in one language, as the data of its YAML file."""
 
-    def __init__(self, form: Form, release: str) -> None:
+    def __init__(self, form: Form, release: str, text: Callable[[str], str]) -> None:
         self.form = form
         self.release = release
+        self.text = text
+        """Translates an English text."""
 
     @property
     def has_timeout(self) -> bool:
         """Whether items have their own time-out, which 7.0 introduced."""
         return self.form.polled and self.release != "6.0"
+
+    @property
+    def has_wizard(self) -> bool:
+        """Whether the release has the Host Wizard, which 7.4 introduced."""
+        return self.release not in {"6.0", "7.0"}
 
     def uuid(self, *path: str) -> str:
         """Return a stable UUID (version 4) for one entity of this template, the same in both releases.
@@ -114,13 +118,18 @@ class Template:
             "description": "Temperature, humidity, dew point from Strawberry Linux USB hygrometers (USB-RH, USBRH2).\n"
             f"{self.form.how}\nThresholds are macros. A macro with a sensor's name as context is for this sensor:\n"
             '{$USBRH.TEMP.MAX.CRIT:"living-room"}',
+            **(instructions(self.form.item_type) if self.has_wizard else {}),
             **({} if self.release == "6.0" else {"vendor": {"name": "usbrh", "version": f"{self.release}-{VERSION}"}}),
             "groups": [{"name": GROUP["name"]}],
             "items": [self.item(BRIDGE_MASTER), *(self.item(item, BRIDGE_MASTER) for item in bridge), self.item(TEST)],
             "discovery_rules": [self.discovery()],
             # No tag "class": the problem list shows three tags in alphabetical order, and "sensor" must be one of them.
             "tags": [{"tag": "target", "value": "usb-rh"}],
-            "macros": [self.macro(*row) for row in sorted(MACROS) if self.form.polled or row[0] != "{$USBRH.INTERVAL}"],
+            "macros": [
+                self.macro(macro)
+                for macro in sorted(MACROS)
+                if self.form.polled or macro.name != "{$USBRH.INTERVAL}"
+            ],
             "dashboards": [self.dashboard()],
             "valuemaps": [
                 {"uuid": self.uuid("valuemap", name), "name": name,
@@ -139,7 +148,7 @@ class Template:
         bridge_graphs = [graph for graph in graphs(self.form.name) if not graph["of_sensor"]]
         if bridge_graphs:
             export["graphs"] = [self.graph(graph) for graph in bridge_graphs]
-        return {"zabbix_export": export}
+        return {"zabbix_export": translated(export, self.text)}
 
     def item(self, item: Item, master: Item | None = None) -> Yaml:
         """Return an item or item prototype; a dependent one if it has a master item."""
@@ -296,9 +305,10 @@ class Template:
         own = {key: value for key, value in graph.items() if key != "of_sensor"}
         return {"uuid": self.uuid("graph", graph["name"]), **own}
 
-    def macro(self, name: str, value: str, description: str) -> Yaml:
+    def macro(self, macro: Macro) -> Yaml:
         """Return a macro."""
-        return {"macro": name, "value": value, "description": description}
+        wizard = configuration(macro) if self.has_wizard else {}
+        return {"macro": macro.name, "value": macro.value, "description": macro.description, **wizard}
 
     def dashboard(self) -> Yaml:
         """Return the dashboard."""
@@ -317,9 +327,9 @@ class Template:
 
     def order(self, widget: Widget) -> Any:
         """Return the key by which Zabbix sorts the widgets of a page in an export."""
-        return widget.name.lower() if self.release == "6.0" else (widget.x, widget.y)
+        return self.text(widget.name).lower() if self.release == "6.0" else (widget.x, widget.y)
 
-    def in_order(self, things: list[T], key: Callable[[T], Any]) -> list[T]:
+    def in_order(self, things: list[Thing], key: Callable[[Thing], Any]) -> list[Thing]:
         """Sort for 7.0, which exports fields sorted; keep the order for 6.0."""
         return things if self.release == "6.0" else sorted(things, key=key)
 
@@ -327,15 +337,17 @@ class Template:
         """Return a widget. 6.0 has 24 columns, 7.0 has 72 and other names for widgets and fields."""
         old = self.release == "6.0"
         fields = self.fields(widget)
-        if not old and widget.kind not in {"ITEM", "PROBLEMS"}:
+        if not old and widget.kind not in {"ITEM", "PROBLEMS", "PROBLEMSBYSV"}:
             fields.append({"type": "STRING", "name": "reference", "value": f"USBR{'ABCDEFGH'[number]}"})
         new_kind = {"GRAPH_CLASSIC": "graph", "GRAPH_PROTOTYPE": "graphprototype", "SVG_GRAPH": "svggraph"}
-        place = {"x": widget.x, "y": widget.y, "width": widget.width, "height": widget.height}
-        wider = 1 if old else 3
+        place = {"x": widget.x, "y": widget.y, "width": widget.width}
+        if widget.height != DEFAULT_HEIGHT:
+            place["height"] = widget.height
+        wider = {"x": 1, "y": 1, "width": 1, "height": 1} | ({} if old else {"x": 3, "width": 3})
         return {
             "type": widget.kind if old else new_kind.get(widget.kind, widget.kind.lower()),
             **({"name": widget.name} if widget.name else {}),
-            **{key: str(value * (wider if key in {"x", "width"} else 1)) for key, value in place.items() if value},
+            **{key: str(round(value * wider[key])) for key, value in place.items() if value},
             "fields": self.in_order(fields, lambda field: str(field["name"])),
         }
 
@@ -372,12 +384,14 @@ Dumper.add_representer(str, _text)
 
 def files() -> Iterator[tuple[Path, str]]:
     """Yield each file of the folder with its content."""
-    for release in RELEASES:
-        for form in FORMS:
-            data = Template(form, release).data()
-            body = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
-            yield FOLDER / release / f"{form.file}.yaml", HEADER.format(name=form.name, release=release) + body
-    yield FOLDER / "README.md", readme((form.name, form.file, form.how) for form in FORMS)
+    for release, form, (language, text) in itertools.product(RELEASES, FORMS, LANGUAGES.items()):
+        data = Template(form, release, text).data()
+        body = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
+        suffix = "" if language == "en" else f".{language}"
+        yield FOLDER / release / f"{form.file}{suffix}.yaml", HEADER.format(name=form.name, release=release) + body
+    forms = [(form.name, form.file, form.how) for form in FORMS]
+    yield FOLDER / "README.md", english_page(forms)
+    yield FOLDER / "README.ja.md", japanese_page(forms)
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from usbrh.reading import Reading, SensorInfo, Ticks
     from usbrh.sensors import Sensor, find, measure_all, select
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = [
     "AccessDenied",

@@ -1,15 +1,13 @@
 """Clocks that tests and the simulator can replace, deadlines, and the schedule of measurements."""
 
 import time
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """What the clocks of this machine show at one moment, and whether the wall clock is known to be right."""
 
     time_ns: int

@@ -129,6 +129,10 @@ class ZabbixApiError(ZabbixError):
     kind = "api"
 
 
+class ZabbixPermissionError(ZabbixApiError):
+    """The user of the API has no permission for an object, or its role does not allow a method."""
+
+
 def exit_status(kind: str) -> int:
     """Return the exit status for a reading whose ``state`` is ``kind``; 0 for ``ok``."""
     return _EXIT_STATUS.get(kind, UsbrhError.exit_status)

@@ -1,8 +1,8 @@
 """The data that all parts of usbrh exchange: a sensor and one reading of it, immutable and convertible to JSON."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from usbrh.clock import NS
 from usbrh.errors import UsbrhError, joined
@@ -14,10 +14,11 @@ QUANTITIES = (
     *("frost_point", "vapour_deficit", "vapour_pressure_deficit", "discomfort_index"),
 )
 """The numbers of a reading: attributes of ``Reading``, keys of its JSON, columns of CSV."""
+SUMMARISED = QUANTITIES[:3]
+"""What the summaries of the history contain."""
 
 
-@dataclass(frozen=True, slots=True)
-class SensorInfo:
+class SensorInfo(NamedTuple):
     """One sensor that is plugged in."""
 
     port: str
@@ -35,8 +36,7 @@ class SensorInfo:
         return self.serial or self.port
 
 
-@dataclass(frozen=True, slots=True)
-class Ticks:
+class Ticks(NamedTuple):
     """The raw values of one USB-RH report."""
 
     temperature: int
@@ -47,8 +47,7 @@ class Ticks:
     """The last three bytes of the report. Their meaning is not published."""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(NamedTuple):
     """The correction of the converted values: value × scale + offset."""
 
     temperature_offset: float = 0.0
@@ -142,7 +141,7 @@ class Reading:
             **{key: rounded(getattr(self, key)) for key in QUANTITIES},
             "raw": raw,
             "conversion": self.conversion,
-            "calibration": self.calibration and asdict(self.calibration),
+            "calibration": self.calibration and self.calibration._asdict(),
             "heater": self.heater,
             "status": self.status,
             "repeated": self.repeated,
@@ -153,10 +152,10 @@ class Reading:
         }
 
     def to_json(self) -> str:
-        """Return the JSON object as one line."""
+        """Return the JSON object as one line without spaces: what the journal keeps, and Zabbix gets."""
         import json  # noqa: PLC0415 - not needed to start
 
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Reading":
@@ -177,7 +176,7 @@ class Reading:
             **{key: data[key] for key in _COPIED},
             time_ns=parse_time(data["time"]),
             raw=raw and Ticks(raw["temperature"], raw["humidity"], bytes.fromhex(raw["reserved"])),
-            calibration=calibration and Calibration(**{key: calibration[key] for key in _CALIBRATION}),
+            calibration=calibration and Calibration(**{key: calibration[key] for key in Calibration._fields}),
         )
 
 
@@ -185,7 +184,6 @@ _COPIED = (
     *("sensor", "port", "model", "serial", *QUANTITIES),
     *("conversion", "heater", "status", "repeated", "simulated", "state", "error", "remedy"),
 )
-_CALIBRATION = tuple(field.name for field in fields(Calibration))
 
 
 def rounded(value: float | None) -> float | None:

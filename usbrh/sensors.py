@@ -25,6 +25,9 @@ INSTRUMENTS: tuple[Kind, ...] = (usbrh1.KIND, usbrh2.KIND)
 READ_TIMEOUT = 5.0
 """s for one operation with a sensor, with all tries and the wait for other processes."""
 
+MOST_AT_ONCE = 500
+"""Sensors that are measured at the same time; the others follow. 1,000 threads would need 100 MB."""
+
 BLINK_SECONDS = 10.0
 """s of blinking, to find a sensor."""
 _BLINK_PAUSE = 0.5
@@ -239,7 +242,7 @@ def measure_all(sensors: Sequence[Sensor], timeout: float = READ_TIMEOUT, clock:
         return [measure(sensor) for sensor in sensors]
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # costs a single reading 15 ms
 
-    with ThreadPoolExecutor(max_workers=len(sensors)) as pool:
+    with ThreadPoolExecutor(max_workers=min(len(sensors), MOST_AT_ONCE)) as pool:
         return list(pool.map(measure, sensors))
 
 

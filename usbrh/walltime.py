@@ -17,7 +17,7 @@ from pathlib import Path
 from usbrh.clock import NS, Moment
 from usbrh.errors import ClockError
 
-BUILT = "2026-09-01"
+BUILT = "2026-11-01"
 """A date before this version was made. ``make release`` rejects one that is more than half a year old."""
 BUILT_NS = int(datetime.fromisoformat(f"{BUILT}T00:00:00+00:00").timestamp()) * NS
 LATE_NS = 60 * NS

@@ -1,11 +1,12 @@
 """The life of a Debian package on a computer with a running systemd, a kernel and a sensor: a trial in the VM.
 
-python -m tests.deb.in_vm FOLDER PREVIOUS SUITE...
+python -m tests.deb.in_vm FOLDER "PREVIOUS..." SUITE...
 
-FOLDER has the new package (make deb). PREVIOUS is a commit, whose package is installed and upgraded after that. The
-commands are those of docs/getting-started.md. Each computer is new: Debian of SUITE (such as bookworm) with its kernel,
-which usbip gives a virtual sensor. It fetches packages from the mirror of this machine. The values arrive in a fake
-Zabbix server, the durations in docs/contributing.md.
+FOLDER has the new package (make deb). PREVIOUS are commits or tags: the package of each is installed and upgraded after
+that. The commands are those of docs/getting-started.md. Each computer is new: Debian of SUITE (such as bookworm) with
+its kernel, which usbip gives a virtual sensor. It fetches packages from the mirror of this machine. The values arrive
+in a fake Zabbix server, the durations in docs/contributing.md, and all that the commands of a user print in
+tests/output/vm-SUITE.log.
 """
 
 import json
@@ -22,7 +23,7 @@ from pathlib import Path
 from benchmarks.document import put
 from tests.support.kernel import image
 from tests.support.kernel.guest import Plugged, Simulator
-from tests.support.kernel.vm import Machine
+from tests.support.kernel.vm import Machine, Result
 from usbrh.zabbix.fake_server import FakeServer
 
 TOP = Path(__file__).parents[2]
@@ -37,18 +38,28 @@ class Computer:
         self.suite = suite
         self.times: dict[str, float] = {}
         """Seconds by step."""
+        self.log = TOP / f"tests/output/vm-{suite}.log"
+        self.log.parent.mkdir(exist_ok=True)
+        self.log.unlink(missing_ok=True)
         self._folder = folder
-        self._disk = image.make_disk(folder, suite, ["apt", "ca-certificates"])
+        self._disk = image.make_disk(folder, suite, ["apt", "ca-certificates", "passwd"])
         self.machine = self._boot()
-        self.do("apt-get --quiet=2 update", timeout=300)
 
     def _boot(self) -> Machine:
         machine = image.boot(self._folder, self._disk)
+        try:
+            self._prepare(machine)
+        except BaseException:
+            machine.close()
+            raise
+        return machine
+
+    def _prepare(self, machine: Machine) -> None:
         machine.run("systemctl is-system-running --wait", timeout=240)
-        # The image has neither a default route nor a name server.
+        # The image does not wait for its network, and has neither a default route nor a name server.
+        machine.run("/usr/lib/systemd/systemd-networkd-wait-online --any --timeout=60", timeout=90).check()
         machine.run("ip route replace default via 10.0.2.2; echo nameserver 10.0.2.3 >/etc/resolv.conf").check()
         machine.run("modprobe -a vhci_hcd usbhid hid_generic 9pnet_virtio").check()
-        return machine
 
     def reboot(self) -> None:
         """Shut down properly and boot again."""
@@ -67,12 +78,21 @@ class Computer:
             log = self.machine.run("journalctl -u usbrh --no-pager | tail -n 30; systemctl status --no-pager usbrh")
             error.add_note(f"at: {words} ({self.suite})\n{log.stdout}")
             raise
-        self.times[words] = time.monotonic() - begin
-        print(f"{self.suite}: {words}: {self.times[words]:.1f} s", flush=True)
+        seconds = time.monotonic() - begin
+        self.times.setdefault(words, seconds)
+        print(f"{self.suite}: {words}: {seconds:.1f} s", flush=True)
 
     def do(self, command: str, timeout: float = 60) -> str:
         """Run a shell line as root, which must succeed."""
         return self.machine.run(command, timeout=timeout, env={"DEBIAN_FRONTEND": "noninteractive"}).check()
+
+    def show(self, command: str, timeout: float = 60) -> Result:
+        """Run a shell line of a user as root, and write what it prints to the log."""
+        done = self.machine.run(command, timeout=timeout, env={"DEBIAN_FRONTEND": "noninteractive"})
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"# {command}\n{done.stdout}{done.stderr}")
+            log.write(f"(exit status {done.status})\n" if done.status else "")
+        return done
 
     def apt_install(self, deb: Path) -> str:
         """`apt install ./usbrh_*_all.deb`."""
@@ -80,7 +100,9 @@ class Computer:
         self.do("mount -t 9p -o trans=virtio,ro,msize=524288 share /mnt; cp /mnt/*.deb /root; umount /mnt")
         (self.machine.share / deb.name).unlink()
         try:
-            return self.do(f"cd /root && apt-get install --yes --no-install-recommends ./{deb.name}", timeout=600)
+            return self.show(
+                f"cd /root && apt-get install --yes --no-install-recommends ./{deb.name}", timeout=600
+            ).check()
         finally:
             self.do(f"rm /root/{deb.name}")
 
@@ -127,38 +149,28 @@ class Trial:
 
     def _use(self) -> None:
         self.computer.configure(self.server)
-        self.computer.do("systemctl enable --now usbrh")
+        self.computer.show("systemctl enable --now usbrh").check()
         flow(self.server)
         # Faster than by default, for the steps that follow.
         self.computer.do(f"sed -i 's/^#interval = .*/interval = \"5s\"/' {CONFIG} && systemctl reload usbrh")
 
     def upgrade(self, old: Path, new: Path) -> None:
-        """Install and use the previous package, then the new one."""
+        """Install and use a previous package, then the new one."""
         computer = self.computer
-        with computer.step("previous package: apt install, two lines, the first value"):
+        name = old.name.split("_")[1].split(".g")[0]
+        with computer.step(f"package {name}: apt install, two lines, the first value"):
             computer.apt_install(old)
             self.sensor.replug()  # version 0.1.0 leaves a sensor that is plugged in before to root
             self._use()
         wait_for(lambda: len(computer.readings()) > 2, "the journal stays empty")
         kept, config, version = computer.readings(), computer.do(f"cat {CONFIG}"), computer.do("usbrh --version")
-        with computer.step("upgrade with apt, the next value"):
+        with computer.step(f"upgrade of {name} with apt, the next value"):
             computer.apt_install(new)
             flow(self.server)
         assert computer.do("usbrh --version") != version, "the version is still the same"
         assert computer.do(f"cat {CONFIG}") == config, "the configuration has changed"
         assert computer.do("systemctl is-enabled usbrh") == "enabled\n"
-        if self._moved_aside():
-            flow(self.server)
-        else:
-            assert kept <= computer.readings(), "the upgrade lost readings"
-
-    def _moved_aside(self) -> bool:
-        """Whether the journal has the format of version 0.1.0. If so, do what docs/getting-started.md says."""
-        if self.computer.machine.run("usbrh journal status").status == 0:
-            return False
-        print(f"{self.computer.suite}: the journal has the old format and is moved aside")
-        self.computer.do("cd /var/lib/usbrh && mkdir -p old && mv journal.db* old; systemctl try-restart usbrh")
-        return True
+        assert kept <= computer.readings(), "the upgrade lost readings"
 
     def install(self, new: Path) -> None:
         """Install and use the new package; unplug and plug in; reboot."""
@@ -167,14 +179,15 @@ class Trial:
             computer.apt_install(new)
         with computer.step("two lines of configuration, the first value"):
             self._use()
+        for command in ("list", "read", "send", "status", "journal status", "config check"):
+            computer.show(f"usbrh {command}").check()
         with computer.step("unplug, plug in again, the next value"):
             self.sensor.unplug()
             wait_for(lambda: computer.machine.run("usbrh read").status == 3, "the sensor is still listed")
             self.sensor.do("plug")
             self.sensor.attach()
             flow(self.server)
-        findings = [json.loads(line) for line in computer.machine.run("usbrh doctor --json").stdout.splitlines()]
-        assert not [each for each in findings if each["status"] == "fault"], findings
+        assert "\nfault" not in computer.show("usbrh doctor").stdout
         kept = computer.readings()
         with computer.step("reboot, the next value"):
             computer.reboot()
@@ -186,10 +199,10 @@ class Trial:
         """Remove the package, then purge it."""
         computer = self.computer
         with computer.step("apt remove, apt purge"):
-            computer.do("apt-get remove --yes usbrh", timeout=120)
+            computer.show("apt-get remove --yes usbrh", timeout=120).check()
             assert computer.machine.run("systemctl is-active usbrh").stdout != "active\n"
             computer.do(f"test ! -e /usr/bin/usbrh && test -e {CONFIG}")
-            computer.do("apt-get purge --yes usbrh", timeout=120)
+            computer.show("apt-get purge --yes usbrh", timeout=120).check()
             computer.do("test ! -e /etc/usbrh && test -e /var/lib/usbrh/journal.db && getent passwd usbrh")
         computer.do("rm -r /var/lib/usbrh && userdel usbrh")
 
@@ -215,21 +228,24 @@ def table(times: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     """Carry out the trial."""
-    folder, previous, *suites = sys.argv[1:]
+    folder, commits, *suites = sys.argv[1:]
     [new] = (TOP / folder).glob("usbrh_*_all.deb")
     times: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="usbrh-trial-", dir="/var/tmp") as work:
-        old = build(previous, Path(work, "old"))
+        previous = [build(commit, Path(work, commit)) for commit in commits.split()]
         for suite in suites:
             disk = Path(work, suite)
             disk.mkdir()
             computer = Computer(suite, disk)
             with FakeServer() as server, Simulator(1) as simulator:
                 try:
+                    computer.do("apt-get --quiet=2 --option=Acquire::Retries=3 update", timeout=300)
                     trial = Trial(computer, server, simulator)
                     trial.install(new)
                     trial.purge()
-                    trial.upgrade(old, new)
+                    for old in previous:
+                        trial.upgrade(old, new)
+                        trial.purge()
                 finally:
                     computer.machine.close()
             times[suite] = computer.times

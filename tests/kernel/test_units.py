@@ -56,6 +56,13 @@ def wait_for(what: Callable[[], bool], seconds: float, vm: Machine, unit: str) -
         time.sleep(0.2)
 
 
+def ask(vm: Machine, key: str, user: str) -> str:
+    """The answer of the agent file's shell command. It fails where it would start usbrh."""
+    text = vm.run(f"cat {DATA}/zabbix/zabbix_agentd.d/usbrh.conf").check()
+    command = text.partition("UserParameter=usbrh.get[*],")[2].partition("\n")[0]
+    return vm.run(command.replace("$1", key).replace("exec usbrh", "false"), user=user).stdout
+
+
 def show(vm: Machine, unit: str, name: str) -> str:
     return vm.run(f"systemctl show -P {name} {unit}").check().strip()
 
@@ -97,6 +104,11 @@ def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServ
         status = vm.run(f"cat /proc/{pid}/status").check()
         for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
             assert line in status
+        # Alice is in the group, as the agent's user is after usbrh setup.
+        answer = json.loads(ask(vm, "kitchen", "alice"))
+        assert (answer["sensor"], answer["state"], answer["age"] < 15) == ("kitchen", "ok", True)
+        assert ask(vm, "kitchen", "nobody") == ""
+        assert vm.run("stat -c '%U:%G %a' /run/usbrh/readings").check().strip() == "usbrh:usbrh 750"
         # SIGHUP reads the configuration again, in the same process.
         configure(vm, zabbix, sensor.port, "cellar")
         vm.run(f"systemctl reload {unit}").check()
@@ -107,6 +119,7 @@ def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServ
     finally:
         vm.run(f"systemctl stop {unit}", timeout=60).check()
     assert (show(vm, unit, "Result"), show(vm, unit, "ExecMainStatus")) == ("success", "0")
+    assert ask(vm, "cellar", "alice") == "", "systemd has removed the readings"
     times = [(value.clock, value.ns) for value in zabbix.values if value.key in (key, "usbrh.get[cellar]")]
     assert times == sorted(set(times))
 
@@ -179,5 +192,6 @@ def test_the_timer_makes_up_for_what_it_missed(vm: Machine, units: None, sensor:
         wait_for(lambda: any(value.key == "usbrh.get[attic]" for value in zabbix.values), 50, vm, "usbrh-send.service")
         wait_for(lambda: show(vm, "usbrh-send.service", "ActiveState") == "inactive", 20, vm, "usbrh-send.service")
         assert show(vm, "usbrh-send.service", "Result") == "success"
+        assert json.loads(ask(vm, "attic", "alice"))["age"] < 30
     finally:
         vm.run("systemctl stop usbrh-send.timer").check()

@@ -1,16 +1,19 @@
 """The measuring loop: sensors that fail, are unplugged and plugged in, in virtual time."""
 
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from usbrh.bridge.state import bridge_state
 from usbrh.clock import NS
 from usbrh.config import Config, SensorConfig
-from usbrh.errors import JournalError
+from usbrh.errors import JournalError, SensorNotFound
 from usbrh.journal.store import DestinationStatus, Rejection
 from usbrh.poller import Poller
 from usbrh.reading import Reading
+from usbrh.sensors import find
 from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
 
 
@@ -39,6 +42,46 @@ def test_a_sensor_that_comes_and_goes(caplog: pytest.LogCaptureFixture) -> None:
     assert house.states() == {"sim-1": "ok", "sim-2": "ok"}
     assert "sim-2 works again" in caplog.text
     assert (house.poller.counts.readings, dict(house.poller.counts.failures)) == (6, {"not_found": 1})
+
+
+class CountingBackend(SimulatorBackend):
+    """Counts how often the bus is listed."""
+
+    listings = 0
+
+    def enumerate_devices(self) -> Iterator[Any]:
+        self.listings += 1
+        return super().enumerate_devices()
+
+
+def test_a_round_lists_the_bus_once_however_many_sensors_there_are() -> None:
+    backend = CountingBackend([VirtualUsbRh(number) for number in range(1, 9)])
+    poller = Poller(Config(), backend=backend)
+    for rounds in (1, 2, 3):
+        assert [reading.state for reading in poller.measure()] == ["ok"] * 8
+        assert backend.listings == rounds
+
+
+def test_a_sensor_that_moved_since_the_bus_was_listed_is_found() -> None:
+    """It was plugged in again, so it has another address; and the one after it has left."""
+    models = [VirtualUsbRh(number, clock=VirtualClock()) for number in (1, 2)]
+    backend = CountingBackend(models, models[0].clock)
+    first, second = find(backend=backend, clock=models[0].clock)
+    for model in models:
+        model.unplug()
+    models[0].plug()
+    assert first.read().state == "ok"
+    with pytest.raises(SensorNotFound, match="sim-2 is not plugged in"):
+        second.read()
+
+
+def test_a_listing_serves_each_sensor_once() -> None:
+    backend = CountingBackend([VirtualUsbRh()])
+    (sensor,) = find(backend=backend)
+    sensor.read()
+    assert backend.listings == 1
+    sensor.read()
+    assert backend.listings > 1
 
 
 def test_a_configured_sensor_is_missed_as_long_as_it_is_gone() -> None:

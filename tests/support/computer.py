@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class Computer:
                 member = command[command.index("--delete") + 1]
                 entry = rf"^({name}:.*[:,]){member}(?:,|$)"
                 group.write_text(re.sub(entry, r"\1", group.read_text(), flags=re.MULTILINE))
+            case "rm" if "-rf" in command:
+                shutil.rmtree(self.machine.path(name))
             case "userdel":
                 passwd.write_text(re.sub(rf"^{name}:.*\n", "", passwd.read_text(), flags=re.MULTILINE))
             case "groupdel":

@@ -27,9 +27,8 @@ ELSEWHERE: dict[str, str] = {
     ".venv/bin/python -m tools.watch_picture": "takes ten minutes; test_watch runs it for some seconds",
     "git archive --prefix=root/usbrh/ HEAD | sudo tar -x -C bare": "writes into a bare system, as root",
     "git clone https://repository.invalid/usbrh": "needs the repository",
-    "usbrh zabbix provision --url https://zabbix.example/zabbix --user Admin --password-file FILE": _FRONT_END,
-    "usbrh zabbix test-alert --url https://zabbix.example/zabbix --user Admin"
-    " --password-file ~/zabbix-password": _FRONT_END,
+    "usbrh zabbix provision --url https://zabbix.example/zabbix --token-file FILE": _FRONT_END,
+    "usbrh zabbix test-alert --url https://zabbix.example/zabbix --token-file ~/zabbix-token": _FRONT_END,
     "lsusb -d 1774:1001": _DEVICE,
     ".venv/bin/pip wheel --no-deps --wheel-dir dist .": "asks a package index; tests/container/try runs it",
     "podman build --format docker --tag usbrh .": "needs Podman and an image; tests/container/try runs buildah",

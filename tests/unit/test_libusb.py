@@ -15,6 +15,7 @@ from pathlib import Path
 library, nodes, *words = sys.argv[1:]
 ctypes.util.find_library = lambda name: library or None
 import usbrh.drivers.bus
+usbrh.drivers.bus.LIBRARY = library or "/nonexistent"
 usbrh.drivers.bus.NODES = Path(nodes)
 from usbrh.cli import main
 sys.argv[1:] = words

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from tests.support import processes
 from tests.support.daemon import wait_for
 from tests.support.zabbix.server import CHECKOUT, Agent, AgentKind, ZabbixServer
+from usbrh.bridge.latest import LatestFiles
+from usbrh.clock import SYSTEM_CLOCK
 from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 
@@ -108,6 +111,31 @@ def test_a_sensor_that_does_not_answer(start: Callable[..., Agent], kind: AgentK
     reading = answer(agent, "usbrh.get[sim-1]")
     assert time.monotonic() - begun < 3
     assert reading["state"] == "timeout"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_latest_reading_of_the_service(start: Callable[..., Agent], kind: AgentKind) -> None:
+    """Answers without a start of usbrh, and the answer is what usbrh would answer."""
+    agent = start(kind, "USBRH_JOURNAL_PATH={directory}/journal/journal.db\n")
+    names = ["attic", "居間 あいう", "1-1.4", "x" * 64]
+    ago = 7 * 10**9
+    readings = [
+        Reading(
+            name, "1-1.4", "USB-RH", time.time_ns() - ago, 12.5, 60.0, 5.0, 6.6, boot_ns=SYSTEM_CLOCK.boot_ns() - ago
+        )
+        for name in names
+    ]
+    files = LatestFiles(60, {"RUNTIME_DIRECTORY": str(agent.directory)})
+    files.write(readings)
+    (agent.directory / "readings").chmod(0o755)
+    for name, reading in zip(names, readings, strict=True):
+        got = answer(agent, f"usbrh.get[{name}]")
+        assert 7 <= got.pop("age") < 12
+        assert got == reading.to_dict()
+    for key in ("../readings/attic", "./attic", "Attic", ""):
+        assert answer(agent, f"usbrh.get[{key}]")["temperature"] is None
+    files.write([replace(reading, boot_ns=1) for reading in readings])
+    assert answer(agent, "usbrh.get[attic]")["temperature"] is None, "too old: there is no such service any more"
 
 
 @pytest.mark.parametrize("kind", KINDS)

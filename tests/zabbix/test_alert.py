@@ -10,6 +10,7 @@ import pytest
 from tests.support.daemon import wait_for
 from tests.support.zabbix.command import usbrh
 from tests.support.zabbix.provisioner import Provisioner
+from tests.support.zabbix.rights import documented, make_token
 from tests.support.zabbix.server import ZabbixServer
 
 CONTAINS = 2
@@ -60,9 +61,9 @@ class Alerting:
         self.remove.append(lambda: self.server.api.action.delete(number))
         self.server.sync()
 
-    def __call__(self, *arguments: str, login: bool = True) -> tuple[int, list[dict[str, Any]]]:
+    def __call__(self, *arguments: str, login: bool = True, **environment: str) -> tuple[int, list[dict[str, Any]]]:
         """Run the command; its exit status and findings."""
-        environment = self.provision.login if login else {}
+        environment = (self.provision.login if login else {}) | environment
         done = usbrh(
             *("zabbix", "test-alert", "--json", *arguments), **environment,
             USBRH_ZABBIX_SERVERS=self.server.trapper, USBRH_ZABBIX_HOST=self.provision.host,
@@ -110,6 +111,20 @@ def test_a_message_that_is_sent(alerting: Alerting) -> None:
     assert message.startswith(f"{sentence}: sent after ")
     assert [each["check"] for each in findings if each["status"] == "ok"] == ["raise", "problem", "message", "clear"]
     wait_for("the end of the problem", lambda: not alerting.problems(), 30, 0.5)
+
+
+def test_a_user_sees_messages_to_its_own_user_groups(alerting_70: Alerting) -> None:
+    """As docs/zabbix.md says of users who are not Super admin."""
+    api, server = alerting_70.server.api, alerting_70.server
+    alerting_70.action(alerting_70.user(alerting_70.media_type("return 'OK';")))
+    group = api.usergroup.get(filter={"name": ["Zabbix administrators"]}, output=["usrgrpid"])[0]["usrgrpid"]
+    rights = documented("docs/zabbix.md", server.release.name)["zabbix test-alert"]
+    for also_in, status in (((), 1), ((group,), 0)):
+        token = make_token(server, "USB hygrometers", rights, also_in=also_in)
+        found, findings = alerting_70("--seconds", "5", USBRH_ZABBIX_TOKEN=token, USBRH_ZABBIX_USER="")
+        assert found == status, findings
+        ((_, message),) = messages(findings)
+        assert ("keeper@zoo.example" if also_in else "that this user may see") in message
 
 
 def test_a_media_type_that_fails(alerting_70: Alerting) -> None:

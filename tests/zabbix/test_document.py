@@ -18,9 +18,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import free_port, scratch_directory, wait_for
-from tests.support.zabbix.server import CHECKOUT, PASSWORD, ZabbixServer
+from tests.support.zabbix.rights import documented, make_token
+from tests.support.zabbix.server import CHECKOUT, USER, ZabbixServer
 
 DOCUMENTS = ("docs/zabbix.md", "docs/zabbix.ja.md")
+GROUP = "USB hygrometers"
+"""The default of `usbrh zabbix provision`."""
 PROGRAM = """#!/usr/bin/python3
 import sys
 sys.path[:0] = ["/opt/usbrh/lib", {packages!r}]
@@ -71,7 +74,7 @@ def blocks(document: str) -> dict[str, list[str]]:
 def test_each_way_takes_at_most_five_commands_in_both_languages() -> None:
     english, japanese = map(blocks, DOCUMENTS)
     assert english == japanese
-    assert set(english) == {"service", "timer", "agent", "beside", "autoregistration"}
+    assert set(english) == {"service", "timer", "agent", "beside", "autoregistration", "token"}
     assert all(0 < len(commands) <= 5 for commands in english.values())
 
 
@@ -93,7 +96,10 @@ def test_the_commands_lead_to_values(fresh: ZabbixServer, way: str) -> None:
     port = free_port()
     commands = blocks(DOCUMENTS[0])
     try:
-        script = prepare(scratch, fresh, commands[way] + (commands["beside"] if way == "agent" else []), port)
+        install, paste = commands["token"]
+        token = [install, f"{paste} <<<{token_for(fresh, way)}", "test $(stat -c %a ~/zabbix-token) = 600"]
+        shown = [*token, *commands[way], *(commands["beside"] if way == "agent" else [])]
+        script = prepare(scratch, fresh, shown, port)
         environment = {
             "PATH": f"{scratch}/bin:/opt/usbrh/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": f"{scratch}/home",
             "SCRATCH": str(scratch), "AGENT_PORT": str(port), "USBRH_SIMULATE": "2", "USBRH_ALLOW_SIMULATED": "1",
@@ -135,6 +141,17 @@ def asked(server: ZabbixServer, agent_port: int) -> str:
     return str(json.loads(done.stdout)["time"])
 
 
+def token_for(server: ZabbixServer, way: str) -> str:
+    """The token with the documented rights; of a Super admin where the document asks for one."""
+    api = server.api
+    if way != "autoregistration":
+        server.group(GROUP)
+        return make_token(server, GROUP, documented(DOCUMENTS[0], server.release.name)["provision"])
+    userid = api.user.get(filter={"username": USER}, output=["userid"])[0]["userid"]
+    number = api.token.create(name=f"document-{time.time_ns()}", userid=userid)["tokenids"][0]
+    return str(api.token.generate(number)[0]["token"])
+
+
 def prepare(scratch: Path, server: ZabbixServer, commands: list[str], agent_port: int) -> Path:
     """The machine's programs, and the script: the overlay, then the commands."""
     library = scratch / "opt" / "usbrh" / "lib"
@@ -153,9 +170,6 @@ def prepare(scratch: Path, server: ZabbixServer, commands: list[str], agent_port
     home = scratch / "home"
     home.mkdir()
     home.chmod(0o1777)
-    password = home / "zabbix-password"
-    password.write_text(PASSWORD + "\n")
-    password.chmod(0o600)
     text = "\n".join(commands).replace("https://zabbix.example/zabbix", server.url)
     text = text.replace('"zabbix.example"', f'"{server.trapper}"')
     text = text.replace("--interface 192.0.2.10", f"--interface 127.0.0.1:{agent_port}")

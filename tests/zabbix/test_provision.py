@@ -292,8 +292,11 @@ def test_nobody_there(url: str, status: int, words: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_the_template_files_are_written(tmp_path: Path) -> None:
-    assert usbrh("zabbix", "template", str(tmp_path)).returncode == 0
-    ours = {path.relative_to(CHECKOUT / "zabbix" / "templates"): path.read_bytes()
-            for path in (CHECKOUT / "zabbix" / "templates").rglob("*.yaml")}  # fmt: skip
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_template_files_are_written(tmp_path: Path, language: str) -> None:
+    assert usbrh("zabbix", "template", str(tmp_path), "--language", language).returncode == 0
+    folder = CHECKOUT / "zabbix" / "templates"
+    ours = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.yaml")
+            if path.name.endswith(".ja.yaml") == (language == "ja")}  # fmt: skip
+    assert len(ours) == 9
     assert {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.yaml")} == ours

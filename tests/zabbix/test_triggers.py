@@ -58,6 +58,12 @@ STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
     "newdamp": (lambda m: air(40.0 + m / 1000, 95.0) if m >= 419 else {}, set()),  # one value
     "newoven": (lambda m: air(40.0 + m / 1000) if m >= 410 else {},  # for more than a window
                 {("Temperature critically high (above 32 °C for 5m)", False)}),
+    # Hot before a gap and for less than a window after it; hot before a gap and since then; a reading in ten minutes.
+    "gap": (lambda m: {} if 300 < m <= 360 else between(m, 300, 363, air(35.0)), set()),
+    "gaphot": (lambda m: {} if 300 < m < 380 else between(m, 300, 420, air(30.0 + m / 1000)),
+               {("Temperature high (above 27 °C for 5m)", False)}),
+    "slow": (lambda m: {} if m % 10 else between(m, 310, 420, air(30.0)),
+             {("Temperature high (above 27 °C for 5m)", False)}),
     "brief": (lambda m: between(m, 300, 304, air(35.0)), {RISING}),  # five values are four minutes
     "failing": (lambda m: between(m, 410, 420, broken("timeout")),
                 {("Readings fail (three in a row)", False)}),

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from usbrh.clock import NS, SYSTEM_CLOCK, Clock
 from usbrh.config import Config
 from usbrh.errors import JournalError, UsbrhError
 from usbrh.reading import Reading, SensorInfo
+from usbrh.system.paths import stat_or_none
 
 ANSWER_SECONDS = 2.5
 """From the start of the process to its answer. An agent waits for 3 s by default."""
@@ -25,6 +27,11 @@ MEASURE_UNTIL = 2.2
 LONGEST_NAME = 128
 OF_SERVICE = {"uptime", "readings", "failed", "failures_by_kind"}
 """Keys of ``usbrh.bridge`` that describe the process that measures, which an agent does not ask."""
+
+
+def fresh_seconds(interval: float) -> float:
+    """How old a reading of a running service can be that measures every ``interval`` seconds."""
+    return interval * 1.5 + 5
 
 
 def get(name: str, config: Callable[[], Config], clock: Clock = SYSTEM_CLOCK) -> dict[str, Any]:
@@ -103,6 +110,9 @@ def _error(error: UsbrhError | None) -> dict[str, str | None]:
 
 def _latest(name: str, config: Config, clock: Clock) -> Reading | None:
     """The newest reading in the journal, unless it is too old to be from a running service."""
+    with suppress(OSError):
+        if stat_or_none(config.journal.path) is None:
+            return None
     from usbrh.journal.reader import JournalReader  # noqa: PLC0415 - it imports SQLite
 
     settings = config.sensor.get(name)
@@ -113,7 +123,7 @@ def _latest(name: str, config: Config, clock: Clock) -> Reading | None:
     if reading is None:
         return None
     age = clock.time_ns() - reading.time_ns
-    return reading if -NS < age < (config.bridge.interval * 1.5 + 5) * NS else None
+    return reading if -NS < age < fresh_seconds(config.bridge.interval) * NS else None
 
 
 def _measured(name: str, config: Config, clock: Clock) -> Reading:

@@ -9,7 +9,7 @@ from usbrh.errors import ZabbixApiError, ZabbixRejected, ZabbixUnreachable
 from usbrh.findings import Finding, Status, fault, of_error, ok, warning
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.history import find_host, find_item
+from usbrh.zabbix.history import find_host, find_item, no_host
 from usbrh.zabbix.items import TEST
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.rejection import why_rejected
@@ -79,7 +79,7 @@ class TestAlert:
                 accepted, problem = self._send(route, 0), "rejected"
             except ZabbixUnreachable as error:
                 accepted, problem = False, error.message
-            remedy = f'close the problem "Test alert" of the host {route.host} in the front end'
+            remedy = f"close the test problem of the host {route.host} in the front end"
             findings.append(
                 ok("clear", f"{route.destination}: {TEST} is 0 again")
                 if accepted
@@ -90,17 +90,21 @@ class TestAlert:
     def _last(self) -> Iterator[Finding]:
         """Leave the problem for a person to see."""
         host = self._raised[0].host
-        message = f'for {self.seconds:.0f} s, "Test alert" is a problem of the host {host} in Monitoring → Problems'
+        message = f"for {self.seconds:.0f} s, the host {host} has the test problem in Monitoring → Problems"
         yield Finding("problem", Status.WAITING, f"{message}; each person who gets alerts gets a message")
         self.clock.sleep(self.seconds)
 
     def _follow(self, api: Api) -> Iterator[Finding]:
         started, host = self.clock.time_ns(), self._raised[0].host
-        problem = self._problem(api, host)
+        hostid = find_host(api, host)
+        if hostid is None:
+            yield of_error("problem", no_host(host))
+            return
+        problem = self._problem(api, hostid)
         seconds = (self.clock.time_ns() - started) / NS
         if problem is None:
             message = f"the front end shows no problem of the host {host} after {seconds:.0f} s"
-            remedy = 'check that the host and its trigger "USB-RH: Test alert" are enabled, and that --url fits servers'
+            remedy = f"check that the host and the trigger of {TEST} are enabled, and that --url fits servers"
             yield fault("problem", message, remedy, ZabbixApiError.exit_status)
             return
         yield ok("problem", f"visible after {seconds:.1f} s")
@@ -109,9 +113,8 @@ class TestAlert:
             yield warning("problem", message, "end the maintenance period, and run this again")
         yield from self._messages(api, problem, started)
 
-    def _problem(self, api: Api, host: str) -> Row | None:
-        hostid = find_host(api, host)
-        item = find_item(api, hostid, TEST) if hostid else None
+    def _problem(self, api: Api, hostid: str) -> Row | None:
+        item = find_item(api, hostid, TEST)
         triggers = api.call("trigger.get", itemids=[item["itemid"]], output=["triggerid"]) if item else []
         deadline = Deadline(PROBLEM_SECONDS, self.clock)
         while triggers:
@@ -189,7 +192,8 @@ def _no_action(api: Api, seconds: float) -> Finding:
         )
     except ZabbixApiError:
         actions = []
-    message = f"no action sent a message within {seconds:.0f} s"
+    # Zabbix shows a Super admin all messages, and others those to users of their user groups.
+    message = f"no action sent a message within {seconds:.0f} s that this user may see"
     if not actions:
         remedy = "create or enable a trigger action in Alerts → Actions (6.0: Configuration → Actions)"
         return fault(

@@ -15,7 +15,7 @@ from usbrh.poller import Poller
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.history import find_host, find_item, find_kept, stored
+from usbrh.zabbix.history import find_host, find_item, find_kept, no_host, stored
 from usbrh.zabbix.items import BRIDGE
 from usbrh.zabbix.protocol import Value
 from usbrh.zabbix.rejection import Reasons, servers_reason, why_rejected
@@ -156,8 +156,7 @@ def _read_back(api: Api, accepted: Sequence[tuple[Route, int]], clock: Clock) ->
     host = accepted[0][0].host
     hostid = find_host(api, host)
     if hostid is None:
-        message, remedy = f'this front end has no host "{host}"', "give --url of the Zabbix that servers names"
-        yield fault(HISTORY, message, remedy, ZabbixApiError.exit_status)
+        yield of_error(HISTORY, no_host(host))
         return
     item = find_kept(api, hostid, f"{BRIDGE}.sensors", BRIDGE)
     if item is None:

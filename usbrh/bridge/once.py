@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from usbrh.bridge.delivery import Delivered, Delivery
+from usbrh.bridge.latest import LatestFiles
 from usbrh.bridge.parallel import run_parallel
 from usbrh.bridge.route import Route
 from usbrh.bridge.state import journal_state
@@ -128,6 +129,7 @@ def send_once(
             news = enqueue(journal, [route.destination for route in destinations], oldest_first(sent.readings))
         except JournalError as error:
             sent.journal_error = error
+        LatestFiles(config.bridge.interval).write(sent.readings)
         for reading in sent.readings:
             on_reading(reading)
 

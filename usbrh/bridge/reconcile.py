@@ -7,14 +7,14 @@ from usbrh.bridge.check import STORE_SECONDS, required_routes
 from usbrh.bridge.once import flush
 from usbrh.clock import NS, SYSTEM_CLOCK, Clock, Deadline
 from usbrh.config import Config
-from usbrh.errors import UsbrhError, ZabbixApiError, ZabbixRejected
+from usbrh.errors import UsbrhError, ZabbixRejected
 from usbrh.journal.destinations import same
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import Journal, State
 from usbrh.reading import format_time
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.history import find_host, find_item, find_kept, stored
+from usbrh.zabbix.history import find_host, find_item, find_kept, no_host, stored
 from usbrh.zabbix.items import reading_key, state_key
 
 SETTLED_SECONDS = 30.0
@@ -75,10 +75,7 @@ def compare(
     host = found[0].host
     hostid = find_host(api, host)
     if hostid is None:
-        raise ZabbixApiError(
-            f'there is no host "{host}", or this user has no permission for it',
-            remedy="usbrh zabbix provision creates it",
-        )
+        raise no_host(host)
     delivered, unsettled = _delivered(
         journal, since_ns, clock.time_ns() - int(SETTLED_SECONDS * NS), [route.destination for route in found]
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from usbrh.bridge.delivery import Delivery
+from usbrh.bridge.latest import LatestFiles
 from usbrh.bridge.once import enqueue, open_journal, reject_simulated
 from usbrh.bridge.route import Route
 from usbrh.bridge.state import journal_state
@@ -47,6 +48,7 @@ class Bridge:
         self.poller = Poller(config, clock, counts=counts)
         self.unsaved = Unsaved() if unsaved is None else unsaved
         self.notifier = Notifier()
+        self._latest = LatestFiles(config.bridge.interval)
         self._allow_simulated = allow_simulated
         self._control = control
         self._clock = clock
@@ -101,6 +103,7 @@ class Bridge:
     def _round(self) -> None:
         readings = oldest_first(self.poller.measure())
         reject_simulated(self.poller.simulated, self._allow_simulated)
+        self._latest.write(readings)
         news = self._save(readings)
         discovery = self.poller.discovery()
         now = self._clock.monotonic()

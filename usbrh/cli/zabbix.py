@@ -31,7 +31,8 @@ from usbrh.zabbix import provisioning
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.items import reading_key, state_key
-from usbrh.zabbix.templates import METHODS, Method, difference_from, template_files
+from usbrh.zabbix.templates import LANGUAGES, METHODS, Language, Method, difference_from, template_files
+from usbrh.zabbix.wanted import LIMITS, Wanted
 
 
 @click.group(cls=Group)
@@ -84,15 +85,18 @@ def session(context: Context, stack: ExitStack, login: Mapping[str, Any]) -> Api
 
 @zabbix.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--language", type=click.Choice(list(LANGUAGES)), default="en", show_default=True, help="Language of the templates."
+)
 @click.option("--force", is_flag=True, help="Replace files that differ, without asking.")
-def template(folder: Path, force: bool) -> None:
+def template(folder: Path, language: Language, force: bool) -> None:
     """Write the template files into FOLDER, to import them by hand, and print their names.
 
-    6.0 is for Zabbix 6.0 to 6.4, 7.0 for 7.0 and newer. Asks before it replaces a file that you changed, or that
-    another version wrote. Without a terminal such a file stays as it is, and the exit status is 1.
+    6.0 is for Zabbix 6.0 to 6.4, 7.0 for 7.0 and 7.2, 7.4 for 7.4 and newer. Asks before it replaces a file that you
+    changed, or that another version wrote. Without a terminal such a file stays as it is, and the exit status is 1.
     """
     kept = False
-    for path, text in template_files(folder):
+    for path, text in template_files(folder, language):
         try:
             difference = "" if force else difference_from(path, text)
             question = f"{path} differs from the template of this version"
@@ -122,8 +126,13 @@ def template(folder: Path, force: bool) -> None:
 @click.option("--interface", metavar="ADDRESS[:PORT]", help="Address of the agent, for the server.")
 @click.option(
     "--limits",
-    type=click.Choice(list(provisioning.LIMITS)),
+    type=click.Choice(list(LIMITS)),
     help="Whose thresholds to set on the host.  [default: the template's, for a server room]",
+)
+@click.option(
+    "--language",
+    type=click.Choice(list(LANGUAGES)),
+    help="Language of the template.  [default: the one that it has in Zabbix, or en]",
 )
 @click.option(
     "--autoregistration",
@@ -143,6 +152,7 @@ def provision(
     method: Method,
     interface: str | None,
     limits: str | None,
+    language: Language | None,
     autoregistration: bool,
     dry_run: bool,
     force: bool,
@@ -155,8 +165,14 @@ def provision(
     """
     if autoregistration and (host or interface or limits):
         raise click.UsageError("--autoregistration creates no host: leave out --host, --interface and --limits.")
-    wanted = provisioning.Wanted.of(
-        context.config, host=host, group=group, method=method, interface=interface, limits=limits
+    wanted = Wanted.of(
+        context.config,
+        host=host,
+        group=group,
+        method=method,
+        interface=interface,
+        limits=limits,
+        language=language,
     )
     with connect(context.config.zabbix, **login) as api:
         plan = enrolment.plan if autoregistration else provisioning.plan

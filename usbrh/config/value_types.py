@@ -4,7 +4,6 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -63,11 +62,11 @@ def _toml_type(value: Any) -> str:
     return names.get(type(value), "a date or time")
 
 
-@dataclass(frozen=True)
 class Text(ValueType):
     """Any text of at most ``at_most`` bytes in UTF-8. Zabbix limits its fields in bytes, too."""
 
-    at_most: int
+    def __init__(self, at_most: int) -> None:
+        self.at_most = at_most
 
     def from_toml(self, value: Any) -> str:
         """Return the text unchanged."""
@@ -162,12 +161,12 @@ class Boolean(ValueType):
             raise InvalidValue(f'must be true or false, not "{text}"') from None
 
 
-@dataclass(frozen=True)
 class Number(ValueType):
     """A number within bounds, both included."""
 
-    at_least: float
-    at_most: float
+    def __init__(self, at_least: float, at_most: float) -> None:
+        self.at_least = at_least
+        self.at_most = at_most
 
     def from_toml(self, value: Any) -> float:
         """Return the number as float."""
@@ -186,7 +185,6 @@ class Number(ValueType):
         return self.from_toml(number)
 
 
-@dataclass(frozen=True)
 class NumberOrText(Number):
     """A number within bounds, with or without quotes."""
 
@@ -195,12 +193,12 @@ class NumberOrText(Number):
         return self.from_text(value) if isinstance(value, str) else super().from_toml(value)
 
 
-@dataclass(frozen=True)
 class Integer(ValueType):
     """A whole number within bounds, both included."""
 
-    at_least: int
-    at_most: int
+    def __init__(self, at_least: int, at_most: int) -> None:
+        self.at_least = at_least
+        self.at_most = at_most
 
     def from_toml(self, value: Any) -> int:
         """Return the number unchanged."""
@@ -217,12 +215,12 @@ class Integer(ValueType):
         return self.from_toml(int(text))
 
 
-@dataclass(frozen=True)
 class Duration(ValueType):
     """A time span within bounds, both included, in seconds: ``90``, ``"90s"``, ``"5m"``, ``"1h"``, ``"400d"``."""
 
-    at_least: float
-    at_most: float
+    def __init__(self, at_least: float, at_most: float) -> None:
+        self.at_least = at_least
+        self.at_most = at_most
 
     def from_toml(self, value: Any) -> float:
         """Return the time span in seconds."""

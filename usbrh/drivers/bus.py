@@ -1,5 +1,6 @@
 """The USB of this machine: libusb, and the serial ports that udev names."""
 
+import ctypes.util
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from usbrh.errors import LibusbMissing, SensorNotFound
 if TYPE_CHECKING:
     from usbrh.drivers.recording import Recorder
 
+LIBRARY = "libusb-1.0.so.0"
+"""The name of libusb on Linux, which the loader finds in the usual folders."""
 NODES = Path("/dev/bus/usb")
 """Where udev makes the nodes of USB devices."""
 
@@ -24,7 +27,7 @@ class SystemBus:
     def __init__(self, recorder: "Recorder | None" = None) -> None:
         """Load libusb; without it or without a USB bus, ``problem`` says why, and only serial ports are found."""
         self.recorder = recorder
-        self.usb_backend: IBackend | None = libusb1.get_backend()
+        self.usb_backend: IBackend | None = libusb1.get_backend(find_library=_find_library)
         # libusb starts without the nodes too: in a container, it finds the bus in /sys.
         self.problem = None if self.usb_backend and NODES.exists() else _libusb_problem()
 
@@ -46,11 +49,18 @@ def _port_path(node: Path, sys: Path) -> str:
     return match[1] if match else node.name
 
 
+def _find_library(name: str) -> str | None:
+    """Return the file of libusb. Python's own search starts programs (ldconfig, gcc, ld); the usual name needs none."""
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError:
+        return ctypes.util.find_library(name)
+    return LIBRARY
+
+
 def _libusb_problem() -> LibusbMissing | SensorNotFound:
     """The reason that pyusb does not report: no library, or no USB that the library can work with."""
-    from ctypes.util import find_library  # noqa: PLC0415  # slow to import, and only needed for this error
-
-    if find_library("usb-1.0") is None:
+    if _find_library("usb-1.0") is None:
         return LibusbMissing("libusb is not installed", remedy="sudo apt install libusb-1.0-0")
     if not NODES.exists():
         message = f"no sensor: this machine has no USB bus (no {NODES})"

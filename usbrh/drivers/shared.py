@@ -4,7 +4,6 @@ import errno
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,12 +23,11 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-@dataclass
 class Attempt:
     """One try, after ``number`` failed ones; ``opened`` once the device was open in any of them."""
 
-    number: int = 0
-    opened: bool = False
+    number = 0
+    opened = False
 
 
 class SharedDevice:

@@ -1,20 +1,43 @@
 """A USB device with one interface: found by its port, claimed for one operation, and closed again."""
 
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import usb.core
 import usb.util
+from usb.backend import IBackend
 
 from usbrh.clock import Deadline
 from usbrh.drivers.base import Bus
 from usbrh.drivers.holders import hidraw_nodes, holders
 from usbrh.drivers.nodelock import NodeLock
 from usbrh.drivers.shared import REPLUG, WORK, SharedDevice
-from usbrh.errors import SensorError, SensorTimeout
+from usbrh.errors import SensorError, SensorNotFound, SensorTimeout
 
 _INTERFACE = 0
+_RECENT = 5.0
+"""s after a listing of the bus in which each sensor can be opened without another one. In that time, no device gets the
+address of one that was unplugged: Linux first assigns all other addresses of the bus."""
+
+
+class _Listing(NamedTuple):
+    """The devices of one kind on the bus, by their port path. Each is taken out when it is used."""
+
+    backend: IBackend
+    moment: float
+    """When it began, in s by the monotonic clock."""
+    devices: dict[str, usb.core.Device]
+
+
+_listed: dict[tuple[int, int], _Listing] = {}
+"""The last listing by vendor and product. A listing reads the descriptors of all devices on all buses. In a round with
+many sensors, one for each of them would cost more than the measurements."""
+_lock = threading.Lock()
+"""For the sensor that lists the bus."""
 
 
 def devices(bus: Bus, vendor: int, product: int) -> dict[str, usb.core.Device]:
@@ -26,8 +49,11 @@ def devices(bus: Bus, vendor: int, product: int) -> dict[str, usb.core.Device]:
         from usbrh.drivers.recording import recording_backend  # noqa: PLC0415  # only for usbrh verify
 
         backend = recording_backend(backend, bus.recorder)
-    found = usb.core.find(find_all=True, backend=backend, idVendor=vendor, idProduct=product)
-    return {_port_path(device, bus.simulated): device for device in found}
+    moment = time.monotonic()
+    listed = usb.core.find(find_all=True, backend=backend, idVendor=vendor, idProduct=product)
+    found = {_port_path(device, bus.simulated): device for device in listed}
+    _listed[vendor, product] = _Listing(backend, moment, dict(found))
+    return found
 
 
 def _port_path(device: usb.core.Device, simulated: bool) -> str:
@@ -51,14 +77,28 @@ class UsbDevice(SharedDevice):
 
         Raises SensorError, also for errors of libusb in the body.
         """
-        device = self._find()
         queueing = deadline.within(max(0.0, deadline.remaining() - WORK))
-        with self._queue(device, queueing) as lock, self._errors_mapped(device):
-            try:
-                self.claim(device, queueing)
-                yield device, lock
-            finally:
-                usb.util.dispose_resources(device)
+        with ExitStack() as stack:
+            yield self._open(stack, queueing)
+
+    def _open(self, stack: ExitStack, queueing: Deadline) -> tuple[usb.core.Device, NodeLock | None]:
+        """Open and claim the device until ``stack`` ends."""
+        device = self._listed_since(time.monotonic() - _RECENT)
+        if device:
+            with suppress(SensorNotFound), ExitStack() as attempt:  # plugged in again since, it has another address
+                opened = self._claimed(attempt, device, queueing)
+                stack.enter_context(attempt.pop_all())
+                return opened
+        return self._claimed(stack, self._find(), queueing)
+
+    def _claimed(
+        self, stack: ExitStack, device: usb.core.Device, queueing: Deadline
+    ) -> tuple[usb.core.Device, NodeLock | None]:
+        lock = stack.enter_context(self._queue(device, queueing))
+        stack.enter_context(self._errors_mapped(device))
+        stack.callback(usb.util.dispose_resources, device)
+        self.claim(device, queueing)
+        return device, lock
 
     def claim(self, device: usb.core.Device, deadline: Deadline) -> None:
         """Detach the kernel's driver, if it is attached, and claim the interface, which another program may have.
@@ -87,9 +127,21 @@ class UsbDevice(SharedDevice):
         """Return the error of a device that was busy until the deadline; it names programs at /dev/hidraw* too."""
         return super().busy([*hidraw_nodes(self.port), *nodes])
 
+    def _listed_since(self, moment: float) -> usb.core.Device | None:
+        """Take the device out of a listing that began at ``moment`` or later; None if there is no such listing."""
+        listing = _listed.get(self._kind)
+        if listing is None or listing.backend is not self._bus.usb_backend or listing.moment < moment:
+            return None
+        return listing.devices.pop(self.port, None)
+
     def _find(self) -> usb.core.Device:
-        # Each time: a device that was plugged in again has another address.
-        device = devices(self._bus, *self._kind).get(self.port)
+        """List the bus: a device that was plugged in again has another address."""
+        asked = time.monotonic()
+        with _lock:
+            # Sensors that fail at the same time share a listing.
+            device = self._listed_since(asked) or devices(self._bus, *self._kind).get(self.port)
+            if self._kind in _listed:
+                _listed[self._kind].devices.pop(self.port, None)
         if device is None:
             raise self.not_plugged_in()
         return device

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
-from usbrh.journal.schema import CREATE, check_size, has_tables, not_a_journal
+from usbrh.journal.schema import CREATE, PAGE_SIZE, check_size, has_tables, not_a_journal
 from usbrh.system.paths import stat_or_none
 
 T = TypeVar("T")
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long one access waits for other programs."""
+LOG_PAGES = 4000
+"""Pages in the write-ahead log after which SQLite moves them into the file: 4 MB. A page that many transactions changed
+is moved once."""
 OPENINGS = 5
 """How often one transaction opens the file again because other programs replaced or removed it at that moment."""
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
@@ -47,6 +50,9 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
     try:
         db.execute("PRAGMA foreign_keys = ON")
         complete = has_tables(db, path)
+        if not complete:
+            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         db.execute(f"PRAGMA journal_mode = {journal_mode}")
         if not complete:
             db.executescript(CREATE)
@@ -97,6 +103,23 @@ def replacement(path: Path) -> Path:
     return path.with_name(path.name + ".rebuilt")
 
 
+def install_replacement(path: Path) -> bool:
+    """Move the replacement of the file at ``path`` there; False if there is none.
+
+    A process that is killed in between leaves the rest to the next one that opens the file.
+    """
+    new = replacement(path)
+    if not new.exists():
+        return False
+    # The log first: SQLite would apply the old log to the new file.
+    for file in companions(path):
+        file.unlink(missing_ok=True)
+    sync(path.parent)
+    new.replace(path)
+    sync(path.parent)
+    return True
+
+
 def sync(path: Path) -> None:
     """Write the file at ``path`` to the disk, or the names in the directory at ``path``."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -114,6 +137,8 @@ class JournalFile:
         self.path = path
         self.lock = path.with_name(path.name + ".lock")
         self._db: sqlite3.Connection | None = None
+        self.openings = 0
+        """How often the file was opened."""
         self._identity: tuple[int, int] | None = None
         """Of the file that ``_db`` has open: device and inode."""
 
@@ -160,40 +185,25 @@ class JournalFile:
         None, without the call, if another process replaced the file before.
         """
         with self._lock(deadline, exclusive=True):
-            if self._install_replacement() or (not self._current() and self._is_sound()):
+            if install_replacement(self.path) or (not self._current() and self._is_sound()):
                 return None
             result = rebuild()
-            self._install_replacement()
+            install_replacement(self.path)
             # SQLite notices that the file was moved, and does not touch the log of the new one.
             self.close()
             return result
 
-    def _install_replacement(self) -> bool:
-        """Move the replacement to the path of the file; False if there is none.
-
-        A process that is killed in between leaves the rest to the next one that opens the file.
-        """
-        new = replacement(self.path)
-        if not new.exists():
-            return False
-        # The log first: SQLite would apply the old log to the new file.
-        for file in companions(self.path):
-            file.unlink(missing_ok=True)
-        sync(self.path.parent)
-        new.replace(self.path)
-        sync(self.path.parent)
-        return True
-
     def _open(self) -> None:
         if self._current():
             return
-        if self._install_replacement():
+        if install_replacement(self.path):
             log.error("the journal %s was damaged: the sound part is used now, the damaged file is kept", self.path)
         self.close()
         new = not self.path.exists()
         if new and self._identity:
             log.error("the journal %s was removed: a new one is started", self.path)
         self._db = connect(self.path)
+        self.openings += 1
         self._identity = self._identity_at_path()
 
     def _current(self) -> sqlite3.Connection | None:

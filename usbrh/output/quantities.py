@@ -1,13 +1,12 @@
 """How the numbers of a reading are called and in which unit people see them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from usbrh.reading import Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """One number of a reading."""
 
     key: str
@@ -57,7 +56,7 @@ USUAL = ("temperature", "humidity", "dew_point", "absolute_humidity")
 def quantities(keys: Iterable[str] = USUAL, *, fahrenheit: bool = False) -> list[Quantity]:
     """Return the quantities ``keys`` (of ``usbrh.reading.QUANTITIES``), temperatures in °F if ``fahrenheit``."""
     chosen = [_CELSIUS[key] for key in keys]
-    return [replace(each, unit="°F") if fahrenheit and each.unit == "°C" else each for each in chosen]
+    return [each._replace(unit="°F") if fahrenheit and each.unit == "°C" else each for each in chosen]
 
 
 def to_fahrenheit(celsius: float | None) -> float | None:

@@ -1,8 +1,6 @@
 """Readings as text, JSON lines, CSV, and in formats that the user defines."""
 
-import csv
 import io
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from string import Formatter
@@ -34,12 +32,16 @@ def text(reading: Reading, shown: Sequence[Quantity]) -> str:
 
 def json_line(value: Any) -> str:
     """Write JSON as one line for stdout: in UTF-8, or in ASCII if stdout has another encoding."""
+    import json  # noqa: PLC0415 - usbrh read for people does without it
+
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     return json.dumps(value, ensure_ascii=not utf8)
 
 
 def csv_line(values: Sequence[Any]) -> str:
     """Write one line of CSV (RFC 4180), without a line end."""
+    import csv  # noqa: PLC0415 - as json
+
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(values)
     return line.getvalue()

@@ -1,14 +1,13 @@
 """How times are written: in UTC or local time, in ISO 8601 or a format of the user."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from usbrh.clock import NS
 from usbrh.reading import format_time
 
 
-@dataclass(frozen=True, slots=True)
-class TimeStyle:
+class TimeStyle(NamedTuple):
     """Writes times. By default as in JSON: in UTC, with nanoseconds."""
 
     local: bool = False

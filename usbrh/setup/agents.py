@@ -55,8 +55,8 @@ def agent_directory(machine: Machine, config: str) -> str | None:
 def agent_text(usbrh: Path) -> str:
     """The text of the agent file, with the path of the executable."""
     return re.sub(
-        r"^(UserParameter=[^,]+,)usbrh ",
-        lambda match: f"{match[1]}{shlex.quote(str(usbrh))} ",
+        r"^(UserParameter=.*[, ])usbrh agent ",
+        lambda match: f"{match[1]}{shlex.quote(str(usbrh))} agent ",
         resource(f"zabbix/zabbix_agentd.d/{AGENT_FILE}").read_text(encoding="utf-8"),
         flags=re.MULTILINE,
     )

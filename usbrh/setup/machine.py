@@ -16,6 +16,8 @@ USER = GROUP
 CONFIG = "/etc/usbrh/usbrh.toml"
 STATE = "/var/lib/usbrh"
 """The directory of the journal."""
+LATEST = "/run/usbrh/readings"
+"""The directory of the latest readings (``usbrh.bridge.latest``); the next boot removes it, too."""
 CRON = "/etc/cron.d/usbrh"
 """The crontab of a machine without an init system that setup knows."""
 COMMAND_TIMEOUT = 60.0

@@ -7,7 +7,7 @@ from usbrh.setup.actions import command, remove_account, remove_directory, remov
 from usbrh.setup.agents import AGENT_FILE, AGENT_USER, agent_directory, agents
 from usbrh.setup.init_systems import UNITS
 from usbrh.setup.install import Plan, foreign_account, reload_udev
-from usbrh.setup.machine import CONFIG, CRON, STATE, USER, Machine
+from usbrh.setup.machine import CONFIG, CRON, LATEST, STATE, USER, Machine
 from usbrh.steps import Step
 from usbrh.system.access import GROUP, RULE
 from usbrh.system.paths import stat_or_none
@@ -53,7 +53,11 @@ def _plan_services(machine: Machine, result: Plan) -> list[Step]:
             _removals(machine, [openrc.SETTINGS], result)
             if stat_or_none(machine.path(openrc.LOG)):
                 result.steps.append(command(machine, "rm", "-f", openrc.LOG))
-    return steps + _removals(machine, [CRON], result)
+    steps += _removals(machine, [CRON], result)
+    if not machine.packaged(f"udev/rules.d/{RULE}") and stat_or_none(machine.path(LATEST)):
+        result.steps.append(command(machine, "rm", "-rf", LATEST))
+        result.steps.append(remove_directory(machine, "/run/usbrh"))
+    return steps
 
 
 def _removals(machine: Machine, names: Iterable[str], result: Plan, stop: Sequence[Sequence[str]] = ()) -> list[Step]:

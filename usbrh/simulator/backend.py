@@ -28,9 +28,10 @@ LOW_SPEED, FULL_SPEED = 1, 2  # libusb.h: LIBUSB_SPEED_LOW, LIBUSB_SPEED_FULL
 RESET_SECONDS = 0.2
 """How long a USB reset takes: Linux resets the port, waits, and enumerates the device again."""
 _BUS = 0
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.1
 """A wait checks this often what another thread did to the sensor."""
 _LAST_ADDRESS = 127
+"""Of a real bus. The virtual one has an address for each sensor."""
 
 
 class Transfer(NamedTuple):
@@ -76,7 +77,7 @@ class _PyusbBackend(usb.backend.IBackend):
                     self._nodes.pop(name, None)
                 elif name not in self._nodes or self._nodes[name].plug_in != model.plug_ins:
                     # As Linux does: each device that is plugged in gets the next address.
-                    self._address = self._address % _LAST_ADDRESS + 1
+                    self._address = self._address % max(_LAST_ADDRESS, len(self.models)) + 1
                     self._nodes[name] = _Node(model, self._address)
             return iter(list(self._nodes.values()))
 

@@ -1,6 +1,6 @@
 """``USBRH_SIMULATE``: how many virtual sensors there are, or the TOML file that describes them.
 
-[sensor.sim-1]                      # at port sim-1; 1 to 127
+[sensor.sim-1]                      # at port sim-1; 1 to 1000
 ticks = [[6500, 1500], [6510, 1490]]  # temperature and humidity words, in turn; without them a room that drifts
 delay = 0.45                        # s from a request to its answer
 reserved = "000241"                 # the report's last three bytes
@@ -20,7 +20,6 @@ values = [[23.77, 42.76]]           # °C and %RH, in turn; without them a room 
 delay = 0.016                       # as above; so are firmware (any words), plugged and fault (other names)
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -36,8 +35,8 @@ from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 Model = VirtualUsbRh | VirtualUsbrh2
 
-MAX_SENSORS = 127
-"""As many as one USB bus has addresses for."""
+MAX_SENSORS = 1000
+"""More than any machine has: one USB bus has addresses for 127."""
 MAX_DELAY = 3600.0
 """s; a longer one is probably a mistake."""
 
@@ -59,8 +58,10 @@ def models(text: str, clock: Clock = SYSTEM_CLOCK, origin: str = "USBRH_SIMULATE
     given = f"{origin}{text}" if text.isprintable() else f"{origin}{text!r}"
     if text.isascii() and text.isdigit():
         if len(text) > len(str(MAX_SENSORS)) or int(text) > MAX_SENSORS:
-            raise ConfigError(f"{given}: too many sensors for one bus", remedy=f"set it to at most {MAX_SENSORS}")
+            raise ConfigError(f"{given}: too many sensors", remedy=f"set it to at most {MAX_SENSORS}")
         return [VirtualUsbRh(number, clock=clock) for number in range(1, int(text) + 1)]
+    import tomllib  # noqa: PLC0415  # slow to import, and a number needs none of it
+
     remedy = f"{origin}1 gives one virtual sensor"
     try:
         return _sensors(tomllib.loads(Path(text).read_text("utf-8")), clock)

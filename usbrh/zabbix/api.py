@@ -12,7 +12,7 @@ import urllib3
 from pyzabbix import ZabbixAPI, ZabbixAPIException  # type: ignore[attr-defined]  # 0.8.2 has no pyzabbix.api
 
 from usbrh.config.addresses import check_url
-from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixUnreachable
+from usbrh.errors import ConfigError, ZabbixApiError, ZabbixError, ZabbixPermissionError, ZabbixUnreachable
 from usbrh.zabbix.answers import REMEDY, checked, unusable
 from usbrh.zabbix.proxy import environment_proxy, is_this_machine
 from usbrh.zabbix.secrets import Secrets
@@ -31,8 +31,8 @@ CALL_SECONDS = 90.0
 SECRET_PARAMETERS = ("password", "tls_psk")
 
 _log = logging.getLogger(__name__)
-# pyzabbix logs whole requests at DEBUG, including passwords and keys.
-logging.getLogger("pyzabbix").setLevel(logging.INFO)
+# pyzabbix logs whole requests at DEBUG, including passwords and keys, and its address at INFO.
+logging.getLogger("pyzabbix").setLevel(logging.WARNING)
 # urllib3 logs the headers of an answer that it can't parse, and they can repeat ours.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
@@ -192,9 +192,10 @@ class Api:
             )
         if "not authori" in lower or "session terminated" in lower or "token expired" in lower:
             return ZabbixApiError(f"{self.url}: the token is invalid or has expired")
+        if found := re.search(r'permissions? to call "([a-z]+\.[a-z]+)"', text):
+            remedy = f"allow the API method {found[1]} in that role (methods that change something: user type Admin)"
+            return ZabbixPermissionError(f"{self.url}: the user's role does not allow {found[1]}", remedy=remedy)
         if "no permission" in lower:
-            return ZabbixApiError(
-                f"{self.url}: no permission: {text}",
-                remedy="give the user a role of type Admin with API access, and write access to the host group",
-            )
+            remedy = "give the user's user group Read-write permission for the host group and the template group"
+            return ZabbixPermissionError(f"{self.url}: no permission: {text}", remedy=remedy)
         return ZabbixApiError(f"{self.url}: {text}")

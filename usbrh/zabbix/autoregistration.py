@@ -10,7 +10,8 @@ from typing import Any
 from usbrh.steps import Step
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.provisioning import ENCRYPTION, PSK, Planner, Wanted
+from usbrh.zabbix.provisioning import ENCRYPTION, PSK, Planner
+from usbrh.zabbix.wanted import Wanted
 
 AUTOREGISTRATION = 2
 """The event source of such actions."""

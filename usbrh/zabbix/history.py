@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from usbrh.clock import NS
+from usbrh.errors import ZabbixApiError
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 
@@ -13,6 +14,12 @@ def find_host(api: Api, host: str) -> str | None:
     """Return the id of the host with this technical name; None if it does not exist or this user may not see it."""
     found = api.call("host.get", filter={"host": [host]}, output=["hostid"])
     return str(found[0]["hostid"]) if found else None
+
+
+def no_host(host: str) -> ZabbixApiError:
+    """Return the error for a host that ``find_host`` does not find."""
+    remedy = "give --url of the Zabbix that servers names, and a user with Read permission for the host's group"
+    return ZabbixApiError(f'there is no host "{host}", or this user has no permission for it', remedy=remedy)
 
 
 def find_item(api: Api, hostid: str, key: str) -> Row | None:

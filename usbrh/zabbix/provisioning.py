@@ -4,104 +4,21 @@ What somebody changed by hand is kept and reported, unless ``force`` overwrites 
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
-from usbrh.config import Config
-from usbrh.config.addresses import Address
-from usbrh.config.value_types import Duration, InvalidValue, format_duration
-from usbrh.errors import ConfigError
+from usbrh.config.value_types import Duration, InvalidValue
+from usbrh.errors import ConfigError, ZabbixPermissionError
 from usbrh.steps import Step
-from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.templates import TEMPLATES, Method, Template
-from usbrh.zabbix.tls import pre_shared_key
+from usbrh.zabbix.templates import LANGUAGES, TEMPLATES, Language, Template
+from usbrh.zabbix.wanted import LIMITS, SPANS, Wanted
 
-AGENT_PORT = 10050
 UNENCRYPTED, PSK = 1, 2
 ENCRYPTION = {UNENCRYPTED: "no encryption", PSK: "PSK", 4: "certificates"}  # bits of tls_accept and tls_connect
-INTERVAL = "{$USBRH.INTERVAL}"
-SPANS = {
-    "{$USBRH.BRIDGE.SILENT}": (300, 3),
-    "{$USBRH.RISE.WINDOW}": (900, 6),  # its trigger compares the last three readings with those before
-    "{$USBRH.SILENT}": (600, 4),  # longer than the bridge's, on which it depends
-    "{$USBRH.STUCK.WINDOW}": (21600, 36),  # its trigger needs thirty readings
-    "{$USBRH.WINDOW}": (300, 3),
-}
-"""Macros with a time: the template's default in s, and the number of readings that their triggers need."""
-LIMITS: dict[str, dict[str, str]] = {
-    profile: {
-        f"{{$USBRH.{name}}}": value
-        for name, value in zip(
-            ("TEMP.MAX.CRIT", "TEMP.MAX.WARN", "TEMP.MIN.WARN", "TEMP.MIN.CRIT",
-             "HUM.MAX.CRIT", "HUM.MAX.WARN", "HUM.MIN.WARN", "HUM.MIN.CRIT"),
-            values.split(),
-            strict=True,
-        )
-    }
-    for profile, values in {
-        "server-room": "32 27 18 15 80 70 20 10",
-        "people": "32 28 18 10 80 70 40 20",
-        "dogs-cats": "32 29 18 10 80 70 30 20",
-        "rodents": "30 26 20 16 80 70 30 20",
-    }.items()
-}  # fmt: skip
-"""Profiles of thresholds: macros and values in °C and %RH. docs/zabbix.md has their sources."""
 MAX_DIFFERENCES = 20  # of a template, in the text of its step
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What Zabbix should have."""
-
-    host: str
-    group: str
-    method: Method
-    metadata: str = "usbrh"
-    """Host metadata of the machines that autoregistration concerns."""
-    interface: Address | None = None
-    """Where the server finds the agent."""
-    psk_identity: str | None = None
-    psk: str | None = field(default=None, repr=False)
-    """The key in hexadecimal digits."""
-    interval: float = 60.0  # s
-    limits: str | None = None
-    """The profile whose thresholds the host gets; None for those of the template."""
-
-    @classmethod
-    def of(
-        cls,
-        config: Config,
-        *,
-        host: str | None,
-        group: str,
-        method: Method,
-        interface: str | None,
-        limits: str | None = None,
-    ) -> Self:
-        """What ``config`` asks for, with the ``host``, the agent's ``interface`` (ADDRESS[:PORT]) and the profile of
-        ``limits`` if they are given.
-
-        Raises:
-            ConfigError: the interface is not an address, or the pre-shared key can't be read.
-        """
-        settings = effective(config.zabbix)
-        identity, key = pre_shared_key(settings) if settings.tls_connect == "psk" else (None, b"")
-        address = Address.parse(interface, AGENT_PORT) if interface else None
-        return cls(
-            host or settings.host or "",
-            group,
-            method,
-            settings.metadata,
-            address,
-            identity,
-            key.hex() or None,
-            config.bridge.interval,
-            limits,
-        )
 
 
 def plan(api: Api, wanted: Wanted, *, force: bool = False) -> list[Step]:
@@ -126,8 +43,8 @@ class Planner:
 
     def steps(self) -> Iterator[Step]:
         """Yield the steps; raises as ``plan`` does."""
-        yield self.template_step()
         host = self._find_host()
+        yield self.template_step(self._other_template(host))
         yield self._whose_limits(host)
         if host is None:
             yield self.group_step()
@@ -147,19 +64,35 @@ class Planner:
         found = [name for name, limits in LIMITS.items() if limits == own]
         return Step(f"limits are those of {found[0]}" if found else "limits are set by hand on the host")
 
-    def template_step(self) -> Step:
-        """The step that imports the template."""
-        template = self.template
-        name = f'template "{template.name}"'
-        if not template.id():
-            return Step(f"import {name}", template.load)
-        different = template.differences()
-        if not different:
-            return Step(f"{name} is up to date")
-        rest = len(different) - MAX_DIFFERENCES
-        what = "; ".join(different[:MAX_DIFFERENCES]) + (f"; and {rest} more" if rest > 0 else "")
-        now = f"{name} differs from this version of usbrh: {what}"
-        return self.overwrite(now, f"import {name} again", template.load)
+    def _other_template(self, host: Row | None) -> Template | None:
+        """The template for another method that the host has, to take over from."""
+        linked = {each["host"] for each in host.rows("parentTemplates")} if host else set()
+        others = [method for method, name in TEMPLATES.items() if name in linked and method != self.wanted.method]
+        return Template(self.api, others[0]) if others else None
+
+    def template_step(self, other: Template | None = None) -> Step:
+        """The step that imports the template, to replace the ``other`` one if it is given.
+
+        Raises:
+            ConfigError: the other template has another language.
+        """
+        template, name = self.template, f'template "{self.template.name}"'
+        present, different = template.present() if template.id() else (None, [])
+        before = other.present()[0] if other else None
+        language = self.wanted.language or present or before or "en"
+        if other and before and before != language:
+            _reject_two_changes(other, before, language)
+        load = partial(template.load, language)
+        if not present:
+            return Step(f"import {name}" + ("" if language == "en" else f" in {LANGUAGES[language]}"), load)
+        if different:
+            rest = len(different) - MAX_DIFFERENCES
+            what = "; ".join(different[:MAX_DIFFERENCES]) + (f"; and {rest} more" if rest > 0 else "")
+            change = f"import {name} again" + ("" if language == present else f" in {LANGUAGES[language]}")
+            return self.overwrite(f"{name} differs from this version of usbrh: {what}", change, load)
+        if language != present:
+            return Step(f"import {name} in {LANGUAGES[language]} instead of {LANGUAGES[present]}", load)
+        return Step(f"{name} is up to date")
 
     def overwrite(self, now: str, change: str, do: Callable[[], object]) -> Step:
         """The step for what somebody changed by hand: kept, or overwritten by ``force``."""
@@ -171,15 +104,26 @@ class Planner:
         return partial(self.api.call, method, **params)
 
     def group_step(self) -> Step:
-        """The step that creates the host group."""
+        """The step that creates the host group; raises ZabbixPermissionError if the user may only read it."""
         name = f'host group "{self.wanted.group}"'
-        if self.group_id():
+        if self.group_id(editable=True):
             return Step(f"{name} exists")
-        return Step(f"create {name}", self._call("hostgroup.create", name=self.wanted.group))
+        if self.group_id():
+            message = f"{self.api.url}: the user has no Read-write permission for the {name}"
+            raise ZabbixPermissionError(message, remedy="give it to the user's user group")
+        return Step(f"create {name}", partial(self._create_group, name))
 
-    def group_id(self) -> str | None:
+    def _create_group(self, name: str) -> None:
+        try:
+            self.api.call("hostgroup.create", name=self.wanted.group)
+        except ZabbixPermissionError:
+            message = f"{self.api.url}: the {name} does not exist, or the user has no permission for it"
+            remedy = "as a Super admin, create it and give the user's user group Read-write permission for it"
+            raise ZabbixPermissionError(message, remedy=remedy) from None
+
+    def group_id(self, **options: Any) -> str | None:
         """The id of the host group; None if it does not exist."""
-        found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"])
+        found = self.api.call("hostgroup.get", filter={"name": [self.wanted.group]}, output=["groupid"], **options)
         return str(found[0]["groupid"]) if found else None
 
     def _find_host(self) -> Row | None:
@@ -195,7 +139,7 @@ class Planner:
 
     def _new_host(self) -> Step:
         wanted = self.wanted
-        macros = self._macros()
+        macros = self.wanted.macros()
         parts = [
             f'create host "{wanted.host}" with template "{self.template.name}"',
             *([f"agent at {wanted.interface}"] if wanted.method == "agent" else []),
@@ -224,7 +168,7 @@ class Planner:
         if self.wanted.method == "agent":
             yield self._old_interface(host)  # first: polled items need it
         yield self._link(host)
-        for macro, value in self._macros([each["macro"] for each in host.rows("macros")]).items():
+        for macro, value in self.wanted.macros([each["macro"] for each in host.rows("macros")]).items():
             yield self._old_macro(host, macro, value)
         if self.wanted.psk:
             yield self._old_encryption(host)
@@ -272,15 +216,6 @@ class Planner:
         update = self._call("hostinterface.update", interfaceid=old["interfaceid"], **new)
         return self.overwrite(f"agent interface is {now}", f"set agent interface {wanted}", update)
 
-    def _macros(self, existing: Collection[str] = ()) -> dict[str, str]:
-        """The macros to set: times that do not fit the interval of the readings, and the limits."""
-        interval = self.wanted.interval
-        polled = self.wanted.method != "trapper" and (interval != 60 or INTERVAL in existing)
-        times = {INTERVAL: interval} if polled else {}
-        times |= {name: interval * count for name, (default, count) in SPANS.items() if interval * count > default}
-        limits = LIMITS[self.wanted.limits] if self.wanted.limits else {}
-        return {name: format_duration(round(seconds)) for name, seconds in times.items()} | limits
-
     def _old_macro(self, host: Row, macro: str, value: str) -> Step:
         found = [each for each in host.rows("macros") if each["macro"] == macro]
         if not found:
@@ -313,6 +248,13 @@ class Planner:
         if not self.force and accepts & PSK and (connects == PSK or not polled):
             return Step("PSK is set (Zabbix does not show the key; --force sets it again)")
         return self.overwrite("the host has an encryption", change, update)
+
+
+def _reject_two_changes(linked: Template, before: Language, language: Language) -> None:
+    """Reject a change of method and language at once: the triggers of both languages would stay on the host."""
+    message = f'the linked template "{linked.name}" is in {LANGUAGES[before]}, and the new one in {LANGUAGES[language]}'
+    remedy = f"run first: usbrh zabbix provision --method {linked.method} --language {language}"
+    raise ConfigError(message, remedy=remedy)
 
 
 def _seconds(time: str) -> float:

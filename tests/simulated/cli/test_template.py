@@ -15,7 +15,7 @@ from tests.support.command import USBRH, usbrh
 def folder(tmp_path: Path) -> Path:
     done = usbrh("zabbix", "template", str(tmp_path))
     paths = [Path(line) for line in done.stdout.splitlines()]
-    assert (done.returncode, done.stderr, len(paths)) == (0, "", 6)
+    assert (done.returncode, done.stderr, len(paths)) == (0, "", 9)
     assert {path.relative_to(tmp_path) for path in paths} == {
         path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")
     }
@@ -37,7 +37,7 @@ def answered(answer: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 def test_a_second_time_nothing_is_asked(folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*.yaml")}
     done = answered("", folder)
-    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 6)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 9)
     assert {path: path.read_bytes() for path in folder.rglob("*.yaml")} == before
 
 

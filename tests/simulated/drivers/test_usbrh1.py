@@ -4,7 +4,6 @@ Time is virtual, so that deadlines are checked to the millisecond. Each measurem
 own: an answer is right only if it was measured after it was asked for.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -382,13 +381,13 @@ def test_sixteen_sensors_are_measured_at_the_same_time() -> None:
 
 def test_selectors(bench: Bench) -> None:
     named = Sensor(
-        replace(bench.sensor.info, port="1-2", name="2"), bench.sensor._instrument, SensorConfig(), bench.clock
+        bench.sensor.info._replace(port="1-2", name="2"), bench.sensor._instrument, SensorConfig(), bench.clock
     )
     there = [bench.sensor, named]
     assert select(there, ["2"]) == [named], "a name goes before a number"
     assert select(there, ["1", "sim-1", "all"]) == there
     for written, typed in (("か\u3099", "が"), ("が", "か\u3099")):
-        attic = Sensor(replace(named.info, name=written), named._instrument, SensorConfig(), bench.clock)
+        attic = Sensor(named.info._replace(name=written), named._instrument, SensorConfig(), bench.clock)
         assert select([attic], [typed]) == [attic], "one program composes the character, and another does not"
     with pytest.raises(SensorNotFound, match="no sensor '3'; choose one of: sim-1, 2"):
         select(there, ["3"])

@@ -566,7 +566,7 @@ def test_controls(fleet: Command, words: str, status: int, says: str) -> None:
 def test_without_libusb_a_usbrh2_is_found_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     port = (usbrh2.PORT_NAME.format("E02A"), "1-1.4", Path("/dev/ttyACM7"))
     monkeypatch.setattr("usbrh.drivers.bus.serial_ports", lambda: [port])
-    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: None)
+    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda **_: None)
     monkeypatch.delenv("USBRH_SIMULATE", raising=False)
     (sensor,) = find()
     assert sensor.info == SensorInfo("1-1.4", "USBRH2", "E02A", serial="E02A")
@@ -577,7 +577,7 @@ def test_without_libusb_a_usbrh2_is_found_all_the_same(monkeypatch: pytest.Monke
 
 def test_a_configured_usbrh2_that_is_not_plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usbrh.drivers.bus.serial_ports", list)
-    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: None)
+    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda **_: None)
     monkeypatch.delenv("USBRH_SIMULATE", raising=False)
     poller = Poller(Config(sensor={"E02A": SensorConfig("attic"), "1-1.4": SensorConfig("cellar")}))
     attic, cellar = poller.measure()

@@ -155,7 +155,9 @@ def make_disk(folder: Path, suite: str = SUITE, more: Sequence[str] = ()) -> Pat
     before = f"sync-in {shlex.quote(str(files))} /"
     build = ["mmdebstrap", "--variant=essential", f"--include={','.join([*GUEST_PACKAGES, *more])}", "--format=ext2"]
     build += [f"--essential-hook={before}", "--dpkgopt=path-exclude=/usr/share/doc/*"]
-    build += [f"--dpkgopt=path-exclude=/lib/modules/*/kernel/{name}/*" for name in UNUSED_MODULES]
+    # The kernel's package of Debian 13 has /usr in its paths.
+    for modules in ("/lib/modules", "/usr/lib/modules"):
+        build += [f"--dpkgopt=path-exclude={modules}/*/kernel/{name}/*" for name in UNUSED_MODULES]
     build += [f'--customize-hook=chroot "$1" {line}' for line in GUEST_COMMANDS]
     build += [f"--customize-hook=copy-out /boot {shlex.quote(str(folder))}"]
     build += proxy_options()

@@ -1,6 +1,7 @@
 /* Reads a USB-RH through libusb-1.0, by the protocol alone; nothing of usbrh is in it.
- *     libusb_reader BUS ADDRESS [SECONDS]
- * asks once and prints the report as hexadecimal digits; with SECONDS it then keeps the interface that long.
+ *     libusb_reader BUS ADDRESS [SECONDS [PAUSE]]
+ * asks once and prints the report as hexadecimal digits; with SECONDS it then keeps the interface that long. PAUSE is
+ * how many seconds it sleeps between request and report.
  */
 #include <libusb-1.0/libusb.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ int main(int argc, char **argv)
 	libusb_device **devices;
 	libusb_device_handle *handle = NULL;
 	unsigned char request[7] = {0}, report[8];
-	unsigned int bus, address, hold = 0;
+	unsigned int bus, address, hold = 0, pause = 0;
 	int error, length = 0;
 
 	if (argc < 3 || sscanf(argv[1], "%u", &bus) != 1 || sscanf(argv[2], "%u", &address) != 1)
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
 	error = libusb_control_transfer(handle, 0x21, 0x09, 0x0200, 0, request, sizeof request, 1000);
 	if (error != (int)sizeof request)
 		return failed("ask", error);
+	if (argc > 4 && sscanf(argv[4], "%u", &pause) == 1)
+		sleep(pause);
 	error = libusb_interrupt_transfer(handle, 0x81, report, sizeof report, &length, 5000);
 	if (error || length != 7)
 		return failed("read", error);

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.support.zabbix.database import load
 from tests.support.zabbix.machine import CACHE, PREPARE, RELEASES, ZABBIX_70, Release, codename, missing_packages
 
-BROWSER = ("chromium",)
+BROWSER = ("chromium", "fonts-ipafont-gothic")  # the font for Japanese
 TLS = ("openssl", "gcc", "libc6-dev", "libssl-dev", "python3-dev")  # makes certificates; builds the extra usbrh[psk]
 POLICY = Path("/usr/sbin/policy-rc.d")
 

@@ -246,6 +246,15 @@ class ZabbixServer:
         frontend = self._daemon("php", command, "www-data", etc)
         frontend.wait_until(lambda: listening(int(address.rpartition(":")[2])))
 
+    def add_locale(self, name: str) -> None:
+        """Let the front end speak another language, such as ``ja_JP``."""
+        target = self.scratch / "locale" / f"{name}.UTF-8"
+        if not target.exists():
+            made = self.scratch / "var" / target.name
+            done = self.run("localedef", "--no-archive", "-i", name, "-f", "UTF-8", str(made), user="root")
+            assert done.returncode == 0, done.stdout
+            shutil.copytree(made, target)
+
     def send(self, host: str, key: str, value: str, port: int | None = None) -> bytes:
         """Send one value to the server or a proxy, without the code under test. Return the answer."""
         return self._request([{"host": host, "key": key, "value": value}], port)
@@ -313,7 +322,10 @@ class Agent:
         else:
             lines["StartAgents"] = "5"
         if user_parameters:
-            lines["Include"] = str(shutil.copy(user_parameters, self.directory))
+            included = self.directory / user_parameters.name
+            # A folder of this agent, instead of that of the machine's own service.
+            included.write_text(user_parameters.read_text().replace("/run/usbrh", str(self.directory)))
+            lines["Include"] = str(included)
         config = self.directory / f"{kind}.conf"
         config.write_text("".join(f"{key}={value}\n" for key, value in (lines | settings).items()))
         path = f"PATH={self.directory}:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -141,6 +141,23 @@ def test_what_is_in_memory_outlives_a_reload(
     assert journalled(other.journal.path) == 2
 
 
+def test_each_round_and_each_send_write_the_latest_readings(
+    config: Config, control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    file = tmp_path / "readings" / "sim-1"
+    send_once(config, allow_simulated=True)
+    first = file.read_text()
+    config.journal.path.unlink()
+    config.journal.path.mkdir()  # also without a journal
+    with running(Bridge(config, routes(config), control, allow_simulated=True), control.stop):
+        wait_for("the next reading", lambda: file.read_text() != first)
+    for line in (first, file.read_text()):
+        measured, end, reading = line.split(" ", 2)
+        assert int(end) - int(measured) == 9500
+        assert json.loads(f"{reading.rstrip()}}}")["sensor"] == "sim-1"
+
+
 def test_lost_readings_are_logged(config: Config, control: Control, caplog: pytest.LogCaptureFixture) -> None:
     config.journal.path.mkdir()
     bridge = Bridge(config, routes(config), control, allow_simulated=True)

@@ -242,7 +242,8 @@ def test_no_libusb_is_a_fault_or_a_warning_if_there_is_a_usbrh2(
 ) -> None:
     monkeypatch.delenv("USBRH_SIMULATE", raising=False)
     monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
-    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: None)
+    monkeypatch.setattr("usbrh.drivers.bus.LIBRARY", "/nonexistent")
+    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda **_: None)
     monkeypatch.setattr("usbrh.drivers.bus.serial_ports", list)
     first, second = islice(doctor.examine(Config(), machine), 2)
     assert (first.check, first.status, first.remedy) == ("libusb", Status.FAULT, "sudo apt install libusb-1.0-0")
@@ -260,7 +261,7 @@ def test_no_usb_bus_is_a_fault_only_without_a_sensor(
 ) -> None:
     monkeypatch.delenv("USBRH_SIMULATE", raising=False)
     monkeypatch.setattr("usbrh.drivers.bus.NODES", tmp_path / "none")
-    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda: SimulatorBackend([]))
+    monkeypatch.setattr("usb.backend.libusb1.get_backend", lambda **_: SimulatorBackend([]))
     monkeypatch.setattr("usbrh.drivers.bus.serial_ports", list)
     first, second = islice(doctor.examine(Config(), machine), 2)
     assert (first.check, first.status, second.check, second.status) == ("libusb", Status.OK, "USB bus", Status.FAULT)

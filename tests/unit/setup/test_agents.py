@@ -30,7 +30,8 @@ def test_each_agent_gets_its_file_where_it_looks_for_it(
     computer.carry_out(setup.plan(computer.machine, USBRH))
     text = computer.text(f"/etc/zabbix/{file}")
     assert "UserParameter=usbrh.discovery,/opt/usbrh/bin/usbrh agent discovery" in text
-    assert 'UserParameter=usbrh.get[*],/opt/usbrh/bin/usbrh agent get -- "$1"' in text
+    assert '|| exec /opt/usbrh/bin/usbrh agent get -- "$n"\n' in text
+    assert "UserParameter=usbrh.bridge,/opt/usbrh/bin/usbrh agent bridge" in text
     assert computer.machine.is_member("zabbix", "usbrh")
 
 

@@ -81,6 +81,9 @@ def test_removal_leaves_only_the_journal(computer: Computer, journal: bool) -> N
     computer.carry_out(setup.plan(computer.machine, USBRH))
     if journal:
         (computer.root / "var/lib/usbrh/journal.db").write_bytes(b"readings")
+    # What the timer leaves. systemd removes that of the service.
+    (computer.root / "run/usbrh/readings").mkdir(parents=True)
+    (computer.root / "run/usbrh/readings/attic").write_bytes(b"a reading")
     planned = plan_removal(computer.machine)
     assert [step.question for step in planned.steps if step.question] == []
     computer.carry_out(planned)

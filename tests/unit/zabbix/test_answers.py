@@ -15,9 +15,10 @@ from tests.support.frontend import FrontEnd
 from usbrh.errors import ZabbixApiError, ZabbixUnreachable
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import stored
-from usbrh.zabbix.provisioning import Wanted, plan
+from usbrh.zabbix.provisioning import plan
 from usbrh.zabbix.rejection import why_rejected
 from usbrh.zabbix.templates import Template
+from usbrh.zabbix.wanted import Wanted
 
 UNUSABLE: dict[str, list[Any]] = {
     "host.get": [None, True, 5, "text", {}, {"hostid": "1"}, [None], ["1"], [[]], [{"host": {}}], [{"host": [["x"]]}]],
@@ -193,7 +194,7 @@ def test_a_comparison_that_is_none(answer: Any) -> None:
         Api(front_end.url, token="secret") as api,
         pytest.raises(ZabbixApiError, match="a comparison of templates"),
     ):
-        Template(api, "trapper").differences()
+        Template(api, "trapper").differences("en")
 
 
 @pytest.mark.parametrize("method", ["configuration.import", "hostgroup.create", "host.create"])
