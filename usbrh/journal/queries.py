@@ -354,13 +354,19 @@ def clock_problem(db: sqlite3.Connection) -> ClockError | None:
     return state.problem if state else None
 
 
-def check(db: sqlite3.Connection) -> None:
-    """Check the checksum of every reading, and all counters. Raises Damaged if one is wrong."""
+def check(db: sqlite3.Connection, waiting: bool) -> None:
+    """Check the checksums of the readings after the first offset, or (not ``waiting``) the others and all counters.
+
+    Raises Damaged if one is wrong.
+    """
     add_crc32(db)
-    if row := db.execute(f"SELECT id FROM reading WHERE ({SOUND}) IS NOT TRUE LIMIT 1").fetchone():  # noqa: S608
+    offset = min((cursor.offset for cursor in active_cursors(db)), default=0)
+    query = f"SELECT id FROM reading WHERE id {'>' if waiting else '<='} ? AND ({SOUND}) IS NOT TRUE LIMIT 1"  # noqa: S608
+    if row := db.execute(query, (offset,)).fetchone():
         raise Damaged(f"the checksum of reading {row[0]} is wrong")
-    sensors.check(db)
-    check_exceptions(db)
+    if not waiting:
+        sensors.check(db)
+        check_exceptions(db)
 
 
 def status(db: sqlite3.Connection, path: Path) -> Status:

@@ -1,7 +1,9 @@
 """A group of two proxies of a Zabbix 7.0 server."""
 
 import json
+import os
 import shutil
+import signal
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +66,12 @@ class Proxy:
         self.daemon = Daemon(self.name, command, scratch / f"{self.name}.log")
         self.server.daemons.append(self.daemon)
         self.daemon.wait_until(lambda: listening(self.port))
+
+    def kill(self) -> None:
+        """End all its processes at once, as a power failure does."""
+        assert self.daemon
+        os.killpg(self.daemon.process.pid, signal.SIGKILL)
+        self.daemon.process.wait(10)
 
     def stop(self) -> None:
         if self.daemon:

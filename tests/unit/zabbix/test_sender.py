@@ -313,8 +313,9 @@ class TestRedirect:
     def test_a_dead_target_is_forgotten(self) -> None:
         with rejecting() as dead, FakeServer(answers=[redirect(dead)]) as first:
             sender = sender_to(first.address)
-            with pytest.raises(ZabbixUnreachable, match=f"^{dead}: no connection"):
+            with pytest.raises(ZabbixUnreachable, match=f"^{dead}: no connection") as caught:
                 sender.send([VALUE], Deadline(5))
+            assert not caught.value.after_connecting, "a redirect is an answer: the values are not to blame"
             assert sender.send([VALUE], Deadline(5)).accepted == 1
 
 
