@@ -88,7 +88,7 @@ test-deb: .venv/tests-installed ## as root: test the package in clean Debian 12 
 test-anywhere: .venv/tests-installed ## run the quick tests under nohup, in another locale, as another user, in random order (30 minutes, best as root)
 	$(BIN)/python -m tests.anywhere
 
-# A journal of an unreleased commit between 0.1.0 (b971d3d) and 6ba7216 is not converted, so such a commit can't be PREVIOUS.
+# A journal of an unreleased commit between 0.1.0 (b971d3d) and fb8a33e is not converted, so such a commit can't be PREVIOUS.
 test-upgrade: ## as root: upgrade from PREVIOUS, a commit or tag, in clean Debian 12 and 13 systems (5 minutes)
 	tests/deb/upgrade $(or $(PREVIOUS),$(error PREVIOUS is missing; make test-upgrade PREVIOUS=v1.0.0)) build/deb bookworm trixie
 

@@ -91,7 +91,7 @@ def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
     where = [(each["dns"], each["port"], each["useip"]) for each in host["interfaces"]]
     assert where == [("pi.example", "10060", "0")]
     assert {each["macro"]: each["value"] for each in host["macros"]} == {
-        "{$USBRH.INTERVAL}": "5m", "{$USBRH.SILENT}": "20m", "{$USBRH.BRIDGE.SILENT}": "15m",
+        "{$USBRH.INTERVAL}": "5m", "{$USBRH.NODATA}": "20m", "{$USBRH.BRIDGE.NODATA}": "15m",
         "{$USBRH.WINDOW}": "15m", "{$USBRH.RISE.WINDOW}": "30m",
     }  # fmt: skip
     there = ("--method", "agent", "--interface", "127.0.0.1")

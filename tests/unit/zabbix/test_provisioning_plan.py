@@ -177,16 +177,16 @@ def test_a_new_host_with_a_polled_agent(zabbix: Zabbix, address: str, where: dic
     }  # fmt: skip
     assert {each["macro"]: each["value"] for each in create[1]["macros"]} == {
         "{$USBRH.INTERVAL}": "200s",
-        "{$USBRH.BRIDGE.SILENT}": "10m",
+        "{$USBRH.BRIDGE.NODATA}": "10m",
         "{$USBRH.RISE.WINDOW}": "20m",
-        "{$USBRH.SILENT}": "800s",
+        "{$USBRH.NODATA}": "800s",
         "{$USBRH.WINDOW}": "10m",
     }
     text = zabbix.plan("agent", **wanted)[-1][0]
     assert f"agent at {wanted['interface']}" in text
     assert "PSK" in text
     assert KEY not in text
-    assert "{$USBRH.SILENT}=800s" in text
+    assert "{$USBRH.NODATA}=800s" in text
 
 
 def test_a_new_host_without_an_address_of_its_agent_is_an_error(zabbix: Zabbix) -> None:
@@ -201,13 +201,13 @@ def test_a_new_host_without_an_address_of_its_agent_is_an_error(zabbix: Zabbix) 
     [
         (60.0, {}),
         (100.0, {}),  # each default is a limit that this interval just reaches
-        (101.0, {"{$USBRH.BRIDGE.SILENT}": "303s", "{$USBRH.WINDOW}": "303s"}),
+        (101.0, {"{$USBRH.BRIDGE.NODATA}": "303s", "{$USBRH.WINDOW}": "303s"}),
         (
             601.0,
             {
-                "{$USBRH.BRIDGE.SILENT}": "1803s",
+                "{$USBRH.BRIDGE.NODATA}": "1803s",
                 "{$USBRH.RISE.WINDOW}": "3606s",
-                "{$USBRH.SILENT}": "2404s",
+                "{$USBRH.NODATA}": "2404s",
                 "{$USBRH.STUCK.WINDOW}": "21636s",
                 "{$USBRH.WINDOW}": "1803s",
             },
@@ -251,7 +251,7 @@ def test_the_interval_of_an_agent(
 def test_a_longer_time_on_the_host_is_right_and_a_shorter_one_is_reported(
     zabbix: Zabbix, value: str, status: Status
 ) -> None:
-    name = "{$USBRH.BRIDGE.SILENT}"
+    name = "{$USBRH.BRIDGE.NODATA}"
     zabbix.has_host(macros=[macro(name, value)])
     ((text, found),) = [step for step in zabbix.plan(interval=200.0) if step[0].startswith(name)]
     assert found == status
@@ -259,8 +259,8 @@ def test_a_longer_time_on_the_host_is_right_and_a_shorter_one_is_reported(
 
 
 def test_a_secret_macro_counts_as_changed_by_hand(zabbix: Zabbix) -> None:
-    zabbix.has_host(macros=[macro("{$USBRH.BRIDGE.SILENT}", None)])
-    assert ("{$USBRH.BRIDGE.SILENT} is ; kept (with --force: set {$USBRH.BRIDGE.SILENT}=10m)", Status.KEPT) in (
+    zabbix.has_host(macros=[macro("{$USBRH.BRIDGE.NODATA}", None)])
+    assert ("{$USBRH.BRIDGE.NODATA} is ; kept (with --force: set {$USBRH.BRIDGE.NODATA}=10m)", Status.KEPT) in (
         zabbix.plan(interval=200.0)
     )
 
