@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.document import put
 from benchmarks.figures import LANGUAGES, Figure, Unavailable, table
 
-MODULES = ("starting", "agent", "commands", "many")
+MODULES = ("starting", "agent", "commands", "journal", "many")
 RATIOS = Path(__file__).with_name("ratios.json")
 LOSS = 0.25
 """A ratio that is worse by more than this part fails the check."""

@@ -13,14 +13,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.document import put
 from usbrh.clock import NS
+from usbrh.journal import sensors
+from usbrh.journal.file import connect
 from usbrh.journal.rows import Entry
-from usbrh.journal.schema import CREATE
+from usbrh.journal.updates import INSERT
+from usbrh.psychrometry import derived
 from usbrh.reading import Reading, Ticks, format_time
 
 SENSORS = 17
@@ -32,10 +36,9 @@ MINUTE = 60 * NS
 def rows(count: int) -> Iterator[tuple[Any, ...]]:
     """Yield ``count`` rows, the last one of now. The JSON has its usual length, and only some values differ."""
     start = time.time_ns() - (count // SENSORS) * MINUTE
-    ticks = Ticks(6000, 1246, b"\0\2A")
-    example = Reading("SENSOR", "1-1.4", "USB-RH", start, 20.0, 50.0, 9.26, 8.65, ticks, "sht1x-v3@5V").to_dict()
-    example |= {"time": "TIME", "temperature": "T", "humidity": "RH"}
-    body = json.dumps(example)
+    example = Reading("SENSOR", "1-1.4", "USB-RH", start, 20.0, 50.0, **derived(20.0, 50.0))
+    example = replace(example, raw=Ticks(6000, 1246, b"\0\2A"), conversion="sht1x-v3@5V")
+    body = json.dumps(example.to_dict() | {"time": "TIME", "temperature": "T", "humidity": "RH"}, separators=(",", ":"))
     for text, place in (("SENSOR", "%s"), ("TIME", "%s"), ('"T"', "%.2f"), ('"RH"', "%.2f")):
         body = body.replace(text, place)  # dumps for each row takes much longer
     names = [f"sensor-{sensor}" for sensor in range(SENSORS)]
@@ -49,14 +52,13 @@ def rows(count: int) -> Iterator[tuple[Any, ...]]:
 
 def make(path: Path, count: int) -> None:
     """Write a journal of ``count`` readings, in one transaction: ``Journal.add`` would sync each round."""
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode = OFF")
+    db = connect(path, "OFF")
     db.execute("PRAGMA synchronous = OFF")
-    db.executescript(CREATE)
     db.execute("BEGIN")
-    first, *_ = rows(1)
-    db.executemany(f"INSERT INTO reading VALUES ({', '.join('?' * len(first))})", rows(count))
+    db.executemany(INSERT, rows(count))
+    sensors.count(db, count)
     db.execute("COMMIT")
+    db.execute("PRAGMA journal_mode = WAL")
     db.close()
 
 
@@ -99,9 +101,9 @@ def main() -> None:
         "| journal | sensors | processor, s | elapsed, s |",
         "| --- | --- | ---: | ---: |",
     ]
-    for results, (journal, sensors, _, _) in zip(measured, cases, strict=True):
+    for results, (journal, chosen, _, _) in zip(measured, cases, strict=True):
         elapsed, used = (median(column) for column in zip(*results[1:], strict=True))
-        table.append(f"| {journal} | {sensors} | {used:.2f} | {elapsed:.2f} |")
+        table.append(f"| {journal} | {chosen} | {used:.2f} | {elapsed:.2f} |")
     table += [
         "",
         f"Medians of {options.times} runs in turn, each with the start of the process (processor: {start:.2f} s).",

@@ -14,6 +14,8 @@ QUANTITIES = (
     *("frost_point", "vapour_deficit", "vapour_pressure_deficit", "discomfort_index"),
 )
 """The numbers of a reading: attributes of ``Reading``, keys of its JSON, columns of CSV."""
+SUMMARISED = QUANTITIES[:3]
+"""What the summaries of the history contain."""
 
 
 class SensorInfo(NamedTuple):
@@ -150,10 +152,10 @@ class Reading:
         }
 
     def to_json(self) -> str:
-        """Return the JSON object as one line."""
+        """Return the JSON object as one line without spaces: what the journal keeps, and Zabbix gets."""
         import json  # noqa: PLC0415 - not needed to start
 
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Reading":

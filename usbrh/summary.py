@@ -7,9 +7,6 @@ from typing import Any
 from usbrh.periods import Period
 from usbrh.reading import format_time, rounded
 
-SUMMARISED = ("temperature", "humidity", "dew_point")
-"""What is summarised, by the keys of a reading's JSON: °C, %RH, °C."""
-
 
 @dataclass(frozen=True, slots=True)
 class Spread:

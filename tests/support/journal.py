@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from usbrh.clock import NS
+from usbrh.journal.rows import Entry
 from usbrh.journal.schema import APPLICATION_ID
 from usbrh.journal.store import Journal, State
 from usbrh.reading import Reading
@@ -57,6 +58,6 @@ def old_journal(path: Path, schema: int) -> None:
 def flip(path: Path, number: int) -> None:
     """Flip a bit of a reading in the file."""
     content = path.read_bytes()
-    body = reading(number).to_json().encode()
-    assert content.count(body) == 1
-    path.write_bytes(content.replace(body, bytes([body[0] ^ 1]) + body[1:]))
+    stored = str(Entry.of(reading(number)).row[4]).encode()
+    assert content.count(stored) == 1
+    path.write_bytes(content.replace(stored, bytes([stored[0] ^ 1]) + stored[1:]))

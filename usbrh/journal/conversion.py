@@ -5,6 +5,7 @@ to ``absent_until`` were not for it. Each stay becomes a cursor. ``held`` is now
 """
 
 import errno
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usbrh.errors import JournalError
+from usbrh.journal import sensors
 from usbrh.journal.file import companions, connect, install_replacement, replacement, sync
-from usbrh.journal.rows import Cursor, Damaged, Entry, checksum, count_active, last_id, write_cursor
+from usbrh.journal.rows import Cursor, Damaged, Entry, checksum, compact, count_active, write_cursor
 from usbrh.journal.schema import move_away
-from usbrh.journal.updates import INSERT
+from usbrh.journal.updates import ADD_EXCEPTION, INSERT
 
 STEP = 1000
 """Readings between two calls of ``progress``."""
@@ -82,8 +84,8 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, progress: Callable[[
         new.execute(INSERT, entry.row)
         if count % STEP == 0:
             progress()
-    new.execute("DELETE FROM sqlite_sequence")
-    new.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (last_id(old),))
+    last = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'reading'").fetchone()
+    sensors.count(new, last[0] if last else 0)
     _copy_queues(old, new)
     new.execute("COMMIT")
     new.execute("PRAGMA journal_mode = WAL")
@@ -94,7 +96,8 @@ def _entries(old: sqlite3.Connection) -> Iterator[Entry]:
     for *values, crc in old.execute("SELECT id, time_ns, sensor, simulated, body, crc FROM reading ORDER BY id"):
         if checksum(tuple(values)) != crc:
             raise Damaged(f"the checksum of reading {values[0]!r} is wrong")
-        yield Entry(*values)
+        number, time_ns, sensor, simulated, body = values
+        yield Entry(number, time_ns, sensor, bool(simulated), compact(json.loads(body)))
 
 
 def _copy_queues(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
@@ -114,7 +117,7 @@ def _copy_queues(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
             owner = first if reading <= place.absent_after else number
             over = (owner != number or place.gone) and state in {"waiting", "refused"}  # nothing waits there any more
             values = ("dropped", None) if over else (STATES.get(state, state), reason)
-            new.execute("INSERT INTO exceptions VALUES (?, ?, ?, ?)", (reading, owner, *values))
+            new.execute(ADD_EXCEPTION, (owner, *values, reading))
     for cursor in sorted(cursors, key=lambda each: not each.active):  # one before them would be paused
         write_cursor(new, cursor)
     count_active(new)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from usbrh.clock import Deadline
 from usbrh.journal.rows import Damaged
-from usbrh.journal.schema import CREATE, check_size, has_tables, not_a_journal
+from usbrh.journal.schema import CREATE, PAGE_SIZE, check_size, has_tables, not_a_journal
 from usbrh.system.paths import stat_or_none
 
 T = TypeVar("T")
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long one access waits for other programs."""
+LOG_PAGES = 4000
+"""Pages in the write-ahead log after which SQLite moves them into the file: 4 MB. A page that many transactions changed
+is moved once."""
 OPENINGS = 5
 """How often one transaction opens the file again because other programs replaced or removed it at that moment."""
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
@@ -47,6 +50,9 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
     try:
         db.execute("PRAGMA foreign_keys = ON")
         complete = has_tables(db, path)
+        if not complete:
+            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         db.execute(f"PRAGMA journal_mode = {journal_mode}")
         if not complete:
             db.executescript(CREATE)
@@ -131,6 +137,8 @@ class JournalFile:
         self.path = path
         self.lock = path.with_name(path.name + ".lock")
         self._db: sqlite3.Connection | None = None
+        self.openings = 0
+        """How often the file was opened."""
         self._identity: tuple[int, int] | None = None
         """Of the file that ``_db`` has open: device and inode."""
 
@@ -195,6 +203,7 @@ class JournalFile:
         if new and self._identity:
             log.error("the journal %s was removed: a new one is started", self.path)
         self._db = connect(self.path)
+        self.openings += 1
         self._identity = self._identity_at_path()
 
     def _current(self) -> sqlite3.Connection | None:

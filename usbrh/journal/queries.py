@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from usbrh.errors import ClockError, JournalError
+from usbrh.journal import sensors
 from usbrh.journal.clockstate import load as load_clock
 from usbrh.journal.rows import (
+    ALL_SENSORS,
     ENTRY,
     OPEN,
     SOUND,
@@ -19,8 +21,10 @@ from usbrh.journal.rows import (
     State,
     active_cursors,
     add_crc32,
+    check_exceptions,
     cursors,
     last_id,
+    open_exceptions,
     verified,
 )
 from usbrh.reading import Reading, format_time
@@ -135,9 +139,7 @@ def cursor_for(db: sqlite3.Connection, destination: str) -> Cursor:
 
 def count_open(db: sqlite3.Connection, cursor: Cursor) -> int:
     """The number of readings that wait for the destination of ``cursor`` or were rejected there."""
-    query = f"SELECT count(*) FROM exceptions WHERE cursor = ? AND {OPEN}"  # noqa: S608
-    exceptions = int(db.execute(query, (cursor.id,)).fetchone()[0])
-    return last_id(db) - cursor.offset + exceptions
+    return last_id(db) - cursor.offset + open_exceptions(db, cursor)[1]
 
 
 def waiting(db: sqlite3.Connection, destination: str, limit: int, simulated: bool) -> list[Entry]:
@@ -167,12 +169,16 @@ def has_simulated(db: sqlite3.Connection, destination: str) -> bool:
 
 def rejections(db: sqlite3.Connection, cursor: Cursor) -> list[Rejection]:
     """The rejected readings of ``cursor``, by sensor."""
+
+    def extreme(function: str) -> str:
+        chosen = "cursor = ?1 AND state = 'rejected' AND sensor = counted.sensor"
+        return f"SELECT {function}(reading) FROM exceptions WHERE {chosen}"  # noqa: S608
+
     rows = db.execute(
-        "SELECT sensor, count, first, last, reason FROM ("
-        " SELECT sensor, count(*) AS count, min(reading.id) AS first, max(reading.id) AS last"
-        "  FROM exceptions JOIN reading ON reading.id = exceptions.reading"
-        "  WHERE cursor = ?1 AND state = 'rejected' GROUP BY sensor)"
-        " JOIN exceptions ON exceptions.reading = last AND exceptions.cursor = ?1 ORDER BY sensor",
+        "SELECT found.sensor, found.readings, found.first, found.last, exceptions.reason FROM ("  # noqa: S608
+        f" SELECT sensor, readings, ({extreme('min')}) AS first, ({extreme('max')}) AS last"
+        "  FROM open_exceptions AS counted WHERE cursor = ?1 AND state = 'rejected' AND readings > 0) AS found"
+        " JOIN exceptions ON exceptions.reading = found.last AND exceptions.cursor = ?1 ORDER BY found.sensor",
         (cursor.id,),
     )
     return [Rejection(*row) for row in rows]
@@ -186,14 +192,8 @@ def entries(db: sqlite3.Connection, ids: Iterable[int]) -> list[Entry]:
 
 def newest(db: sqlite3.Connection) -> list[Reading]:
     """The reading that was added last of each sensor, by name."""
-    # SELECT DISTINCT would read the whole index: this finds one name after the other in it.
-    rows = db.execute(
-        "WITH RECURSIVE name(sensor) AS (SELECT min(sensor) FROM reading UNION ALL"  # noqa: S608
-        " SELECT (SELECT min(sensor) FROM reading WHERE sensor > name.sensor) FROM name WHERE name.sensor IS NOT NULL)"
-        f" SELECT {ENTRY} FROM name JOIN reading ON reading.id ="
-        " (SELECT max(id) FROM reading WHERE reading.sensor = name.sensor) ORDER BY name.sensor"
-    )
-    return [Entry.from_row(row).reading for row in rows]
+    found = (sensors.latest(db, sensor.name) for sensor in sensors.load_all(db))
+    return [entry.reading for entry in found if entry]
 
 
 def overview(db: sqlite3.Connection) -> Overview:
@@ -348,17 +348,22 @@ def clock_problem(db: sqlite3.Connection) -> ClockError | None:
 
 
 def check(db: sqlite3.Connection) -> None:
-    """Check the checksum of every reading. Raises Damaged if one is wrong."""
+    """Check the checksum of every reading, and all counters. Raises Damaged if one is wrong."""
     add_crc32(db)
     if row := db.execute(f"SELECT id FROM reading WHERE ({SOUND}) IS NOT TRUE LIMIT 1").fetchone():  # noqa: S608
         raise Damaged(f"the checksum of reading {row[0]} is wrong")
+    sensors.check(db)
+    check_exceptions(db)
 
 
 def status(db: sqlite3.Connection, path: Path) -> Status:
     """The status of the journal at ``path``, which is no link."""
-    count, oldest, newest = db.execute("SELECT count(*), min(time_ns), max(time_ns) FROM reading").fetchone()
+    # SQLite uses the index for one minimum or maximum, and reads all rows for two.
+    query = "SELECT (SELECT min(time_ns) FROM reading), (SELECT max(time_ns) FROM reading)"
+    oldest, newest = db.execute(query).fetchone()
     if not {type(oldest), type(newest)} <= {int, type(None)}:
         raise Damaged("the time of a reading is not a number")
+    count = sensors.load(db, ALL_SENSORS).readings
     unconfirmed, undated = db.execute(
         "SELECT coalesce(sum(timing = 1), 0), coalesce(sum(timing = 2), 0) FROM reading WHERE timing != 0"
     ).fetchone()

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from usbrh.errors import ClockError, JournalError
 from usbrh.journal.owner import as_owner
-from usbrh.journal.rows import ENTRY, Damaged, Entry, Outdated
+from usbrh.journal.rows import Damaged, Outdated, check_exceptions
 from usbrh.journal.schema import check_size, has_tables, not_a_journal
 from usbrh.reading import Reading
 from usbrh.system.paths import stat_or_none
@@ -60,11 +60,11 @@ class JournalReader:
 
     def latest(self, sensor: str) -> Reading | None:
         """The reading of ``sensor`` that was added last; None also if there is none."""
+        from usbrh.journal.sensors import latest  # noqa: PLC0415
 
         def query(db: sqlite3.Connection) -> Reading | None:
-            text = f"SELECT {ENTRY} FROM reading WHERE sensor = ? ORDER BY id DESC LIMIT 1"  # noqa: S608
-            row = db.execute(text, (sensor,)).fetchone()
-            return Entry.from_row(row).reading if row else None
+            found = latest(db, sensor)
+            return found.reading if found else None
 
         return self._run(query)
 
@@ -93,7 +93,7 @@ class JournalReader:
         return self._run(queries.clock_problem)
 
     def status(self) -> "Status | None":
-        """What the journal contains, and the status of each destination. Counts all readings."""
+        """What the journal contains, and the status of each destination; quick, however many readings there are."""
         from usbrh.journal import queries  # noqa: PLC0415
 
         return self._run(lambda db: queries.status(db, self.path))
@@ -115,6 +115,7 @@ class JournalReader:
         """
         from usbrh.journal import queries  # noqa: PLC0415
 
+        self._run(check_exceptions)
         if since_ns is None and until_ns is None and not sensors:
             return queries.export(self._run)
         return queries.export_part(self._run, since_ns, until_ns, sensors)

@@ -1,14 +1,5 @@
 """Repair of a damaged journal: the file is kept under another name, and its sound rows go into a new file.
 
-SQLite gives up at the first bad page, so this module reads the pages of the file itself. It needs only a small part of
-SQLite's file format (https://www.sqlite.org/fileformat2.html, below "the format"):
-
-- The file is a row of pages of equal size. The size is in the header of the first page (the format, §1.3).
-- The rows of a table are in its *leaf pages*. A leaf page begins with the byte 13, the number of its rows, and the
-  offset of each row in the page (§1.6). All other pages only help to find them, and are skipped.
-- A row is its length, its id, a list with the type of each column, and the columns (§2.1).
-- New pages are first written to the write-ahead log, a second file, each after a short header (§4).
-
 A row counts only if its checksum is right (``rows``), so damage can hide a row but can't change one. Pages that SQLite
 does not use any more are read too: they can hold older copies of rows, and rows that were deleted.
 
@@ -19,28 +10,25 @@ import errno
 import os
 import shutil
 import sqlite3
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from usbrh.journal import sensors
 from usbrh.journal.file import companions, connect, replacement, sync
+from usbrh.journal.pages import MAGIC, Pages, Row
 from usbrh.journal.rows import ENTRY, Cursor, Damaged, Entry, Timing, count_active, write_cursor
-from usbrh.journal.schema import APPLICATION_ID, not_a_journal
+from usbrh.journal.schema import APPLICATION_ID, PAGE_SIZE, not_a_journal
 from usbrh.journal.timing import close_undated, rewrite
 from usbrh.journal.updates import INSERT
 from usbrh.reading import format_time
 
-MAGIC = b"SQLite format 3\0"
-"""The first bytes of the file (the format, §1.3)."""
-LEAF = 0x0D
-"""First byte of a leaf page of a table (the format, §1.6)."""
-WAL_HEADER, FRAME_HEADER = 32, 24
-"""Bytes before the first page of the log, and before each page in it (§4.1)."""
-ENTRY_COLUMNS, CURSOR_COLUMNS = 9, 13
+ENTRY_COLUMNS, CURSOR_COLUMNS = 10, 14
 """The number of columns shows which table a row is from."""
+OLD_PAGE_SIZE = 4096
+"""Of files that an unreleased version made, in bytes."""
 SPARE = 1_000_000
 """Ids left free after the highest one found. Rows with higher ids may be lost, and their ids must not be used again."""
 NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -131,12 +119,29 @@ def is_journal(path: Path) -> bool:
     Raises:
         OSError: the file can't be read.
     """
-    for page in _pages(path):
-        if page.startswith(MAGIC) and int.from_bytes(page[68:72], "big") == APPLICATION_ID:
-            return True
-        if any(_sound(*row) for row in _rows(page)):
-            return True
-    return False
+    return any(_proofs(path))
+
+
+def _proofs(path: Path) -> Iterator[bool]:
+    with Pages(path) as pages:
+        for page in pages:
+            header = page.content[:72]
+            yield header.startswith(MAGIC) and int.from_bytes(header[68:], "big") == APPLICATION_ID
+    with Pages(path, _page_size(path)) as pages:
+        for page in pages:
+            yield any(_sound(*row) for row in pages.rows(page))
+
+
+def _page_size(path: Path) -> int:
+    """The size of a page. If the headers do not say it, the one with which most rows are found."""
+    with Pages(path) as pages:
+        if pages.known_size:
+            return pages.known_size
+    found = {}
+    for size in (PAGE_SIZE, OLD_PAGE_SIZE):
+        with Pages(path, size) as pages:
+            found[size] = sum(1 for page in pages for row in pages.rows(page) if _sound(*row))
+    return max(found, key=found.__getitem__)
 
 
 def _sound(rowid: int, values: list[Any]) -> Entry | Cursor | None:
@@ -169,10 +174,11 @@ def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[in
     try:
         db.execute("BEGIN IMMEDIATE")
         copy = _Copy(db)
-        for number, page in enumerate(_pages(damaged)):
-            copy.add_page(page)
-            if number % STEP == 0:
-                progress()
+        with Pages(damaged, _page_size(damaged)) as pages:
+            for number, page in enumerate(pages):
+                copy.add_page(pages.rows(page))
+                if number % STEP == 0:
+                    progress()
         cursors = copy.cursors()
         copy.renumber(cursors, progress)
         close_undated(db)
@@ -194,9 +200,9 @@ class _Copy:
         self._misfits: list[Entry] = []
         """Readings with an id that another reading has. At most a few, from a transaction that was not completed."""
 
-    def add_page(self, page: bytes) -> None:
-        """Copy the rows of ``page`` whose checksum is right."""
-        for row in _rows(page):
+    def add_page(self, rows: Iterable[Row]) -> None:
+        """Copy the ``rows`` of a page whose checksum is right."""
+        for row in rows:
             found = _sound(*row)
             if isinstance(found, Entry):
                 self._add(found)
@@ -231,7 +237,10 @@ class _Copy:
         return False
 
     def _insert(self, new: Entry) -> bool:
-        done = self._db.execute(f"INSERT OR IGNORE{INSERT.removeprefix('INSERT')}", new.row).rowcount == 1
+        query = "SELECT 1 FROM reading WHERE id = ? OR (time_ns = ? AND sensor = ?)"
+        done = not self._db.execute(query, (new.id, new.time_ns, new.sensor)).fetchone()
+        if done:
+            self._db.execute(INSERT, new.row)
         self.readings += done
         return done
 
@@ -272,98 +281,7 @@ class _Copy:
             progress()
         for misfit in self._misfits:
             number += self._insert(misfit._replace(id=number + 1))
-        self._db.execute("DELETE FROM sqlite_sequence")
-        self._db.execute("INSERT INTO sqlite_sequence VALUES ('reading', ?)", (number,))
+        sensors.count(self._db, number)
         for cursor in sorted(moved_cursors, key=lambda each: not each.active):  # one before them would be paused
             write_cursor(self._db, cursor)
         count_active(self._db)
-
-
-def _pages(path: Path) -> Iterator[bytes]:
-    """The pages of the file, then those of its log, oldest first."""
-    with _open_for_reading(path) as file:
-        # The format, §1.3.2: the page size is at byte 16; 1 stands for 65536.
-        size = int.from_bytes(file.read(18)[16:], "big")
-        size = 65536 if size == 1 else size
-        if size < 512 or size & (size - 1):
-            size = 4096  # damaged: SQLite's default
-        file.seek(0)  # the first page includes the file's header
-        while page := file.read(size):
-            yield page.ljust(size, b"\0")
-    with suppress(FileNotFoundError), _open_for_reading(companions(path)[0]) as log:
-        log.seek(WAL_HEADER)
-        while frame := log.read(FRAME_HEADER + size):
-            yield frame[FRAME_HEADER:].ljust(size, b"\0")
-
-
-def _open_for_reading(path: Path) -> BinaryIO:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a file")
-    return os.fdopen(descriptor, "rb")
-
-
-def _rows(page: bytes) -> Iterator[tuple[int, list[Any]]]:
-    """The rows of a leaf page: id and columns of each. A row that makes no sense is left out.
-
-    The format, §1.6: the number of rows is at byte 3, the list of their offsets begins at byte 8.
-    """
-    if page[0] != LEAF:
-        return
-    count = int.from_bytes(page[3:5], "big")
-    for number in range(min(count, (len(page) - 8) // 2)):
-        offset = int.from_bytes(page[8 + 2 * number : 10 + 2 * number], "big")
-        with suppress(IndexError, ValueError):
-            length, start = _varint(page, offset)
-            rowid, start = _varint(page, start)
-            if start + length <= len(page):  # a longer row continues on another page; no row of the journal does
-                yield rowid, _columns(page[start : start + length])
-
-
-def _varint(data: bytes, start: int) -> tuple[int, int]:
-    """The number at ``start`` and the offset after it.
-
-    The format, §1.6: up to eight bytes with 7 bits each, whose top bit says that another byte follows, and a ninth byte
-    with 8 bits.
-    """
-    value = 0
-    for index in range(8):
-        byte = data[start + index]
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, start + index + 1
-    return value << 8 | data[start + 8], start + 9
-
-
-def _columns(record: bytes) -> list[Any]:
-    """The columns of a row.
-
-    The format, §2.1: the header is its own length and one number per column. 0 is NULL, 1 to 6 are integers of 1, 2, 3,
-    4, 6 and 8 bytes, 7 is a float, 8 and 9 are the integers 0 and 1. From 12 on, an even number is a blob, an odd one
-    text, both of (number - 12) // 2 bytes.
-
-    Raises:
-        IndexError, ValueError: the record is cut off, or its text is not UTF-8.
-    """
-    header, at = _varint(record, 0)
-    kinds = []
-    while at < header:
-        kind, at = _varint(record, at)
-        kinds.append(kind)
-    columns: list[Any] = []
-    for kind in kinds:
-        size = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)[kind] if kind < 10 else (kind - 12) // 2
-        raw = record[at : at + size]
-        at += size
-        if len(raw) < size:
-            raise ValueError("the record is cut off")
-        if kind in {8, 9}:
-            columns.append(kind - 8)
-        elif 1 <= kind <= 6:
-            columns.append(int.from_bytes(raw, "big", signed=True))
-        elif kind >= 13 and kind % 2:
-            columns.append(raw.decode())
-        else:
-            columns.append(None)
-    return columns

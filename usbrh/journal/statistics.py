@@ -1,29 +1,30 @@
 """Summaries of the readings in the journal by period.
 
-The journal has no columns or tables for them: they would have to be written with each reading, and repaired after
-damage. A query reads the rows of its period only, and SQLite checks them and takes their values out of the JSON. So the
-time it needs grows with the readings in the period, not with the journal: ``python -m benchmarks.history``.
+The index of times has the values that are summarised (``schema.INDEXED``), so a query reads the part of the index that
+belongs to its period, and no reading except those with an extreme. SQLite itself keeps the index equal to the readings,
+and each entry has a checksum. The time that a query needs grows with the readings in the period, not with the journal:
+``python -m benchmarks.history``.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from usbrh.journal.rows import SOUND, Damaged, Timing, add_crc32
+from usbrh.journal.rows import ENTRY, Damaged, Entry, Timing
+from usbrh.journal.schema import PARITY
 from usbrh.periods import Period, Unit, periods
-from usbrh.summary import SUMMARISED, Spread, Summary
+from usbrh.reading import SUMMARISED, rounded
+from usbrh.summary import Spread, Summary
 
 T = TypeVar("T")
 _ID_BITS = 40
 """An extreme and the id of its reading are one integer: value · 100 · 2⁴⁰ ± id. So min() and max() find both, and of
 several equal values the first. A value in the journal has two decimals."""
-_VALUES = ", ".join(f"json_extract(body, '$.{name}') AS {name}" for name in ("heater", *SUMMARISED))
+_ID = (1 << _ID_BITS) - 1
 _SPREADS = ", ".join(
-    f"avg({name}), min((CAST(round({name} * 100) AS INTEGER) << {_ID_BITS}) + id),"
-    f" max((CAST(round({name} * 100) AS INTEGER) << {_ID_BITS}) - id)"
-    for name in SUMMARISED
+    f"avg({name} / 100.0), min(({name} << {_ID_BITS}) + id), max(({name} << {_ID_BITS}) - id)" for name in SUMMARISED
 )
 
 
@@ -55,28 +56,20 @@ def _next(db: sqlite3.Connection, time_ns: int) -> int | None:
 
 
 def _of_period(db: sqlite3.Connection, period: Period, sensors: Sequence[str]) -> list[Summary]:
-    add_crc32(db)
-    # With the "+", SQLite uses the index of times, and not that of sensors, which has all readings of each.
     # A reading whose time can't be determined any more belongs to no period.
-    chosen = f"+sensor IN ({', '.join('?' * len(sensors))})"
-    where = f"time_ns >= ? AND time_ns < ? AND timing != {Timing.UNKNOWN:d} AND {chosen}"
-    values = (period.start_ns, period.end_ns, *sensors)
-    # CASE: SQLite calls damaged() only where the checksum is wrong, and leaves that reading out. Its JSON may be none.
-    damaged: list[int] = []
-    db.create_function("damaged", 1, damaged.append)
     rows = db.execute(
-        f"WITH value AS MATERIALIZED (SELECT id, sensor, simulated, {_VALUES} FROM reading WHERE {where}"  # noqa: S608
-        f" AND CASE WHEN {SOUND} THEN true ELSE damaged(id) END)"
-        f" SELECT sensor, heater, max(simulated), count(*), count(temperature), {_SPREADS} FROM value"
+        "SELECT sensor, heater, max(simulated), count(*), count(temperature),"  # noqa: S608
+        f" min(CASE WHEN parity != {PARITY} THEN id END), {_SPREADS} FROM reading WHERE time_ns >= ? AND time_ns < ?"
+        f" AND timing != {Timing.UNKNOWN:d} AND sensor IN ({', '.join('?' * len(sensors))})"
         " GROUP BY sensor, heater ORDER BY sensor, heater",
-        values,
+        (period.start_ns, period.end_ns, *sensors),
     ).fetchall()
-    if damaged:
-        raise Damaged(f"the checksum of reading {damaged[0]} is wrong")
     found: dict[str, Summary] = {}
-    for sensor, heater, simulated, count, good, *spreads in rows:
+    for sensor, heater, simulated, count, good, damaged, *spreads in rows:
+        if damaged is not None:
+            raise Damaged(f"the checksum of reading {damaged} is wrong in the index")
         if not heater:
-            each = {name: _spread(db, *spreads[3 * n : 3 * n + 3]) for n, name in enumerate(SUMMARISED)}
+            each = {name: _spread(db, name, sensor, spreads[3 * n : 3 * n + 3]) for n, name in enumerate(SUMMARISED)}
             found[sensor] = Summary(sensor, period, good, count - good, 0, bool(simulated), each)
         else:
             cold = found.get(sensor) or Summary(sensor, period, 0, 0, 0, False, dict.fromkeys(SUMMARISED))
@@ -84,16 +77,23 @@ def _of_period(db: sqlite3.Connection, period: Period, sensors: Sequence[str]) -
     return list(found.values())
 
 
-def _spread(db: sqlite3.Connection, mean: float | None, low: int, high: int) -> Spread | None:
+def _spread(db: sqlite3.Connection, name: str, sensor: str, extremes: Sequence[Any]) -> Spread | None:
+    """The spread of the quantity ``name``. ``extremes``: as in ``_SPREADS``.
+
+    Raises:
+        Damaged: the reading of an extreme has another value, or is not sound.
+    """
+    mean, low, high = extremes
     if mean is None:
         return None
 
-    def split(packed: int) -> tuple[int, int]:
-        """The value · 100, and the time of the reading whose id is packed with it."""
-        number = packed & ((1 << _ID_BITS) - 1)
-        time_ns = db.execute("SELECT time_ns FROM reading WHERE id = ?", (number,)).fetchone()[0]
-        return packed >> _ID_BITS, time_ns
+    def time_of(number: int, value: float) -> int:
+        row = db.execute(f"SELECT {ENTRY} FROM reading WHERE id = ?", (number,)).fetchone()  # noqa: S608
+        entry = Entry.from_row(row) if row else None
+        if entry is None or (entry.sensor, rounded(getattr(entry.reading, name))) != (sensor, value):
+            raise Damaged(f"the index has another value than reading {number}")
+        return entry.time_ns
 
-    least, min_ns = split(low)
-    greatest, max_ns = split(-high)
-    return Spread(least / 100, min_ns, mean, -greatest / 100, max_ns)
+    least, greatest = (low >> _ID_BITS) / 100, -(-high >> _ID_BITS) / 100
+    first, last = low & _ID, -high & _ID
+    return Spread(least, time_of(first, least), mean, greatest, time_of(last, greatest))

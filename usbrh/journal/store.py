@@ -30,13 +30,16 @@ from usbrh.journal.errors import explained
 from usbrh.journal.file import JournalFile
 from usbrh.journal.queries import DeliveryState, DestinationStatus, Rejection, Status
 from usbrh.journal.reader import JournalReader
-from usbrh.journal.rows import Damaged, Entry, Outdated, State, active_cursors
+from usbrh.journal.rows import Damaged, Entry, Outdated, State, active_cursors, check_exceptions
 from usbrh.reading import Reading, counted, format_time
 
 __all__ = ["DeliveryState", "DestinationStatus", "Entry", "Journal", "Rejection", "State", "Status"]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 3600.0
+"""Time between two counts of the exceptions. A million of them need a tenth of a second."""
 
 
 class Journal:
@@ -56,8 +59,8 @@ class Journal:
     ) -> None:
         """``keep``: seconds that finished readings stay. ``max_waiting``: readings that may wait for one destination.
 
-        ``progress`` is called about once a second while a damaged file is rebuilt, by the thread that does it. With
-        millions of readings this takes minutes, and other threads that need the journal wait.
+        ``progress`` is called about once a second while a damaged file is rebuilt or an older one upgraded, by the
+        thread that does it. With millions of readings this takes minutes, and other threads that need the journal wait.
         """
         self.path = Path(os.path.realpath(path))  # a replacement would overwrite a link
         self.keep = keep
@@ -67,6 +70,8 @@ class Journal:
         self._file = JournalFile(self.path)
         self._mutex = threading.RLock()
         self._rebuilding = False
+        self._checked: tuple[int, float] | None = None
+        """The opening of the file in which the exceptions were last counted, and when that was, by ``_clock``."""
 
     def __enter__(self) -> "Journal":
         """The journal, to be closed at the end of the ``with`` block."""
@@ -87,8 +92,13 @@ class Journal:
             finally:
                 self._mutex.release()
 
-    def _run(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False, durable: bool = True) -> T:
-        """Call ``work`` in one transaction. If that finds damage, rebuild the file and call it once more."""
+    def _run(self, query: Callable[[sqlite3.Connection], T], *, write: bool = False, durable: bool = True) -> T:
+        """Call ``query`` in one transaction. If that finds damage, rebuild the file and call it once more."""
+
+        def work(db: sqlite3.Connection) -> T:
+            self._count_exceptions(db)
+            return query(db)
+
         try:
             with self._locked() as deadline:
                 try:
@@ -106,6 +116,14 @@ class Journal:
         except MemoryError as error:
             problem = explained(error, self.path)
         raise problem  # not inside the handler: the first error keeps alive what there is too little memory for
+
+    def _count_exceptions(self, db: sqlite3.Connection) -> None:
+        """Check the exceptions after each opening of the file, and every ``CHECK_SECONDS``."""
+        now = self._clock.monotonic()
+        if self._checked and self._checked[0] == self._file.openings and now - self._checked[1] < CHECK_SECONDS:
+            return
+        check_exceptions(db)
+        self._checked = self._file.openings, now
 
     @contextmanager
     def _locked(self) -> Iterator[Deadline]:
@@ -300,7 +318,7 @@ class Journal:
         return queries.export(self._run)
 
     def status(self) -> Status:
-        """What the journal contains, and the status of each destination. Counts all readings."""
+        """What the journal contains, and the status of each destination; quick, however many readings there are."""
         return self._run(lambda db: queries.status(db, self.path))
 
     def check(self) -> None:

@@ -164,6 +164,7 @@ def _correct(db: sqlite3.Connection, state: ClockState) -> int:
 def rewrite(db: sqlite3.Connection, entry: Entry) -> None:
     """Update the row of ``entry``, unless its sensor has another reading with this time."""
     db.execute(
-        "UPDATE OR IGNORE reading SET time_ns = ?, body = ?, timing = ?, crc = ? WHERE id = ?",
-        (entry.time_ns, entry.body, int(entry.timing), entry.row[-1], entry.id),
+        "UPDATE reading SET time_ns = ?2, body = ?5, omitted = ?6, timing = ?9, crc = ?10 WHERE id = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM reading AS other WHERE time_ns = ?2 AND sensor = ?3 AND id != ?1)",
+        entry.row,
     )

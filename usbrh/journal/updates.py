@@ -1,14 +1,21 @@
 """What is written to the journal's tables; each function runs inside one transaction."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from usbrh.journal import sensors
 from usbrh.journal.queries import count_open, cursor_for
 from usbrh.journal.rows import ENTRY, OPEN, Cursor, Entry, State, active_cursors, last_id, verified, write_cursor
 
-INSERT = "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 """SQL: add ``Entry.row``."""
+ADD_EXCEPTION = (
+    "INSERT INTO exceptions (reading, cursor, state, reason, sensor)"
+    " SELECT id, ?, ?, ?, sensor FROM reading WHERE id = ?"
+)
+"""SQL: add an exception; the values are its cursor, state and reason, and the id of the reading."""
 _DATED = "SELECT 1 FROM reading WHERE id = ? AND timing != 2"
 """SQL: whether there is a reading with this id and a known time."""
 PRUNE = 500
@@ -29,6 +36,7 @@ def insert(db: sqlite3.Connection, entry: Entry) -> int:
         return known.id
     new = entry._replace(id=last_id(db) + 1)
     db.execute(INSERT, new.row)
+    sensors.add(db, entry.sensor, 1, new.id)
     return new.id
 
 
@@ -57,17 +65,19 @@ def prune(db: sqlite3.Connection, before_ns: int) -> None:
     A reading without a known time is as old as the one after it.
     """
     done = min((cursor.offset for cursor in active_cursors(db)), default=last_id(db))
-    db.execute(
+    deleted = db.execute(
         "DELETE FROM reading WHERE timing != 0 AND timing = 2 AND id <= ?"
-        " AND id < (SELECT max(id) FROM reading WHERE time_ns < ? AND timing = 0)",
+        " AND id < (SELECT max(id) FROM reading WHERE time_ns < ? AND timing = 0) RETURNING sensor",
         (done, before_ns),
-    )
-    db.execute(
+    ).fetchall()
+    deleted += db.execute(
         "DELETE FROM reading WHERE id IN (SELECT id FROM reading WHERE time_ns < ? AND timing = 0 AND id <= ?"  # noqa: S608
         f" AND NOT EXISTS (SELECT 1 FROM exceptions WHERE exceptions.reading = reading.id AND {OPEN})"
-        " ORDER BY time_ns LIMIT ?)",
+        " ORDER BY time_ns LIMIT ?) RETURNING sensor",
         (before_ns, done, PRUNE),
-    )
+    ).fetchall()
+    for sensor, count in Counter(row[0] for row in deleted).items():
+        sensors.add(db, sensor, -count)
 
 
 def acknowledge(
@@ -129,7 +139,7 @@ def drop_rejected(db: sqlite3.Connection, sensor: str | None, reason: str) -> di
     for cursor in active_cursors(db):
         count = db.execute(
             "UPDATE exceptions SET state = 'dropped', reason = ?1 WHERE cursor = ?2 AND state = 'rejected'"
-            " AND (?3 IS NULL OR reading IN (SELECT id FROM reading WHERE sensor = ?3))",
+            " AND (?3 IS NULL OR sensor = ?3)",
             (reason, verified(db, cursor).id, sensor),
         ).rowcount
         write_cursor(db, cursor)
@@ -153,8 +163,7 @@ def send_again(db: sqlite3.Connection, destination: str, ids: Iterable[int]) -> 
 def retry_rejected(db: sqlite3.Connection, destination: str, sensor: str) -> int:
     """Let the rejected readings of ``sensor`` wait for ``destination`` again, and return their number."""
     return db.execute(
-        "UPDATE exceptions SET state = 'waiting', reason = NULL WHERE cursor = ? AND state = 'rejected'"
-        " AND reading IN (SELECT id FROM reading WHERE sensor = ?)",
+        "UPDATE exceptions SET state = 'waiting', reason = NULL WHERE cursor = ? AND state = 'rejected' AND sensor = ?",
         (cursor_for(db, destination).id, sensor),
     ).rowcount
 
@@ -162,7 +171,6 @@ def retry_rejected(db: sqlite3.Connection, destination: str, sensor: str) -> int
 def set_state(db: sqlite3.Connection, cursor: Cursor, reasons: Mapping[int, str | None], state: State) -> None:
     """Write exceptions: the readings in ``reasons`` have ``state`` at the destination of ``cursor``."""
     db.executemany(
-        "INSERT INTO exceptions (reading, cursor, state, reason) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
-        [(number, cursor.id, state, reason) for number, reason in reasons.items()],
+        f"{ADD_EXCEPTION} ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
+        [(cursor.id, state, reason, number) for number, reason in reasons.items()],
     )

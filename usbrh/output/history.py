@@ -7,7 +7,8 @@ from usbrh.clock import NS
 from usbrh.output.quantities import Quantity, quantities
 from usbrh.output.text import csv_line
 from usbrh.periods import local
-from usbrh.summary import SUMMARISED, Summary
+from usbrh.reading import SUMMARISED
+from usbrh.summary import Summary
 
 CSV_COLUMNS = (
     *("sensor", "period", "start", "end", "readings", "failed", "heated", "simulated"),

@@ -11,6 +11,7 @@ from tests.support.journal import OpenJournal, reading
 from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
 from usbrh.journal.reader import JournalReader
+from usbrh.journal.schema import SCHEMA
 
 DUMP = Path(__file__).parents[2] / "captures/journal-0.1.0.sql"
 A, B, C = "a.example", "b.example", "[::1];c2"
@@ -102,5 +103,5 @@ def test_a_service_of_that_version_that_still_writes_is_waited_for(
         assert journal.add([reading(1000)]) == [16]
         # It has the old file open, and finds a file of a newer version at the path.
         with closing(sqlite3.connect(path)) as found:
-            assert found.execute("PRAGMA user_version").fetchone() == (4,)
+            assert found.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
     assert len(list(journal.export())) == 16

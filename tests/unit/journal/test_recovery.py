@@ -12,6 +12,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,25 @@ def test_is_set_aside_under_a_name_that_says_so(
     assert f"the journal {path} was damaged" in caplog.text
     assert f"it is kept as {aside}" in caplog.text
     assert "recovered: " in caplog.text
+
+
+@pytest.mark.parametrize("length", [300, 900, 950, 1000, 2000, 9000])
+def test_readings_that_are_longer_than_a_page(tmp_path: Path, length: int, open_journal: OpenJournal) -> None:
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    long = [replace(reading(number), error=f"{number} " + "é" * (length // 2)) for number in range(1, 61)]
+    with Journal(path) as journal:
+        journal.add(long[:20])
+    with Journal(path) as journal:
+        for each in long[20:]:
+            journal.add([each])  # in the log only
+        for file in (path, *companions(path)):
+            shutil.copy(file, file.with_name(file.name.replace(path.name, copy.name)))
+    content = copy.read_bytes()
+    damaged = f"{long[9].error}".encode()[:200]
+    assert content.count(damaged) == 1
+    copy.write_bytes(content.replace(damaged, b"x" * 200))
+    journal = open_journal(copy)
+    assert [entry.reading for entry, _ in journal.export()] == long[:9] + long[10:]
 
 
 def test_a_link_to_the_journal_stays_one(tmp_path: Path, open_journal: OpenJournal) -> None:

@@ -13,8 +13,8 @@ from usbrh.errors import JournalError, TransferFailed
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import Journal
 from usbrh.periods import UNITS, Period, Unit, periods
-from usbrh.reading import Reading, SensorInfo
-from usbrh.summary import SUMMARISED, Spread, Summary
+from usbrh.reading import SUMMARISED, Reading, SensorInfo
+from usbrh.summary import Spread, Summary
 
 DAY = 86400 * NS
 START = 20_000 * DAY
@@ -108,13 +108,34 @@ def test_no_journal_and_an_empty_one(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_is_an_error_and_not_a_wrong_value(tmp_path: Path) -> None:
+    """An entry of the index: the time, then the sensor, then the values in hundredths."""
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         journal.add(readings(5))
-    flip(path, 3)
+    content, first = path.read_bytes(), reading(3)
+    entry = b"living-room" + (2003).to_bytes(2, "big")
+    assert content.count(entry) == 1
+    place = content.index(entry) - 8
+    assert content[place : place + 8] == first.time_ns.to_bytes(8, "big")
     reader = JournalReader(path)
-    with pytest.raises(JournalError, match="checksum of reading 3 is wrong") as caught:
-        list(reader.summaries(reading(1).time_ns, reading(6).time_ns, "day", ["living-room"]))
+    # The lower half of the time, which stays in the period; then temperature, humidity and the parity of both.
+    values = [*range(place + 4, place + 8), *range(place + 19, place + 19 + 6)]
+    wanted = list(reader.summaries(reading(1).time_ns, reading(6).time_ns, "day", ["living-room"]))
+    assert [summary.readings for summary in wanted] == [5]
+    for bit in (byte * 8 + n for byte in values for n in range(8)):
+        path.write_bytes(content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :])
+        with pytest.raises(JournalError) as caught:
+            list(reader.summaries(reading(1).time_ns, reading(6).time_ns, "day", ["living-room"]))
+        assert caught.value.remedy == "repair it: usbrh journal flush", bit
+
+
+def test_a_damaged_reading_with_an_extreme_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.add(readings(5))
+    flip(path, 1)
+    with pytest.raises(JournalError, match="checksum of reading 1 is wrong") as caught:
+        list(JournalReader(path).summaries(reading(1).time_ns, reading(6).time_ns, "day", ["living-room"]))
     assert caught.value.remedy == "repair it: usbrh journal flush"
 
 

@@ -263,7 +263,7 @@ def test_a_foreign_database_is_not_touched(path: Path, open_journal: OpenJournal
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("schema", [1, 3])
+@pytest.mark.parametrize("schema", [1, 3, 4])
 def test_a_journal_of_an_unreleased_version_is_not_touched(path: Path, schema: int, open_journal: OpenJournal) -> None:
     old_journal(path, schema)
     before = path.read_bytes()

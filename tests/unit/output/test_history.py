@@ -11,7 +11,8 @@ from tests.support.zones import BERLIN, zone
 from usbrh.clock import NS
 from usbrh.output.history import CSV_COLUMNS, csv_summary, tables
 from usbrh.periods import UNITS, Unit, periods
-from usbrh.summary import SUMMARISED, Spread, Summary
+from usbrh.reading import SUMMARISED
+from usbrh.summary import Spread, Summary
 
 
 def summaries(since: str, until: str, unit: Unit) -> list[Summary]:
