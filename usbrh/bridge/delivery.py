@@ -141,9 +141,10 @@ class Delivery:
     ) -> Delivered:
         """Send what waits, oldest first, until nothing waits, no request succeeds or the deadline passes.
 
-        If more waits than a request has, send ``news`` first, and once more in their turn. With ``retry``, then retry
-        rejected readings: the oldest and the newest of each sensor, and all of a sensor if one is accepted. After
-        ``seconds``, or an ``interrupt``, start no request with waiting readings, to leave time for other values.
+        If more waits than ``news`` and than a request has, send ``news`` first, and once more in their turn. With
+        ``retry``, then retry rejected readings: the oldest and the newest of each sensor, and all of a sensor if one is
+        accepted. After ``seconds``, or an ``interrupt``, start no request with waiting readings, to leave time for
+        other values.
         """
         result = Delivered()
         try:
@@ -237,7 +238,8 @@ class Delivery:
         waiting readings: however many are rejected, and however slow the server is, nothing else waits for them.
         """
         rejections = self._journal.rejected(self.destination) if retry else []
-        if news and len(self._waits(self._size.values + 1)) > self._size.values:
+        few = max(self._size.values, len(news))  # a round of many sensors is no backlog
+        if news and len(self._waits(few + 1)) > few:
             yield _Portion(self._entries(news), deadline, self._news_size, keep_waiting=True, attempt=True)
         self._soft_deadline = deadline.within(seconds)  # after the news, so that each delivery sends some history
         yield from self._waiting(result)

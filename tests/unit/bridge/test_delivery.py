@@ -91,6 +91,17 @@ def test_a_backlog_of_several_sensors_keeps_the_order_of_each(journal: Journal, 
     assert states(journal, server) == [State.DELIVERED] * 2400
 
 
+@pytest.mark.parametrize("size", [BATCH, 4])
+def test_a_round_of_more_sensors_than_a_request_has_is_no_backlog(
+    journal: Journal, server: FakeServer, size: int
+) -> None:
+    news = [reading(1, f"room-{number}") for number in range(size + 50)]
+    journal.keep_request_size(server.address, size)
+    journal.add(news)
+    assert delivery(journal, server).deliver(soon(), news=news).delivered == len(news)
+    assert len(server.values) == len(news), "none is sent twice"
+
+
 def test_nothing_waits_nothing_is_sent(journal: Journal, server: FakeServer) -> None:
     assert delivery(journal, server).deliver(soon()).delivered == 0
     assert server.requests == []
