@@ -7,7 +7,7 @@ SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-stand
 	find . \( -name .venv -o -name dist -o -name build -o -name __pycache__ -o -name '*.egg-info' -o -name '.*_cache' \
 	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
 
-.PHONY: help demo test test-quick lint bench bench-check documents mutants site release test-release deb test-anywhere test-deb test-upgrade test-vm test-container test-install clean \
+.PHONY: help demo test test-quick lint bench bench-check documents mutants site release test-release deb test-anywhere test-deb test-upgrade test-vm test-arm test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps
 
 help: ## list the targets
@@ -94,6 +94,9 @@ test-upgrade: ## as root: upgrade from PREVIOUS, a commit or tag, in clean Debia
 
 test-vm: .venv/tests-installed ## as root: install, use, reboot, purge and upgrade the package in virtual machines (50 minutes)
 	$(BIN)/python -m tests.deb.in_vm build/deb "$(or $(PREVIOUS),$(error PREVIOUS is missing; make test-vm PREVIOUS=v1.0.0))" bookworm trixie
+
+test-arm: ## as root: run the demo from the package on emulated arm64 and armhf systems (2 minutes)
+	tests/deb/arm build/deb
 
 test-container: .venv/installed ## build the container image without root rights, and run it (2 minutes)
 	tests/container/try

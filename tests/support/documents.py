@@ -49,7 +49,7 @@ ELSEWHERE: dict[str, str] = {
     "USBRH_ZABBIX_SERVERS='zabbix.example,node1.example;node2.example' USBRH_ZABBIX_HOST=living-room-pc"
     " usbrh send": "sends to these servers",
     _TEXTFILE: "writes for node_exporter; test_recipes runs it in another folder",
-    "usbrh log --json | mosquitto_pub -l -t usbrh": "needs mosquitto; test_recipes runs it with a stand-in",
+    "usbrh log --json | mosquitto_pub -l -t usbrh": "needs mosquitto; test_recipes runs it with a substitute",
     """rrdtool update room.rrd "$(usbrh read --format 'N:{temperature}:{humidity}')\"""": "needs rrdtool",
 }
 """Commands that no test runs, each with the reason. With sudo no reason is needed: they change the machine as root."""

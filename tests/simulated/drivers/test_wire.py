@@ -131,7 +131,7 @@ WORDS: dict[str, list[str]] = {
 """How each command that opens a sensor is called. The first line of a loop ends it."""
 LOOPS = ("watch", "log")
 OTHERS = {"run", "agent", "plot", "history", "journal", "zabbix", "config", "status", "setup", "demo", "simulate"}
-"""``run`` and ``agent`` measure as ``send`` does; ``demo`` and ``simulate`` have sensors of their own."""
+"""``run`` and ``agent`` measure as ``send`` does; ``demo`` and ``simulate`` have their own sensors."""
 OTHERS |= {"identify", "verify", "help"}  # the first two use the operations above; verify asks a person
 
 

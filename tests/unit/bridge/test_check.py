@@ -92,7 +92,7 @@ def test_a_standby_node_does_not_listen() -> None:
     ]  # fmt: skip
     assert findings[0].message.startswith(f"{standby}: no connection: connection refused")
     assert findings[0].message.endswith("(another node of the cluster works)")
-    assert str(findings[0].remedy).startswith("none needed for a standby node; otherwise check its name, port")
+    assert str(findings[0].remedy).startswith("no action is needed for a standby node; otherwise check its name, port")
 
 
 def test_no_node_listens() -> None:
