@@ -7,7 +7,7 @@ SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-stand
 	find . \( -name .venv -o -name dist -o -name build -o -name __pycache__ -o -name '*.egg-info' -o -name '.*_cache' \
 	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
 
-.PHONY: help demo test test-quick lint bench bench-check documents site release test-release deb test-anywhere test-deb test-upgrade test-vm test-arm test-container test-install clean \
+.PHONY: help demo test test-quick lint bench bench-check documents mutants site release test-release deb test-anywhere test-deb test-upgrade test-vm test-arm test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps
 
 help: ## list the targets
@@ -50,6 +50,10 @@ test-kernel-deps: ## as root: install QEMU and build the virtual machine for tes
 
 test-openrc-deps: .venv/tests-installed ## as root: build the system with OpenRC and cron for tests/openrc
 	@PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m tests.support.openrc prepare
+
+# By hand and before a release. NAMES limits it: make mutants NAMES=usbrh/journal
+mutants: .venv/tests-installed ## change the package in small ways, and list the changes that no test notices (hours)
+	$(BIN)/python -m tools.mutants $(NAMES)
 
 documents: .venv/tests-installed ## write the generated parts of docs/, and zabbix/templates
 	$(BIN)/python -m tools.cli_reference

@@ -225,7 +225,8 @@ def test_a_user_without_permission(provision_70: Provisioner) -> None:
     api.user.create(username=name, passwd=word, roleid=role, usrgrps=[{"usrgrpid": group}])
     done = usbrh("zabbix", "provision", "--url", provision_70.server.url, "--user", name, USBRH_ZABBIX_PASSWORD=word)
     assert done.returncode == 1
-    assert "no permission" in done.stderr
+    assert 'the user has no Read-write permission for the template group "Templates/Server hardware"' in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_wrong_password_and_debug_tells_no_secret(zabbix_70: ZabbixServer) -> None:

@@ -172,8 +172,8 @@ def test_a_cold_night(server: ZabbixServer, browser: Browser, tmp_path: Path) ->
         look(browser, server, host, pictures, problems)
     finally:
         service.terminate()
-        _, said = service.communicate(timeout=20)
-    assert service.returncode == 0, said
+        _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0, errors
     assert [name for name, _ in house.problems()].count(COLD) == 1
     assert not [name for name, _ in house.problems() if "living-room" in name or "server-room" in name]
 

@@ -103,14 +103,14 @@ class ProxyGroup:
 
     def redirect(self, host: str, key: str, asked: Proxy) -> Redirect:
         """Wait until a proxy redirects the host's values, and return where to."""
-        said: dict[str, Any] = {}
+        reported: dict[str, Any] = {}
 
         def says() -> bool:
-            said.update(json.loads(self.server.send(host, key, "2", asked.port)[13:]).get("redirect", {}))
-            return "address" in said
+            reported.update(json.loads(self.server.send(host, key, "2", asked.port)[13:]).get("redirect", {}))
+            return "address" in reported
 
         wait_for(f"{asked.name} redirects", says, 60, 0.2)
-        return Redirect(said["revision"], said["address"])
+        return Redirect(reported["revision"], reported["address"])
 
     def move(self, host: str) -> None:
         """Move the host to the other proxy, without the delay for one that is down."""

@@ -23,7 +23,7 @@ from usbrh.zabbix.sockets import POLL_SECONDS
 VALUE = Value("living-room-pc", "usbrh.get[1-1.4]", '{"v": 1}', 1795334400, 123456789)
 PLAIN = ZabbixConfig()
 LATE = 0.35
-"""Seconds by which a deadline may be missed: the scheduler's, on a busy machine."""
+"""Seconds by which a deadline may be missed: the scheduler's, on a machine with high load."""
 
 
 def sender_to(text: str, settings: ZabbixConfig = PLAIN) -> Sender:
