@@ -30,7 +30,7 @@ from tools.zabbix_wizard import configuration, instructions
 FOLDER = Path(__file__).parent.parent / "zabbix" / "templates"
 RELEASES = ("6.0", "7.0", "7.4")
 LANGUAGES: dict[str, Callable[[str], str]] = {"en": str, "ja": japanese}
-VERSION = "1"  # of the templates, in the vendor field of 7.0; increase it when released content changes
+VERSION = "2"  # of the templates, in the vendor field of 7.0; increase it when released content changes
 # Default values of Zabbix, which its own exports omit. `usbrh zabbix provision` lets Zabbix compare the file with its
 # template, and only a file in the form of an export compares equal.
 DEFAULTS = {
