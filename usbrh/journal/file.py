@@ -56,6 +56,8 @@ def connect(path: Path, journal_mode: str = "WAL") -> sqlite3.Connection:
         db.execute(f"PRAGMA journal_mode = {journal_mode}")
         if not complete:
             db.executescript(CREATE)
+            # Now the tables are in the file itself. A damaged log then hides its readings only, and not the journal.
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except BaseException:
         db.close()
         raise

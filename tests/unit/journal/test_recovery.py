@@ -154,6 +154,23 @@ def test_a_damaged_log(sound: Path, data: st.DataObject) -> None:
 
 
 @SLOW
+@given(data=st.data())
+def test_a_damaged_log_of_a_new_journal(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """No reading was moved into the file yet: without its tables there, the file would be that of another program."""
+    made, path = (tmp_path_factory.mktemp(name) / "journal.db" for name in ("made", "copy"))
+    with Journal(made) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(3))
+        for file, copy in zip((made, *companions(made)[:1]), (path, *companions(path)[:1]), strict=True):
+            shutil.copy(file, copy)
+    content = bytearray(companions(path)[0].read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1
+    companions(path)[0].write_bytes(content)
+    JournalReader(path).status()
+    use(path)[0].close()
+
+
+@SLOW
 @given(content=st.binary(max_size=20000))
 def test_anything_at_all(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
