@@ -7,7 +7,7 @@ SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-stand
 	find . \( -name .venv -o -name dist -o -name build -o -name __pycache__ -o -name '*.egg-info' -o -name '.*_cache' \
 	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
 
-.PHONY: help demo test test-quick lint bench bench-check documents site release test-release deb test-anywhere test-deb test-upgrade test-vm test-container test-install clean \
+.PHONY: help demo test test-quick lint bench bench-check documents mutants site release test-release deb test-anywhere test-deb test-upgrade test-vm test-arm test-container test-install clean \
 	test-deps test-zabbix-deps test-kernel-deps test-psk-deps test-shell-deps test-openrc-deps
 
 help: ## list the targets
@@ -51,6 +51,10 @@ test-kernel-deps: ## as root: install QEMU and build the virtual machine for tes
 test-openrc-deps: .venv/tests-installed ## as root: build the system with OpenRC and cron for tests/openrc
 	@PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m tests.support.openrc prepare
 
+# By hand and before a release. NAMES limits it: make mutants NAMES=usbrh/journal
+mutants: .venv/tests-installed ## change the package in small ways, and list the changes that no test notices (hours)
+	$(BIN)/python -m tools.mutants $(NAMES)
+
 documents: .venv/tests-installed ## write the generated parts of docs/, and zabbix/templates
 	$(BIN)/python -m tools.cli_reference
 	$(BIN)/python -m tools.man
@@ -84,12 +88,15 @@ test-deb: .venv/tests-installed ## as root: test the package in clean Debian 12 
 test-anywhere: .venv/tests-installed ## run the quick tests under nohup, in another locale, as another user, in random order (30 minutes, best as root)
 	$(BIN)/python -m tests.anywhere
 
-# A journal of an unreleased commit between 0.1.0 (b971d3d) and 6ba7216 is not converted, so such a commit can't be PREVIOUS.
+# A journal of an unreleased commit between 0.1.0 (b971d3d) and fb8a33e is not converted, so such a commit can't be PREVIOUS.
 test-upgrade: ## as root: upgrade from PREVIOUS, a commit or tag, in clean Debian 12 and 13 systems (5 minutes)
 	tests/deb/upgrade $(or $(PREVIOUS),$(error PREVIOUS is missing; make test-upgrade PREVIOUS=v1.0.0)) build/deb bookworm trixie
 
 test-vm: .venv/tests-installed ## as root: install, use, reboot, purge and upgrade the package in virtual machines (50 minutes)
 	$(BIN)/python -m tests.deb.in_vm build/deb "$(or $(PREVIOUS),$(error PREVIOUS is missing; make test-vm PREVIOUS=v1.0.0))" bookworm trixie
+
+test-arm: ## as root: run the demo from the package on emulated arm64 and armhf systems (2 minutes)
+	tests/deb/arm build/deb
 
 test-container: .venv/installed ## build the container image without root rights, and run it (2 minutes)
 	tests/container/try

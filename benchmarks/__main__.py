@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.document import put
 from benchmarks.figures import LANGUAGES, Figure, Unavailable, table
 
-MODULES = ("starting", "agent", "commands", "journal", "many")
+MODULES = ("starting", "agent", "commands", "journal", "many", "drain")
 RATIOS = Path(__file__).with_name("ratios.json")
 LOSS = 0.25
 """A ratio that is worse by more than this part fails the check."""
@@ -38,7 +38,7 @@ def write(module: str, figures: list[Figure]) -> None:
     for index, language in enumerate(LANGUAGES):
         put(f"docs/benchmarks{'' if language == 'en' else '.' + language}.md", module, table(figures, index))
     ratios = json.loads(RATIOS.read_text()) if RATIOS.exists() else {}
-    ratios[module] = {figure.name: round(figure.ratio, 3) for figure in figures}
+    ratios[module] = {figure.name: float(f"{figure.ratio:.3g}") for figure in figures}
     RATIOS.write_text(json.dumps(ratios, indent=2, sort_keys=True) + "\n")
 
 

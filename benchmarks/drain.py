@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, Unavailable, Used, interleaved, spend
 from tests.support.daemon import wait_for
 from tests.support.zabbix.machine import RELEASES, Release, why_not
-from tests.support.zabbix.server import TEXT, Value, ZabbixServer
+from tests.support.zabbix.server import TEXT, TRAPPER, Value, ZabbixServer
 from usbrh.clock import NS
 from usbrh.journal.store import Journal
 from usbrh.psychrometry import derived
@@ -79,7 +79,7 @@ class Backlog:
 
     def flush(self) -> Used:
         """Run ``usbrh journal flush``."""
-        with self._host() as host:
+        with self._host(verify=True) as host:
             own = self._scratch / "journal.db"
             shutil.copy(self._journal, own)
             used = spend(
@@ -124,21 +124,25 @@ class Backlog:
         return used
 
     @contextmanager
-    def _host(self) -> Iterator[str]:
-        """A new host with an item per sensor. At the end the server has written each reading to its database once."""
+    def _host(self, *, verify: bool = False) -> Iterator[str]:
+        """A new host with an item per sensor. At the end the server has written all readings to its database.
+
+        With ``verify``, each is there once, with its clock, ns and text.
+        """
         host = f"{len(self._sensors)}-{next(self._number)}-{time.time_ns()}"
         keys = {f"usbrh.get[{sensor}]": sensor for sensor in self._sensors}
-        number = self._server.make_host(host, dict.fromkeys(keys, TEXT))
+        api = self._server.api
+        number = self._server.make_host(host)
+        wanted = [{"hostid": number, "name": key, "key_": key, "type": TRAPPER, "value_type": TEXT} for key in keys]
+        items = api.item.create(*wanted)["itemids"]
         self._server.sync()
         yield host
-        api = self._server.api
-        items = [item["itemid"] for item in api.item.get(hostids=number, output=["itemid"])]
 
         def stored() -> bool:
             return int(api.history.get(itemids=items, history=TEXT, countOutput=True)) >= len(self.readings)
 
         wait_for("the server has written all values", stored, 300, 0.5)
-        for key, sensor in keys.items():
+        for key, sensor in keys.items() if verify else ():
             expected = [
                 Value(*divmod(reading.time_ns, NS), reading.to_json())
                 for reading in self.readings

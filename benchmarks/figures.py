@@ -94,7 +94,8 @@ def machine() -> str:
     """This machine, its load, and the date, in one sentence without a verb."""
     models = [line.partition(":")[2].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
     memory = int(_read("/proc/meminfo").split()[1]) / 2**20
-    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    kernel = ".".join(platform.release().split(".")[:2])  # the rest names a build
+    system = f"Linux {kernel}, Python {platform.python_version()}"
     load = f"load {os.getloadavg()[0]:.1f}"
     return f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} × {models[0]}, {memory:.0f} GiB, {load}, {system}."
 

@@ -34,7 +34,8 @@ LIMIT = pytest.StashKey[Any]()
 catch_what_is_ignored()
 # A run that gets SIGTERM, for example from `timeout`, stops everything that it started, as after Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
-# No deadline per example: it would fail on a busy machine. In CI, Hypothesis' own profile also fixes the examples.
+# No deadline per example: it would fail on a machine with high load. In CI, Hypothesis' own profile also fixes the
+# examples.
 settings.register_profile("usbrh", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usbrh")
 

@@ -137,7 +137,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "sensor.humidity_scale": ("Factor, applied after conversion.", "換算後の値に掛ける倍率。"),
     "sensor.spike": (
         "°C and %RH. If temperature or humidity changes by more from one round of `usbrh run`, `log` or `watch` to the "
-        'next, usbrh measures once more at once. The second result counts, and has the mark `"repeated": true`.',
+        'next, usbrh measures again immediately. The second result counts, and has the mark `"repeated": true`.',
         "°C と %RH。`usbrh run`、`log`、`watch` で、前回の測定からの温度または湿度の変化がこの値を超えた場合、"
         '直ちに再測定。2 回目の結果を採用し、`"repeated": true` の印を付ける。',
     ),

@@ -26,7 +26,7 @@ DEBIAN = "bookworm"
 """The Debian release that builds the package. A package built on Debian 12 installs on Debian 13 too."""
 CHANGELOG = "CHANGELOG.md"
 BUILT = "usbrh/walltime.py"
-"""The file with the date before which usbrh takes no system clock for right."""
+"""The file with the date: usbrh does not trust a system clock that is earlier."""
 BUILT_DAYS = 180
 
 

@@ -147,8 +147,8 @@ TEXTS = {
     'temperature and humidity unchanged for {$USBRH.STUCK.WINDOW:"{#SENSOR}"}':
         '{$USBRH.STUCK.WINDOW:"{#SENSOR}"} の間、温度も湿度も変化なし',
     "No data": "データなし",
-    'no reading for {$USBRH.SILENT:"{#SENSOR}"}': '{$USBRH.SILENT:"{#SENSOR}"} の間、測定値の受信なし',
-    "nothing from usbrh for {$USBRH.BRIDGE.SILENT}": "{$USBRH.BRIDGE.SILENT} の間、usbrh からの受信なし",
+    'no reading for {$USBRH.NODATA:"{#SENSOR}"}': '{$USBRH.NODATA:"{#SENSOR}"} の間、測定値の受信なし',
+    "nothing from usbrh for {$USBRH.BRIDGE.NODATA}": "{$USBRH.BRIDGE.NODATA} の間、usbrh からの受信なし",
     "Sensor disconnected": "センサーが未接続",
     "not plugged in at three readings in a row": "3 回連続の測定で未接続",
     "Readings fail": "測定に失敗",
@@ -233,8 +233,8 @@ TEXTS = {
         "温度上昇を {$USBRH.RISE.MAX.WARN} と比較する時間幅",
     "Time after which unchanged values of a sensor are a problem": "値が変化しない状態を障害とみなすまでの時間",
     "Time after which missing readings of a sensor are a problem": "測定値の途絶を障害とみなすまでの時間",
-    "Time after which missing data of usbrh is a problem; less than {$USBRH.SILENT}":
-        "usbrh からのデータの途絶を障害とみなすまでの時間。{$USBRH.SILENT} より短くしてください",
+    "Time after which missing data of usbrh is a problem; less than {$USBRH.NODATA}":
+        "usbrh からのデータの途絶を障害とみなすまでの時間。{$USBRH.NODATA} より短くしてください",
     "Upper threshold of the vapour pressure deficit in kPa": "飽差（VPD）の上限しきい値（kPa）",
     "Lower threshold of the vapour pressure deficit in kPa": "飽差（VPD）の下限しきい値（kPa）",
     "Hysteresis of the vapour pressure deficit in kPa": "飽差（VPD）のヒステリシス（kPa）",

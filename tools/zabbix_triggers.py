@@ -33,7 +33,7 @@ BEFORE = "#1:now-{$USBRH.WINDOW}"
 """The last value from before the window: a new sensor has none, so one value is not a whole window."""
 
 
-def _no_gap(item: str, silent: str = '{$USBRH.SILENT:"{#SENSOR}"}') -> str:
+def _no_gap(item: str, silent: str = '{$USBRH.NODATA:"{#SENSOR}"}') -> str:
     """Return the condition that this value is not from before a gap: also then, one value is not a whole window.
 
     A gap is as long as what is a problem by itself. `usbrh zabbix provision` makes it longer for long intervals.
@@ -168,8 +168,8 @@ TRIGGERS = (
     Trigger(
         "silent",
         "Sensor {#SENSOR}: No data",
-        'Sensor {#SENSOR}: No data (no reading for {$USBRH.SILENT:"{#SENSOR}"})',
-        f'nodata({STATE},{{$USBRH.SILENT:"{{#SENSOR}}"}})=1',
+        'Sensor {#SENSOR}: No data (no reading for {$USBRH.NODATA:"{#SENSOR}"})',
+        f'nodata({STATE},{{$USBRH.NODATA:"{{#SENSOR}}"}})=1',
         "AVERAGE",
         "availability",
         "Zabbix received neither readings nor errors. Run: usbrh doctor",
@@ -213,8 +213,8 @@ TRIGGERS = (
     Trigger(
         "bridge-silent",
         "USB-RH: No data",
-        "USB-RH: No data (nothing from usbrh for {$USBRH.BRIDGE.SILENT})",
-        "nodata(/usbrh.bridge.sensors,{$USBRH.BRIDGE.SILENT})=1",
+        "USB-RH: No data (nothing from usbrh for {$USBRH.BRIDGE.NODATA})",
+        "nodata(/usbrh.bridge.sensors,{$USBRH.BRIDGE.NODATA})=1",
         "AVERAGE",
         "availability",
         "Zabbix received no data from usbrh on this host. Run there: usbrh doctor",
@@ -276,7 +276,7 @@ TRIGGERS = (
         "USB-RH: Journal: Readings are rejected (for {$USBRH.WINDOW})",
         # A server rejects the readings of a new sensor until it has read its configuration.
         f"min(/usbrh.journal.rejected,{{$USBRH.WINDOW}})>0 and last(/usbrh.journal.rejected,{BEFORE})>0"
-        + _no_gap("/usbrh.journal.rejected", "{$USBRH.BRIDGE.SILENT}"),
+        + _no_gap("/usbrh.journal.rejected", "{$USBRH.BRIDGE.NODATA}"),
         "WARNING",
         "notice",
         "A server rejects some readings. Run: usbrh journal status",

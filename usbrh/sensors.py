@@ -39,11 +39,11 @@ class Sensor:
     """One instrument that is plugged in, with its settings from the configuration."""
 
     def __init__(self, info: SensorInfo, instrument: Instrument, settings: SensorConfig, clock: Clock) -> None:
-        """Combine what ``find`` found; ``clock`` measures deadlines and stamps readings."""
+        """Combine what ``find`` found; ``clock`` measures deadlines, stamps readings, and lets time pass."""
         self.info = info
         self.settings = settings
         self._instrument = instrument
-        self._clock = clock
+        self.clock = clock
 
     @property
     def calibration(self) -> Calibration:
@@ -57,7 +57,7 @@ class Sensor:
 
     def read(self, timeout: float = READ_TIMEOUT) -> Reading:
         """Measure once, within ``timeout`` seconds. Raises SensorError."""
-        measured = self._instrument.measure(Deadline(timeout, self._clock))
+        measured = self._instrument.measure(Deadline(timeout, self.clock))
         calibration = self.calibration
         temperature = measured.temperature * calibration.temperature_scale + calibration.temperature_offset
         humidity = min(100.0, max(0.0, measured.humidity * calibration.humidity_scale + calibration.humidity_offset))
@@ -66,8 +66,8 @@ class Sensor:
             port=self.info.port,
             model=self.info.model,
             serial=self.info.serial,
-            time_ns=self._clock.time_ns(),
-            boot_ns=self._clock.boot_ns(),
+            time_ns=self.clock.time_ns(),
+            boot_ns=self.clock.boot_ns(),
             temperature=temperature,
             humidity=humidity,
             **psychrometry.derived(temperature, humidity),
@@ -81,32 +81,32 @@ class Sensor:
 
     def firmware(self, timeout: float = READ_TIMEOUT) -> str:
         """Ask for the version of the firmware. Raises SensorError."""
-        return self._instrument.firmware(Deadline(timeout, self._clock))
+        return self._instrument.firmware(Deadline(timeout, self.clock))
 
     def set_led(self, number: int, state: bool | LedState, timeout: float = READ_TIMEOUT) -> None:
         """Switch LED 1 or 2. Raises SensorError; ConfigError if there is no such LED, or it can't blink."""
         if isinstance(state, bool):
             state = "on" if state else "off"
-        self._instrument.set_led(number, state, Deadline(timeout, self._clock))
+        self._instrument.set_led(number, state, Deadline(timeout, self.clock))
 
     def blink(self, seconds: float = BLINK_SECONDS) -> None:
         """Let LED 1 blink, and then restore its state; it is off then if the instrument does not report it.
 
         Raises SensorError; ConfigError if there is no LED.
         """
-        before = self._instrument.led_state(1, Deadline(READ_TIMEOUT, self._clock))
-        end = Deadline(seconds, self._clock)
+        before = self._instrument.led_state(1, Deadline(READ_TIMEOUT, self.clock))
+        end = Deadline(seconds, self.clock)
         try:
             while not end.passed:
                 for state in (True, False):
                     self.set_led(1, state)
-                    self._clock.sleep(_BLINK_PAUSE)
+                    self.clock.sleep(_BLINK_PAUSE)
         finally:
             self.set_led(1, before or "off")
 
     def set_heater(self, on: bool, timeout: float = READ_TIMEOUT) -> None:
         """Switch the heater, as ``Instrument.set_heater``. Raises SensorError."""
-        self._instrument.set_heater(on, Deadline(timeout, self._clock))
+        self._instrument.set_heater(on, Deadline(timeout, self.clock))
 
     @contextmanager
     def heating(self) -> Iterator[None]:
@@ -128,7 +128,7 @@ class Sensor:
 
     def release(self, timeout: float = READ_TIMEOUT) -> None:
         """Give the sensor back to the kernel's own driver. Raises SensorError."""
-        self._instrument.release(Deadline(timeout, self._clock))
+        self._instrument.release(Deadline(timeout, self.clock))
 
 
 def find(

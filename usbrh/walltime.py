@@ -99,7 +99,8 @@ def problem(found: Doubt, newest: str = "") -> ClockError:
         Doubt.AHEAD: (f"the system clock is in doubt: it is a year ahead of the newest reading ({newest})", trust),
         Doubt.STARTING: (
             "the system clock is not synchronised yet",
-            f"none needed for {SYNCHRONISING_NS // NS // 60} minutes after the start; see: timedatectl",
+            f"no action is needed in the first {SYNCHRONISING_NS // NS // 60} minutes after the start;"
+            " see: timedatectl",
         ),
     }[found]
     return ClockError(message, remedy=remedy)

@@ -55,16 +55,16 @@ class Computer:
         return machine
 
     def _prepare(self, machine: Machine) -> None:
-        machine.run("systemctl is-system-running --wait", timeout=240)
+        machine.run("systemctl is-system-running --wait", timeout=600)
         # The image does not wait for its network, and has neither a default route nor a name server.
-        machine.run("/usr/lib/systemd/systemd-networkd-wait-online --any --timeout=60", timeout=90).check()
+        machine.run("/usr/lib/systemd/systemd-networkd-wait-online --any --timeout=300", timeout=330).check()
         machine.run("ip route replace default via 10.0.2.2; echo nameserver 10.0.2.3 >/etc/resolv.conf").check()
         machine.run("modprobe -a vhci_hcd usbhid hid_generic 9pnet_virtio").check()
 
     def reboot(self) -> None:
         """Shut down properly and boot again."""
         self.machine.run("systemctl reboot")
-        self.machine.wait_for_end(120)
+        self.machine.wait_for_end(300)
         self.machine.close()
         self.machine = self._boot()
 
@@ -82,11 +82,11 @@ class Computer:
         self.times.setdefault(words, seconds)
         print(f"{self.suite}: {words}: {seconds:.1f} s", flush=True)
 
-    def do(self, command: str, timeout: float = 60) -> str:
+    def do(self, command: str, timeout: float = 180) -> str:
         """Run a shell line as root, which must succeed."""
         return self.machine.run(command, timeout=timeout, env={"DEBIAN_FRONTEND": "noninteractive"}).check()
 
-    def show(self, command: str, timeout: float = 60) -> Result:
+    def show(self, command: str, timeout: float = 180) -> Result:
         """Run a shell line of a user as root, and write what it prints to the log."""
         done = self.machine.run(command, timeout=timeout, env={"DEBIAN_FRONTEND": "noninteractive"})
         with self.log.open("a", encoding="utf-8") as log:
@@ -101,7 +101,7 @@ class Computer:
         (self.machine.share / deb.name).unlink()
         try:
             return self.show(
-                f"cd /root && apt-get install --yes --no-install-recommends ./{deb.name}", timeout=600
+                f"cd /root && apt-get install --yes --no-install-recommends ./{deb.name}", timeout=1200
             ).check()
         finally:
             self.do(f"rm /root/{deb.name}")
@@ -119,7 +119,7 @@ class Computer:
         self.machine.put(CONFIG, text)
 
 
-def wait_for(what: Callable[[], object], words: str, seconds: float = 120) -> None:
+def wait_for(what: Callable[[], object], words: str, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not what():
         if time.monotonic() > end:
@@ -199,10 +199,10 @@ class Trial:
         """Remove the package, then purge it."""
         computer = self.computer
         with computer.step("apt remove, apt purge"):
-            computer.show("apt-get remove --yes usbrh", timeout=120).check()
+            computer.show("apt-get remove --yes usbrh", timeout=600).check()
             assert computer.machine.run("systemctl is-active usbrh").stdout != "active\n"
             computer.do(f"test ! -e /usr/bin/usbrh && test -e {CONFIG}")
-            computer.show("apt-get purge --yes usbrh", timeout=120).check()
+            computer.show("apt-get purge --yes usbrh", timeout=600).check()
             computer.do("test ! -e /etc/usbrh && test -e /var/lib/usbrh/journal.db && getent passwd usbrh")
         computer.do("rm -r /var/lib/usbrh && userdel usbrh")
 
@@ -239,7 +239,7 @@ def main() -> None:
             computer = Computer(suite, disk)
             with FakeServer() as server, Simulator(1) as simulator:
                 try:
-                    computer.do("apt-get --quiet=2 --option=Acquire::Retries=3 update", timeout=300)
+                    computer.do("apt-get --quiet=2 --option=Acquire::Retries=3 update", timeout=600)
                     trial = Trial(computer, server, simulator)
                     trial.install(new)
                     trial.purge()

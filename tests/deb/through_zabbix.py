@@ -2,7 +2,7 @@
 
 ROOT is a root directory of SUITE (bookworm, trixie) with the package usbrh in it, which is configured, provisioned for,
 and runs as the bridge there, with that Debian's Python and libraries. The server is of that Debian's packages too, but
-not in ROOT: it is the one of tests/zabbix, on this machine or in a root directory of its own. The two meet on loopback.
+not in ROOT: it is the one of tests/zabbix, on this machine or in a separate root directory. The two meet on loopback.
 """
 
 import json

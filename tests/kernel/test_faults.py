@@ -45,7 +45,7 @@ def read(vm: Machine, sensors: list[Plugged]) -> dict[str, dict[str, Any]]:
 
 
 def give_ticks(sensors: list[Plugged], temperature: int) -> dict[str, dict[str, Any]]:
-    """Let each sensor measure something of its own; by its port, what is to be read."""
+    """Let each sensor measure other values; return by port what its reading must be."""
     for number, sensor in enumerate(sensors):
         sensor.do(f"ticks {temperature + number} {1000 + number}")
     return {

@@ -75,16 +75,18 @@ def test_account_and_directories(vm: Machine, units: None) -> None:
 
 
 def test_systemd_has_nothing_to_say_against_them(vm: Machine, units: None) -> None:
-    said = vm.run(f"cd /etc/systemd/system && systemd-analyze verify --man=no {' '.join(UNITS)}", timeout=60)
-    assert (said.status, said.stdout, said.stderr) == (0, "", "")
+    reported = vm.run(f"cd /etc/systemd/system && systemd-analyze verify --man=no {' '.join(UNITS)}", timeout=60)
+    assert (reported.status, reported.stdout, reported.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("unit", UNITS[:2])
 def test_exposure(vm: Machine, units: None, unit: str) -> None:
-    said = vm.run(f"systemd-analyze security --no-pager --offline=true /etc/systemd/system/{unit}", timeout=60).stdout
-    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
-    assert found, said
-    assert float(found[1]) <= MOST_EXPOSURE, said
+    reported = vm.run(
+        f"systemd-analyze security --no-pager --offline=true /etc/systemd/system/{unit}", timeout=60
+    ).stdout
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", reported)
+    assert found, reported
+    assert float(found[1]) <= MOST_EXPOSURE, reported
 
 
 def test_both_services_are_held_as_tight(vm: Machine, units: None) -> None:
@@ -96,7 +98,7 @@ def test_both_services_are_held_as_tight(vm: Machine, units: None) -> None:
 def test_the_service(vm: Machine, units: None, sensor: Plugged, zabbix: FakeServer) -> None:
     unit, key = "usbrh.service", "usbrh.get[kitchen]"
     configure(vm, zabbix, sensor.port, "kitchen")
-    vm.run(f"systemctl start {unit}", timeout=60).check()  # Type=notify: it has said that it is ready
+    vm.run(f"systemctl start {unit}", timeout=60).check()  # Type=notify: it has reported that it is ready
     try:
         wait_for(lambda: sum(value.key == key for value in zabbix.values) >= 2, 40, vm, unit)
         pid = show(vm, unit, "MainPID")

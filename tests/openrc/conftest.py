@@ -1,6 +1,7 @@
 """Systems without systemd, with usbrh in them."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package", autouse=True)
 def cron(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[openrc.CronSystem]:
     """A system without OpenRC. It starts with the first test of the folder, because cron waits for the next minute."""
-    with FakeServer() as server, openrc.System(tmp_path_factory.mktemp("cron") / "system") as system:
+    with FakeServer() as server, closing(openrc.System(tmp_path_factory.mktemp("cron") / "system")) as system:
         system.install(wheel)
         system.path("/sbin/openrc-run").unlink()
         system.put("/usr/sbin/sendmail", SENDMAIL, mode=0o755)

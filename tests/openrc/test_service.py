@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ CONFIG_FILE = "/etc/usbrh/usbrh.toml"
 @pytest.fixture(scope="module")
 def booted(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system that OpenRC has booted, with usbrh but before its setup."""
-    with System(tmp_path_factory.mktemp("openrc") / "system") as system:
+    with closing(System(tmp_path_factory.mktemp("openrc") / "system")) as system:
         system.install(wheel)
         system.do("openrc sysinit && openrc boot && openrc default")
         yield system

@@ -1,4 +1,4 @@
-"""Every command and every Python example in the documents runs, with a virtual sensor and a stand-in for the server."""
+"""Every command and every Python example in the documents runs, with a virtual sensor and a fake server."""
 
 import os
 import signal

@@ -22,6 +22,8 @@ ELSEWHERE: dict[str, str] = {
     "make bench": "measures for many minutes",
     "make demo": "is usbrh demo",
     "make test": "is what runs this test",
+    "make mutants NAMES=usbrh/journal": "runs the tests many times",
+    ".venv/bin/python -m tools.mutants --sample 20 --seed 2 usbrh/zabbix/provisioning.py": "takes minutes",
     ".venv/bin/pip install atheris": "installs a package",
     ".venv/bin/python -m tools.readme_pictures": "replaces the pictures of the README",
     ".venv/bin/python -m tools.watch_picture": "takes ten minutes; test_watch runs it for some seconds",
@@ -47,7 +49,7 @@ ELSEWHERE: dict[str, str] = {
     "USBRH_ZABBIX_SERVERS='zabbix.example,node1.example;node2.example' USBRH_ZABBIX_HOST=living-room-pc"
     " usbrh send": "sends to these servers",
     _TEXTFILE: "writes for node_exporter; test_recipes runs it in another folder",
-    "usbrh log --json | mosquitto_pub -l -t usbrh": "needs mosquitto; test_recipes runs it with a stand-in",
+    "usbrh log --json | mosquitto_pub -l -t usbrh": "needs mosquitto; test_recipes runs it with a substitute",
     """rrdtool update room.rrd "$(usbrh read --format 'N:{temperature}:{humidity}')\"""": "needs rrdtool",
 }
 """Commands that no test runs, each with the reason. With sudo no reason is needed: they change the machine as root."""

@@ -11,7 +11,7 @@ from usbrh.journal.store import Journal, State
 from usbrh.reading import Reading
 from usbrh.walltime import BUILT_NS
 
-START = BUILT_NS + 20 * 86400 * NS  # usbrh takes the clock for right
+START = BUILT_NS + 20 * 86400 * NS  # usbrh trusts the clock
 A, B, C = "a.example:10051", "b.example", "c1;c2"
 
 
@@ -61,3 +61,11 @@ def flip(path: Path, number: int) -> None:
     stored = str(Entry.of(reading(number)).row[4]).encode()
     assert content.count(stored) == 1
     path.write_bytes(content.replace(stored, bytes([stored[0] ^ 1]) + stored[1:]))
+
+
+def damaged(path: Path, count: int) -> None:
+    """Create a journal with ``count`` readings that wait for A, and flip a bit of the one in the middle."""
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(count))
+    flip(path, count // 2)

@@ -1,4 +1,4 @@
-"""A Debian system with OpenRC and cron in namespaces of its own: a real OpenRC boots it and starts its services.
+"""A Debian system with OpenRC and cron in its own namespaces: a real OpenRC boots it and starts its services.
 
 ``python -m tests.support.openrc prepare`` installs the packages that this needs, and builds the root directory (half a
 minute). It is kept below ``$XDG_CACHE_HOME/usbrh-tests/openrc`` (default ``~/.cache``). Tests write to an overlay. The
@@ -14,8 +14,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from tests.support import processes
 from tests.support.kernel import image
@@ -145,14 +144,6 @@ class System:
         self._unshare.kill()
         self._unshare.communicate(timeout=30)
         processes.LASTING.discard(self._unshare.pid)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class CronSystem(NamedTuple):

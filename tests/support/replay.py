@@ -90,7 +90,7 @@ def replay(call: Call) -> None:
 
 
 class ReplayedUsbRh(VirtualUsbRh):
-    """Answers each request with the reports that followed the same request in the recording, after the same time."""
+    """Answers each request with the reports that followed the same request in the capture, after the same time."""
 
     def __init__(self, transfers: list[Record], clock: Clock) -> None:
         super().__init__(clock=clock)

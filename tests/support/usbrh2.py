@@ -12,7 +12,7 @@ from usbrh.simulator import SimulatorBackend, VirtualUsbrh2
 
 DEADLINE = 5.0
 LATE = 0.4
-"""s; what a busy machine may add to a deadline."""
+"""s; what a machine with high load may add to a deadline."""
 
 
 class Bench:

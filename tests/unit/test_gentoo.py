@@ -1,4 +1,4 @@
-"""The Gentoo overlay in gentoo/, without Gentoo: bash reads each ebuild, with stand-ins for the functions of eclasses.
+"""The Gentoo overlay in gentoo/, without Gentoo: bash reads each ebuild, with substitutes for the eclasses.
 
 What only Gentoo can show, the build and the installation, is not tested.
 """
@@ -16,7 +16,7 @@ TOP = Path(__file__).parents[2]
 OVERLAY = TOP / "gentoo"
 EBUILDS = sorted(OVERLAY.rglob("*.ebuild"))
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-STANDINS = r"""
+SUBSTITUTES = r"""
 set -eu
 inherit() { :; }
 python_gen_cond_dep() { echo "$1"; }
@@ -39,7 +39,7 @@ def bash(ebuild: Path, command: str) -> str:
     name, _, version = ebuild.stem.rpartition("-")
     variables = f"PN={name}\nPV={version}\nP={ebuild.stem}\n"
     done = subprocess.run(
-        ["bash", "-c", f"{STANDINS}{variables}source '{ebuild}'\n{command}"],
+        ["bash", "-c", f"{SUBSTITUTES}{variables}source '{ebuild}'\n{command}"],
         capture_output=True,
         text=True,
         check=False,

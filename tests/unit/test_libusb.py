@@ -51,6 +51,6 @@ def test_no_usb_bus_is_reported_as_that_although_libusb_starts(command: str, tmp
     done = usbrh(str(libusb_package.get_library_path()), str(tmp_path / "none"), command)
     if done.returncode not in (3, 4) or "USB-RH" in done.stdout:
         pytest.skip("a real sensor is plugged in")
-    said = done.stdout if command == "doctor" else done.stderr
-    assert f"no sensor: this machine has no USB bus (no {tmp_path / 'none'})" in said
-    assert f"in a container, start it with the bus, for example: docker run --device={tmp_path / 'none'}" in said
+    reported = done.stdout if command == "doctor" else done.stderr
+    assert f"no sensor: this machine has no USB bus (no {tmp_path / 'none'})" in reported
+    assert f"in a container, start it with the bus, for example: docker run --device={tmp_path / 'none'}" in reported

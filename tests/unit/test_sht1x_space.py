@@ -1,7 +1,7 @@
 """The conversion over everything the sensor can say: all 2^14 temperatures, all 2^14 x 2^12 pairs.
 
 The other side of each comparison is the sheet's formula written again in whole numbers (fractions, or int64 in units of
-1e-10 %RH), so that it has no rounding of its own.
+1e-10 %RH), so that it does not round.
 
 ``sht1x`` takes one value at a time, and 67,108,864 calls take over a minute. So the grid is covered in two steps: on
 1.1 million pairs, spread over the whole of it, ``sht1x.humidity`` equals to the last bit the same formula in numpy; and

@@ -37,3 +37,11 @@ def test_no_test_module_imports_from_another() -> None:
         if TEST_MODULE.match(name)
     ]
     assert wrong == []
+
+
+def test_the_folders_of_tests_are_the_packages() -> None:
+    packages = {path.parent.name for path in TOP.glob("usbrh/*/__init__.py")}
+    unit, simulated = (
+        {path.parent.name for path in TOP.glob(f"tests/{kind}/*/test_*.py")} for kind in ("unit", "simulated")
+    )
+    assert unit | simulated == packages

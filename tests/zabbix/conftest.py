@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.zabbix.machine import ZABBIX_60, ZABBIX_70, Release, why_not
+from tests.support.zabbix.browser import Browser, find_chromium
+from tests.support.zabbix.machine import PREPARE, ZABBIX_60, ZABBIX_70, Release, why_not
 from tests.support.zabbix.server import ZabbixServer
 
 
@@ -35,3 +36,15 @@ def server(request: pytest.FixtureRequest) -> ZabbixServer:
     found = request.getfixturevalue("zabbix_60" if request.param == "6.0" else "zabbix_70")
     assert isinstance(found, ZabbixServer)
     return found
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    program = find_chromium()
+    if not program:
+        pytest.skip(f"no Chromium to look with: {PREPARE}")
+    browser = Browser(program)
+    try:
+        yield browser
+    finally:
+        browser.close()

@@ -41,7 +41,7 @@ def agent(request: pytest.FixtureRequest, server: ZabbixServer) -> Agent:
 
 @pytest.fixture
 def start(server: ZabbixServer) -> Iterator[Callable[..., Agent]]:
-    """Starts agents of its own for a test."""
+    """Starts separate agents for a test."""
     with ExitStack() as stack:
 
         def start(kind: AgentKind, environment: str = VIRTUAL, **settings: str) -> Agent:

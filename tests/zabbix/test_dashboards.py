@@ -6,13 +6,11 @@ Pictures go to tests/output/.
 import json
 import math
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.daemon import wait_for
-from tests.support.zabbix.browser import Browser, find_chromium, log_in
-from tests.support.zabbix.machine import PREPARE
+from tests.support.zabbix.browser import Browser, log_in
 from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
 from usbrh.psychrometry import derived
@@ -20,7 +18,7 @@ from usbrh.reading import Reading
 
 PICTURES = CHECKOUT / "tests" / "output" / "dashboards"
 SENSORS = ("greenhouse", "living-room", "server-room", "cellar", "attic")
-HOURS, STEP = 12, 180
+HOURS, STEP = 12, 300
 SCREEN, PHONE = (1600, 1180), (390, 844)
 LIMITS = {"en": ("18 to 27 °C", "8 to 27 °C", "20 to 70 %"), "ja": ("18〜27 °C", "8〜27 °C", "20〜70 %")}
 """By language: those of the temperature, those of the cellar, those of the humidity."""
@@ -71,18 +69,6 @@ def make_house(server: ZabbixServer, host: str, sensors: tuple[str, ...], langua
     server.wait_history(host, cold, HOURS * 3600 // STEP)
     wait_for("the problem", lambda: server.api.problem.get(hostids=hostid, output=["eventid"]), 60, 0.3)
     return str(hostid)
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    if not program:
-        pytest.skip(f"no Chromium to look with: {PREPARE}")
-    browser = Browser(program)
-    try:
-        yield browser
-    finally:
-        browser.close()
 
 
 @pytest.mark.parametrize(("language", "counts"), [("en", (1, 2, 3, 5)), ("ja", (3,))])

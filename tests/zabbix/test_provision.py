@@ -91,7 +91,7 @@ def test_an_agent_host_and_its_interface(provision_70: Provisioner) -> None:
     where = [(each["dns"], each["port"], each["useip"]) for each in host["interfaces"]]
     assert where == [("pi.example", "10060", "0")]
     assert {each["macro"]: each["value"] for each in host["macros"]} == {
-        "{$USBRH.INTERVAL}": "5m", "{$USBRH.SILENT}": "20m", "{$USBRH.BRIDGE.SILENT}": "15m",
+        "{$USBRH.INTERVAL}": "5m", "{$USBRH.NODATA}": "20m", "{$USBRH.BRIDGE.NODATA}": "15m",
         "{$USBRH.WINDOW}": "15m", "{$USBRH.RISE.WINDOW}": "30m",
     }  # fmt: skip
     there = ("--method", "agent", "--interface", "127.0.0.1")
@@ -225,7 +225,8 @@ def test_a_user_without_permission(provision_70: Provisioner) -> None:
     api.user.create(username=name, passwd=word, roleid=role, usrgrps=[{"usrgrpid": group}])
     done = usbrh("zabbix", "provision", "--url", provision_70.server.url, "--user", name, USBRH_ZABBIX_PASSWORD=word)
     assert done.returncode == 1
-    assert "no permission" in done.stderr
+    assert 'the user has no Read-write permission for the template group "Templates/Server hardware"' in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_wrong_password_and_debug_tells_no_secret(zabbix_70: ZabbixServer) -> None:

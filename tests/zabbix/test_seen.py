@@ -4,18 +4,14 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from tests.support.daemon import wait_for
-from tests.support.zabbix.browser import Browser, find_chromium, log_in
+from tests.support.zabbix.browser import Browser, log_in
 from tests.support.zabbix.command import usbrh
-from tests.support.zabbix.machine import PREPARE
 from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import CHECKOUT, PASSWORD, USER, ZabbixServer
 from usbrh.config import load
@@ -125,18 +121,6 @@ class House:
         return [(each["name"], each["r_eventid"]) for each in found]
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    if not program:
-        pytest.skip(f"no Chromium to look with: {PREPARE}")
-    browser = Browser(program)
-    try:
-        yield browser
-    finally:
-        browser.close()
-
-
 def test_a_cold_night(server: ZabbixServer, browser: Browser, tmp_path: Path) -> None:
     pictures = PICTURES / f"zabbix-{server.release.name}"
     house = House(server, tmp_path)
@@ -172,8 +156,8 @@ def test_a_cold_night(server: ZabbixServer, browser: Browser, tmp_path: Path) ->
         look(browser, server, host, pictures, problems)
     finally:
         service.terminate()
-        _, said = service.communicate(timeout=20)
-    assert service.returncode == 0, said
+        _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0, errors
     assert [name for name, _ in house.problems()].count(COLD) == 1
     assert not [name for name, _ in house.problems() if "living-room" in name or "server-room" in name]
 

@@ -56,8 +56,8 @@ def test_a_host_that_is_made_late_gets_everything(zabbix_60: ZabbixServer, tmp_p
         zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", 3, 60)
     finally:
         service.terminate()
-        _, said = service.communicate(timeout=20)
-    assert service.returncode == 0, said
+        _, errors = service.communicate(timeout=20)
+    assert service.returncode == 0, errors
     readings = journal()
     stored = zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", len(readings))
     assert [value.clock * 10**9 + value.ns for value in stored] == [parse_time(each["time"]) for each in readings]

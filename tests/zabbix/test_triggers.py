@@ -107,7 +107,7 @@ def names(server: ZabbixServer, hostid: str) -> list[tuple[str, bool]]:
 
 
 def test_every_trigger(server: ZabbixServer) -> None:
-    host, number = make_host(server, "triggers", **{'SILENT:"silent"': SOON, "BRIDGE.SILENT": "1h", **FILTER})
+    host, number = make_host(server, "triggers", **{'SILENT:"silent"': SOON, "BRIDGE.NODATA": "1h", **FILTER})
     bridge = the_bridge(server)
     server.send(
         host,
@@ -181,7 +181,7 @@ BRIDGE = {
 
 def the_bridge(server: ZabbixServer) -> str:
     """Another host, on which usbrh itself has a story; its id."""
-    host, number = make_host(server, "bridge", **{"BRIDGE.SILENT": SOON})
+    host, number = make_host(server, "bridge", **{"BRIDGE.NODATA": SOON})
     server.sync()
     now = time.time_ns() // 10**9 * 10**9
     states = [

@@ -16,7 +16,7 @@ from usbrh.zabbix.rejection import why_rejected
 
 SEND_SECONDS = 15.0
 PROBLEM_SECONDS = 30.0
-"""Time until the problem must be visible, and until it must be gone."""
+"""Time until the problem must be visible, and until it must have disappeared."""
 PAUSE = 1.0
 """Pause between two questions to the API."""
 SENT, FAILED = 1, 2

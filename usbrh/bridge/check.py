@@ -141,7 +141,7 @@ def _joined(possible: Sequence[ZabbixRejected]) -> ZabbixRejected | None:
 
 
 def _unknown(api: Api | None) -> ZabbixRejected:
-    message, remedy = "rejected, and the server gives no reason", "give --url and a login, to look for the reason"
+    message, remedy = "rejected, and the server gives no reason", "give --url and a login to find the reason"
     if api:
         message = (
             "rejected, although the API shows nothing wrong: another server or proxy answers there, or it has not read "
@@ -152,7 +152,7 @@ def _unknown(api: Api | None) -> ZabbixRejected:
 
 
 def _read_back(api: Api, accepted: Sequence[tuple[Route, int]], clock: Clock) -> Iterator[Finding]:
-    """Look for the accepted values in the history; each has its own time."""
+    """Find the accepted values in the history; each has its own time."""
     host = accepted[0][0].host
     hostid = find_host(api, host)
     if hostid is None:

@@ -26,8 +26,8 @@ from usbrh.zabbix.protocol import Value
 log = logging.getLogger(__name__)
 
 PAGE = 32 * BATCH
-"""Readings that are fetched from the journal, sent, and acknowledged in the journal, at a time. While this happens, no
-request is on its way; fewer readings would make more such pauses."""
+"""Readings that are fetched from the journal, sent and acknowledged as one portion. Nothing is sent between two
+portions, so smaller portions would cause more pauses."""
 RETRY_SECONDS = 5.0
 """Time for the retry of rejected readings; no request starts after it."""
 SHARE = 2 / 3
@@ -127,7 +127,7 @@ class Delivery:
         self._clock = clock
         self._size = BatchSize()
         self._news_size = BatchSize()
-        """The news are few, and say little about a backlog."""
+        """The news are few: their requests show little about a backlog."""
         self._stored_size: int | None = None
         """``next`` of the size, as it is in the journal; None if it was not read yet."""
         self._soft_deadline = Deadline(math.inf, clock)

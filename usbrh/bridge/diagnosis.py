@@ -76,5 +76,5 @@ def _failed(check: str, node: Address, cause: UsbrhError, *, another_works: bool
     )
     if another_works:
         message = f"{node}: {cause.message} (another node of the cluster works)"
-        return warning(check, message, f"none needed for a standby node; otherwise {remedy}")
+        return warning(check, message, f"no action is needed for a standby node; otherwise {remedy}")
     return fault(check, f"{node}: {cause.message}", remedy, ZabbixUnreachable.exit_status)

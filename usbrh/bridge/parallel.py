@@ -17,7 +17,7 @@ GRACE_SECONDS = 2.0
 
 
 def run_parallel(work: Callable[[A], B], things: Sequence[A], deadline: Deadline) -> list[B]:
-    """Call ``work`` with each of ``things`` in a thread of its own; the results in the same order.
+    """Call ``work`` with each of ``things``, each in a separate thread; return the results in the same order.
 
     The work must end by ``deadline``, which is set to now when the caller is interrupted (Ctrl-C, SIGTERM). When all
     threads have ended, the first error that ``work`` raised is raised. The threads are daemons, because Python would

@@ -1,6 +1,5 @@
 """``usbrh led``, ``usbrh identify``, ``usbrh heater`` and ``usbrh release``: the controls of an instrument."""
 
-import time
 from typing import get_args
 
 import click
@@ -36,14 +35,20 @@ def led(context: Context, led: str, state: LedState, sensor: str | None) -> None
 
 @click.command()
 @click.argument("sensor", required=False)
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object: the sensor whose LED blinks.")
 @pass_context
-def identify(context: Context, sensor: str | None) -> None:
+def identify(context: Context, sensor: str | None, *, as_json: bool) -> None:
     """Let LED 1 of SENSOR blink, to find it among several.
 
     Afterwards the LED is as before. A USB-RH does not report the state of its LEDs: its LED 1 is off then.
     """
     chosen = one_sensor(context, sensor)
-    click.echo(f"LED 1 of {chosen.info.name} blinks for {BLINK_SECONDS:.0f} s; Ctrl-C ends it.", err=True)
+    info = chosen.info
+    if as_json:
+        found = {"sensor": info.name, "port": info.port, "model": info.model, "serial": info.serial}
+        click.echo(output.json_line({**found, "led": 1, "seconds": BLINK_SECONDS, "simulated": info.simulated}))
+    else:
+        click.echo(f"LED 1 of {info.name} blinks for {BLINK_SECONDS:.0f} s; Ctrl-C ends it.", err=True)
     chosen.blink()
 
 
@@ -74,7 +79,7 @@ def heater_on(context: Context, sensor: str | None, seconds: int) -> None:
     chosen = one_sensor(context, sensor)
     with chosen.heating():
         click.echo(f"The heater of {chosen.info.name} is on for {seconds} s; Ctrl-C ends it.", err=True)
-        time.sleep(seconds)
+        chosen.clock.sleep(seconds)
     click.echo("The heater is off.", err=True)
 
 
@@ -100,7 +105,7 @@ def heater_test(context: Context, sensor: str | None, seconds: int, as_json: boo
     before = chosen.read()
     with chosen.heating():
         click.echo(f"Heating {chosen.info.name} for {seconds} s ...", err=True)
-        time.sleep(seconds)
+        chosen.clock.sleep(seconds)
         after = chosen.read()
     checks = heater_checks(before, after)
     passed = all(ok for _, ok in checks)

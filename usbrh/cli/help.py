@@ -13,7 +13,7 @@ _PHRASES = (
     (r"Option '(.*)' requires (\d+) arguments\.", r"\1 needs \2 values"),
     (r"Option '(.*)' does not take a value\.", r"\1 does not accept a value"),
 )
-"""Messages of click without a class of their own, and ours."""
+"""Messages of click that have no separate class, and what this package prints instead."""
 
 
 class Group(click.Group):

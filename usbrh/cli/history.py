@@ -3,7 +3,14 @@
 import click
 
 from usbrh.cli.context import Context, pass_context
-from usbrh.cli.parameters import MomentType, check_since_until, fahrenheit_option, uses_fahrenheit
+from usbrh.cli.parameters import (
+    check_rows,
+    check_since_until,
+    fahrenheit_option,
+    since_option,
+    until_option,
+    uses_fahrenheit,
+)
 from usbrh.cli.recorded import names, no_readings, recorded
 from usbrh.clock import SYSTEM_CLOCK
 from usbrh.journal.reader import existing
@@ -14,14 +21,8 @@ from usbrh.periods import UNITS, Unit
 
 @click.command()
 @click.argument("sensor", nargs=-1, shell_complete=names)
-@click.option(
-    "--since",
-    type=MomentType(),
-    default="7d",
-    show_default=True,
-    help="Start: a time before now (36h, 7d), or a local date (2026-11-01, 2026-11-01T06:00).",
-)
-@click.option("--until", type=MomentType(), help="End, in the same form.  [default: now]")
+@since_option("7d")
+@until_option("now")
 @click.option("--by", type=click.Choice(UNITS), default="day", show_default=True, help="Length of a period.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line, sensor and period.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header.")
@@ -46,8 +47,7 @@ def history(
     SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". Hours, days and weeks are those of the
     local calendar, and always whole. The times are those at which an extreme occurred first.
     """
-    if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other.")
+    check_rows(as_csv=as_csv, as_json=as_json)
     if (as_json or as_csv) and fahrenheit is not None:
         option = "--fahrenheit" if fahrenheit else "--celsius"
         raise click.UsageError(f"{option} is for text: --json and --csv always have °C.")

@@ -14,7 +14,15 @@ import click
 from usbrh.bridge import once as bridge
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.help import Group
-from usbrh.cli.parameters import MomentType, check_since_until, time_options, time_style
+from usbrh.cli.parameters import (
+    check_rows,
+    check_since_until,
+    rows_options,
+    since_option,
+    time_options,
+    time_style,
+    until_option,
+)
 from usbrh.cli.recorded import names, recorded
 from usbrh.cli.run import log_to_stderr, show_deliveries
 from usbrh.cli.steps import agree
@@ -69,15 +77,12 @@ def flush(context: Context, as_json: bool) -> None:
 
 @journal.command()
 @click.argument("sensor", nargs=-1, shell_complete=names)
-@click.option(
-    "--since", type=MomentType(), help='The start: a time before now, or a local time such as "2026-11-22 18:00".'
-)
-@click.option("--until", type=MomentType(), help="The end, in the same notation.")
+@since_option()
+@until_option()
 @click.option(
     "-o", "--output", "path", metavar="FILE", default="-", show_default=True, help="Write to FILE, which is replaced."
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header (the default).")
-@click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
+@rows_options
 @time_options
 @pass_context
 def export(
@@ -99,17 +104,27 @@ def export(
 
     SENSOR is a name, a port, a serial number, a number in usbrh list, or "all". The states are delivered, waiting,
     rejected, expired (too many readings waited), dropped (the destination was not in the configuration) and undated
-    (the clock was wrong, and the time of the reading is not known).
+    (the clock was wrong, and the time of the reading is not known). With --since or --until, readings without a known
+    time are left out.
     """
     log_to_stderr(logging.WARNING)
-    if as_csv and as_json:
-        raise click.UsageError("--csv and --json exclude each other.")
+    check_rows(as_csv=as_csv, as_json=as_json)
     times = time_style(local=local, time_format=time_format, as_json=as_json)
     check_since_until(since, until)
     opened = existing(context.config.journal.path)
     chosen = recorded(context, opened, sensor) if sensor else []
     exported = opened.export(since, until, chosen)
     rows = _json_rows(exported) if as_json else _csv_rows(exported, opened, times)
+    _write(rows, path, opened)
+    limited = since is not None or until is not None
+    if limited and (left_out := opened.undated(chosen)):
+        them = "it" if left_out == 1 else "them"
+        words = f"{counted(left_out)} without a known time left out; to see {them}, omit --since and --until"
+        click.echo(f"usbrh: {words}", err=True)
+
+
+def _write(rows: Iterator[str], path: str, opened: JournalReader) -> None:
+    """Write the rows to stdout if ``path`` is "-", or to the file ``path``, but never to the journal itself."""
     if path == "-":
         for row in rows:
             click.echo(row)
@@ -117,7 +132,7 @@ def export(
     if is_part(Path(path), opened.path):
         raise ConfigError(f"{path} is the journal itself, or a part of it", remedy="set another file with -o")
     try:
-        _write(rows, Path(path))
+        _to_file(rows, Path(path))
     except OSError as error:
         raise ConfigError(f"can't write {path}: {error.strerror}", remedy="set another file with -o") from error
 
@@ -135,7 +150,7 @@ def _csv_rows(exported: Iterable[Exported], opened: JournalReader, times: TimeSt
         yield ",".join([output.csv_reading(entry.reading, times), *columns])
 
 
-def _write(rows: Iterator[str], path: Path) -> None:
+def _to_file(rows: Iterator[str], path: Path) -> None:
     """Write the rows to the file ``path``, whose old content is replaced when the first row is there."""
     first = next(rows, None)
     with os.fdopen(open_output(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
@@ -163,7 +178,7 @@ def _reasons(config: Config, found: Status) -> Reasons:
 @journal.command()
 @click.argument("sensor", required=False, shell_complete=names)
 @click.option(
-    "--rejected", is_flag=True, required=True, expose_value=False, help="Required: the readings that were rejected."
+    "--rejected", is_flag=True, required=True, expose_value=False, help="Required: drop the rejected readings."
 )
 @click.option("--force", is_flag=True, help="Do not ask.")
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object per line and destination.")
@@ -198,9 +213,9 @@ def drop(context: Context, sensor: str | None, force: bool, as_json: bool) -> No
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object.")
 @pass_context
 def trust_clock(context: Context, as_json: bool) -> None:
-    """Send the readings that wait because the system clock is in doubt: the clock is right.
+    """Confirm that the system clock is right: usbrh then sends the readings that wait because it was in doubt.
 
-    This counts until the clock is set again, or the machine restarts. Readings that are later than the clock now are
+    This applies until the clock is set again, or the machine restarts. Readings that are later than the clock now are
     not sent any more.
     """
     log_to_stderr(logging.WARNING)

@@ -6,7 +6,7 @@ from functools import partial
 import click
 
 from usbrh.cli.context import Context, pass_context
-from usbrh.cli.parameters import DurationType, time_options, time_style
+from usbrh.cli.parameters import DurationType, check_rows, rows_options, time_options, time_style
 from usbrh.cli.signals import Terminated
 from usbrh.config.value_types import DAY
 from usbrh.errors import ConfigError
@@ -30,8 +30,7 @@ from usbrh.reading import Reading, counted
 @click.option(
     "--interval", type=DurationType(1, DAY), default="60s", show_default=True, help="Time between two readings."
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header (the default).")
-@click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
+@rows_options
 @time_options
 @pass_context
 def log(
@@ -55,8 +54,7 @@ def log(
     a whole, so you can kill the command and start it again with the same file at any time. Below 5 s the sensor
     measures its own warmth.
     """
-    if as_csv and as_json:
-        raise click.UsageError("--csv and --json exclude each other.")
+    check_rows(as_csv=as_csv, as_json=as_json)
     times = time_style(local=local, time_format=time_format, as_json=as_json)
     poller = Poller(context.config, selectors=sensor)
     header = None if as_json else output.csv_line(output.CSV_COLUMNS)

@@ -71,6 +71,31 @@ def uses_fahrenheit(context: Context, option: bool | None) -> bool:
     return context.config.output.units == "fahrenheit" if option is None else option
 
 
+def since_option(default: str | None = None) -> Callable[[_F], _F]:
+    """Add --since: the start of the time that the command shows, by default everything."""
+    words = "Start: a time before now (36h, 7d), or a local date (2026-11-01, 2026-11-01T06:00)."
+    return click.option("--since", type=MomentType(), default=default, show_default=True, help=words)
+
+
+def until_option(default: str = "") -> Callable[[_F], _F]:
+    """Add --until: the end of that time; ``default`` is the text of the default, if the command has one."""
+    words = "End, in the same form." + (f"  [default: {default}]" if default else "")
+    return click.option("--until", type=MomentType(), help=words)
+
+
+def rows_options(command: _F) -> _F:
+    """Add --csv and --json: how the command writes readings, one per line. ``check_rows`` rejects both together."""
+    as_csv = click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header (the default).")
+    as_json = click.option("-j", "--json", "as_json", is_flag=True, help="One JSON object per line and reading.")
+    return as_csv(as_json(command))
+
+
+def check_rows(*, as_csv: bool, as_json: bool) -> None:
+    """Raise UsageError if both forms of rows are chosen."""
+    if as_csv and as_json:
+        raise click.UsageError("--json and --csv exclude each other.")
+
+
 def check_since_until(since: int | None, until: int | None) -> None:
     """Reject an end that is not after the start; both in nanoseconds since 1970, and None is open.
 

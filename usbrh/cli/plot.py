@@ -7,7 +7,14 @@ import click
 
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.extras import need
-from usbrh.cli.parameters import MomentType, check_since_until, fahrenheit_option, show_option, uses_fahrenheit
+from usbrh.cli.parameters import (
+    check_since_until,
+    fahrenheit_option,
+    show_option,
+    since_option,
+    until_option,
+    uses_fahrenheit,
+)
 from usbrh.cli.recorded import names, no_readings, recorded
 from usbrh.clock import NS, SYSTEM_CLOCK
 from usbrh.errors import ConfigError
@@ -39,14 +46,8 @@ def _check_suffix(ctx: click.Context, param: click.Parameter, value: Path) -> Pa
     callback=_check_suffix,
     help="The file to write: .png, .svg or .pdf.",
 )
-@click.option(
-    "--since",
-    type=MomentType(),
-    default="7d",
-    show_default=True,
-    help='The start: a time before now, or a local time such as "2026-11-22 18:00".',
-)
-@click.option("--until", type=MomentType(), help="The end, in the same notation.  [default: now]")
+@since_option("7d")
+@until_option("now")
 @show_option(", ".join(_SHOWN))
 @fahrenheit_option
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON object about the picture.")

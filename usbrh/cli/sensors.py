@@ -142,7 +142,7 @@ def read(
 ) -> None:
     """Read each SENSOR once: a name, a port, a serial number, a number in usbrh list, or "all".
 
-    With --local or --time-format, text begins with the time. If a sensor fails, the others are read all the same. The
+    With --local or --time-format, text begins with the time. If a sensor fails, the others are still read. The
     exit status is that of the first failure.
     """
     given = {"--json": as_json, "--csv": as_csv, "--format": template is not None}

@@ -35,7 +35,7 @@ from usbrh.simulator.usbip_wire import busid
 def simulate(usbip: bool, sensors: str, listen: str) -> None:
     """Serve virtual sensors until stdin has the line "quit" or the process ends.
 
-    stdin can be a terminal, a file or a FIFO. The server goes on after the end of stdin.
+    stdin can be a terminal, a file or a FIFO. The server continues after the end of stdin.
     """
     caught: list[int] = []
     try:

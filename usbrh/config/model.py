@@ -1,4 +1,4 @@
-"""The sections of the configuration as frozen dataclasses. The annotation of each key holds its value type."""
+"""The sections of the configuration as frozen dataclasses. The annotation of each key contains its value type."""
 
 import re
 from collections.abc import Mapping

@@ -25,7 +25,7 @@ class SystemBus:
     simulated = False
 
     def __init__(self, recorder: "Recorder | None" = None) -> None:
-        """Load libusb; without it or without a USB bus, ``problem`` says why, and only serial ports are found."""
+        """Load libusb; without it or without a USB bus, ``problem`` shows why, and only serial ports are found."""
         self.recorder = recorder
         self.usb_backend: IBackend | None = libusb1.get_backend(find_library=_find_library)
         # libusb starts without the nodes too: in a container, it finds the bus in /sys.
@@ -66,4 +66,4 @@ def _libusb_problem() -> LibusbMissing | SensorNotFound:
         message = f"no sensor: this machine has no USB bus (no {NODES})"
         remedy = f"in a container, start it with the bus, for example: docker run --device={NODES}"
         return SensorNotFound(message, remedy=remedy)
-    return LibusbMissing("libusb can't be initialised", remedy="usbrh --debug list says more")
+    return LibusbMissing("libusb can't be initialised", remedy="usbrh --debug list shows more")

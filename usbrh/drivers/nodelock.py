@@ -1,8 +1,8 @@
 """Locks on a device node, so that the processes of all users queue for one sensor.
 
 The lock is on ``/dev/bus/usb/BBB/DDD`` or ``/dev/ttyACMn`` itself. Every user who may use the sensor may lock it. There
-is no lock file to create, own or remove, and the kernel drops the lock when the process ends, however it ends. They are
-open-file-description locks on single bytes (Linux: fcntl(2), F_OFD_SETLK), which exclude threads too.
+is no lock file to create, own or remove, and the kernel drops the lock when the process ends, however it ends.
+The locks are open-file-description locks on single bytes (Linux: fcntl(2), F_OFD_SETLK), which exclude threads too.
 """
 
 import errno

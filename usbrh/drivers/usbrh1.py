@@ -112,8 +112,8 @@ class UsbRh:
         self._measuring_led = measuring_led
         self._owed = 0
         """Requests without an answer, which may still come."""
-        self._too_soon = False
-        """Whether a report came too soon that is not the late answer to an earlier request of ours."""
+        self._too_soon: bool
+        """Whether a report of this measurement came too soon that is not the late answer to an earlier request."""
 
     def measure(self, deadline: Deadline) -> Measurement:
         """Measure once. Fails only if asking again, re-opening and a USB reset did not help."""

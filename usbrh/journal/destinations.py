@@ -127,7 +127,7 @@ def _leave(db: sqlite3.Connection, cursor: Cursor, moved: int, came: Sequence[st
     )
     write_cursor(db, replace(cursor, active=False))
     words = [f"{counted(moved)} moved to the queue of {' and '.join(came)}"] if moved else []
-    words += [f"{counted(dropped)} dropped that waited for it"] if dropped else []
+    words += [f"{counted(dropped)} dropped from its queue"] if dropped else []
     text = f"{cursor.destination} left the configuration" + (": " + ", ".join(words) if words else "")
     return logging.WARNING if words else logging.INFO, text
 

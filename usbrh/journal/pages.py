@@ -1,6 +1,6 @@
 """The rows in the pages of a damaged SQLite file.
 
-SQLite gives up at the first bad page, so this module reads the pages itself. It needs only a small part of SQLite's
+SQLite stops at the first bad page, so this module reads the pages itself. It needs only a small part of SQLite's
 file format (https://www.sqlite.org/fileformat2.html, below "the format"):
 
 - The file is a row of pages of equal size. The size is in the header of the first page (the format, §1.3).

@@ -218,7 +218,7 @@ def history(
     until_ns: int | None,
     sensors: Sequence[str],
 ) -> Iterator[Entry]:
-    """All of ``history_page``, each page in a transaction of its own that ``run`` makes; None is no limit."""
+    """All of ``history_page``; ``run`` reads each page in a separate transaction. None is no limit."""
     after = (-(2**63) if since_ns is None else since_ns, "")
     until = 2**63 - 1 if until_ns is None else until_ns
     while page := run(partial(history_page, after=after, until_ns=until, sensors=sensors)):
@@ -229,7 +229,7 @@ def history(
 def export(
     run: "Callable[[Callable[[sqlite3.Connection], list[Exported]]], list[Exported] | None]",
 ) -> Iterator[Exported]:
-    """All of ``export_page``, each page in a transaction of its own that ``run`` makes."""
+    """All of ``export_page``; ``run`` reads each page in a separate transaction."""
     after = 0
     while page := run(partial(export_page, after=after)):
         yield from page
@@ -249,6 +249,13 @@ def export_part(
     while page := run(partial(_part_page, after=after, until_ns=until, sensors=sensors, dated=dated)):
         yield from page
         after = (page[-1][0].time_ns, page[-1][0].sensor)
+
+
+def undated(db: sqlite3.Connection, sensors: Sequence[str]) -> int:
+    """The number of readings without a known time; only those of ``sensors``, unless it is empty."""
+    chosen = f" AND sensor IN ({', '.join('?' * len(sensors))})" if sensors else ""
+    query = f"SELECT count(*) FROM reading WHERE timing = 2{chosen}"  # noqa: S608
+    return int(db.execute(query, tuple(sensors)).fetchone()[0])
 
 
 def history_page(
@@ -347,13 +354,19 @@ def clock_problem(db: sqlite3.Connection) -> ClockError | None:
     return state.problem if state else None
 
 
-def check(db: sqlite3.Connection) -> None:
-    """Check the checksum of every reading, and all counters. Raises Damaged if one is wrong."""
+def check(db: sqlite3.Connection, waiting: bool) -> None:
+    """Check the checksums of the readings after the first offset, or (not ``waiting``) the others and all counters.
+
+    Raises Damaged if one is wrong.
+    """
     add_crc32(db)
-    if row := db.execute(f"SELECT id FROM reading WHERE ({SOUND}) IS NOT TRUE LIMIT 1").fetchone():  # noqa: S608
+    offset = min((cursor.offset for cursor in active_cursors(db)), default=0)
+    query = f"SELECT id FROM reading WHERE id {'>' if waiting else '<='} ? AND ({SOUND}) IS NOT TRUE LIMIT 1"  # noqa: S608
+    if row := db.execute(query, (offset,)).fetchone():
         raise Damaged(f"the checksum of reading {row[0]} is wrong")
-    sensors.check(db)
-    check_exceptions(db)
+    if not waiting:
+        sensors.check(db)
+        check_exceptions(db)
 
 
 def status(db: sqlite3.Connection, path: Path) -> Status:

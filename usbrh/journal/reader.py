@@ -111,7 +111,8 @@ class JournalReader:
     ) -> "Iterator[Exported]":
         """The readings, oldest first, each with its state at each destination.
 
-        From ``since_ns`` to before ``until_ns`` (ns since 1970), and of ``sensors``; by default all.
+        From ``since_ns`` to before ``until_ns`` (ns since 1970), and of ``sensors``; by default all. With a limit of
+        time, the ``undated`` readings are left out.
         """
         from usbrh.journal import queries  # noqa: PLC0415
 
@@ -119,6 +120,12 @@ class JournalReader:
         if since_ns is None and until_ns is None and not sensors:
             return queries.export(self._run)
         return queries.export_part(self._run, since_ns, until_ns, sensors)
+
+    def undated(self, sensors: "Sequence[str]" = ()) -> int:
+        """The number of readings without a known time, of ``sensors`` or of all. Counts all readings."""
+        from usbrh.journal import queries  # noqa: PLC0415
+
+        return self._run(lambda db: queries.undated(db, sensors)) or 0
 
     def summaries(self, since_ns: int, until_ns: int, unit: "Unit", sensors: "Sequence[str]") -> "Iterator[Summary]":
         """The readings of ``sensors`` summed up by period and name, without those that have none.

@@ -1,7 +1,7 @@
 """Repair of a damaged journal: the file is kept under another name, and its sound rows go into a new file.
 
 A row counts only if its checksum is right (``rows``), so damage can hide a row but can't change one. Pages that SQLite
-does not use any more are read too: they can hold older copies of rows, and rows that were deleted.
+does not use any more are read too: they can contain older copies of rows, and rows that were deleted.
 
 A journal can have millions of rows. They are copied page by page, in little memory.
 """
@@ -191,7 +191,7 @@ def _write(new: Path, damaged: Path, progress: Callable[[], object]) -> tuple[in
 
 
 class _Copy:
-    """The sound rows, on their way into the new file ``db``."""
+    """Copies the sound rows into the new file ``db``."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.readings = 0

@@ -38,7 +38,7 @@ class Run(Protocol):
 def summaries(run: Run, since_ns: int, until_ns: int, unit: Unit, sensors: Sequence[str]) -> Iterator[Summary]:
     """The summaries of ``sensors`` by period (``usbrh.periods.periods``) and name, without those without a reading.
 
-    Each period has a transaction of its own, so that other programs wait only shortly.
+    Each period has a separate transaction, so that other programs wait only shortly.
     """
     following = run(partial(_next, time_ns=since_ns))
     for period in periods(since_ns, until_ns, unit):

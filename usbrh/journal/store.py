@@ -321,9 +321,12 @@ class Journal:
         """What the journal contains, and the status of each destination; quick, however many readings there are."""
         return self._run(lambda db: queries.status(db, self.path))
 
-    def check(self) -> None:
-        """Check every reading, and repair the file if one is damaged. The time grows with the number of readings."""
-        self._run(queries.check)
+    def check(self, *, waiting: bool) -> None:
+        """Check every reading that waits somewhere, or every other one and all counters; repair the file if need be.
+
+        The time grows with the number of readings.
+        """
+        self._run(lambda db: queries.check(db, waiting))
 
     def standings(self) -> list[DestinationStatus]:
         """The status of each destination; quick, however many readings there are."""

@@ -20,7 +20,7 @@ _MAX_LINE = 65536
 class LogFile:
     """A text file whose name can contain the time in strftime notation: ``room-%Y-%m-%d.csv``.
 
-    Folders whose names contain the time are made. The folder before them must exist: it can be a mistake.
+    Folders whose names contain the time are made. The folder before them must exist, because its name can be wrong.
 
     Each write opens the file with O_APPEND and makes one write call. The file therefore contains whole lines only, a
     rotated file is noticed, and the lines of two writers do not mix.

@@ -10,13 +10,13 @@ from usbrh.simulator.usbip_wire import busid
 _N = TypeVar("_N", int, float)
 
 HELP = """\
-sim-1 ticks T RH [T RH ...]   what it measures from now on: raw words, in turn
+sim-1 ticks T RH [T RH ...]   what it measures from now on: ticks, in turn
 sim-1 values T RH [T RH ...]  the same for a USBRH2: °C and %RH
 sim-1 drift                   back to its room
 sim-1 delay SECONDS           from a request to its answer
 sim-1 fault NAME [TIMES [SECONDS]]  without TIMES, or with "always", until it is cleared; "faults" lists the names
 sim-1 clear                   clear all faults
-sim-1 unplug [SECONDS]        for so many seconds, or until "plug"
+sim-1 unplug [SECONDS]        for SECONDS, or until "plug"
 sim-1 plug
 sim-1 status                  or "status" for all
 all COMMAND ...               to every sensor

@@ -1,9 +1,9 @@
 """The USB descriptors of a virtual USB-RH, as bytes on the wire and as named fields.
 
 Known of the real one (several independent drivers agree, docs/device.md): vendor and product number, HID, one
-interface, interrupt IN endpoint 0x81, reports of 7 bytes without report number, no serial number, low speed, and thus
-packets of 8 bytes. Inferred: an interval of 10 ms (all that a low-speed device may have), the texts, the current, and
-the report descriptor beyond its three reports of 7 bytes. ``UsbRhUnknowns`` has the other possibilities.
+interface, interrupt IN endpoint 0x81, reports of 7 bytes without report number, no serial number, low speed, and
+therefore packets of 8 bytes. Inferred: an interval of 10 ms (all that a low-speed device may have), the texts, the
+current, and the report descriptor beyond its three reports of 7 bytes. ``UsbRhUnknowns`` has the other possibilities.
 """
 
 import struct

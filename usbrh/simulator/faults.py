@@ -13,7 +13,7 @@ class Step(Enum):
     DETACH = "the host detaches the kernel's driver"
     FEATURE = "a feature report is set or asked for"
     REQUEST = "a measurement is asked for"
-    ANSWER = "a measurement is under way or done"
+    ANSWER = "a measurement is in progress or done"
     COMMAND = "a command comes"
     MEASURE = "getrh asks for a measurement"
     SWITCH = "a command that switches something comes"
@@ -30,7 +30,7 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "access_denied": Fault(Step.OPEN, "opening fails with EACCES"),
-    "busy": Fault(Step.CLAIM, "another program holds the interface: claiming fails with EBUSY"),
+    "busy": Fault(Step.CLAIM, "another program has claimed the interface: claiming fails with EBUSY"),
     "detach_rejected": Fault(Step.DETACH, "the kernel's driver can't be detached"),
     "feature_stalls": Fault(Step.FEATURE, "LED, heater and firmware requests stall"),
     "feature_hangs": Fault(Step.FEATURE, "LED, heater and firmware requests are not answered"),
@@ -43,7 +43,7 @@ FAULTS = {
     "unplug_while_measuring": Fault(Step.ANSWER, "gone after half of the measuring time; back as above"),
     "unplug_during_read": Fault(Step.ANSWER, "gone while the answer is read; back as above"),
     "no_answer": Fault(Step.ANSWER, "no answer at all"),
-    "late": Fault(Step.ANSWER, "the answer is held back for so many seconds", seconds=10.0),
+    "late": Fault(Step.ANSWER, "the answer comes so many seconds late", seconds=10.0),
     "endpoint_halts": Fault(Step.ANSWER, "the endpoint halts instead of answering, until the halt is cleared"),
     "read_io_error": Fault(Step.ANSWER, "reading fails with EIO instead of an answer"),
     "short": Fault(Step.ANSWER, "a report of 3 bytes"),
@@ -64,7 +64,7 @@ USBRH2_FAULTS = {
     "hang": Fault(Step.COMMAND, "everything is served in its turn, but only after so many seconds", seconds=2.0),
     "ignores": Fault(Step.SWITCH, "echo, auto, LED and heater stay as they are"),
     "no_answer": Fault(Step.MEASURE, "getrh is not answered"),
-    "late": Fault(Step.MEASURE, "the answer to getrh is held back for so many seconds", seconds=10.0),
+    "late": Fault(Step.MEASURE, "the answer to getrh comes so many seconds late", seconds=10.0),
     "half_line": Fault(Step.MEASURE, "the answer stops in its middle"),
     "unplug_mid_line": Fault(Step.MEASURE, "gone in the middle of the answer; back as above"),
     "dropped_byte": Fault(Step.MEASURE, "a digit of the answer is missing"),

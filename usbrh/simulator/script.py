@@ -38,7 +38,7 @@ Model = VirtualUsbRh | VirtualUsbrh2
 MAX_SENSORS = 1000
 """More than any machine has: one USB bus has addresses for 127."""
 MAX_DELAY = 3600.0
-"""s; a longer one is probably a mistake."""
+"""s; a longer one is probably an error."""
 
 
 class _ScriptError(ConfigError):

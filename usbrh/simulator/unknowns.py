@@ -41,7 +41,7 @@ class Usbrh2Unknowns:
     newline: Literal["\r\n", "\r", "\n", "\n\r", "\r\r\n\n"] = "\r\n"
     """The end of each line that it sends."""
     prompt: Literal[">", "> ", ">\r\n"] = ">"
-    """What it sends while the echo is on, after each answer: before the next line, or on a line of its own."""
+    """What it sends while the echo is on, after each answer: before the next line, or on a separate line."""
     greeting: bool = False
     """Whether the prompt is there already when a program opens the port."""
     echo: Literal["switchable", "always", "never"] = "switchable"

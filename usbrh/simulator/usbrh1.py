@@ -97,7 +97,7 @@ class VirtualUsbRh(VirtualInstrument):
         return self._leds[1], self._leds[2]
 
     @property
-    def held(self) -> int:
+    def unread(self) -> int:
         """How many reports wait in the endpoint."""
         with self._lock:
             self._advance()
@@ -110,7 +110,7 @@ class VirtualUsbRh(VirtualInstrument):
 
     def details(self) -> dict[str, Any]:
         """Return what only the status of a USB-RH has, by JSON key."""
-        return {"held": self.held, "wire": dict(Counter(self.wire))}
+        return {"unread": self.unread, "wire": dict(Counter(self.wire))}
 
     def control(
         self, request: tuple[int, int], value: int, index: int, data: bytes = b"", length: int = 0

@@ -1,4 +1,4 @@
-"""The steps for a USB-RH. docs/device.md says what is known of it, and what is only assumed."""
+"""The steps for a USB-RH. docs/device.md shows what is known of it, and what is only assumed."""
 
 import time
 from collections.abc import Callable

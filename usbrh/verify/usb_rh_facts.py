@@ -1,4 +1,4 @@
-"""The steps for what a USB-RH says about itself: its descriptors and texts."""
+"""The steps for what a USB-RH reports about itself: its descriptors and texts."""
 
 import errno
 import struct
@@ -67,7 +67,7 @@ def _descriptor(device: usb.core.Device, kind: int, length: int, index: int = 0)
 
 
 def _facts(bench: Bench) -> dict[str, object]:
-    """Ask the device for its descriptors, and return what they say."""
+    """Ask the device for its descriptors, and return their facts."""
     with session(bench) as (_, device, _deadline):
         descriptor = _descriptor(device, _DEVICE, 18)
         head = _descriptor(device, _CONFIGURATION, 9)

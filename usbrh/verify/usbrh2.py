@@ -1,4 +1,4 @@
-"""The steps for a USBRH2. docs/device.md says what its maker publishes, and what is only assumed."""
+"""The steps for a USBRH2. docs/device.md shows what its maker publishes, and what is only assumed."""
 
 import re
 from collections.abc import Iterator

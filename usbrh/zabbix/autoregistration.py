@@ -1,7 +1,7 @@
 """The autoregistration action: any machine that announces itself with the right metadata becomes a host.
 
 Source: https://www.zabbix.com/documentation/7.0/en/manual/discovery/auto_registration. The login needs the role
-Super admin, because one PSK for autoregistration holds for the whole Zabbix.
+Super admin, because one PSK for autoregistration applies to the whole Zabbix.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ class _Planner(Planner):
         )
 
     def _is_wanted(self, action: Row) -> bool:
-        """Whether the action is enabled and does what ``content`` says; it may do more."""
+        """Whether the action is enabled and does what ``content`` contains; it may do more."""
         conditions = action["filter"].get("conditions") if isinstance(action["filter"], dict) else None
         fits = isinstance(conditions, list) and any(
             str(each.get("conditiontype")) == str(HOST_METADATA) and each.get("value") == self.wanted.metadata

@@ -47,7 +47,7 @@ class Value(NamedTuple):
     """Whole seconds since 1970-01-01 UTC. With 0 here and in ``ns``, the value has no time, and the server uses its
     own when it receives the value."""
     ns: int
-    """Nanoseconds, 0 to 999,999,999. Zabbix keeps one value per item, clock and ns, and drops others silently."""
+    """Nanoseconds, 0 to 999,999,999. Zabbix keeps one value per item, clock and ns; it drops others without error."""
 
     @classmethod
     def now(cls, host: str, key: str, value: str) -> Self:
@@ -64,7 +64,7 @@ class Value(NamedTuple):
 class HostMetadata:
     """The announcement of a host, as each agent sends it with the request for its active checks.
 
-    If no such host exists, the server runs its autoregistration actions, whose conditions may look at ``metadata``.
+    If no such host exists, the server runs its autoregistration actions, whose conditions may check ``metadata``.
     """
 
     host: str
@@ -88,7 +88,7 @@ class Response:
     accepted: int = 0
     """Values that Zabbix counts as processed. It may still drop some later: of the wrong type, or too old."""
     rejected: int = 0
-    """Values that Zabbix counts as failed. The answer never says which ones, or why."""
+    """Values that Zabbix counts as failed. The answer never names them, or the reason."""
     redirect: Redirect | None = None
     info: str = ""
     """The reason for a rejection, in the words of the server. It gives one for an announcement only."""

@@ -65,9 +65,9 @@ class Sender:
         host = content.host if isinstance(content, HostMetadata) else content[0].host if content else ""
         candidates = self._candidates(host)
         failures: list[tuple[Address, ZabbixUnreachable]] = []
-        redirected = connected = False
+        redirected = unanswered = False
         while candidates:
-            node = candidates.popleft()
+            node, waits = candidates.popleft(), False
             # A node that does not answer must leave time for the others.
             limit = deadline.within(min(SLOWEST * self.timeout, deadline.remaining() / (len(candidates) + 1)))
             start = limit.within(self.timeout)
@@ -76,12 +76,14 @@ class Sender:
                     connect(node, self._settings.source_ip, start) as plain,
                     self._tls.wrap(plain, start) if self._tls else plain as connection,
                 ):
-                    connected = True
+                    waits = True
                     response = _exchange(connection, content, limit, start, self._settings.compression)
+                    waits = False  # a redirect to a node that is down is an answer: no fault of the values
                 target = self._follow(host, response.redirect, redirected) if response.redirect else None
             except ZabbixUnreachable as error:
                 _log.debug("%s: %s", node, error)
                 failures.append((node, error))
+                unanswered = unanswered or waits
                 self._forget(host, node)
                 continue
             if target is None:
@@ -98,7 +100,7 @@ class Sender:
             "; ".join(f"{node}: {error.message}" for node, error in failures),
             remedy=next((error.remedy for _, error in failures if error.remedy), None),
         )
-        failure.after_connecting = connected
+        failure.after_connecting = unanswered
         raise failure
 
     def probe(self, node: Address, deadline: Deadline) -> Iterator[str]:

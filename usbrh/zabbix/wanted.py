@@ -14,9 +14,9 @@ from usbrh.zabbix.tls import pre_shared_key
 AGENT_PORT = 10050
 INTERVAL = "{$USBRH.INTERVAL}"
 SPANS = {
-    "{$USBRH.BRIDGE.SILENT}": (300, 3),
+    "{$USBRH.BRIDGE.NODATA}": (300, 3),
     "{$USBRH.RISE.WINDOW}": (900, 6),  # its trigger compares the last three readings with those before
-    "{$USBRH.SILENT}": (600, 4),  # longer than the bridge's, on which it depends
+    "{$USBRH.NODATA}": (600, 4),  # longer than the bridge's, on which it depends
     "{$USBRH.STUCK.WINDOW}": (21600, 36),  # its trigger needs thirty readings
     "{$USBRH.WINDOW}": (300, 3),
 }

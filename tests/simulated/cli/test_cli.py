@@ -205,7 +205,7 @@ def test_an_interrupted_heater_command_ends_at_once(end: signal.Signals) -> None
         assert process.wait(3) == 128 + end
 
 
-def test_whoever_stops_reading_gets_no_traceback() -> None:
+def test_a_reader_that_stops_gets_no_traceback() -> None:
     done = subprocess.run(
         f"{USBRH} read --json | true",
         shell=True,

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -11,7 +13,9 @@ import pytest
 from tests.support.command import usbrh
 from usbrh.journal import queries
 from usbrh.journal.reader import JournalReader
+from usbrh.journal.rows import ENTRY, Entry, Timing
 from usbrh.journal.store import Journal
+from usbrh.journal.timing import rewrite
 from usbrh.reading import Reading
 
 START = 1_792_886_400  # 2026-10-25 00:00 UTC
@@ -52,6 +56,19 @@ def test_a_part(journal: Path) -> None:
     assert minutes(export(journal, "--until", "2026-10-25")) == []
 
 
+def test_a_part_counts_the_readings_without_a_known_time(journal: Path) -> None:
+    with closing(sqlite3.connect(journal)) as db, db:
+        for entry in map(Entry.from_row, db.execute(f"SELECT {ENTRY} FROM reading WHERE id IN (1, 2, 3)").fetchall()):
+            rewrite(db, entry.at(entry.time_ns, Timing.UNKNOWN))
+    done = export(journal, "--since", "2026-10-25", "cellar")
+    assert len(done.stdout.splitlines()) == 1 + 9
+    left_out = "usbrh: 1 reading without a known time left out; to see it, omit --since and --until\n"
+    assert (done.returncode, done.stderr) == (0, left_out)
+    assert "2 readings without" in export(journal, "--until", "2026-10-26", "attic", "-o", os.devnull).stderr
+    whole = export(journal)
+    assert (len(whole.stdout.splitlines()), whole.stderr) == (1 + 20, "")
+
+
 def test_states_are_those_of_the_whole_export(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "PAGE", 3)
     reader = JournalReader(journal)
@@ -84,7 +101,7 @@ def test_times(journal: Path) -> None:
     ("words", "status", "message"),
     [
         (["garage"], 3, "the journal has no readings of 'garage'; choose one of: attic, cellar"),
-        (["--csv", "--json"], 2, "--csv and --json exclude each other"),
+        (["--csv", "--json"], 2, "--json and --csv exclude each other"),
         (["--json", "--local"], 2, "--local and --json exclude each other"),
         (["--since", "1h", "--until", "2h"], 2, "--until must be after --since"),
         (["-o", "/no/folder/a.csv"], 2, "can't write /no/folder/a.csv: No such file or directory; "),

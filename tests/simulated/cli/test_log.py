@@ -132,7 +132,7 @@ def test_a_folder_that_can_be_a_mistake_is_not_made(tmp_path: Path, pattern: str
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--csv", "--json"], "--csv and --json exclude each other; "),
+        (["--csv", "--json"], "--json and --csv exclude each other; "),
         (["--json", "--local"], "--local and --json exclude each other: times in JSON are always in UTC; "),
         (["--json", "--time-format", "%H"], "--time-format and --json exclude each other"),
         (["--fahrenheit"], "--fahrenheit"),

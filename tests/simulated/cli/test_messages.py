@@ -44,14 +44,14 @@ def the_one(words: str) -> str:
 def test_message_of_a_failing_sensor(fault: str, tmp_path: Path) -> None:
     script = tmp_path / "sensors.toml"
     script.write_text(f'[sensor.sim-1]\n[[sensor.sim-1.fault]]\nname = "{fault}"\n', encoding="utf-8")
-    said = usbrh("read", USBRH_SIMULATE=str(script)).stderr.strip()
-    assert said.replace("sim-1", "1-1.4").replace("/000/001", "/001/007") == the_one(FAULTS[fault])
+    reported = usbrh("read", USBRH_SIMULATE=str(script)).stderr.strip()
+    assert reported.replace("sim-1", "1-1.4").replace("/000/001", "/001/007") == the_one(FAULTS[fault])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_message_of_a_command(command: tuple[str, ...]) -> None:
-    said = usbrh(*command, USBRH_SIMULATE="2").stderr.strip()
-    assert said.replace("sim-1", "1-1.3").replace("sim-2", "1-1.4") == the_one(COMMANDS[command])
+    reported = usbrh(*command, USBRH_SIMULATE="2").stderr.strip()
+    assert reported.replace("sim-1", "1-1.3").replace("sim-2", "1-1.4") == the_one(COMMANDS[command])
 
 
 def test_message_of_a_server_that_is_away(tmp_path: Path) -> None:

@@ -60,16 +60,16 @@ def test_both_models_one_that_differs_and_a_signal_while_it_heats(tmp_path: Path
             assert time.monotonic() < until
             time.sleep(0.1)
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
-        assert (process.returncode, "Traceback" in said) == (128 + number, False)
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, "Traceback" in errors) == (128 + number, False)
         assert heater_commands(tmp_path / f"{number}.jsonl")[-1] == HEATER_OFF
-    shown, said = first.communicate(timeout=120)
-    assert (first.returncode, "\x1b" in said) == (0, False)
+    shown, errors = first.communicate(timeout=120)
+    assert (first.returncode, "\x1b" in errors) == (0, False)
     assert "11 of 11 steps as assumed" in shown
     assert len(re.findall("^as assumed ", shown, re.MULTILINE)) == 11
     assert heater_commands(tmp_path / "usb-rh.jsonl")[-1] == HEATER_OFF
-    shown, said = second.communicate(timeout=120)
-    assert (second.returncode, said) == (0, "")
+    shown, errors = second.communicate(timeout=120)
+    assert (second.returncode, errors) == (0, "")
     results = [json.loads(line) for line in shown.splitlines()]
     assert [result["verdict"] for result in results] == ["as assumed"] * 8
     assert set(results[0]) == {"step", "assumed", "seen", "verdict", "detail"}
@@ -151,3 +151,14 @@ def test_identify_says_what_it_does_and_ends_with_ctrl_c() -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     process.communicate()
+
+
+def test_identify_names_the_sensor_for_programs() -> None:
+    process = start("identify", "--json", USBRH_SIMULATE="1")
+    assert process.stdout
+    found = json.loads(process.stdout.readline())
+    sensor = {"sensor": "sim-1", "port": "sim-1", "model": "USB-RH", "serial": None}
+    assert found == {**sensor, "led": 1, "seconds": 10.0, "simulated": True}
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert process.communicate()[0] == ""

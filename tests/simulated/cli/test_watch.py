@@ -1,4 +1,4 @@
-"""``usbrh watch``: in a terminal of its own (a pty), and where there is none."""
+"""``usbrh watch``: in a separate terminal (a pty), and where there is none."""
 
 import fcntl
 import os

@@ -39,7 +39,7 @@ KILLED = st.lists(st.tuples(st.sampled_from(sorted(REQUESTS)), PAUSES), max_size
 
 
 class Bench:
-    """One possible device and the driver in front of it. Each measurement has ticks of its own."""
+    """One possible device and the driver in front of it. Each measurement has other ticks."""
 
     def __init__(self, unknowns: UsbRhUnknowns, measuring: float = 0.302, started: float = 0.0) -> None:
         self.clock = VirtualClock()
@@ -57,7 +57,7 @@ class Bench:
 
     def read(self) -> type[SensorError] | None:
         """The error of a reading; asserts that a value is not an older one, and that both come by the deadline."""
-        assert self.model.held >= 0  # everything that is due has happened
+        assert self.model.unread >= 0  # everything that is due has happened
         measured, started = self.model.measured, self.clock.monotonic()
         try:
             reading = self.sensor.read(DEADLINE)
@@ -89,7 +89,7 @@ def test_a_report_that_waited_is_never_a_reading_however_slowly_the_host_polls(i
     for started in (0.0, 0.05, 0.1, 0.15, 0.2, 0.25):
         bench = Bench(UsbRhUnknowns(poll_interval=interval), started=started)
         bench.killed([("measure", 1.0)] * waiting)
-        assert bench.model.held == waiting
+        assert bench.model.unread == waiting
         assert bench.read() is None
 
 

@@ -262,6 +262,34 @@ def test_calibration_is_applied_after_conversion_and_stays_in_range(bench: Bench
     assert reading.humidity == 100.0
 
 
+@pytest.mark.parametrize(
+    ("settings", "temperature", "humidity", "conversion"),
+    [  # data sheets v2.02 and 5, tables of the coefficients, with SO_T = 6500 and SO_RH = 1500
+        (SensorConfig(), 25.0, 50.45, "sht1x-v3@5V"),
+        (SensorConfig(coefficients="v4", supply=3.5), 25.3, 49.452325, "sht1x-v4@3.5V"),
+        (SensorConfig(coefficients="v4", supply=3.3), 25.34, 49.457525, "sht1x-v4@3.3V"),
+    ],
+)
+def test_coefficients_and_supply_of_the_configuration_reach_the_conversion(
+    settings: SensorConfig, temperature: float, humidity: float, conversion: str
+) -> None:
+    clock = VirtualClock()
+    backend = SimulatorBackend([VirtualUsbRh(clock=clock, ticks=lambda n: (6500, 1500))], clock)
+    (sensor,) = find(Config(sensor={"sim-1": settings}), backend=backend, clock=clock)
+    reading = sensor.read()
+    assert reading.temperature == pytest.approx(temperature, abs=1e-6)
+    assert reading.humidity == pytest.approx(humidity, abs=1e-6)
+    assert reading.conversion == conversion
+
+
+@pytest.mark.parametrize(("timeout", "tries"), [(2.8, 1), (3.0, 2)])  # a try takes 1 s, and another one needs 1.9 s
+def test_no_further_try_without_time_for_it(bench: Bench, timeout: float, tries: int) -> None:
+    bench.model.fault("no_answer")
+    with pytest.raises(SensorTimeout, match=r"sim-1 did not answer within 1\.0 s"):
+        bench.read(timeout=timeout)
+    assert int(bench.clock.monotonic()) == tries
+
+
 def test_readings_with_the_heater_on_are_marked_and_the_heater_ends(bench: Bench) -> None:
     for on in (True, False):
         bench.sensor.set_heater(on)

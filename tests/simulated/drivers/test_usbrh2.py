@@ -70,7 +70,7 @@ def bench() -> Iterator[Bench]:
 
 def test_a_reading(bench: Bench) -> None:
     reading = bench.read()
-    said = reading.to_dict()
+    reported = reading.to_dict()
     expected = {
         "v": 1,
         "sensor": "E02A",
@@ -89,7 +89,7 @@ def test_a_reading(bench: Bench) -> None:
         "state": "ok",
         "error": None,
     }
-    assert {key: said[key] for key in expected} == expected
+    assert {key: reported[key] for key in expected} == expected
     assert Reading.from_dict(reading.to_dict()).status == "0x8010"
 
 
@@ -194,7 +194,7 @@ class Outcome:
     took: float
 
 
-# What one reading of 1.6 s comes to when the fault occurs at each try.
+# The result of one reading of 1.6 s when the fault occurs at each try.
 ALWAYS: dict[str, type[SensorError] | None] = {
     "silent": SensorTimeout,
     "unplug_on_command": SensorNotFound,

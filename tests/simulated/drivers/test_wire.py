@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,8 @@ from click.testing import CliRunner
 import usbrh.simulator
 from usbrh.cli import COMMANDS, cli
 from usbrh.cli.context import Context
+from usbrh.config import Config, SensorConfig
+from usbrh.drivers.recording import Recorder
 from usbrh.errors import SensorError
 from usbrh.sensors import Sensor, find
 from usbrh.simulator import FAULTS, SimulatorBackend, VirtualClock, VirtualUsbRh
@@ -45,6 +48,30 @@ class Bench:
         except SensorError as error:
             self.model.wire.append(error.kind)
         return [request for request in self.model.wire if request != "feature"]
+
+
+@pytest.mark.parametrize(
+    ("operate", "expected"),
+    [  # docs/device.md; each operation first switches a heater off that a killed process may have left on
+        (lambda sensor: sensor.set_led(1, True), ["0100", "0301"]),
+        (lambda sensor: sensor.set_led(1, False), ["0100", "0300"]),
+        (lambda sensor: sensor.set_led(2, True), ["0100", "0401"]),
+        (lambda sensor: sensor.set_led(2, False), ["0100", "0400"]),
+        (lambda sensor: sensor.set_heater(True), ["0100", "0104"]),
+        (lambda sensor: sensor.set_heater(False), ["0100", "0100"]),
+        (lambda sensor: sensor.read(), ["0100", "0301", "0000", "0300"]),
+    ],
+)
+def test_the_bytes_of_each_request(operate: Callable[[Sensor], object], expected: list[str]) -> None:
+    clock = VirtualClock()
+    backend = SimulatorBackend([VirtualUsbRh(clock=clock)], clock)
+    records: list[dict[str, Any]] = []
+    backend.recorder = Recorder(clock, records.append)
+    settings = Config(sensor={"sim-1": SensorConfig(led="measuring")})
+    (sensor,) = find(settings, backend=backend, clock=clock)
+    operate(sensor)
+    sent = [record["data"] for record in records if record["transfer"] == "control" and record["setup"][:2] == "21"]
+    assert sent == [f"{start}{'00' * 5}" for start in expected]
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, None])
@@ -104,7 +131,7 @@ WORDS: dict[str, list[str]] = {
 """How each command that opens a sensor is called. The first line of a loop ends it."""
 LOOPS = ("watch", "log")
 OTHERS = {"run", "agent", "plot", "history", "journal", "zabbix", "config", "status", "setup", "demo", "simulate"}
-"""``run`` and ``agent`` measure as ``send`` does; ``demo`` and ``simulate`` have sensors of their own."""
+"""``run`` and ``agent`` measure as ``send`` does; ``demo`` and ``simulate`` have their own sensors."""
 OTHERS |= {"identify", "verify", "help"}  # the first two use the operations above; verify asks a person
 
 

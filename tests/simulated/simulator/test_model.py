@@ -80,7 +80,7 @@ def test_first_answer_is_the_captured_one_after_302_ms(device: VirtualUsbRh, clo
 def test_answer_is_held_until_somebody_reads_it(device: VirtualUsbRh, clock: VirtualClock) -> None:
     ask(device)
     clock.sleep(86400)
-    assert device.held == 1
+    assert device.unread == 1
     assert device.interrupt_in() == CAPTURED
 
 
@@ -158,7 +158,7 @@ def test_heater_warms_dries_and_keeps_the_dew_point(clock: VirtualClock) -> None
     assert middle[2] == pytest.approx(cold[2], abs=0.1)
     assert warm[2] == pytest.approx(cold[2], abs=0.1)
     feature(device, 1, 0)
-    assert (device.heater, device.held) == (False, 0)
+    assert (device.heater, device.unread) == (False, 0)
     clock.sleep(300)
     assert measure() == cold
 
@@ -195,7 +195,7 @@ def test_unplugging_forgets_everything(device: VirtualUsbRh, clock: VirtualClock
     ask(device)
     clock.sleep(1)
     device.unplug()
-    assert (device.plugged, device.held) == (False, 0)
+    assert (device.plugged, device.unread) == (False, 0)
     assert failure(device) == errno.ENODEV
     with pytest.raises(TransferError, match="ENODEV"):
         ask(device)
@@ -535,7 +535,7 @@ class AnyUse(RuleBasedStateMachine):
 
     @invariant()
     def held_are_those_asked_for(self) -> None:
-        assert 0 <= self.device.held <= self.asked - self.read
+        assert 0 <= self.device.unread <= self.asked - self.read
 
 
 TestAnyUse = AnyUse.TestCase

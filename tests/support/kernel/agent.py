@@ -1,8 +1,8 @@
 """A program that runs in the guest as root and executes the commands from virtio-serial.
 
-One JSON object a line each way. In: ``{"id", "command", "user", "timeout", "input", "env"}``; the command is a
-shell line. Out: ``{"id", "status", "stdout", "stderr", "timed_out"}``. Commands run side by side, each in its
-own process group, which is killed at the time-out. Standard library only, and only what Debian 12's Python has.
+One JSON object per line in both directions. In: ``{"id", "command", "user", "timeout", "input", "env"}``; the
+command is a shell line. Out: ``{"id", "status", "stdout", "stderr", "timed_out"}``. Commands run side by side, each in
+its own process group, which is killed at the time-out. Standard library only, and only what Debian 12's Python has.
 """
 
 import json

@@ -87,7 +87,7 @@ class Release:
                 mounts += [f"mkdir -p '{inside}'", f"mount --rbind '{directory}' '{inside}'"]
         if etc:
             mounts.append(f"mount --bind '{etc}' '{self.root / 'etc/zabbix'}'")
-        if self.root != Path("/"):  # not chroot: programs below could make no namespaces of their own
+        if self.root != Path("/"):  # not chroot: programs below could make no own namespaces
             mounts += [f"cd '{self.root}'", "pivot_root . mnt", "umount --lazy /mnt"]
         script = "\n".join([*mounts, 'exec "$@"'])
         # The kernel ends it if the tests are killed.
@@ -122,9 +122,7 @@ def why_not(release: Release) -> str | None:
     if not shutil.which("dpkg-query") or not shutil.which("unshare"):
         return f"Zabbix {release.name} is run from Debian packages, and this is no Debian"
     if os.geteuid() != 0:
-        return (
-            f"Zabbix {release.name} needs root, since its daemons run as users of their own: {PREPARE}, sudo make test"
-        )
+        return f"Zabbix {release.name} needs root, since its daemons run as their own users: {PREPARE}, sudo make test"
     if release.missing():
         return f"the packages of Zabbix {release.name} are not installed: {PREPARE}"
     return None

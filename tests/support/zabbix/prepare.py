@@ -1,7 +1,7 @@
 """`make test-zabbix-deps`: get what tests/zabbix needs. Run as root; says what it does; may be run again.
 
 Zabbix 6.0 comes from the packages of Debian 12, Zabbix 7.0 from those of Debian 13. The one that is not this
-machine's Debian gets a root directory of its own in the cache, and nothing of it is installed here.
+machine's Debian gets its own root directory in the cache, and nothing of it is installed here.
 """
 
 import os

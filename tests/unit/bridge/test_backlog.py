@@ -233,7 +233,7 @@ class Hangs(Sender):
 
 
 def sends(path: Path, clock: HandClock, sender: Sender, count: int, measuring: float = 0.5) -> list[Delivered]:
-    """Deliver as ``count`` runs of ``usbrh send`` by a timer do, each a process of its own, with two sensors."""
+    """Deliver as ``count`` runs of ``usbrh send`` by a timer do, each in a separate process, with two sensors."""
     results = []
     for number in range(count):
         end = Deadline(25.0, clock)

@@ -19,7 +19,8 @@ from tests.support.psk import IDENTITY, needs_psk, psk_server, write_psk
 from usbrh.bridge import check as checking
 from usbrh.bridge.check import round_trip
 from usbrh.config import Config, ZabbixConfig
-from usbrh.findings import Finding
+from usbrh.findings import Finding, Status
+from usbrh.simulator.clock import VirtualClock
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.rejection import why_rejected
@@ -32,6 +33,8 @@ ITEM: dict[str, Any] = {
     "itemid": "5", "key_": "usbrh.bridge.sensors", "type": "2", "status": "0", "state": "0", "error": "",
     "value_type": "3", "history": "90d", "trapper_hosts": "",
 }  # fmt: skip
+
+USUAL = {name: getattr(checking, name) for name in ("PAUSE", "STORE_SECONDS")}
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +92,7 @@ def test_a_standby_node_does_not_listen() -> None:
     ]  # fmt: skip
     assert findings[0].message.startswith(f"{standby}: no connection: connection refused")
     assert findings[0].message.endswith("(another node of the cluster works)")
-    assert str(findings[0].remedy).startswith("none needed for a standby node; otherwise check its name, port")
+    assert str(findings[0].remedy).startswith("no action is needed for a standby node; otherwise check its name, port")
 
 
 def test_no_node_listens() -> None:
@@ -310,3 +313,46 @@ def test_sensors_that_cannot_be_counted_are_not_none(tmp_path: Path) -> None:
         )  # fmt: skip
     assert (done.returncode, done.stdout, server.values) == (2, "", []), done
     assert "none.toml" in done.stderr
+
+
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual pauses, for a clock that needs no real time."""
+    for name, seconds in USUAL.items():
+        monkeypatch.setattr(checking, name, seconds)
+
+
+@pytest.mark.usefixtures("usual")
+def test_the_finding_names_the_seconds_until_the_value_is_stored() -> None:
+    clock = VirtualClock()
+    with FakeServer() as server:
+        front_end = zabbix(stores=[server])
+        history = front_end.answers["history.get"]
+        front_end.answers["history.get"] = lambda params: history(params) if clock.monotonic() >= 1.5 else []
+        with front_end, Api(front_end.url, token="secret") as api:
+            *_, found = round_trip(config(server.address), api, 1, clock=clock)
+    assert found.status is Status.OK
+    assert found.message.endswith("is in the history of usbrh.bridge.sensors after 1.5 s")
+
+
+@pytest.mark.usefixtures("usual")
+def test_a_value_that_is_never_stored_is_waited_for_15_s() -> None:
+    clock = VirtualClock()
+    with FakeServer() as server, zabbix() as front_end, Api(front_end.url, token="secret") as api:
+        *_, found = round_trip(config(server.address), api, 1, clock=clock)
+    assert (found.check, found.status, found.exit_status) == ("history", Status.FAULT, 7)
+    assert clock.monotonic() == pytest.approx(15, abs=0.5)
+
+
+@pytest.mark.usefixtures("usual")
+def test_a_host_that_is_not_known_yet_is_tried_again_until_it_is() -> None:
+    clock = VirtualClock()
+    with FakeServer(reject=lambda value: clock.monotonic() < 10) as server:
+        findings = list(round_trip(config(server.address), None, 1, patience=75, clock=clock))
+    assert (findings[-1].check, findings[-1].status) == ("value", Status.OK)
+    assert 10 <= clock.monotonic() < 12
+    clock = VirtualClock()
+    with FakeServer(reject=lambda value: True) as server:
+        findings = list(round_trip(config(server.address), None, 1, patience=75, clock=clock))
+    assert (findings[-1].status, findings[-1].exit_status) == (Status.FAULT, 7)
+    assert 73 <= clock.monotonic() <= 77

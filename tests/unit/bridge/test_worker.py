@@ -273,3 +273,111 @@ def test_no_reading_waits_in_a_journal_that_cant_be_used(tmp_path: Path, caplog:
         worker.stop(1)
         worker.join(10)
     assert "wait in the journal" not in caplog.text
+
+
+def test_an_error_drops_no_reading_in_memory(bench: Bench) -> None:
+    respond = bench.server.respond
+    bench.server.respond = lambda *request: None  # type: ignore[method-assign]  # the server hangs up
+    bench.unsaved.add(readings(5))
+    for _ in range(2):
+        assert isinstance(bench.worker.deliver(Deadline(10)), ZabbixUnreachable)
+    bench.server.respond = respond  # type: ignore[method-assign]
+    assert bench.worker.deliver(Deadline(10)) is None
+    assert bench.readings() == 5
+
+
+def test_rejected_readings_in_memory_are_a_reason_to_announce_the_sensors_again_soon(
+    bench: Bench, clock: HandClock
+) -> None:
+    bench.worker.send_discovery([])
+    assert bench.worker.deliver(Deadline(10)) is None
+    bench.server.reject = lambda value: value.key == READING
+    bench.unsaved.add(readings(1))
+    assert bench.worker.deliver(Deadline(10)) is None
+    clock.now += FIRST_RETRY
+    assert bench.deliver()[0] == DISCOVERY
+
+
+def test_no_discovery_before_there_is_one(bench: Bench) -> None:
+    assert bench.deliver() == [READING, BRIDGE]
+    bench.worker.send_discovery([])
+    assert bench.deliver() == [DISCOVERY, READING]
+    assert bench.deliver() == [READING]
+
+
+def test_the_state_is_sent_once_per_interval(bench: Bench, clock: HandClock) -> None:
+    assert bench.deliver() == [READING, BRIDGE]
+    clock.now += STATE_INTERVAL - 1
+    assert bench.deliver() == [READING]
+    clock.now += 1
+    assert bench.deliver() == [READING, BRIDGE]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1.0, [1, 2, 4, 8, 15, 15]), (0.5, [0.5, 1, 2, 4, 7.5, 7.5])])
+def test_each_failure_doubles_the_pause_and_a_success_ends_that(
+    bench: Bench, clock: HandClock, monkeypatch: pytest.MonkeyPatch, share: float, expected: list[float]
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: low + (high - low) * (2 * share - 1))
+    respond = bench.server.respond
+
+    def pauses(attempts: int) -> list[float]:
+        found = []
+        for _ in range(attempts):
+            bench.worker._note(bench.worker.deliver(Deadline(10)))
+            found.append(bench.worker._pause())
+        return found
+
+    bench.server.respond = lambda *request: None  # type: ignore[method-assign]
+    bench.measure()
+    assert pauses(6) == expected
+    bench.server.respond = respond  # type: ignore[method-assign]
+    clock.now += RETRY_REJECTED
+    assert pauses(1) == [15]
+    bench.server.respond = lambda *request: None  # type: ignore[method-assign]
+    bench.measure()
+    assert pauses(2) == expected[:2]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Bench]:
+    """A worker whose thread runs, with the real clock."""
+    with FakeServer() as server:
+        bench = Bench(server, tmp_path / "journal.db", SystemClock())
+        try:
+            yield bench
+        finally:
+            bench.worker.stop(1)
+            bench.worker.join(10)
+            bench.journal.close()
+
+
+def test_a_new_reading_does_not_wait_for_the_end_of_the_pause(running: Bench) -> None:
+    running.worker.start()
+    wait_for("the first delivery", lambda: running.server.values)
+    for count in (1, 2):
+        running.measure()
+        running.worker.wake()
+        wait_for("the reading", lambda count=count: running.readings() == count, 2, 0.005)  # type: ignore[misc]
+
+
+def test_after_a_failure_a_new_reading_waits_for_the_end_of_the_pause(running: Bench) -> None:
+    tried = []
+    respond = running.server.respond
+    running.server.respond = lambda *request: tried.append(time.monotonic())  # type: ignore[method-assign]
+    running.measure()
+    running.worker.start()
+    wait_for("the failure", lambda: running.worker.error, 10, 0.005)
+    first = len(tried)
+    until = time.monotonic() + 0.15
+    while time.monotonic() < until:
+        running.worker.wake()
+        time.sleep(0.01)
+    if time.monotonic() - tried[-1] < 0.4:  # the shortest pause is 0.5 s
+        assert len(tried) == first
+    running.server.respond = respond  # type: ignore[method-assign]
+    stopped = time.monotonic()
+    running.worker.stop(5)  # ends the pause
+    running.worker.join(10)
+    assert time.monotonic() - stopped < 5
+    assert running.readings() == 1
+    assert running.worker.error is None

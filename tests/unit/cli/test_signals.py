@@ -30,7 +30,7 @@ def start(before: str = "", seconds: float = 0.5) -> "subprocess.Popen[str]":
     )
 
 
-def said(process: "subprocess.Popen[str]") -> str:
+def line_of(process: "subprocess.Popen[str]") -> str:
     assert process.stdout
     return process.stdout.readline()
 
@@ -40,11 +40,11 @@ def said(process: "subprocess.Popen[str]") -> str:
 )
 def test_the_second_of_two_does_not_break_off_what_the_first_began(first: signal.Signals, then: signal.Signals) -> None:
     with start() as process:
-        assert said(process) == "heating\n"
+        assert line_of(process) == "heating\n"
         process.send_signal(first)
-        assert said(process) == "tidying\n"
+        assert line_of(process) == "tidying\n"
         process.send_signal(then)
-        assert said(process) == "tidied\n"
+        assert line_of(process) == "tidied\n"
         # Python passes an interrupt that is not caught to the default action.
         assert process.wait(5) == (-INT if first == INT else 128 + first)
 
@@ -52,19 +52,19 @@ def test_the_second_of_two_does_not_break_off_what_the_first_began(first: signal
 def test_what_is_ignored_stays_so() -> None:
     """A command under nohup continues when its terminal closes."""
     with start("signal.signal(signal.SIGHUP, signal.SIG_IGN)") as process:
-        assert said(process) == "heating\n"
+        assert line_of(process) == "heating\n"
         process.send_signal(HUP)
         process.send_signal(TERM)
-        assert said(process) == "tidying\n"
+        assert line_of(process) == "tidying\n"
         assert process.wait(5) == 128 + TERM
 
 
 def test_one_that_comes_later_ends_what_still_hangs() -> None:
     with start("import usbrh.cli.signals as ending; ending.GRACE_SECONDS = 0.1", 10) as process:
-        assert said(process) == "heating\n"
+        assert line_of(process) == "heating\n"
         process.send_signal(INT)
-        assert said(process) == "tidying\n"
+        assert line_of(process) == "tidying\n"
         time.sleep(0.2)
         process.send_signal(TERM)
-        assert said(process) == ""
+        assert line_of(process) == ""
         assert process.wait(5) == 128 + TERM

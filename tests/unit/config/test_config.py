@@ -329,7 +329,7 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
 
 
 def test_a_large_configuration_is_loaded_fast(write: Callable[[str], Path]) -> None:
-    """The bound is 0.2 s on an idle machine; here it has to tell linear from quadratic (20 s) on a busy one."""
+    """The bound is 0.2 s on an idle machine; here it distinguishes linear from quadratic (20 s) under high load."""
     sections = "".join(f'[sensor."1-{number}"]\nname = "room {number}"\nsupply = 3.3\n' for number in range(1000))
     for text in (f'[zabbix]\nhost = "a"\nservers = ["b"]\n{sections}', f"{sections}[bridge]\nspeed = 1\n"):
         path = write(text)

@@ -156,6 +156,118 @@ def test_a_command_that_is_not_taken_is_an_error_by_the_deadline(seconds: float,
     assert clock.monotonic() == pytest.approx(took)
 
 
+class Scripted:
+    """A port whose device answers each command with characters after some seconds of a virtual clock."""
+
+    timeout = write_timeout = 0.0
+
+    def __init__(self, answers: dict[str, list[tuple[float, bytes]]]) -> None:
+        self.clock = VirtualClock()
+        self.answers = answers
+        self.coming: list[tuple[float, bytes]] = []
+        self.written: list[tuple[float, str]] = []
+
+    def write(self, data: bytes) -> None:
+        assert data.endswith(b"\r")
+        now, command = self.clock.monotonic(), data[:-1].decode()
+        self.written.append((now, command))
+        self.coming += [(now + delay, text) for delay, text in self.answers.get(command, ())]
+
+    def reset_input_buffer(self) -> None:
+        self.coming = [each for each in self.coming if each[0] > self.clock.monotonic()]
+
+    @property
+    def in_waiting(self) -> int:
+        return sum(len(text) for due, text in self.coming if due <= self.clock.monotonic())
+
+    def read(self, size: int) -> bytes:
+        due = min((due for due, _ in self.coming), default=float("inf"))
+        now = self.clock.monotonic()
+        if due > now + self.timeout:
+            self.clock.sleep(self.timeout)
+            return b""
+        self.clock.sleep(max(0.0, due - now))
+        arrived = [each for each in self.coming if each[0] <= self.clock.monotonic()]
+        self.coming = [each for each in self.coming if each not in arrived]
+        return b"".join(text for _, text in arrived)
+
+    def begin(self, seconds: float = 5.0) -> int | None:
+        """Begin a conversation."""
+        return Conversation(self, "attic", "E02A").begin(Deadline(seconds, self.clock))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (b"8010", 0x8010),
+        (b"0x8010", 0x8010),
+        (b"0xA", 0xA),
+        (b"status = 0xA010", 0xA010),
+        (b"abcd", 0xABCD),
+        (b"801", None),
+        (b"80100", None),
+        (b"status 8010", None),
+        (b"0x80100", None),
+        (b"32784", None),
+    ],
+)
+def test_the_forms_of_the_status_word(answer: bytes, status: int | None) -> None:
+    port = Scripted({"status": [(0.01, answer + b"\r\n")], "serial": [(0.01, b"E02A\r\n")]})
+    assert port.begin() == status
+    asked = [command for _, command in port.written]
+    assert asked == ["", "auto off", "echo off", "status", *(["serial"] if status is None else [])]
+
+
+def test_a_serial_number_that_looks_like_a_status_word_is_none() -> None:
+    port = Scripted({"auto off": [(0.4, b"E02A\r\n")], "status": [(0.01, b"8010\r\n")]})
+    assert port.begin() == 0x8010
+    late = Scripted({"status": [(0.01, b"e02a\r\n"), (0.02, b"0x8010\r\n")]})
+    assert late.begin() == 0x8010
+
+
+def test_nothing_is_written_before_the_line_is_quiet() -> None:
+    """A device that still sends what somebody asked for gets the next command afterwards."""
+    babble = [(number * 0.015, b":23.77,42.76,AC\r\n") for number in range(8)]
+    port = Scripted({"auto off": babble, "status": [(0.01, b"0x8010\r\n")]})
+    assert port.begin() == 0x8010
+    moments = {command: moment for moment, command in port.written}
+    assert moments["echo off"] - moments["auto off"] == pytest.approx(7 * 0.015 + 0.02, abs=0.001)
+    assert moments["status"] - moments["echo off"] == pytest.approx(0.02, abs=0.001)
+
+
+def test_a_line_that_never_gets_quiet_does_not_hold_up_the_next_command() -> None:
+    babble = [(number * 0.015, b":23.77,42.76,AC\r\n") for number in range(100)]
+    port = Scripted({"auto off": babble, "status": [(0.01, b"0x8010\r\n")]})
+    assert port.begin() == 0x8010
+    moments = {command: moment for moment, command in port.written}
+    assert moments["echo off"] - moments["auto off"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_device_that_answers_nothing_is_asked_for_its_serial_number_and_then_an_error() -> None:
+    port = Scripted({})
+    with pytest.raises(SensorTimeout, match=r"attic did not answer within 1\.0 s"):
+        port.begin()
+    moments = {command: moment for moment, command in port.written}
+    assert moments["serial"] - moments["status"] == pytest.approx(0.3, abs=0.001)
+    assert port.clock.monotonic() - moments["status"] == pytest.approx(1.0, abs=0.001)
+
+
+def test_the_deadline_ends_the_wait_for_an_answer() -> None:
+    port = Scripted({})
+    with pytest.raises(SensorTimeout):
+        port.begin(0.5)
+    assert port.clock.monotonic() == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_next_conversation_waits_for_the_first_line_of_values_only() -> None:
+    port = Scripted({"getrh": [(0.1, b"OK\r\n"), (0.2, b":23.77,42.76,AC\r\n:23.81,43.20,C8\r\n")]})
+    conversation = Conversation(port, "attic", "E02A")  # type: ignore[arg-type]
+    assert conversation.values(Deadline(5, port.clock)) == (23.77, 42.76)
+    port.answers = {"getrh": [(0.1, b":23.77,42.76,AD\r\n:23.81,43.20,C8\r\n")]}
+    with pytest.raises(BadReport, match="wrong checksum"):
+        conversation.values(Deadline(5, port.clock))
+
+
 # ---------------------------------------------------------------- by the names that udev gives
 
 

@@ -48,7 +48,7 @@ def test_whatever_is_done_the_numbers_are_right(tmp_path: Path, open_journal: Op
         if number % 40 == 39:
             journal.sync_destinations(chance.choice([[A], [A, B], [], [B]]))
             journal.sync_destinations([A, B])
-        journal.check()
+        journal.check(waiting=False)
         status = journal.status()
         assert status.readings == sum(counted(path).values())
         found = states(journal, B)
@@ -88,9 +88,9 @@ def test_a_wrong_number_of_readings_is_damage(tmp_path: Path, damage: str) -> No
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(damage)
     with closing(sqlite3.connect(path)) as db, pytest.raises(Damaged):
-        queries.check(db)
+        queries.check(db, waiting=False)
     with Journal(path) as journal:
-        journal.check()
+        journal.check(waiting=False)
         assert journal.status().readings == 5
     assert len(list(tmp_path.glob("*damaged-*Z"))) == 1
 

@@ -48,7 +48,7 @@ def test_the_queue_of_one_that_left_is_dropped_and_said(journal: Journal, caplog
     journal.acknowledge(A, [1, 2])
     journal.sync_destinations([C])
     assert f"{A} left the configuration: 2 readings moved to the queue of {C}\n" in caplog.text
-    moved_and_dropped = f"2 readings moved to the queue of {C}, 2 readings dropped that waited for it"
+    moved_and_dropped = f"2 readings moved to the queue of {C}, 2 readings dropped from its queue"
     assert f"{B} left the configuration: {moved_and_dropped}\n" in caplog.text
     assert waiting(journal, C) == [3, 4]
     assert states(journal, A) == [State.DELIVERED] * 2 + [State.DROPPED] * 2
@@ -165,7 +165,7 @@ def test_nodes_that_become_a_cluster(journal: Journal, caplog: pytest.LogCapture
     journal.sync_destinations([C])
     assert waiting(journal, C) == [2, 3]
     assert [record.getMessage() for record in caplog.records] == [
-        "c2 left the configuration: 3 readings dropped that waited for it"
+        "c2 left the configuration: 3 readings dropped from its queue"
     ]
 
 
@@ -240,7 +240,7 @@ def test_one_of_two_destinations_after_none(journal: Journal, caplog: pytest.Log
     journal.acknowledge(A, [1, 2, 3])
     journal.sync_destinations([])
     journal.sync_destinations([A])
-    assert f"{B} left the configuration: 3 readings dropped that waited for it" in caplog.text
+    assert f"{B} left the configuration: 3 readings dropped from its queue" in caplog.text
     journal.sync_destinations([A, B])
     assert waiting(journal, B) == []
     assert states(journal, B) == [State.DROPPED] * 3

@@ -169,7 +169,7 @@ def test_a_race_for_a_link_changes_no_file_of_root(theirs: Path, secret: Path) -
 
 @as_root
 @pytest.mark.parametrize("how", ["parent", "link", "file"])
-def test_whoever_can_exchange_a_part_of_the_path_is_its_owner(theirs: Path, how: str) -> None:
+def test_a_user_who_can_exchange_a_part_of_the_path_is_its_owner(theirs: Path, how: str) -> None:
     path = {"parent": theirs / "below" / "journal.db", "link": theirs.parent / "link" / "journal.db"}.get(
         how, theirs.parent / "journal.db"
     )

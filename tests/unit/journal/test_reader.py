@@ -132,8 +132,11 @@ def test_damage_is_reported_and_left_to_the_service(path: Path) -> None:
     assert contents(path) == before
 
 
-def test_the_remedy_for_damage_works_without_a_server(path: Path) -> None:
-    flip(path, 4)
+@pytest.mark.parametrize("number", [1, 4], ids=["delivered", "waiting"])
+def test_the_remedy_for_damage_works_without_a_server(path: Path, number: int) -> None:
+    with Journal(path) as journal:
+        journal.acknowledge(B, [1, 2, 3])
+    flip(path, number)
     done = usbrh("journal", "flush", USBRH_JOURNAL_PATH=str(path))
     assert (done.returncode, "no Zabbix server is configured" in done.stderr) == (2, True)
     assert "recovered: " in done.stderr

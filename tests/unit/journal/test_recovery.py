@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.clocks import FixedClock
-from tests.support.journal import START, A, B, C, OpenJournal, flip, reading, readings, waiting
+from tests.support.journal import START, A, B, C, OpenJournal, damaged, flip, reading, readings, waiting
 from usbrh.clock import NS
 from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
@@ -313,10 +313,7 @@ def test_lost_readings_are_not_counted_as_waiting(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, open_journal: OpenJournal
 ) -> None:
     path = tmp_path / "journal.db"
-    with Journal(path) as journal:
-        journal.sync_destinations([A])
-        journal.add(readings(20))
-    flip(path, 10)
+    damaged(path, 20)
     content = path.read_bytes()
     path.write_bytes(content.replace(A.encode(), A.upper().encode()))  # and nobody knows what A has taken
     journal = open_journal(path, max_waiting=20)
@@ -414,7 +411,7 @@ def test_a_lost_row_makes_readings_wait_again_instead_of_being_lost(tmp_path: Pa
 
 
 def test_two_readings_with_one_number_are_both_saved(tmp_path: Path, open_journal: OpenJournal) -> None:
-    """Free pages and the end of the log hold what came to nothing, or was deleted and came again."""
+    """Free pages and the end of the log contain what was never committed, or was deleted and added again."""
     path, earlier = tmp_path / "journal.db", tmp_path / "earlier.db"
     with Journal(path) as journal:
         journal.sync_destinations([A])
@@ -457,10 +454,7 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_journal: OpenJournal
 ) -> None:
     path = tmp_path / "journal.db"
-    with Journal(path) as journal:
-        journal.sync_destinations([A])
-        journal.add(readings(20))
-    flip(path, 10)
+    damaged(path, 20)
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 1.0)
     rebuilding = threading.Event()
 
@@ -479,11 +473,8 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(
 def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path, open_journal: OpenJournal) -> None:
     """No file may be larger than 70 kB there; the damaged one has 280."""
     path = tmp_path / "journal.db"
-    with Journal(path) as journal:
-        journal.sync_destinations([A])
-        journal.add(readings(500))
-    flip(path, 250)
-    damaged = path.read_bytes()
+    damaged(path, 500)
+    broken = path.read_bytes()
     code = (
         "import sys; from pathlib import Path; from resource import *; from usbrh.journal.store import Journal\n"
         "from usbrh.errors import JournalError; setrlimit(RLIMIT_FSIZE, (70_000, 70_000))\n"
@@ -493,7 +484,7 @@ def test_a_rebuild_that_fails_leaves_nothing(tmp_path: Path, open_journal: OpenJ
     command = [sys.executable, "-c", code, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "can't be used" in done.stdout
-    assert path.read_bytes() == damaged
+    assert path.read_bytes() == broken
     allowed = {path, path.with_name(path.name + ".lock"), *companions(path)}
     assert set(path.parent.iterdir()) <= allowed
     assert len(list(open_journal(path).export())) == 499

@@ -58,6 +58,7 @@ def test_a_reading_whose_time_is_unknown_is_in_no_picture_and_in_no_part_of_time
     with closing(sqlite3.connect(path)) as db, db:
         rewrite(db, lost.at(lost.time_ns, Timing.UNKNOWN))
     reader = JournalReader(path)
+    assert (reader.undated(), reader.undated(["a"]), reader.undated(["b"])) == (1, 1, 0)
     assert [point.time_ns for point in reader.points(0, 10**18, ["a"], KEYS)] == [known.time_ns]
     assert [entry.id for entry, _ in reader.export(since_ns=0)] == [1]
     assert [entry.id for entry, _ in reader.export(sensors=["a"])] == [1, 2]

@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Machine:
-    """A machine that measures into a journal; each ``send`` is a process of its own."""
+    """A machine that measures into a journal; each ``send`` is a separate process."""
 
     def __init__(self, path: Path, clock: WoundClock) -> None:
         self.path = path

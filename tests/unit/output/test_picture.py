@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from tests.support.closed import as_root, nobody, reachable
 from usbrh.journal.store import Journal
@@ -133,6 +135,61 @@ def test_a_lonely_reading_is_a_dot(tmp_path: Path) -> None:
         assert dots == [f"fill: {picture._COLOURS[0]}; ", "fill: #ffffff; ", f"fill: {picture._COLOURS[0]}; "]
 
 
+@pytest.mark.parametrize(
+    ("hours", "alone"),
+    [((1, 8, 9, 10), (0,)), ((1, 2, 3, 9), (3,)), ((1, 2, 9, 16, 17, 18, 19), (2,)), ((1, 2, 3, 4), ()), ((1,), (0,))],
+)
+def test_a_reading_between_gaps_is_shown_alone(hours: tuple[int, ...], alone: tuple[int, ...]) -> None:
+    points = line(history([reading("a", START + hour * HOUR) for hour in hours]).curves["a"], 0, (START, START + DAY))
+    shown = points.seconds[points.isolated]
+    assert list(shown) == [START + hours[number] * HOUR for number in alone]
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(10, 4000), (HOUR, 24 * 100)])
+def test_the_points_of_a_long_curve_are_where_its_readings_were(seconds: int, count: int) -> None:
+    moments = START + np.arange(count) * seconds
+    ramp = [reading("a", float(moment), 20 + (moment - START) / DAY) for moment in moments]
+    points = line(history(ramp).curves["a"], 0, (START, float(moments[-1])))
+    assert len(points.seconds) < count
+    shift = (points.means - 20) * DAY - (points.seconds - START)
+    assert abs(shift).max() <= seconds, "s; half of the time between two points would be 20 s, or half a day"
+    assert points.low[0] == 20
+    assert points.high[-1] == pytest.approx(20 + (moments[-1] - START) / DAY)
+    assert (points.low < points.means).all()
+    assert (points.means < points.high).all()
+
+
+def test_up_to_a_thousand_readings_are_drawn_as_they_are() -> None:
+    readings = [reading("a", START + i * 60, 20 + i) for i in range(curves._MAX_POINTS)]
+    points = line(history(readings).curves["a"], 0, (START, START + DAY))
+    assert list(points.means) == list(points.low) == list(points.high) == [20 + i for i in range(1000)]
+
+
+def test_beyond_60_days_a_point_is_a_day() -> None:
+    curve = history(reading("a", START + i * 6 * HOUR) for i in range(240)).curves["a"]
+    points = [len(line(curve, 0, (START, START + seconds)).seconds) for seconds in (60 * DAY, 60 * DAY + 1)]
+    assert points == [240, 60]
+
+
+def test_a_gap_is_longer_than_two_and_a_half_intervals() -> None:
+    def breaks(late: float) -> int:
+        moments = [START + i * 60 + (late if i >= 50 else 0) for i in range(100)]
+        points = line(history([reading("a", moment) for moment in moments]).curves["a"], 0, (START, START + DAY))
+        return int(np.isnan(points.means).sum())
+
+    assert [breaks(late) for late in (0, 90, 91, 600)] == [0, 0, 1, 1]
+
+
+def test_a_curve_counts_its_readings_by_kind() -> None:
+    failed = Reading("a", "a", "USB-RH", START * 10**9, state="busy", error="in use")
+    readings = [reading("a", START), reading("a", START + 1, heater=True), failed, reading("a", START + 3)]
+    curve = history(readings).curves["a"]
+    assert (curve.readings, curve.failed, curve.heated) == (2, 1, 1)
+    found = history([reading("a", START + 5), reading("b", START + 1), reading("b", START + 9)])
+    assert (found.first, found.last, found.simulated) == (START + 1, START + 9, False)
+    assert history([reading("a", START), reading("b", START, simulated=True), reading("c", START)]).simulated
+
+
 def test_a_year_is_drawn_by_day_without_part_days() -> None:
     """The temperature swings by 10 °C in a day; the means do not, at the ends neither."""
     swing = [reading("a", START + i * HOUR, 20.0 + 5.0 * np.sin(2 * np.pi * i / 24)) for i in range(24 * 365)]
@@ -153,6 +210,50 @@ def test_the_time_axis_begins_with_the_first_reading_and_the_title_names_it(
     times = re.findall(r">(\d\d:\d\d)</text>", text)
     assert times[0] == "05:00"
     assert times[-1] == "09:00"
+
+
+def chart(readings: Iterable[Reading], hours: float = 24) -> Any:
+    """The axes of the temperature, drawn as draw does."""
+    axes = Figure().subplots()
+    picture._chart(axes, history(readings), "°C", [0], (START, START + hours * HOUR))
+    return axes
+
+
+def test_noise_does_not_fill_the_chart() -> None:
+    low, high = chart(reading("a", START + i * 60, 21 + i % 2 / 10) for i in range(100)).get_ylim()
+    assert (low, high) == (pytest.approx(20.55), pytest.approx(21.55)), "1 °C around the values"
+    low, high = chart(reading("a", START + i * 60, 21 + i % 2 * 4) for i in range(100)).get_ylim()
+    assert (low, high) == (pytest.approx(20.8), pytest.approx(25.2)), "the margin of matplotlib"
+
+
+def test_the_time_axis_leaves_room_for_a_whole_point_at_each_end() -> None:
+    axes = Figure().subplots()
+    picture._time_axis(axes, (START, START + 1000.0))
+    assert list(axes.get_xlim()) == pytest.approx([START - 12, START + 1012])
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert 2 <= len(labels) <= picture._MARKS
+    assert all(START <= moment <= START + 1000 for moment in axes.get_xticks())
+
+
+def test_more_sensors_than_colours_begin_with_the_first_again(tmp_path: Path) -> None:
+    names = "abcdefgh"
+    text = svg(tmp_path, (reading(name, START + i * 600) for i in range(3) for name in names))
+    drawn = [len(solid(text, colour)) for colour in picture._COLOURS]
+    assert drawn == [4, *[2] * 6]
+    assert f">{', '.join(names)}: " in text
+
+
+@pytest.mark.parametrize(("length", "shown"), [(28, "names"), (29, "2 sensors")])
+def test_a_title_with_too_long_names_counts_the_sensors(length: int, shown: str) -> None:
+    names = [f"{'a' * (length + 2)}", f"{'b' * 28}"]
+    found = picture.title(history(reading(name, START) for name in names), (START, START + HOUR))
+    assert found.startswith(f"{names[0]}, {names[1]}: " if shown == "names" else "2 sensors: ")
+
+
+def test_the_end_of_the_title_has_a_date_on_another_day() -> None:
+    one = history([reading("a", START)])
+    assert picture.title(one, (START, START + HOUR)) == "a: 2027-01-15 08:00 to 09:00 UTC"
+    assert picture.title(one, (START, START + DAY)) == "a: 2027-01-15 08:00 to 2027-01-16 08:00 UTC"
 
 
 def test_a_chart_without_values_says_so(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_what_is_closed_to_who_asks_is_a_note_and_the_rest_is_planned(
     machine = open_computer.machine
     open_computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d/*.conf")
     open_computer.carry_out(setup.plan(machine, USBRH))
-    machine.path("/var/lib/usbrh").chmod(0o755)  # its being closed is a case of its own
+    machine.path("/var/lib/usbrh").chmod(0o755)  # a closed folder is a separate case
     seen = words(plan_removal(machine))
     with closed(machine.path(place)):
         setup.plan(machine, USBRH)

@@ -181,6 +181,17 @@ def test_a_bomb_is_not_inflated(announced: int) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("more", [-1, 1, 1000])
+def test_data_of_another_length_than_announced_is_no_answer(more: int) -> None:
+    text = json.dumps(SUCCESS).encode()
+    body = zlib.compress(text)
+    packet = b"ZBXD\x03" + struct.pack("<II", len(body), len(text)) + body
+    assert decode_response(packet)
+    packet = b"ZBXD\x03" + struct.pack("<II", len(body), len(text) + more) + body
+    with pytest.raises(ZabbixUnreachable, match="does not decompress to the announced"):
+        decode_response(packet)
+
+
 def test_every_cut_is_noticed() -> None:
     for compress in (False, True):
         packet = answer(SUCCESS, compress)
