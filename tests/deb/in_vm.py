@@ -132,7 +132,7 @@ def flow(server: FakeServer) -> None:
     begin = time.time()
 
     def arrived() -> bool:
-        measured = (value for value in list(server.values) if re.search(r'"temperature": [\d.]+,', value.value))
+        measured = (value for value in list(server.values) if re.search(r'"temperature": ?[\d.]+,', value.value))
         return any(value.key.startswith("usbrh.get[") and value.clock >= begin for value in measured)
 
     wait_for(arrived, "no value arrives")

@@ -180,7 +180,7 @@ def test_a_usbrh2_that_is_the_first_of_its_kind(vm: Machine, units: None, zabbix
     try:
         with simulated(tmp_path) as simulator:
             Usbrh2(vm, simulator)
-            wait_for(lambda: any('"temperature": 23.77' in value.value for value in zabbix.values), 40, vm, unit)
+            wait_for(lambda: any('"temperature":23.77,' in value.value for value in zabbix.values), 40, vm, unit)
             simulator.do("sim-1 unplug")
     finally:
         vm.run(f"systemctl stop {unit}", timeout=60).check()

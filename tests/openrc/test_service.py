@@ -115,7 +115,7 @@ def test_the_boot_starts_it(system: System, server: FakeServer) -> None:
         "640:usbrh:usbrh",
     ]
     reading = system.do("cat /run/usbrh/readings/kitchen")
-    assert '"sensor": "kitchen"' in reading, "for the Zabbix agent"
+    assert '"sensor":"kitchen"' in reading, "for the Zabbix agent"
     assert system.do("stat -c %a:%U:%G /run/usbrh/readings").strip() == "750:usbrh:usbrh"
     assert "started" in system.do("rc-service usbrh status")
     assert doctor(system).endswith("usbrh runs")

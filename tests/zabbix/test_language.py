@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.daemon import wait_for
 from tests.support.zabbix.command import usbrh
-from tests.support.zabbix.provisioner import Provisioner
+from tests.support.zabbix.provisioner import Provisioner, remove_template
 from tests.support.zabbix.server import CHECKOUT, Value, ZabbixServer
 from usbrh.psychrometry import derived
 
@@ -184,8 +184,7 @@ def test_what_was_changed_by_hand_in_a_japanese_template(provision: Provisioner)
 def test_another_method_takes_over_in_the_same_language(provision: Provisioner) -> None:
     """In another language, the triggers of the old template would stay beside the new ones."""
     server, host = provision.server, provision.host
-    for found in server.api.template.get(filter={"host": [ACTIVE]}, output=["templateid"]):
-        server.api.template.delete(found["templateid"])
+    remove_template(server, ACTIVE)
     provision("--language", "ja")
     before = server.api.trigger.get(host=host, output=["description"])
     login = provision.login | {"LC_ALL": "C"}

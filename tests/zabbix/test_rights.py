@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.support.zabbix.command import usbrh
-from tests.support.zabbix.provisioner import Provisioner
+from tests.support.zabbix.provisioner import Provisioner, remove_template
 from tests.support.zabbix.rights import TEMPLATE_GROUP, Rights, documented, make_token
 from tests.support.zabbix.server import ZabbixServer
 
@@ -65,16 +65,6 @@ def limited(server: ZabbixServer, tmp_path: Path) -> Iterator[Limited]:
         server.api.host.delete(each["hostid"])
 
 
-def remove_template(server: ZabbixServer, form: str) -> None:
-    """As in a Zabbix that has no template of usbrh yet. Later tests import it again."""
-    name = f"USB-RH by Zabbix {form}"
-    for each in server.api.template.get(filter={"host": [name]}, output=["templateid"]):
-        hosts = server.api.host.get(templateids=each["templateid"], output=["hostid"])
-        if hosts:
-            server.api.host.delete(*(host["hostid"] for host in hosts))
-        server.api.template.delete(each["templateid"])
-
-
 def test_both_languages_list_the_same_rights() -> None:
     for release in ("6.0", "7.0"):
         english, japanese = (list(documented(document, release).values()) for document in DOCUMENTS)
@@ -86,7 +76,7 @@ def test_provision(limited: Limited) -> None:
     """A new template and a new host, by a user who is not Super admin."""
     rights, server = limited.rights[NEW], limited.server
     provision = ("zabbix", "provision", "--host", limited.host, "--group", limited.group)
-    remove_template(server, "trapper")
+    remove_template(server, "USB-RH by Zabbix trapper")
     limited.fails(
         f'the user has no Read-write permission for the host group "{limited.group}"',
         limited(limited.token(rights, read_only=("host",)), *provision),
@@ -97,10 +87,10 @@ def test_provision(limited: Limited) -> None:
         done = limited(token, *provision)
         limited.fails(f'the user has no Read-write permission for the {kind} group "{TEMPLATE_GROUP}"', done)
     for method in rights.methods:
-        remove_template(server, "trapper")
+        remove_template(server, "USB-RH by Zabbix trapper")
         done = limited(limited.token(rights, method), *provision)
         limited.fails(f"the user's role does not allow {method}; allow the API method {method} in that role", done)
-    remove_template(server, "trapper")
+    remove_template(server, "USB-RH by Zabbix trapper")
     done = limited(limited.token(rights), *provision)
     assert done.returncode == 0, done
     assert [line[0] for line in done.stdout.splitlines()] == ["+", "=", "=", "+"]

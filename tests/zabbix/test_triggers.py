@@ -107,7 +107,7 @@ def names(server: ZabbixServer, hostid: str) -> list[tuple[str, bool]]:
 
 
 def test_every_trigger(server: ZabbixServer) -> None:
-    host, number = make_host(server, "triggers", **{'SILENT:"silent"': SOON, "BRIDGE.NODATA": "1h", **FILTER})
+    host, number = make_host(server, "triggers", **{'NODATA:"silent"': SOON, "BRIDGE.NODATA": "1h", **FILTER})
     bridge = the_bridge(server)
     server.send(
         host,

@@ -26,3 +26,16 @@ class Provisioner:
             selectInterfaces=["ip", "dns", "port", "useip"], **more,
         )  # fmt: skip
         return dict(found[0]) if found else {}
+
+
+def remove_template(server: ZabbixServer, name: str) -> None:
+    """Remove a template, and what other tests left that uses it. Later tests import it again."""
+    api = server.api
+    actions = api.action.get(search={"name": "Autoregistration of usbrh"}, startSearch=True, output=["actionid"])
+    if actions:
+        api.action.delete(*(action["actionid"] for action in actions))
+    for each in api.template.get(filter={"host": [name]}, output=["templateid"]):
+        hosts = api.host.get(templateids=each["templateid"], output=["hostid"])
+        if hosts:
+            api.host.delete(*(host["hostid"] for host in hosts))
+        api.template.delete(each["templateid"])

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,23 +78,28 @@ def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
     return ask
 
 
+def failed() -> Reading:
+    return Reading.failed(
+        SensorInfo("1-1.4", "USB-RH", "attic"),
+        time.time_ns(),
+        TransferFailed('50% of "a\\nb" is \x07 不明', remedy="see: $(usbrh) `doctor` \\"),
+        SYSTEM_CLOCK.boot_ns(),
+    )
+
+
 @pytest.mark.parametrize(
-    "reading",
+    "make",
     [
-        measured(),
-        measured("居間 あいう"),
-        measured("-n"),
-        measured("x" * 64, simulated=True),
-        Reading.failed(
-            SensorInfo("1-1.4", "USB-RH", "attic"),
-            time.time_ns(),
-            TransferFailed('50% of "a\\nb" is \x07 不明', remedy="see: $(usbrh) `doctor` \\"),
-            SYSTEM_CLOCK.boot_ns(),
-        ),
+        measured,
+        partial(measured, "居間 あいう"),
+        partial(measured, "-n"),
+        partial(measured, "x" * 64, simulated=True),
+        failed,
     ],
     ids=["good", "japanese", "option", "long", "failed"],
 )
-def test_the_answer_is_that_of_usbrh(ask: Ask, tmp_path: Path, reading: Reading) -> None:
+def test_the_answer_is_that_of_usbrh(ask: Ask, tmp_path: Path, make: Callable[[], Reading]) -> None:
+    reading = make()  # now: it is fresh for a short time only
     write(tmp_path, reading)
     with Journal(tmp_path / "journal.db") as journal:
         journal.add([reading])

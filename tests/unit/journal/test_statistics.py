@@ -133,8 +133,8 @@ def test_a_damaged_reading_with_an_extreme_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
         journal.add(readings(5))
-    flip(path, 1)
-    with pytest.raises(JournalError, match="checksum of reading 1 is wrong") as caught:
+    flip(path, 1)  # newer versions of SQLite find the JSON malformed before we check it
+    with pytest.raises(JournalError, match=r"checksum of reading 1 is wrong|malformed JSON") as caught:
         list(JournalReader(path).summaries(reading(1).time_ns, reading(6).time_ns, "day", ["living-room"]))
     assert caught.value.remedy == "repair it: usbrh journal flush"
 
