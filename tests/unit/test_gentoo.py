@@ -53,7 +53,7 @@ def bash(ebuild: Path, command: str) -> str:
 @pytest.fixture(autouse=True)
 def has_bash() -> None:
     if not shutil.which("bash"):
-        pytest.skip("no bash")
+        pytest.skip("bash is not installed: sudo apt install bash")
 
 
 @pytest.mark.parametrize("ebuild", EBUILDS, ids=lambda path: path.stem)
