@@ -26,6 +26,8 @@ UNUSABLE: dict[str, list[Any]] = {
     "host.update": [None, False, {"hostids": None}],
     "hostgroup.create": [None, {}],
     "configuration.import": [None, False, 1, "true", {}],
+    "autoregistration.get": [None, True, [], "text"],
+    "history.push": [None, True, [{}], "text"],
     "configuration.importcompare": [None, True, "text", [1]],
 }
 
