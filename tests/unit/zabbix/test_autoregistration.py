@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.frontend import FrontEnd
+from tests.support.frontend import FrontEnd, Rejection
 from usbrh.steps import Status
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.autoregistration import plan
@@ -70,6 +70,8 @@ class Zabbix:
         if not self.action or params["filter"] != {"name": [NAME]}:
             return []
         found = {key: self.action[key] for key in params["output"]}
+        if not {*params["selectFilter"]} <= {"evaltype", "formula", "eval_formula", "conditions"}:
+            raise Rejection('Invalid parameter "/selectFilter"')
         if "conditions" in params["selectFilter"]:
             found["filter"] = self.action["filter"]
         if params["selectOperations"] == "extend":
