@@ -117,7 +117,7 @@ def test_forms_of_a_secret() -> None:
 
 def test_a_short_secret_leaves_other_words() -> None:
     assert Secrets("abc").redact("abcd abc, Zabc") == f"abcd {REDACTED}, Zabc"
-    assert Secrets("abcd").redact("abcde abcd") == f"{REDACTED}e {REDACTED}"
+    assert Secrets("abcd").redact("abcde abcd") == "***e ***"
 
 
 def test_a_quotation_is_one_short_line() -> None:
