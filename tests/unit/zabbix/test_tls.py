@@ -64,10 +64,10 @@ class TestCertificates:
 
     def test_a_probe_names_its_steps(self, server: FakeServer, client: ZabbixConfig) -> None:
         encrypted = Destination.parse(server.address)
-        assert [*Sender(encrypted, client).probe(*encrypted.nodes, Deadline(5))] == ["server", "TLS", "round trip"]
+        assert [*Sender(encrypted, client).probe(encrypted.nodes[0], Deadline(5))] == ["server", "TLS", "round trip"]
         with FakeServer() as plain:
             destination = Destination.parse(plain.address)
-            steps = Sender(destination, ZabbixConfig()).probe(*destination.nodes, Deadline(5))
+            steps = Sender(destination, ZabbixConfig()).probe(destination.nodes[0], Deadline(5))
             assert [*steps] == ["server", "round trip"]
         assert server.values == plain.values == []
 
