@@ -62,6 +62,15 @@ class TestCertificates:
         assert send(server.address, replace(client, compression=True)) == 1
         assert server.values == [VALUE, VALUE]
 
+    def test_a_probe_names_its_steps(self, server: FakeServer, client: ZabbixConfig) -> None:
+        encrypted = Destination.parse(server.address)
+        assert [*Sender(encrypted, client).probe(encrypted.nodes[0], Deadline(5))] == ["server", "TLS", "round trip"]
+        with FakeServer() as plain:
+            destination = Destination.parse(plain.address)
+            steps = Sender(destination, ZabbixConfig()).probe(destination.nodes[0], Deadline(5))
+            assert [*steps] == ["server", "round trip"]
+        assert server.values == plain.values == []
+
     def test_issuer_and_subject(self, server: FakeServer, client: ZabbixConfig) -> None:
         subject = r"CN=zabbix server,OU=居間+OU=second,O=Example\, Inc.,C=JP"
         right = replace(client, tls_server_cert_issuer="CN=Example CA,O=Example", tls_server_cert_subject=subject)
