@@ -457,6 +457,9 @@ def test_two_readings_with_one_number_are_both_saved(tmp_path: Path, open_journa
     wait = [entry.reading for entry in journal.waiting(A, 100)]
     assert {reading(101), reading(3), reading(20), *readings(20, first=31)} == set(wait)
     assert journal.standings()[0].waiting == len(wait)
+    journal.add([reading(500)])
+    ids = waiting(journal, A)
+    assert ids == list(range(ids[0], ids[0] + len(wait) + 1)), "what waits is counted by ids"
 
 
 def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(
