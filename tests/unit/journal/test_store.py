@@ -252,6 +252,18 @@ def test_synced_before_add_returns(journal: Journal, monkeypatch: pytest.MonkeyP
     assert seen == [(2, "wal"), (1, "wal")]
 
 
+def test_what_can_be_repeated_is_not_synced(journal: Journal) -> None:
+    """After a power failure, the last readings are sent again, in requests of another size."""
+    statements: list[str] = []
+    journal._run(lambda db: db.set_trace_callback(statements.append))
+    journal.add(readings(1))
+    journal.acknowledge(A, [1])
+    journal.keep_request_size(A, 5)
+    journal.send_again(A, [1])
+    modes = [statement.rpartition(" ")[2] for statement in statements if "synchronous" in statement]
+    assert modes == ["FULL", "NORMAL", "NORMAL", "FULL"]
+
+
 def test_a_newer_schema_is_not_touched(journal: Journal, path: Path) -> None:
     journal.close()
     with sqlite3.connect(path) as db:
