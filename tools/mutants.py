@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tools.mutation import Change, changes
 from tools.test_map import Map, callers, function_at, load
-from tools.trees import TOP, Trees, run_tests
+from tools.trees import TOP, Run, Trees, run_tests
 
 RESULTS = TOP / "build/mutants.json"
 REVIEWED = TOP / "tools/equivalent_mutants.toml"
@@ -26,7 +26,7 @@ BEGIN, END = "<!-- mutants -->\n", "<!-- /mutants -->\n"
 USAGE_ERROR = 4
 """Exit status of pytest if it does not find a test."""
 QUICK_SECONDS = 0.5
-"""s of a test that fails only because of a change. A longer one is run again without the change."""
+"""s of a test that fails only because of a change. A longer one is run again, without the change and with it."""
 SPARE_SECONDS = 60
 """s more than three times the usual time of the tests, until a change counts as noticed because they hang."""
 Results = dict[str, dict[str, list[str]]]
@@ -49,7 +49,7 @@ class Trial:
         self._map = found
         self._seconds = {test: seconds for file in found.values() for test, seconds in file.seconds.items()}
         self._doubtful: set[str] = set()
-        """Tests that failed with a change and, at another time, without one."""
+        """Tests that failed without a change, or failed with one and then passed."""
 
     def notices(self, module: str, change: Change) -> bool:
         """Return whether a test fails, or hangs, with the change."""
@@ -60,25 +60,29 @@ class Trial:
 
     def _fails(self, tree: Path, module: str, change: Change, tests: Sequence[str]) -> bool:
         while tests := [test for test in tests if test not in self._doubtful]:
-            seconds = 3 * sum(self._seconds[test] for test in tests) + SPARE_SECONDS
-            path = tree / module
-            source = path.read_text(encoding="utf-8")
-            try:
-                _write(path, change.apply(source))
-                run = run_tests(tree, ["-x", *tests], seconds)
-                if run.status == USAGE_ERROR:  # a test is gone, because its parameter has another name now
-                    run = run_tests(tree, ["-x", *dict.fromkeys(test.partition("::")[0] for test in tests)], seconds)
-            finally:
-                _write(path, source)
+            run = self._with_change(tree, module, change, tests)
             failed = [test for test, outcome in run.outcomes.items() if outcome == "failed"]
             if not run.status or not failed or all(self._seconds.get(test, 0) < QUICK_SECONDS for test in failed):
                 return run.status != 0
             # A test that waits may fail because of other programs.
-            if run_tests(tree, failed).status == 0:
+            if run_tests(tree, failed).status == 0 and self._with_change(tree, module, change, failed).status != 0:
                 return True
-            print(f"left out, because it fails without a change: {', '.join(failed)}", flush=True)
+            print(f"left out, because it does not always fail or pass: {', '.join(failed)}", flush=True)
             self._doubtful |= set(failed)
         return False
+
+    def _with_change(self, tree: Path, module: str, change: Change, tests: Sequence[str]) -> Run:
+        seconds = 3 * sum(self._seconds.get(test, 0) for test in tests) + SPARE_SECONDS
+        path = tree / module
+        source = path.read_text(encoding="utf-8")
+        try:
+            _write(path, change.apply(source))
+            run = run_tests(tree, ["-x", *tests], seconds)
+            if run.status == USAGE_ERROR:  # a test is gone, because its parameter has another name now
+                run = run_tests(tree, ["-x", *dict.fromkeys(test.partition("::")[0] for test in tests)], seconds)
+        finally:
+            _write(path, source)
+        return run
 
 
 def _write(path: Path, text: str) -> None:

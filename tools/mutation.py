@@ -128,6 +128,8 @@ def _replacements(node: ast.AST) -> Iterator[tuple[Any, str]]:
         case ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom()):
             yield node, "pass"
         case ast.Call(args=[first, second, *rest]) if not (
-            {type(first), type(second)} & {ast.Starred} or ast.unparse(node.func) in _SYMMETRIC
+            {type(first), type(second)} & {ast.Starred}
+            or ast.unparse(node.func) in _SYMMETRIC
+            or ast.dump(first) == ast.dump(second)
         ):
             yield node, ast.unparse(ast.Call(node.func, [second, first, *rest], node.keywords))

@@ -71,6 +71,7 @@ def run_tests(
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as reports:
         path = os.pathsep.join([str(tree), str(tree / RECORDER)])
         environment = os.environ | {"PYTHONPATH": path, "RECORDED_REPORTS": reports.name} | (record or {})
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile everything again
         process = subprocess.Popen(
             [
                 *[sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "sitecustomize"],

@@ -43,6 +43,7 @@ TOP = Path(__file__).parents[2]
         ("_log.debug('%s', 1)", []),
         ("x = f'{a}'", []),
         ("x = max(a, b)", []),
+        ("x = f(a, a)", []),
         ("T = TypeVar('T')", []),
     ],
 )
@@ -90,6 +91,7 @@ def test_the_function_that_a_change_is_in(line: int, expected: str) -> None:
 def test_the_calls_of_each_test_are_recorded_in_its_processes_too(tmp_path: Path) -> None:
     calls, package = tmp_path / "calls", tmp_path / "package"
     package.mkdir()
+    calls.touch()
     (package / "one.py").write_text("class A:\n    def b(self): return 1\n    def c(self): return 2\n")
     code = "import one, threading; one.A().b(); one.A().b(); threading.Thread(target=one.A().c).start()"
     subprocess.run(
@@ -124,6 +126,17 @@ def test_the_quickest_tests_of_the_package_come_first() -> None:
     assert callers(found, "usbrh/journal/store.py", "Journal.close") == []
     constant = callers(found, "usbrh/journal/store.py", "")
     assert {test for tests in constant for test in tests} == {*found[store].seconds, *found[worker].seconds}
+
+
+def test_some_quick_tests_of_each_file_come_before_many_of_one() -> None:
+    def file(name: str, seconds: float) -> Measured:
+        tests = {f"{name}::test_{number}": seconds + number / 100 for number in range(5)}
+        return Measured("", tests, [], {"usbrh/journal/store.py:Journal.add": list(tests)})
+
+    quick, slow = "tests/unit/journal/test_quick.py", "tests/unit/journal/test_slow.py"
+    [tests] = callers({slow: file(slow, 9), quick: file(quick, 1)}, "usbrh/journal/store.py", "Journal.add")
+    first, rest = (0, 1, 2), (3, 4)
+    assert tests == [f"{name}::test_{n}" for numbers in (first, rest) for name in (quick, slow) for n in numbers]
 
 
 def test_each_reviewed_change_is_still_possible() -> None:

@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -21,8 +20,10 @@ _seen: set[tuple[str, str, str]] = set()
 
 def append(file: str, *values: object) -> None:
     """Append a line."""
-    with suppress(OSError, MemoryError), Path(file).open("a", encoding="utf-8") as opened:
-        opened.write("\t".join(map(str, values)) + "\n")
+    with suppress(OSError, MemoryError):
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.write(descriptor, ("\t".join(map(str, values)) + "\n").encode())
+        os.close(descriptor)
 
 
 def record(frame: FrameType, event: str, argument: object) -> None:

@@ -52,6 +52,10 @@ def test_the_state_of_the_bridge(config: Config) -> None:
         journal.add(readings(3))
     state = agent.bridge(lambda: config)
     assert state.items() >= {"sensors": 1, "waiting": 3, "error": None, "remedy": None}.items()
+    with Journal(config.journal.path) as journal:
+        journal.sync_destinations([])
+    nothing = {"waiting": 0, "rejected": 0, "expired": 0, "oldest_waiting_age": 0}
+    assert agent.bridge(lambda: config).items() >= nothing.items(), "an agent fetches the readings"
     assert state.keys().isdisjoint({"uptime", "readings", "failed", "failures_by_kind"})  # of a service, maybe
 
 

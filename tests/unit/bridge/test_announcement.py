@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from tests.support.clocks import HandClock
 from tests.support.network import closed_port
 from usbrh.bridge.announcement import INTERVAL, Announcement, register
+from usbrh.bridge.delivery import Delivery
 from usbrh.bridge.route import Route
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
 from usbrh.findings import Status
+from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.sender import Sender
 
@@ -122,6 +125,20 @@ def test_an_unreachable_server_is_an_error_and_the_announcement_stays_due(hand_c
 def test_nothing_is_announced_unless_it_is_configured(server: Server, hand_clock: HandClock) -> None:
     Announcement(route(server.address, metadata=None), hand_clock).send_if_due(Deadline(5))
     assert server.announced == []
+
+
+def test_a_rejected_state_is_a_reason_to_announce_the_host_again(
+    server: Server, hand_clock: HandClock, tmp_path: Path
+) -> None:
+    server.reject = lambda value: True
+    with Journal(tmp_path / "journal.db") as journal:
+        delivery = Delivery(journal, route(server.address), clock=hand_clock)
+        for _ in range(2):
+            assert not delivery.send_state("usbrh.bridge", {}, Deadline(5))
+        assert len(server.announced) == 1
+        hand_clock.now += 5
+        delivery.send_state("usbrh.bridge", {}, Deadline(5))
+    assert len(server.announced) == 2
 
 
 def test_register_says_what_each_destination_answers(server: Server) -> None:
