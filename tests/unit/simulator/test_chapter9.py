@@ -2,7 +2,6 @@
 
 import errno
 import struct
-from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +11,6 @@ from usbrh.simulator.descriptors import Descriptors
 from usbrh.simulator.unknowns import UsbRhUnknowns
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
-Control = Callable[..., bytes]
 GET_STATUS, CLEAR_FEATURE, SET_FEATURE, SET_CONFIGURATION = 0x00, 0x01, 0x03, 0x09
 DEVICE = "<BBHBBBBHHHBBBB"
 """Layout of a device descriptor."""
@@ -158,11 +156,10 @@ def test_the_line_of_a_usbrh2() -> None:
     assert serial.control((0x80, 0x06), 0x0200, 0, length=9) == DESCRIPTORS[2][:9], "as much as the host asks for"
     assert serial.endpoint_in(2, 8) is None
     assert serial.endpoint_in(1, 64) is None
-    for call in (lambda: serial.endpoint_in(3, 8), lambda: serial.endpoint_out(2, b"x")):
-        with pytest.raises(TransferError) as caught:
-            call()
-        assert caught.value.errno == errno.EPIPE
+    with pytest.raises(TransferError, match="EPIPE"):
+        serial.endpoint_in(3, 8)
+    with pytest.raises(TransferError, match="EPIPE"):
+        serial.endpoint_out(2, b"x")
     serial.model.unplug()
-    with pytest.raises(TransferError) as caught:
+    with pytest.raises(TransferError, match="ENODEV"):
         serial.control((0x80, GET_STATUS), 0, 0)
-    assert caught.value.errno == errno.ENODEV

@@ -27,8 +27,9 @@ def test_the_first_room_begins_with_the_captured_reading_and_the_others_are_cool
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_a_sensor_that_converts_itself_is_in_the_same_room(number: int) -> None:
     for n in (0, 90, 200):
-        expected = converted(room(number)(n))
-        assert air(number)(n) == (pytest.approx(expected[0], abs=0.11), pytest.approx(expected[1], abs=0.05))
+        temperature, humidity = converted(room(number)(n))
+        assert air(number)(n)[0] == pytest.approx(temperature, abs=0.11)
+        assert air(number)(n)[1] == pytest.approx(humidity, abs=0.05)
 
 
 def test_the_heater_warms_by_6_degrees_with_a_time_constant_of_20_s() -> None:
