@@ -79,6 +79,11 @@ def test_a_round_is_late_after_three_intervals_and_five_minutes(
     assert (not state(config).problems) == well
 
 
+def test_a_reading_of_the_future_is_of_now() -> None:
+    found = State(NOW)
+    assert [found.seconds_since(NOW + each * NS) for each in (5, 0, -5)] == [0, 0, 5]
+
+
 def test_a_sensor_that_fails(config: Config, journal: Journal) -> None:
     error = SensorTimeout("cellar did not answer", remedy="replug it")
     with journal:
