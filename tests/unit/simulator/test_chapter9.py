@@ -151,6 +151,11 @@ def test_the_line_of_a_usbrh2() -> None:
     assert serial.control((0x21, 0x20), 0, 0, coding) == b""
     assert serial.control((0xA1, 0x21), 0, 0, length=7) == coding
     assert serial.control((0x21, 0x22), 3, 0) == serial.control((0x21, 0x23), 0, 0) == b""
+    serial.endpoint_out(1, b"auto 1\r")
+    for lines, seconds in ((0x01, 1.0), (0x03, 1.0), (0x02, None)):
+        serial.control((0x21, 0x22), lines, 0)
+        assert serial.model.automatic == seconds, "without DTR, the port is closed, and nothing is sent any more"
+    serial.endpoint_in(1, 255)
     texts = [serial.control((0x80, 0x06), 0x0300 | number, 0x0409, length=255)[2:] for number in (1, 2, 3)]
     assert [text.decode("utf-16-le") for text in texts] == ["Strawberry Linux", "USBRH2", "E02A"]
     assert serial.control((0x80, 0x06), 0x0200, 0, length=9) == DESCRIPTORS[2][:9], "as much as the host asks for"
