@@ -14,16 +14,19 @@ from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
 
 
 class Watched(VirtualClock):
-    """A virtual clock that notes the heater during each longer sleep."""
+    """A virtual clock that notes the heater during each longer sleep, and the LEDs during all but the shortest."""
 
     def __init__(self) -> None:
         super().__init__()
         self.model: VirtualUsbRh | None = None
         self.slept: list[tuple[float, bool]] = []
+        self.lit: list[tuple[float, tuple[object, object]]] = []
 
     def sleep(self, seconds: float) -> None:
         if self.model and seconds >= 1:
             self.slept.append((seconds, self.model.heater))
+        if self.model and seconds >= 0.1:
+            self.lit.append((seconds, self.model.leds))
         super().sleep(seconds)
 
 

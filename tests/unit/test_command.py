@@ -33,12 +33,11 @@ def test_it_is_as_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_nothing_stays_from_one_to_the_next() -> None:
-    done = [
-        usbrh("read", "--format", "{local:%z}", **each) for each in ({"TZ": "Asia/Tokyo", "USBRH_SIMULATE": "1"}, {})
-    ]
-    assert done[0].stdout == "+0900\n"
-    assert (done[1].stdout, done[1].returncode) == ("", 3)
-    assert usbrh("read", "--format", "{local:%z}", USBRH_SIMULATE="1").stdout == "+0000\n"
+    words = ("read", "--format", "{local:%z}")
+    assert usbrh(*words, TZ="Asia/Tokyo", USBRH_SIMULATE="1").stdout == "+0900\n"
+    without = usbrh(*words)
+    assert (without.stdout, without.returncode) == ("", 3)
+    assert usbrh(*words, USBRH_SIMULATE="1").stdout == "+0000\n"
 
 
 def test_one_that_takes_too_long_is_ended() -> None:

@@ -295,6 +295,14 @@ def test_an_agent_has_one_line_of_json_whatever_it_asks(words: list[str]) -> Non
     assert answer["remedy"] == "see: usbrh agent --help" or answer["error"].startswith("/etc")
 
 
+def test_what_an_agent_gets_of_all_sensors() -> None:
+    found = json.loads(usbrh("agent", "discovery", USBRH_SIMULATE="2").stdout)
+    assert found == [
+        {"{#SENSOR}": f"sim-{number}", "{#PORT}": f"sim-{number}", "{#MODEL}": "USB-RH"} for number in (1, 2)
+    ]
+    assert json.loads(usbrh("agent", "bridge", USBRH_SIMULATE="2").stdout)["sensors"] == 2
+
+
 def test_a_wrong_switch_in_the_environment_stops_only_whom_it_is_about() -> None:
     wrong = {"USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "maybe"}
     assert usbrh("read", timeout=30, **wrong).returncode == 0

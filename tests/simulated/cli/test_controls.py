@@ -57,7 +57,8 @@ def test_one_of_several_sensors_must_be_named(bench: Bench) -> None:
 def test_identify_blinks_and_names_the_sensor(bench: Bench) -> None:
     done = bench.run("identify")
     assert done.exit_code == 0
-    assert bench.clock.monotonic() == pytest.approx(sensors.BLINK_SECONDS, abs=1)
+    assert bench.clock.monotonic() == pytest.approx(10, abs=1)
+    assert bench.clock.lit == [(0.5, (True, False)), (0.5, (False, False))] * 10
     assert "sim-1 blinks for 10 s" in done.stderr
 
 

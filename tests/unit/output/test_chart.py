@@ -100,6 +100,11 @@ def test_too_small_a_place_gives_nothing() -> None:
     assert len(draw([(0, 20.0)], height=3)) == 3
 
 
+def test_the_narrowest_chart_has_four_columns() -> None:
+    narrowest = next(rows for width in range(1, 30) if (rows := text(draw([(0, 20.0)], width=width))))
+    assert {len(re.split("[│┤]", row)[1]) for row in narrowest[:-1]} == {4}
+
+
 def test_a_value_at_the_lower_edge_is_in_the_lowest_dot() -> None:
     axis = scale([19.75, 25.0], HEIGHT - 1)
     edge = (axis.lowest - 0.5) * axis.row
