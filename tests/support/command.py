@@ -69,10 +69,10 @@ def _fork(
             if not ended:
                 os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
+        if not ended:
+            raise subprocess.TimeoutExpired(command, timeout)
         output.seek(0)
         errors.seek(0)
-        if not ended:
-            raise subprocess.TimeoutExpired(command, timeout, output.read(), errors.read())
         return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), output.read(), errors.read())
 
 
