@@ -46,5 +46,5 @@ def test_every_name_that_a_module_lists_can_be_imported(path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["usbrh.config", "usbrh.errors", "usbrh.reading", "usbrh.sht1x", "usbrh.simulator"])
-def test_public_modules_can_be_imported(module: str) -> None:
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=60)
+def test_public_modules_have_all_their_names(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"from {module} import *"], check=True, timeout=60)

@@ -162,6 +162,7 @@ def test_the_limits_of_a_server_room_are_the_defaults() -> None:
 def test_the_limits_are_those_of_the_document() -> None:
     for name in ("zabbix.md", "zabbix.ja.md"):
         text = (zabbix_templates.FOLDER.parent.parent / "docs" / name).read_text(encoding="utf-8")
+        assert f"usbrh zabbix provision --limits {'|'.join(LIMITS)}`" in text
         for macro in LIMITS["server-room"]:
             row = " | ".join(limits[macro] for limits in LIMITS.values())
             assert f"| `{macro}` | {row} |" in text
