@@ -252,6 +252,15 @@ def test_synced_before_add_returns(journal: Journal, monkeypatch: pytest.MonkeyP
     assert seen == [(2, "wal"), (1, "wal")]
 
 
+def test_the_log_of_the_file_has_at_most_4_mb(journal: Journal) -> None:
+    """SQLite then moves it into the file."""
+    pages, size = (
+        journal._run(lambda db, name=name: db.execute(f"PRAGMA {name}").fetchone()[0])  # type: ignore[misc]
+        for name in ("wal_autocheckpoint", "page_size")
+    )
+    assert (pages, pages * size) == (4000, 4_096_000)
+
+
 def test_what_can_be_repeated_is_not_synced(journal: Journal) -> None:
     """After a power failure, the last readings are sent again, in requests of another size."""
     statements: list[str] = []
