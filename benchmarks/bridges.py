@@ -2,14 +2,18 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from usbrh.bridge.once import routes
+from usbrh.bridge.once import flush, routes
 from usbrh.bridge.service import Bridge
 from usbrh.bridge.wakeup import Control
 from usbrh.config import BridgeConfig, Config, JournalConfig, ZabbixConfig
 from usbrh.journal.reader import JournalReader
+from usbrh.journal.store import Journal
+from usbrh.poller import Poller
+from usbrh.simulator import backend_from_environment
 
 SENSOR = "sim-1"
 """The name of the sensor of each bridge."""
@@ -38,8 +42,9 @@ class Bridges:
     def __init__(self, folder: Path, servers: Mapping[str, str], interval: float) -> None:
         """Prepare a bridge for each host in ``servers``, whose value is an entry of `servers` in usbrh.toml.
 
-        The bridges measure every ``interval`` seconds, each at its own moment. USBRH_SIMULATE has to be 1.
+        The bridges measure every ``interval`` seconds, each at its own moment.
         """
+        self._interval = interval
         self.configs = {
             host: Config(
                 zabbix=ZabbixConfig(servers=(entry,), host=host, origin={"servers": "benchmark"}),
@@ -57,9 +62,10 @@ class Bridges:
         ]
 
     def start(self) -> None:
-        """Start all threads."""
+        """Start all bridges within one interval. Started at once, they would all be late."""
         for thread in self._threads:
             thread.start()
+            time.sleep(self._interval / len(self._threads))
 
     def stop(self) -> None:
         """End all bridges, which try to deliver what still waits.
@@ -74,6 +80,13 @@ class Bridges:
         for error in self._broken:
             raise error
 
+    def flush(self) -> None:
+        """Deliver what still waits after ``stop``, as `usbrh journal flush` does."""
+        for config in self.configs.values():
+            if self._left(config):
+                with Journal(config.journal.path) as journal:
+                    flush(config, journal, allow_simulated=True)
+
     def measured(self) -> set[tuple[str, int]]:
         """Return host and time, in ns since 1970, of all readings."""
         found = set()
@@ -85,11 +98,18 @@ class Bridges:
 
     def waiting(self) -> int:
         """Return how many readings wait or were rejected."""
-        readers = (JournalReader(config.journal.path) for config in self.configs.values())
-        return sum(each.waiting + each.rejected_count for reader in readers for each in reader.standings() or ())
+        return sum(map(self._left, self.configs.values()))
+
+    @staticmethod
+    def _left(config: Config) -> int:
+        standings = JournalReader(config.journal.path).standings() or ()
+        return sum(each.waiting + each.rejected_count for each in standings)
 
     def _run(self, config: Config) -> None:
         try:
-            Bridge(config, routes(config), self._control, allow_simulated=True).run()
+            bridge = Bridge(config, routes(config), self._control, allow_simulated=True)
+            # USBRH_SIMULATE gives all bridges of a process the same sensor.
+            bridge.poller = Poller(config, backend=backend_from_environment("1"))
+            bridge.run()
         except BaseException as error:  # noqa: BLE001 - ``stop`` raises it
             self._broken.append(error)

@@ -4,15 +4,15 @@ python -m benchmarks.fleet [--hosts 1000]      as root, with the packages of `ma
 
 Each host is a whole bridge of usbrh with its virtual sensor, its journal and its name in Zabbix. The hosts have the
 template, with all items and triggers. First each of two proxies monitors half of the hosts, with an interval of 60 s
-and then of 10 s. Then the hosts belong to a group of two proxies, and one of them is killed. The history of each host
+and then of 20 s. Then the hosts belong to a group of two proxies, and one of them is killed. The history of each host
 is compared with its journal. PostgreSQL reports when each value became visible.
 """
 
 import argparse
 import contextlib
 import logging
-import os
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -34,9 +34,10 @@ from usbrh.clock import NS
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import Journal
 from usbrh.zabbix.api import Api
+from usbrh.zabbix.items import state_key
 
 HOSTS = 1000
-SLOW, FAST = 60, 10
+SLOW, FAST = 60, 20
 """Intervals in s."""
 SERVER_SETTINGS = {
     "CacheUpdateFrequency": "10",
@@ -100,11 +101,11 @@ class Fleet:
             self.server.api.host.massupdate(hosts=hosts, monitored_by=2, proxy_groupid=group)
 
     def rows(self, since: float) -> list[tuple[str, int, float]]:
-        """Return the temperatures with a clock from ``since``: host, time in ns, and when each became visible."""
+        """Return the readings with a clock from ``since``: host, time in ns, and when each became visible."""
         answer = self._query(
-            "SELECT host, clock * 1000000000::bigint + ns, extract(epoch FROM pg_xact_commit_timestamp(history.xmin)) "
-            "FROM history JOIN items USING (itemid) JOIN hosts USING (hostid) "
-            f"WHERE key_ = 'usbrh.temperature[{SENSOR}]' AND clock >= {int(since)}"
+            "SELECT host, clock * 1000000000::bigint + ns, extract(epoch FROM pg_xact_commit_timestamp(stored.xmin)) "
+            "FROM history_str AS stored JOIN items USING (itemid) JOIN hosts USING (hostid) "
+            f"WHERE key_ = '{state_key(SENSOR)}' AND clock >= {int(since)}"
         )
         split = (line.split("|") for line in answer.splitlines())
         return [(host, int(time_ns), float(visible)) for host, time_ns, visible in split]
@@ -151,7 +152,9 @@ def running(fleet: Fleet, name: str, servers: Mapping[str, str], interval: int) 
 
 
 def arrived(fleet: Fleet, bridges: Bridges, start: float, end: float) -> Outcome:
-    """Compare the history with the journals, after ``end``, when nothing more arrives."""
+    """Compare the history with the journals when the bridges have ended and nothing more arrives."""
+    bridges.flush()
+    assert bridges.waiting() == 0
     found: list[int] = []
 
     def steady() -> bool:
@@ -199,7 +202,6 @@ def kill(fleet: Fleet, group: ProxyGroup, interval: int, seconds: float) -> Kill
         failover = time.time() - killed
         time.sleep(seconds)
         end = time.time()
-    assert bridges.waiting() == 0
     outcome = arrived(fleet, bridges, start, end)
     victim.start()
     time.sleep(30)
@@ -248,7 +250,7 @@ def trial(hosts: int, report: Callable[[str], None]) -> tuple[list[Load], Killed
                 pair = [proxy for _, proxy in proxies]
                 loads = [load(fleet, pair, SLOW, 1.5 * SLOW)]
                 report(f"measured every {SLOW} s: {loads[-1]}")
-                loads.append(load(fleet, pair, FAST, 4.5 * FAST))
+                loads.append(load(fleet, pair, FAST, 3 * FAST))
                 report(f"measured every {FAST} s: {loads[-1]}")
                 size = fleet.bytes_per_value()
             group = ProxyGroup(fleet.server, PROXY_SETTINGS)
@@ -272,7 +274,8 @@ def main() -> None:
         sys.exit(f"the proxy of Zabbix 7.0 is not unpacked: {PREPARE}")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # about seven files per bridge
-    os.environ["USBRH_SIMULATE"] = "1"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped and removed
+    sys.setswitchinterval(0.1)  # each thread that waits for the interpreter wakes up so often
     logging.getLogger("usbrh").setLevel(logging.CRITICAL)  # rejections and time-outs are part of the trial
     begun = time.monotonic()
 

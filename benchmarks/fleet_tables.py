@@ -30,7 +30,7 @@ class Outcome:
     twice: int
     """Rows of the history beyond one per reading."""
     delays: Sequence[float]
-    """Seconds from each measurement until its temperature was visible in the database, ascending."""
+    """Seconds from each measurement until its state was visible in the database, ascending."""
 
     @property
     def lost(self) -> int:

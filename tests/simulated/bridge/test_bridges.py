@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bridges import SENSOR, Bridges
-from tests.support.daemon import wait_for
+from tests.support.daemon import free_port, wait_for
 from usbrh.clock import NS
 from usbrh.errors import ConfigError
 from usbrh.zabbix.fake_server import FakeServer
 
 
-def test_each_bridge_delivers_its_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USBRH_SIMULATE", "1")
+def test_each_bridge_delivers_its_readings(tmp_path: Path) -> None:
     with FakeServer() as server:
         bridges = Bridges(tmp_path / "fleet", {f"host-{number}": server.address for number in range(3)}, 5)
 
@@ -25,6 +24,19 @@ def test_each_bridge_delivers_its_readings(tmp_path: Path, monkeypatch: pytest.M
         bridges.stop()
         assert bridges.measured() == arrived()
         assert bridges.waiting() == 0
+
+
+def test_what_waits_is_delivered_later(tmp_path: Path) -> None:
+    port = free_port()
+    bridges = Bridges(tmp_path / "fleet", {"host": f"127.0.0.1:{port}"}, 5)
+    bridges.start()
+    wait_for("a reading waits", lambda: bridges.waiting() == 1)
+    bridges.stop()
+    assert bridges.waiting() == 1
+    with FakeServer(port) as server:
+        bridges.flush()
+        assert bridges.waiting() == 0
+        assert [value.host for value in server.values if value.key == f"usbrh.get[{SENSOR}]"] == ["host"]
 
 
 def test_an_error_that_ends_a_bridge_is_raised(tmp_path: Path) -> None:
