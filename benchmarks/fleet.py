@@ -237,6 +237,12 @@ def standing_alone(server: ZabbixServer) -> Iterator[list[tuple[str, Proxy]]]:
             proxy.stop()
 
 
+def online(group: ProxyGroup) -> bool:
+    """Return whether the server has recently heard from all proxies of the group."""
+    found = group.server.api.proxy.get(proxyids=list(group.proxies), output=["state"])
+    return all(each["state"] == "2" for each in found)
+
+
 def trial(hosts: int, report: Callable[[str], None]) -> tuple[list[Load], Killed, float]:
     """Measure both shapes. The last number is the size of a value in the database, in bytes."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:  # each host has a disk of its own
@@ -254,6 +260,7 @@ def trial(hosts: int, report: Callable[[str], None]) -> tuple[list[Load], Killed
                 report(f"measured every {FAST} s: {loads[-1]}")
                 size = fleet.bytes_per_value()
             group = ProxyGroup(fleet.server, PROXY_SETTINGS)
+            wait_for("both proxies are online", lambda: online(group), 120, 1)  # otherwise one of them gets all hosts
             fleet.move(group.number)
             report("the hosts belong to a group")
             killed = kill(fleet, group, FAST, 2 * FAST)
