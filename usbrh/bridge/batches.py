@@ -13,8 +13,8 @@ GROWTH, SHRINK = 8, 4
 """Factors for the number of values in a request, after a success and after a failure."""
 PROVEN, FORGET = 8, 64
 """Successes after a failure until a size between success and failure is tried, and until the failure is forgotten."""
-SHARDS = 2
-"""Connections at the same time for a backlog of several sensors."""
+SHARDS = 3
+"""Connections at the same time for a backlog of several sensors. A server has 5 processes for them by default."""
 
 
 def shards(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
