@@ -11,7 +11,6 @@ its journal. PostgreSQL reports when each value became visible.
 import argparse
 import contextlib
 import logging
-import resource
 import signal
 import sys
 import tempfile
@@ -175,13 +174,13 @@ def load(fleet: Fleet, proxies: Sequence[Proxy], seconds: float) -> Load:
         assert fleet.server.server
         assert database
         daemons = [each.daemon for each in proxies if each.daemon] + [fleet.server.server, database]
-        start, own = time.time(), time.process_time()
-        before = [processes.snapshot(each.process.pid) for each in daemons]
+        pids = [each.process.pid for each in daemons] + [each.pid for each in bridges.processes]
+        start, before = time.time(), [processes.snapshot(pid) for pid in pids]
         time.sleep(seconds)
-        after = [processes.snapshot(each.process.pid) for each in daemons]
-        end, own = time.time(), time.process_time() - own
+        end, after = time.time(), [processes.snapshot(pid) for pid in pids]
     outcome = arrived(fleet, bridges, start, end)
-    parts = [processes.used(*pair) for pair in zip(before, after, strict=True)]
+    used = [processes.used(*pair) for pair in zip(before, after, strict=True)]
+    parts, own = used[: len(daemons)], sum(each.seconds for each in used[len(daemons) :])
     return Load(INTERVAL, end - start, len(fleet.names), outcome, fleet.values(start, end), own, parts)
 
 
@@ -254,14 +253,14 @@ def trial(hosts: int, report: Callable[[str], None]) -> tuple[Load, Killed, floa
                     fleet.create(hosts // 2, number)
                 report(f"{hosts} hosts exist")
                 pair = [proxy for _, proxy in proxies]
-                loaded = load(fleet, pair, 1.5 * INTERVAL)
+                loaded = load(fleet, pair, INTERVAL)
                 report(f"measured: {loaded}")
                 size = fleet.bytes_per_value()
             group = ProxyGroup(fleet.server, PROXY_SETTINGS)
             wait_for("both proxies are online", lambda: online(group), 120, 1)  # otherwise one of them gets all hosts
             fleet.move(group.number)
             report("the hosts belong to a group")
-            killed = kill(fleet, group, 0.75 * INTERVAL)
+            killed = kill(fleet, group, INTERVAL / 2)
             report(f"killed: {killed}")
         finally:
             fleet.close()
@@ -277,11 +276,8 @@ def main() -> None:
         sys.exit(reason)
     if not ZABBIX_70.proxy.is_file():
         sys.exit(f"the proxy of Zabbix 7.0 is not unpacked: {PREPARE}")
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # about seven files per bridge
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped and removed
-    sys.setswitchinterval(0.1)  # each thread that waits for the interpreter wakes up so often
-    logging.getLogger("usbrh").setLevel(logging.CRITICAL)  # rejections and time-outs are part of the trial
+    logging.getLogger("usbrh").setLevel(logging.CRITICAL)  # what is sent again is part of the trial
     begun = time.monotonic()
 
     def report(text: str) -> None:
