@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from tests.support import processes
@@ -61,7 +60,7 @@ def _fork(
         _descriptor(".", os.O_PATH) as folder,
     ):
         request = json.dumps([command, dict(environment), before])
-        pid = _server().fork(request, [stdin, output.fileno(), errors.fileno(), folder])
+        pid = _forked(request, [stdin, output.fileno(), errors.fileno(), folder])
         ended = False
         try:
             ended = _ends(pid, timeout)
@@ -69,10 +68,10 @@ def _fork(
             if not ended:
                 os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
+        if not ended:
+            raise subprocess.TimeoutExpired(command, timeout)
         output.seek(0)
         errors.seek(0)
-        if not ended:
-            raise subprocess.TimeoutExpired(command, timeout, output.read(), errors.read())
         return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), output.read(), errors.read())
 
 
@@ -98,7 +97,6 @@ class _Server:
     """A running fork server."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(START_SECONDS)
         with theirs:
@@ -108,24 +106,36 @@ class _Server:
 
     def fork(self, request: str, descriptors: list[int]) -> int:
         """Start a command as a child of this process, and return its PID."""
-        with self._turn:
-            socket.send_fds(self._socket, [request.encode()], descriptors)
-            pid = int(self._socket.recv(100))
-            assert self._socket.recv(100) == b"adopted"
+        socket.send_fds(self._socket, [request.encode()], descriptors)
+        pid = int(self._socket.recv(100))
+        assert self._socket.recv(100) == b"adopted"
         return pid
 
     def stop(self) -> None:
         """End the server."""
         self._socket.close()
-        self._process.wait(START_SECONDS)
+        self._process.kill()
+        self._process.wait()
         processes.LASTING.discard(self._process.pid)
 
 
-_server = cache(_Server)
+_servers: list[_Server] = []
+"""None before the first command, then one."""
+_turn = threading.Lock()
+
+
+def _forked(request: str, descriptors: list[int]) -> int:
+    with _turn:
+        if not _servers:
+            _servers.append(_Server())
+        try:
+            return _servers[0].fork(request, descriptors)
+        except BaseException:
+            stop_server()  # its next answer could be that to this request
+            raise
 
 
 def stop_server() -> None:
     """End the process whose forks are the commands, if there is one."""
-    if _server.cache_info().currsize:
-        _server().stop()
-        _server.cache_clear()
+    while _servers:
+        _servers.pop().stop()

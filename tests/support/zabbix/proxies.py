@@ -5,7 +5,9 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tests.support.daemon import Daemon, free_port, listening, wait_for
@@ -42,9 +44,11 @@ class Redirect:
 class Proxy:
     """One zabbix_proxy, which gets its configuration from the server."""
 
-    def __init__(self, server: ZabbixServer, name: str) -> None:
+    def __init__(self, server: ZabbixServer, name: str, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.server = server
         self.name = name
+        self.settings = settings
+        """Additional lines of zabbix_proxy.conf."""
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.daemon: Daemon | None = None
@@ -61,6 +65,7 @@ class Proxy:
         settings.write_text(
             f"{SETTINGS}Server={self.server.trapper}\nHostname={self.name}\nListenPort={self.port}\n"
             f"DBName={own}/proxy.db\nPidFile={own}/proxy.pid\nSocketDir={own}\n"
+            + "".join(f"{name}={value}\n" for name, value in self.settings.items())
         )
         command = self.server.release.command([str(program), "-f", "-c", str(settings)], "zabbix", (scratch,))
         self.daemon = Daemon(self.name, command, scratch / f"{self.name}.log")
@@ -81,7 +86,7 @@ class Proxy:
 class ProxyGroup:
     """Two proxies. Zabbix assigns each host to one of them. The caller closes the group."""
 
-    def __init__(self, server: ZabbixServer) -> None:
+    def __init__(self, server: ZabbixServer, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.server = server
         api = server.api
         name = f"group-{time.time_ns()}"
@@ -90,7 +95,7 @@ class ProxyGroup:
         self.proxies: dict[str, Proxy] = {}
         """The proxies by their ids."""
         for suffix in "ab":
-            proxy = Proxy(server, f"{name}-{suffix}")
+            proxy = Proxy(server, f"{name}-{suffix}", settings)
             made = api.proxy.create(name=proxy.name, operating_mode=0, **self._membership(proxy))
             self.proxies[made["proxyids"][0]] = proxy
             proxy.start()
