@@ -18,7 +18,7 @@ from _pytest.outcomes import OutcomeException
 from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from tests.support import processes
+from tests.support import command, processes
 from tests.support.circumstances import Circumstances, catch_what_is_ignored
 
 LIMITS = {"kernel": 600, "zabbix": 600, "debian13": 1200, "openrc": 600}
@@ -146,6 +146,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the processes of tests without a teardown, for example those of a worker of xdist that crashed."""
+    command.stop_server()
     processes.LASTING.clear()
     processes.end_what_is_left()
     if not hasattr(config, "workerinput"):  # xdist ends its workers

@@ -1,37 +1,32 @@
 """``make mutants``: change the package in small ways, and list the changes that no unit or simulated test notices.
 
-A seeded sample of the changes of each module is tried in copies of the work tree. The tests that belong to a module are
-those of its package, and those that import it. The results of the last run of each module are in build/mutants.json.
+A seeded sample of the changes of each module is tried in copies of the work tree, with the tests that call the changed
+function (``tools.test_map``). The results of the last run of each module are in build/mutants.json.
 """
 
 import argparse
-import ast
-import contextlib
 import itertools
 import json
 import os
-import queue
-import re
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from tools.mutation import Change, changes
+from tools.test_map import Map, callers, function_at, load
+from tools.trees import TOP, Run, Trees, run_tests
 
-TOP = Path(__file__).parents[1]
 RESULTS = TOP / "build/mutants.json"
 REVIEWED = TOP / "tools/equivalent_mutants.toml"
 DOCUMENT = TOP / "docs/contributing.md"
 BEGIN, END = "<!-- mutants -->\n", "<!-- /mutants -->\n"
+USAGE_ERROR = 4
+"""Exit status of pytest if it does not find a test."""
+QUICK_SECONDS = 0.5
+"""s of a test that fails only because of a change. A longer one is run again, without the change and with it."""
 SPARE_SECONDS = 60
 """s more than three times the usual time of the tests, until a change counts as noticed because they hang."""
 Results = dict[str, dict[str, list[str]]]
@@ -46,130 +41,48 @@ def modules(names: Sequence[str]) -> list[str]:
     return [each for each in found if not names or any(each == name or each.startswith(f"{name}/") for name in names)]
 
 
-@cache
-def imports(path: Path) -> set[str]:
-    """Return the dotted names that a test module imports, with and without the name after ``from … import``."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
-def files_for(module: str) -> tuple[list[str], list[str]]:
-    """Return the test files of a module: those with its name and those that import it, and the others of its package.
-
-    Those in tests/unit come first, because they are faster.
-    """
-    path = Path(module).relative_to("usbrh")
-    dotted = ".".join(Path(module).with_suffix("").parts).removesuffix(".__init__")
-    every = [file for kind in ("unit", "simulated") for file in sorted(TOP.glob(f"tests/{kind}/**/test_*.py"))]
-    beside = [file for file in every if path.parent.parts and file.parent.name == path.parent.name]
-    named = [file for file in beside or every if path.stem.strip("_") in file.stem]
-    near = list(dict.fromkeys([*named, *(file for file in every if dotted in imports(file))]))
-    rest = [file for file in beside if file not in near]
-    return [str(file.relative_to(TOP)) for file in near], [str(file.relative_to(TOP)) for file in rest]
-
-
-def copy_tree(target: Path) -> None:
-    """Copy the source files as they are now, without generated ones."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=TOP,
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=60,
-    )
-    for name in listed.stdout.split("\0"):
-        if name and (TOP / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(TOP / name, target / name)
-
-
-def run_tests(tree: Path, words: Sequence[str], seconds: float | None = None) -> tuple[int | None, str]:
-    """Run pytest in a copy of the tree. Return its exit status, None after ``seconds``, and what it printed."""
-    environment = os.environ | {"PYTHONPATH": str(tree)}
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *words],
-            cwd=tree,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            status: int | None = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(20)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        output.seek(0)
-        return status, output.read()
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A test file without a change."""
-
-    failed: tuple[str, ...]
-    """The tests that fail in a copy of the tree; the file itself if it does not run."""
-    seconds: float
-
-
 class Trial:
-    """Copies of the work tree, one per process, in which changes are tried."""
+    """The changes are tried in copies of the work tree, with the tests that call what is changed."""
 
-    def __init__(self, folder: Path, jobs: int) -> None:
-        self._trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        self._baselines: dict[str, Baseline] = {}
-        for number in range(jobs):
-            copy_tree(folder / str(number))
-            self._trees.put(folder / str(number))
+    def __init__(self, trees: Trees, found: Map) -> None:
+        self._trees = trees
+        self._map = found
+        self._seconds = {test: seconds for file in found.values() for test, seconds in file.seconds.items()}
+        self._doubtful: set[str] = set()
+        """Tests that failed without a change, or failed with one and then passed."""
 
-    def baseline(self, file: str) -> Baseline:
-        """Return the result of a test file without a change; measured once."""
-        if file not in self._baselines:
-            tree = self._trees.get()
-            start = time.monotonic()
-            status, output = run_tests(tree, [file])
-            self._trees.put(tree)
-            failed = tuple(re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE))
-            left_out = failed or ((file,) if status else ())
-            for each in left_out:
-                print(f"left out, because it fails without a change: {each}", flush=True)
-            self._baselines[file] = Baseline(left_out, time.monotonic() - start)
-        return self._baselines[file]
+    def notices(self, module: str, change: Change) -> bool:
+        """Return whether a test fails, or hangs, with the change."""
+        with self._trees.one() as tree:
+            source = (tree / module).read_text(encoding="utf-8")
+            function = function_at(source, change.line)
+            return any(self._fails(tree, module, change, tests) for tests in callers(self._map, module, function))
 
-    def notices(self, module: str, change: Change, files: Sequence[str]) -> bool:
-        """Return whether a test in ``files`` fails, or hangs, with the change."""
-        baselines = [self.baseline(file) for file in files]
-        failed = {test for each in baselines for test in each.failed}
-        files = [file for file in files if file not in failed]
-        if not files:
-            return False
-        words = [*files, *(f"--deselect={test}" for test in failed)]
-        seconds = 3 * sum(each.seconds for each in baselines) + SPARE_SECONDS
-        tree = self._trees.get()
+    def _fails(self, tree: Path, module: str, change: Change, tests: Sequence[str]) -> bool:
+        while tests := [test for test in tests if test not in self._doubtful]:
+            run = self._with_change(tree, module, change, tests)
+            failed = [test for test, outcome in run.outcomes.items() if outcome == "failed"]
+            if not run.status or not failed or all(self._seconds.get(test, 0) < QUICK_SECONDS for test in failed):
+                return run.status != 0
+            # A test that waits may fail because of other programs.
+            if run_tests(tree, failed).status == 0 and self._with_change(tree, module, change, failed).status != 0:
+                return True
+            print(f"left out, because it does not always fail or pass: {', '.join(failed)}", flush=True)
+            self._doubtful |= set(failed)
+        return False
+
+    def _with_change(self, tree: Path, module: str, change: Change, tests: Sequence[str]) -> Run:
+        seconds = 3 * sum(self._seconds.get(test, 0) for test in tests) + SPARE_SECONDS
         path = tree / module
         source = path.read_text(encoding="utf-8")
         try:
             _write(path, change.apply(source))
-            status, _ = run_tests(tree, ["-x", *words], seconds)
+            run = run_tests(tree, ["-x", *tests], seconds)
+            if run.status == USAGE_ERROR:  # a test is gone, because its parameter has another name now
+                run = run_tests(tree, ["-x", *dict.fromkeys(test.partition("::")[0] for test in tests)], seconds)
         finally:
             _write(path, source)
-            self._trees.put(tree)
-        return status != 0
+        return run
 
 
 def _write(path: Path, text: str) -> None:
@@ -203,12 +116,8 @@ def name_of(change: Change) -> str:
 
 def try_module(trial: Trial, pool: ThreadPoolExecutor, module: str, drawn: list[Change]) -> list[str]:
     """Try the changes with the tests of the module, and print and return those that survive."""
-    left = drawn
-    for files in files_for(module):
-        for file in files if left else ():
-            trial.baseline(file)
-        noticed = pool.map(partial(trial.notices, module, files=files), left)
-        left = [each for each, found in zip(left, noticed, strict=True) if not found]
+    noticed = pool.map(partial(trial.notices, module), drawn)
+    left = [each for each, found in zip(drawn, noticed, strict=True) if not found]
     lines = [f"{module}:{each.line}: {each.before}  # {each.text}" for each in left]
     print(f"{module}: {len(drawn) - len(left)} of {len(drawn)} noticed", *lines, sep="\n    ", flush=True)
     return [name_of(each) for each in left]
@@ -248,7 +157,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     parser.add_argument("--again", action="store_true", help="only the changes that no test has noticed yet")
-    parser.add_argument("--list", action="store_true", help="only list the changes and the nearest tests")
+    parser.add_argument("--list", action="store_true", help="only list the changes")
     parser.add_argument("--table", action="store_true", help="only write the table of all results into the document")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
@@ -262,11 +171,11 @@ def main() -> None:
         chosen[module] = [each for each in drawn if (each.before, each.text) not in equivalent]
     if arguments.list:
         for module, drawn in chosen.items():
-            lines = [f"{each.line}: {each.text}" for each in drawn]
-            print(module, *lines, *files_for(module)[0], sep="\n    ")
+            print(module, *(f"{each.line}: {each.text}" for each in drawn), sep="\n    ")
         return
     with tempfile.TemporaryDirectory(prefix="usbrh-mutants-") as folder, ThreadPoolExecutor(arguments.jobs) as pool:
-        trial = Trial(Path(folder), arguments.jobs)
+        trees = Trees(Path(folder), arguments.jobs)
+        trial = Trial(trees, load(trees, arguments.jobs))
         for module, drawn in chosen.items():
             before = results.get(module, {}).get("noticed", []) if arguments.again else []
             left = try_module(trial, pool, module, [each for each in drawn if name_of(each) not in before])

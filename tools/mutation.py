@@ -24,6 +24,8 @@ _OPERATORS: dict[type[ast.AST], Any] = {
 }
 _NOT_RUN = {"annotation", "returns", "decorator_list", "bases"}
 """Fields of a node that no behaviour depends on, or that click and dataclasses read at the import."""
+_SYMMETRIC = {"max", "min", "suppress"}
+"""Functions whose arguments have no order."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,14 @@ def _walk(node: ast.AST) -> Iterator[tuple[Any, str]]:
 
 
 def _stays(node: ast.AST) -> bool:
-    """Whether no test of behaviour depends on a node: docstrings and log lines. Parts of f-strings have no offsets."""
+    """Whether no test of behaviour depends on a node: docstrings, log lines and names of type variables.
+
+    Parts of f-strings have no offsets.
+    """
     match node:
         case ast.JoinedStr() | ast.Expr(value=ast.Constant()) | ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True
+        case ast.Assign(value=ast.Call(func=ast.Name(id="TypeVar"))):
             return True
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log" | "_log")))):
             return True
@@ -120,5 +127,9 @@ def _replacements(node: ast.AST) -> Iterator[tuple[Any, str]]:
             yield node, "pass"
         case ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom()):
             yield node, "pass"
-        case ast.Call(args=[first, second, *rest]) if not {type(first), type(second)} & {ast.Starred}:
+        case ast.Call(args=[first, second, *rest]) if not (
+            {type(first), type(second)} & {ast.Starred}
+            or ast.unparse(node.func) in _SYMMETRIC
+            or ast.dump(first) == ast.dump(second)
+        ):
             yield node, ast.unparse(ast.Call(node.func, [second, first, *rest], node.keywords))

@@ -73,12 +73,26 @@ def _children() -> list[int]:
 def _all_children() -> Iterator[tuple[int, str]]:
     """Yield the number and the state (see proc_pid_stat(5)) of each child."""
     own = os.getpid()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                state, parent = (entry / "stat").read_text(errors="replace").rpartition(") ")[2].split()[:2]
-                if int(parent) == own:
-                    yield int(entry.name), state
+    for pid in _candidates():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, parent = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()[:2]
+            if int(parent) == own:
+                yield pid, state
+
+
+def _candidates() -> list[int]:
+    """Return the children of each thread, or all processes on a kernel without that list (CONFIG_PROC_CHILDREN).
+
+    The list is complete because no other thread removes zombies meanwhile (see proc_tid_children(5)).
+    """
+    lists = list(Path("/proc/self/task").glob("*/children"))
+    if not lists:
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    found: list[int] = []
+    for each in lists:
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            found += map(int, each.read_text().split())
+    return found
 
 
 def _session(pid: int) -> int:

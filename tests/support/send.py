@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.command import run
 from usbrh.zabbix.fake_server import FakeServer
 
 USBRH = [sys.executable, "-m", "usbrh"]
@@ -16,10 +16,9 @@ USBRH = [sys.executable, "-m", "usbrh"]
 class House:
     """An environment with virtual sensors, a server and a journal."""
 
-    def __init__(
-        self, directory: Path, servers: str, sensors: str = "2", command: Sequence[str] = tuple(USBRH)
-    ) -> None:
-        self.command = command
+    def __init__(self, directory: Path, servers: str, sensors: str = "2", before: str = "") -> None:
+        """Create it. Each command runs the Python code ``before`` first."""
+        self.before = before
         self.journal = directory / "journal.db"
         self.environment = {
             **os.environ,
@@ -31,19 +30,12 @@ class House:
         }
 
     def usbrh(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.command, *arguments],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run(arguments, self.environment | environment, before=self.before)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*self.command, *arguments], env=self.environment | environment, stderr=subprocess.PIPE, text=True
-        )
+        program = f"{self.before}\nfrom usbrh.__main__ import main\nmain()"
+        command = [sys.executable, "-c", program, *arguments] if self.before else [*USBRH, *arguments]
+        return subprocess.Popen(command, env=self.environment | environment, stderr=subprocess.PIPE, text=True)
 
     def exported(self) -> list[dict[str, Any]]:
         """Return the readings in the journal, as ``usbrh journal export --json`` prints them."""

@@ -16,34 +16,11 @@ from hypothesis import given, strategies
 from tests import conftest
 from tests.support import processes
 KEPT = []
-"""
-BOTH = pytest.mark.parametrize("workers", ["0", "1"])
-
-
-def run(folder: Path, text: str, *arguments: str, before: str = ":", **environment: str) -> str:
-    """Run pytest on a module with that text, in a shell after the command ``before``. Return what it prints."""
-    module = folder / "test_inner.py"
-    module.write_text(IMPORTS + text)
-    command = [sys.executable, "-m", "pytest", "-c", str(TOP / "pyproject.toml"), "-p", "tests.conftest", "-q"]
-    done = subprocess.run(
-        ["sh", "-c", f'{before}; exec "$@"', "sh", *command, "-p", "no:cacheprovider", *arguments, str(module)],
-        cwd=TOP,
-        env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.stdout
-
-
-@BOTH
-def test_processes_that_are_left_are_ended_and_fail_their_test(tmp_path: Path, workers: str) -> None:
-    text = """
+conftest.AGAIN_SECONDS = 2
+conftest.EXIT_SECONDS = 1
 processes.GRACE_SECONDS = 0.5
-
+"""
+LEAVES = """
 @pytest.mark.parametrize("start", ["exec sleep 77", "sleep 78 & exit", "setsid sh -c 'sleep 79; :' & exit"])
 def test_leaves(start):
     with pytest.raises(ChildProcessError):
@@ -53,18 +30,29 @@ def test_leaves(start):
 def test_ends_soon():
     subprocess.run(["sh", "-c", "sleep 0.2 &"])
 """
-    printed = run(tmp_path, text, f"--numprocesses={workers}")
-    assert "4 passed, 3 errors" in printed
-    for seconds in (77, 78, 79):
-        assert re.search(rf"processes left running: .*sleep {seconds}", printed)
+CHANGES = """
+def test_changes():
+    os.environ["ANY"] = "1"
+    os.umask(0o077)
+    os.chdir("/")
+    KEPT.append(signal.signal(signal.SIGHUP, lambda *_: None))
 
-
-def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(tmp_path: Path) -> None:
-    """So does one that hangs again in its cleanup. Its processes are ended."""
-    text = """
-conftest.AGAIN_SECONDS = 1
-processes.GRACE_SECONDS = 0.1
-
+def test_after_changes():
+    assert "ANY" not in os.environ
+    assert os.umask(0o022) == 0o022
+    assert os.getcwd() != "/"
+    assert signal.getsignal(signal.SIGHUP) == KEPT[0]
+"""
+CIRCUMSTANCES = """
+def test_circumstances():
+    assert time.tzname == ("UTC", "UTC")
+    assert os.umask(0o022) == 0o022
+    assert not {"USBRH_SIMULATE", "LC_ALL", "NO_COLOR", "COLUMNS", "TERM"} & os.environ.keys()
+    ignored = int(subprocess.check_output(["grep", "SigIgn", "/proc/self/status"], text=True).split()[1], 16)
+    # The C library keeps signals 32 and 33 for itself: no program can change how they are handled.
+    assert [number for number in signal.valid_signals() if ignored >> number - 1 & 1] == []
+"""
+HANGS = """
 @pytest.fixture
 def stubborn():
     yield
@@ -73,13 +61,13 @@ def stubborn():
 @pytest.mark.timeout(2)
 def test_hangs(stubborn):
     threading.Thread(target=lambda: time.sleep(50), daemon=True).start()
-    process = subprocess.Popen(["sleep", "77"])
+    process = subprocess.Popen(["sleep", "76"])
     try:
         process.wait()
     finally:
         process.wait()
 
-def test_next():
+def test_after_one_that_hangs():
     with pytest.raises(ChildProcessError):
         os.wait()
 
@@ -92,82 +80,106 @@ def test_hangs_with_any_example(number):
 def test_is_not_tried_again():
     assert KEPT == [0]
 """
-    printed = run(tmp_path, text, "--numprocesses=1")
-    assert "2 failed, 2 passed, 1 error" in printed, printed
-    assert printed.count("HangsError: Timeout (>2.0s)") >= 3
-    assert "in <lambda>" in printed
-    assert "process.wait()" in printed
-    assert re.search(r"processes left running: .*sleep 77", printed)
-
-
-def test_a_thread_does_not_keep_the_run_from_ending(tmp_path: Path) -> None:
-    text = """
-conftest.EXIT_SECONDS = 1
-
+THREAD = """
 def test_leaves_a_thread():
     threading.Thread(target=lambda: time.sleep(50)).start()
 """
-    printed = run(tmp_path, text)
-    assert "1 passed in" in printed
-    assert "Timeout (0:00:01)!" in printed
-    assert "in <lambda>" in printed
+BOTH = [LEAVES, CHANGES, CIRCUMSTANCES]
+"""Modules for a run in one process, and for one with a worker of xdist."""
 
 
-def test_what_a_test_changes_for_others_is_put_back_and_fails_it(tmp_path: Path) -> None:
-    text = """
-def test_changes():
-    os.environ["ANY"] = "1"
-    os.umask(0o077)
-    os.chdir("/")
-    signal.signal(signal.SIGHUP, lambda *_: None)
+def run(folder: Path, texts: list[str], *arguments: str) -> str:
+    """Run pytest on a module with each text, in unusual circumstances. Return what it prints."""
+    for number, text in enumerate(texts):
+        (folder / f"test_{number}.py").write_text(IMPORTS + text)
+    command = [sys.executable, "-m", "pytest", "-c", str(TOP / "pyproject.toml"), "-p", "tests.conftest", "-rA"]
+    unusual = "umask 077; trap '' HUP INT QUIT TERM USR1 CHLD"
+    environment = {
+        "USBRH_SIMULATE": "9", "LC_ALL": "C", "TZ": "Asia/Tokyo", "NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", f'{unusual}; exec "$@"', "sh", *command, "-p", "no:cacheprovider", *arguments, str(folder)],
+        cwd=TOP,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
 
-def test_next():
-    assert "ANY" not in os.environ
-    assert os.umask(0o022) == 0o022
-    assert os.getcwd() != "/"
-    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-"""
-    printed = run(tmp_path, text)
-    assert "2 passed, 1 error" in printed
+
+def outcomes(printed: str, test: str) -> list[str]:
+    """Return the words of the summary for each outcome of a test."""
+    return sorted(re.findall(rf"^(PASSED|FAILED|ERROR) \S*::{test}\b", printed, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a run in one process prints."""
+    return run(tmp_path_factory.mktemp("alone"), [*BOTH, THREAD])
+
+
+@pytest.fixture(scope="module")
+def distributed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a run with a worker of xdist prints."""
+    return run(tmp_path_factory.mktemp("distributed"), [*BOTH, HANGS], "--numprocesses=1")
+
+
+@pytest.fixture(params=["alone", "distributed"])
+def printed(request: pytest.FixtureRequest) -> str:
+    text: str = request.getfixturevalue(request.param)
+    return text
+
+
+def test_processes_that_are_left_are_ended_and_fail_their_test(printed: str) -> None:
+    assert outcomes(printed, "test_leaves") == ["ERROR"] * 3 + ["PASSED"] * 3, printed
+    assert outcomes(printed, "test_ends_soon") == ["PASSED"]
+    for seconds in (77, 78, 79):
+        assert re.search(rf"processes left running: .*sleep {seconds}", printed)
+
+
+def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(distributed: str) -> None:
+    """So does one that hangs again in its cleanup. Its processes are ended."""
+    assert outcomes(distributed, "test_hangs") == ["ERROR", "FAILED"], distributed
+    assert outcomes(distributed, "test_after_one_that_hangs") == ["PASSED"]
+    assert outcomes(distributed, "test_hangs_with_any_example") == ["FAILED"]
+    assert outcomes(distributed, "test_is_not_tried_again") == ["PASSED"]
+    assert distributed.count("HangsError: Timeout (>2.0s)") >= 3
+    assert "in <lambda>" in distributed
+    assert "process.wait()" in distributed
+    assert re.search(r"processes left running: .*sleep 76", distributed)
+
+
+def test_a_thread_does_not_keep_the_run_from_ending(alone: str) -> None:
+    assert outcomes(alone, "test_leaves_a_thread") == ["PASSED"]
+    assert "Timeout (0:00:01)!" in alone
+    assert "in <lambda>" in alone
+
+
+def test_what_a_test_changes_for_others_is_put_back_and_fails_it(printed: str) -> None:
+    assert outcomes(printed, "test_changes") == ["ERROR", "PASSED"]
+    assert outcomes(printed, "test_after_changes") == ["PASSED"]
     assert "left changed: ['environment', 'folder', 'umask', 'handlers']" in printed
 
 
-@BOTH
-def test_the_circumstances_are_the_same_wherever_it_is_started(tmp_path: Path, workers: str) -> None:
-    text = """
-def test_circumstances():
-    assert time.tzname == ("UTC", "UTC")
-    assert os.umask(0o022) == 0o022
-    assert not {"USBRH_SIMULATE", "LC_ALL", "NO_COLOR", "COLUMNS", "TERM"} & os.environ.keys()
-    ignored = int(subprocess.check_output(["grep", "SigIgn", "/proc/self/status"], text=True).split()[1], 16)
-    # The C library keeps signals 32 and 33 for itself: no program can change how they are handled.
-    assert [number for number in signal.valid_signals() if ignored >> number - 1 & 1] == []
-"""
-    printed = run(
-        tmp_path,
-        text,
-        f"--numprocesses={workers}",
-        before="umask 077; trap '' HUP INT QUIT TERM USR1 CHLD",
-        USBRH_SIMULATE="9",
-        LC_ALL="C",
-        TZ="Asia/Tokyo",
-        NO_COLOR="1",
-        COLUMNS="50",
-        TERM="dumb",
-    )
-    assert "1 passed in" in printed, printed
+def test_the_circumstances_are_the_same_wherever_it_is_started(printed: str) -> None:
+    assert outcomes(printed, "test_circumstances") == ["PASSED"]
 
 
 def test_the_order_is_shuffled_on_request(tmp_path: Path) -> None:
-    text = """
-@pytest.mark.parametrize("number", range(20))
-def test_number(number):
-    pass
-"""
-
-    def order(*arguments: str) -> list[int]:
-        return [int(each) for each in re.findall(r"\[(\d+)\]", run(tmp_path, text, "--collect-only", *arguments))]
-
-    one, other = (order("-p", "randomly", f"--randomly-seed={seed}") for seed in (1, 2))
-    assert order() == list(range(20)) == sorted(one) == sorted(other)
-    assert order() != one != other
+    module = tmp_path / "test_inner.py"
+    module.write_text(
+        "import pytest\n@pytest.mark.parametrize('number', range(20))\ndef test_number(number):\n    pass\n"
+    )
+    common = ["-c", str(TOP / "pyproject.toml"), "-p", "tests.conftest", "-p", "no:cacheprovider", "--collect-only"]
+    seeds = [["-p", "randomly", f"--randomly-seed={seed}"] for seed in (1, 2)]
+    calls = [[*common, "-q", *arguments, str(module)] for arguments in ([], *seeds)]
+    program = f"import pytest\nfor arguments in {calls}:\n    pytest.main(arguments)\n    print('end of run')"
+    printed = subprocess.check_output([sys.executable, "-c", program], cwd=TOP, text=True, timeout=60)
+    orders = [[int(each) for each in re.findall(r"\[(\d+)\]", part)] for part in printed.split("end of run")[:3]]
+    usual, one, other = orders
+    assert usual == list(range(20)) == sorted(one) == sorted(other)
+    assert usual != one != other

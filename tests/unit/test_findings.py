@@ -33,6 +33,8 @@ def test_the_kinds_of_findings() -> None:
 
 
 def test_the_object_for_programs() -> None:
+    words = ["ok", "warning", "fault", "waiting", "not checked"]
+    assert [Finding("clock", status, "").to_dict()["status"] for status in Status] == words
     assert fault("clock", "wrong; late", "set it; wait", 5).to_dict() == {
         "check": "clock", "status": "fault", "message": "wrong; late", "fix": "set it; wait",
     }  # fmt: skip

@@ -3,12 +3,11 @@
 import ast
 import os
 import re
-import subprocess
-import sys
 
 import click
 import pytest
 
+from tests.support.command import run, usbrh
 from tools import man
 from tools.release import PLACEHOLDER
 from tools.version import TOP
@@ -50,10 +49,7 @@ def test_help_and_messages_name_pages_by_their_address() -> None:
     ("shell", "sign"), [("bash", "complete -o nosort -F"), ("zsh", "#compdef usbrh"), ("fish", "complete --no-files")]
 )
 def test_each_shell_gets_its_completion(shell: str, sign: str) -> None:
-    environment = {**os.environ, "_USBRH_COMPLETE": f"{shell}_source"}
-    result = subprocess.run(
-        [sys.executable, "-m", "usbrh"], check=False, capture_output=True, text=True, timeout=30, env=environment
-    )
+    result = usbrh(_USBRH_COMPLETE=f"{shell}_source")
     assert result.returncode == 0
     assert sign in result.stdout
 
@@ -69,13 +65,10 @@ def test_each_shell_gets_its_completion(shell: str, sign: str) -> None:
 )
 def test_commands_and_options_are_completed_without_a_look_at_usb(line: str, completed: str) -> None:
     environment = {
-        **os.environ,
         "_USBRH_COMPLETE": "bash_complete",
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split()) - 1),
         "USBRH_SIMULATE": "no such file",  # an error if the command searches for sensors
     }
-    result = subprocess.run(
-        [sys.executable, "-m", "usbrh"], check=False, capture_output=True, text=True, timeout=30, env=environment
-    )
+    result = run([], os.environ | environment)
     assert (result.stdout, result.stderr, result.returncode) == (f"plain,{completed}\n", "", 0)

@@ -1,13 +1,18 @@
-"""The changes that ``make mutants`` tries, and the tests that it runs for a module."""
+"""The changes that ``make mutants`` tries, and the tests that it runs for each of them."""
 
 import ast
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tools.mutants import REVIEWED, files_for, modules, reviewed, sample
+from tools.mutants import REVIEWED, modules, reviewed, sample
 from tools.mutation import changes
+from tools.test_map import Measured, callers, function_at
+from tools.trees import RECORDER
 
 TOP = Path(__file__).parents[2]
 
@@ -37,6 +42,9 @@ TOP = Path(__file__).parents[2]
         ("x: int = a", []),
         ("_log.debug('%s', 1)", []),
         ("x = f'{a}'", []),
+        ("x = max(a, b)", []),
+        ("x = f(a, a)", []),
+        ("T = TypeVar('T')", []),
     ],
 )
 def test_the_changes_to_a_line(source: str, expected: list[str]) -> None:
@@ -59,13 +67,76 @@ def test_a_change_elsewhere_in_a_module_keeps_the_sample() -> None:
     assert drawn[0] != sorted(changes(source), key=lambda each: each.rank(2, "m"))[:10]
 
 
-def test_the_nearest_tests_come_first() -> None:
-    near, rest = files_for("usbrh/journal/store.py")
-    assert near[0] == "tests/unit/journal/test_store.py"
-    assert "tests/unit/bridge/test_delivery.py" in near, "it imports the module"
-    assert {Path(each).parent.name for each in rest} == {"journal"}, "the others of its package"
-    assert not set(near) & set(rest)
-    assert files_for("usbrh/clock.py")[0][0] == "tests/unit/test_clock.py"
+SOURCE = """
+A = 1
+class B:
+    C = 2
+    @property
+    def d(self, e=3):
+        def f():
+            return 4
+        return [
+            f,
+        ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [(2, ""), (4, ""), (6, ""), (7, "B.d"), (8, "B.d.<locals>.f"), (9, "B.d"), (10, "B.d")]
+)
+def test_the_function_that_a_change_is_in(line: int, expected: str) -> None:
+    assert function_at(SOURCE, line) == expected
+
+
+def test_the_calls_of_each_test_are_recorded_in_its_processes_too(tmp_path: Path) -> None:
+    calls, package = tmp_path / "calls", tmp_path / "package"
+    package.mkdir()
+    calls.touch()
+    (package / "one.py").write_text("class A:\n    def b(self): return 1\n    def c(self): return 2\n")
+    code = "import one, threading; one.A().b(); one.A().b(); threading.Thread(target=one.A().c).start()"
+    subprocess.run(
+        [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)"],
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{TOP / RECORDER}{os.pathsep}{package}",
+            "RECORDED_PACKAGE": f"{package}/",
+            "RECORDED_CALLS": str(calls),
+            "PYTEST_CURRENT_TEST": "test_one.py::test_two (call)",
+        },
+        check=True,
+    )
+    names = ["<module>", "A", "A.b", "A.c"]
+    assert calls.read_text() == "".join(
+        f"test_one.py::test_two (call)\t{package / 'one.py'}\t{name}\n" for name in names
+    )
+
+
+def test_the_quickest_tests_of_the_package_come_first() -> None:
+    def file(name: str) -> Measured:
+        seconds = {f"{name}::test_slow": 2.0, f"{name}::test_quick": 1.0, f"{name}::test_other": 1.0}
+        calls = {"usbrh/journal/store.py:Journal.add": [f"{name}::test_slow", f"{name}::test_quick"]}
+        return Measured("", seconds, [], calls)
+
+    store, worker, clock = (
+        f"tests/unit/{each}.py" for each in ("journal/test_store", "bridge/test_worker", "test_clock")
+    )
+    found = {name: file(name) for name in (worker, store)} | {clock: Measured("", {f"{clock}::test_clock": 1.0})}
+    add = callers(found, "usbrh/journal/store.py", "Journal.add")
+    assert add == [[f"{name}::test_quick", f"{name}::test_slow"] for name in (store, worker)]
+    assert callers(found, "usbrh/journal/store.py", "Journal.close") == []
+    constant = callers(found, "usbrh/journal/store.py", "")
+    assert {test for tests in constant for test in tests} == {*found[store].seconds, *found[worker].seconds}
+
+
+def test_some_quick_tests_of_each_file_come_before_many_of_one() -> None:
+    def file(name: str, seconds: float) -> Measured:
+        tests = {f"{name}::test_{number}": seconds + number / 100 for number in range(5)}
+        return Measured("", tests, [], {"usbrh/journal/store.py:Journal.add": list(tests)})
+
+    quick, slow = "tests/unit/journal/test_quick.py", "tests/unit/journal/test_slow.py"
+    [tests] = callers({slow: file(slow, 9), quick: file(quick, 1)}, "usbrh/journal/store.py", "Journal.add")
+    first, rest = (0, 1, 2), (3, 4)
+    assert tests == [f"{name}::test_{n}" for numbers in (first, rest) for name in (quick, slow) for n in numbers]
 
 
 def test_each_reviewed_change_is_still_possible() -> None:

@@ -1,6 +1,7 @@
 """The public names of the package, and that importing it stays light."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,16 @@ def test_import_loads_no_other_module_of_the_package() -> None:
     assert done.stdout == "\n"
 
 
+LISTING = [path for path in Path(usbrh.__file__).parent.rglob("*.py") if "\n__all__ = " in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("path", LISTING, ids=lambda path: path.stem)
+def test_every_name_that_a_module_lists_can_be_imported(path: Path) -> None:
+    parts = path.relative_to(Path(usbrh.__file__).parents[1]).with_suffix("").parts
+    module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
+    assert set(module.__all__) <= set(dir(module)) | set(usbrh.__all__)
+
+
 @pytest.mark.parametrize("module", ["usbrh.config", "usbrh.errors", "usbrh.reading", "usbrh.sht1x", "usbrh.simulator"])
-def test_public_modules_can_be_imported(module: str) -> None:
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=60)
+def test_public_modules_have_all_their_names(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"from {module} import *"], check=True, timeout=60)

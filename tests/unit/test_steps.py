@@ -84,3 +84,6 @@ def test_steps_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[1] == {"status": "done", "step": "write a"}
     assert [each["status"] for each in lines] == ["ok", "done", "kept", "kept"]
+    run(steps(lambda: None), dry_run=True, as_json=True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["status"] for each in lines] == ["ok", "planned", "kept", "planned"]

@@ -1,6 +1,7 @@
 """What this machine reports about its clock."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def test_the_clocks_of_this_machine() -> None:
     assert 0 < one.boot_ns <= other.boot_ns
     assert abs(one.offset_ns - other.offset_ns) < NS
     assert one.synchronised in {True, False, None}
+    assert abs(one.time_ns - time.time_ns()) < 60 * NS
 
 
 def test_inside_the_sandbox_of_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,3 +102,30 @@ def test_the_start_of_the_machine() -> None:
     assert doubt(moment(hardware_ns=NOW + NS), known) is None
     assert doubt(moment(hardware_ns=NOW - 3600 * NS), known) is Doubt.STARTING
     assert doubt(Moment(NOW, SYNCHRONISING_NS, 1, False), known) is None
+    assert doubt(Moment(NOW, 599 * NS, 1, False), known) is Doubt.STARTING
+    assert doubt(Moment(NOW, 600 * NS, 1, False), known) is None
+
+
+@pytest.mark.parametrize(
+    ("newest", "expected"),
+    [
+        (NOW + 60 * NS, None),
+        (NOW + 60 * NS + 1, Doubt.BEHIND),
+        (NOW - NS, None),
+        (NOW - 365 * 86400 * NS, None),
+        (NOW - 365 * 86400 * NS - 1, Doubt.AHEAD),
+    ],
+)
+def test_a_clock_is_compared_with_the_newest_reading(newest: int, expected: Doubt | None) -> None:
+    assert doubt(moment(), Known(newest_ns=newest)) is expected
+    assert doubt(moment(), Known(newest_ns=NOW - NS, doubt=expected)) is (
+        expected if expected is Doubt.BEHIND else None
+    )
+
+
+@pytest.mark.parametrize(("seconds", "starting"), [(60, False), (-60, False), (61, True), (-61, True)])
+def test_a_hardware_clock_may_be_a_minute_wrong(seconds: int, starting: bool) -> None:
+    found = doubt(moment(hardware_ns=NOW + seconds * NS), Known(synchronised=True))
+    assert found is (Doubt.STARTING if starting else None)
+    behind = Known(newest_ns=NOW - NS, doubt=Doubt.BEHIND)
+    assert doubt(moment(hardware_ns=NOW + seconds * NS), behind) is (Doubt.BEHIND if starting else None)

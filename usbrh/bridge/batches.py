@@ -26,7 +26,9 @@ def shards(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     for sensor, count in Counter(entry.sensor for entry in entries).most_common():
         shard_of[sensor] = shard = sizes.index(min(sizes))
         sizes[shard] += count
-    parts = [[entry for entry in entries if shard_of[entry.sensor] == shard] for shard in range(SHARDS)]
+    parts: list[list[Entry]] = [[] for _ in range(SHARDS)]
+    for entry in entries:
+        parts[shard_of[entry.sensor]].append(entry)
     return [part for part in parts if part]
 
 

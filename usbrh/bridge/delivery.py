@@ -301,7 +301,10 @@ class Delivery:
                 if not portion.may_start(deadline, split=part is not batch):
                     portion.out_of_time = True
                     return
-                values = [Value.at(entry.time_ns, self._host, reading_key(entry.sensor), entry.body) for entry in part]
+                values = [
+                    Value(self._host, reading_key(entry.sensor), entry.body, *divmod(entry.time_ns, NS))
+                    for entry in part
+                ]
                 limit, start = deadline.within(SHARE * deadline.remaining()), self._clock.monotonic()
                 try:
                     accepted = self._sender.send(values, limit).accepted

@@ -169,14 +169,13 @@ def flush(
     As the remedy in messages, this repairs a damaged file, also if no server is configured. Readings are checked when
     they are read to be sent; here, those that were sent before and those that still wait.
 
-    Raises ConfigError if a destination is wrong or simulated readings wait and are not allowed, and JournalError.
+    Raises ConfigError if a destination is wrong, and JournalError.
     """
     if journal.path.exists():
         journal.check(waiting=False)
     try:
         destinations = routes(config)
         enqueue(journal, [route.destination for route in destinations], [])
-        reject_simulated(any(journal.virtual_waits(route.destination) for route in destinations), allow_simulated)
         deadline = Deadline(FLUSH_SECONDS, clock)
         deliveries = [Delivery(journal, route, allow_simulated=allow_simulated, clock=clock) for route in destinations]
         results = run_parallel(lambda delivery: delivery.deliver(deadline, retry=True), deliveries, deadline)

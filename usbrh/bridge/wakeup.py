@@ -13,7 +13,6 @@ class WakeupPipe:
     def __init__(self) -> None:
         """Open the pipe."""
         self._inside, self._outside = socket.socketpair()
-        self._inside.setblocking(False)
         self._outside.setblocking(False)
         self._signals = False
 

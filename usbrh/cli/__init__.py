@@ -148,8 +148,8 @@ def main() -> NoReturn:
         status = 128 + signal.SIGINT
     finally:
         handler.uninstall()
-    # At its end, Python searches all objects for garbage: 10 ms for memory that the end of the process frees at once.
-    gc.freeze()
+        # At its end, Python searches all objects for garbage: 10 ms for memory that the process frees in any case.
+        gc.freeze()
     sys.exit(status)
 
 

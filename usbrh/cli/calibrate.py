@@ -7,7 +7,7 @@ import click
 
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.sensors import one_sensor
-from usbrh.clock import SYSTEM_CLOCK, Schedule
+from usbrh.clock import Schedule
 from usbrh.config.model import key_types
 from usbrh.errors import BadReport, ConfigError, SensorBusy
 from usbrh.reading import Reading
@@ -53,7 +53,7 @@ def calibrate(
         raise click.UsageError("Give --temperature, --humidity or both.")
     chosen = one_sensor(context, sensor)
     taken: list[Reading] = []
-    schedule = Schedule(_INTERVAL, SYSTEM_CLOCK, align=False)
+    schedule = Schedule(_INTERVAL, chosen.clock, align=False)
     for number in range(1, readings + 1):
         if taken:
             schedule.sleep()

@@ -29,7 +29,7 @@ def led(context: Context, led: str, state: LedState, sensor: str | None) -> None
     chosen = one_sensor(context, sensor)
     number = chosen.settings.led_names.get(led) or {"1": 1, "2": 2}.get(led)
     if number is None:
-        raise click.BadParameter(f"{led!r} is neither 1, 2 nor a name from the configuration.", param_hint="LED")
+        raise click.UsageError(f"{led!r} is not an LED: neither 1, 2 nor a name from the configuration.")
     chosen.set_led(number, state)
 
 

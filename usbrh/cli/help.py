@@ -71,11 +71,11 @@ def one_line(error: click.ClickException) -> str:
         options = [option for each in _parameters(error.ctx) for option in (*each.opts, *each.secondary_opts)]
         return _unknown("option", error.option_name, options)
     text = " ".join(error.format_message().split())
-    if isinstance(error, click.MissingParameter):
+    if isinstance(error, click.MissingParameter) and error.param:
         kind = "option" if isinstance(error.param, click.Option) else "argument"
-        choices = getattr(getattr(error.param, "type", None), "choices", ())
+        choices = getattr(error.param.type, "choices", ())
         return f"the {kind} {_name(error.param)} is missing" + (f": {', '.join(choices)}" if choices else "")
-    if isinstance(error, click.BadParameter):
+    if isinstance(error, click.BadParameter) and error.param:
         text = f"{_name(error.param)}: " + " ".join(error.message.split())
     for theirs, ours in _PHRASES:
         text = re.sub(f"^{theirs}$", ours, text)
@@ -97,7 +97,7 @@ def _parameters(ctx: click.Context | None) -> list[click.Parameter]:
     return ctx.command.get_params(ctx) if ctx else []
 
 
-def _name(parameter: click.Parameter | None) -> str:
+def _name(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Option):
         return max(parameter.opts, key=len)
-    return (parameter.metavar or parameter.human_readable_name.upper()) if parameter else "argument"
+    return parameter.metavar or parameter.human_readable_name.upper()

@@ -97,7 +97,7 @@ def _stdin_lines() -> "asyncio.Queue[str]":
 def _address(text: str) -> tuple[str, int]:
     """Split ADDRESS or ADDRESS:PORT, with an IPv6 address in brackets; port 0 stands for any free one."""
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^][:\s]+))(?::(\d{1,5}))?", text, re.ASCII)
-    if not match or int(match[3] or 0) > 0xFFFF:
+    if not match or int(match[3] or PORT) > 0xFFFF:
         message = f"--listen {text}: not an address"
         raise ConfigError(message, remedy=f"write ADDRESS or ADDRESS:PORT, such as 127.0.0.1:{PORT}")
-    return match[1] or match[2], int(match[3]) if match[3] else PORT
+    return match[1] or match[2], int(match[3] or PORT)

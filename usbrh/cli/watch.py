@@ -10,9 +10,8 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import click
@@ -75,9 +74,11 @@ def _lines(poller: Poller, interval: float, shown: Sequence[Quantity]) -> None:
 def _screen(rich_live: Any, poller: Poller, interval: float, screen: Screen) -> None:
     results: queue.SimpleQueue[list[Reading] | Exception] = queue.SimpleQueue()
     threading.Thread(target=_measure, args=(poller, interval, results), daemon=True).start()
-    with _keys() as pressed, rich_live.Live(screen=True, auto_refresh=False) as live, _stoppable(live):
+    live_screen = rich_live.Live(screen=True, auto_refresh=False)
+    with _keys() as pressed, live_screen as live, _stoppable(live) as stop_if_asked:
         drawn = None
         while not pressed():
+            stop_if_asked()
             while not results.empty():
                 result = results.get()
                 if isinstance(result, Exception):
@@ -121,10 +122,17 @@ def _keys() -> Iterator[Any]:
 
 
 @contextmanager
-def _stoppable(live: Any) -> Iterator[None]:
-    """Ctrl-Z restores the terminal, and fg shows the chart again."""
+def _stoppable(live: Any) -> Iterator[Callable[[], None]]:
+    """Yield a function that stops the process after Ctrl-Z: it restores the terminal, and fg shows the chart again.
 
-    def stop(signum: int, frame: FrameType | None) -> None:
+    The signal itself does nothing: it can arrive while the chart is written, when nothing else may be written.
+    """
+    asked: list[int] = []
+
+    def stop_if_asked() -> None:
+        if not asked:
+            return
+        asked.clear()
         shown = termios.tcgetattr(sys.stdout.fileno())
         live.console.set_alt_screen(False)
         live.console.show_cursor(True)
@@ -136,8 +144,8 @@ def _stoppable(live: Any) -> Iterator[None]:
         live.console.show_cursor(False)
         live.refresh()
 
-    before = signal.signal(signal.SIGTSTP, stop)
+    before = signal.signal(signal.SIGTSTP, lambda number, frame: asked.append(number))
     try:
-        yield
+        yield stop_if_asked
     finally:
         signal.signal(signal.SIGTSTP, before)

@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 
 MAX_BYTES = 4096
 """A pre-shared key has at most 513 bytes."""
+_READ_BYTES = MAX_BYTES + 3
+"""The longest secret with the end of its line, and one byte more, which shows that there is a second line."""
 PIPE_SECONDS = 60.0
 """Seconds to wait for a program that writes the secret into a pipe."""
 
@@ -40,7 +42,7 @@ def read_secret(path: Path) -> str:
     """
     try:
         mode = path.stat().st_mode
-        content = _read_pipe(path) if stat.S_ISFIFO(mode) else read_regular(path, MAX_BYTES + 1)
+        content = _read_pipe(path) if stat.S_ISFIFO(mode) else read_regular(path, _READ_BYTES)
         line = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
@@ -54,14 +56,14 @@ def read_secret(path: Path) -> str:
 
 
 def _read_pipe(path: Path) -> bytes:
-    """Read up to ``MAX_BYTES`` + 1 bytes; the program at the other end may ask its user for a password first."""
+    """Read ``_READ_BYTES`` or a little more; the program at the other end may ask its user for a password first."""
     deadline = time.monotonic() + PIPE_SECONDS
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     content = b""
     try:
-        while len(content) <= MAX_BYTES:
+        while len(content) < _READ_BYTES:
             try:
-                chunk = os.read(descriptor, MAX_BYTES + 1)
+                chunk = os.read(descriptor, _READ_BYTES)
             except BlockingIOError:
                 left = deadline - time.monotonic()
                 if not select.select([descriptor], [], [], max(0.0, left))[0]:

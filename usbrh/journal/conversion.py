@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usbrh.errors import JournalError
+from usbrh.journal import file as journal_file
 from usbrh.journal import sensors
 from usbrh.journal.file import companions, connect, install_replacement, replacement, sync
 from usbrh.journal.rows import Cursor, Damaged, Entry, checksum, compact, count_active, write_cursor
@@ -58,7 +59,7 @@ def convert(path: Path, progress: Callable[[], object]) -> int:
     new = path.with_name(f"{path.name}.new")
     _remove(new)
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        with closing(sqlite3.connect(path, timeout=journal_file.BUSY_SECONDS, isolation_level=None)) as old:
             old.execute("BEGIN IMMEDIATE")  # until the new file has its place
             with closing(connect(new, "OFF")) as db:
                 count = _copy(old, db, progress)

@@ -199,7 +199,7 @@ class JournalFile:
         if self._current():
             return
         if install_replacement(self.path):
-            log.error("the journal %s was damaged: the sound part is used now, the damaged file is kept", self.path)
+            log.warning("the repair or conversion of the journal %s ended before its last step: done now", self.path)
         self.close()
         new = not self.path.exists()
         if new and self._identity:

@@ -11,11 +11,21 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from usbrh.errors import JournalError
 
 LINKS = 40
 """Symbolic links to follow in one path, as in the kernel."""
+
+
+class _Owner(NamedTuple):
+    """The user to become, and the group."""
+
+    name: str
+    """"" if the user has none."""
+    uid: int
+    gid: int
 
 
 def become_owner(path: Path) -> None:
@@ -31,8 +41,8 @@ def become_owner(path: Path) -> None:
         # Sockets load this codec at first use. By then, the owner may not be able to read a Python below /root.
         codecs.lookup("idna")
         _set_groups(owner)
-        os.setresgid(owner.pw_gid, owner.pw_gid, owner.pw_gid)
-        os.setresuid(owner.pw_uid, owner.pw_uid, owner.pw_uid)
+        os.setresgid(owner.gid, owner.gid, owner.gid)
+        os.setresuid(owner.uid, owner.uid, owner.uid)
 
 
 @contextmanager
@@ -49,8 +59,8 @@ def as_owner(path: Path) -> Iterator[None]:
     group, groups = os.getegid(), os.getgroups()
     _set_groups(owner)
     try:
-        os.setegid(owner.pw_gid)
-        os.seteuid(owner.pw_uid)
+        os.setegid(owner.gid)
+        os.seteuid(owner.uid)
         yield
     finally:
         os.seteuid(0)
@@ -58,18 +68,18 @@ def as_owner(path: Path) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _set_groups(owner: pwd.struct_passwd) -> None:
+def _set_groups(owner: _Owner) -> None:
     try:
-        if owner.pw_name:
-            os.initgroups(owner.pw_name, owner.pw_gid)
+        if owner.name:
+            os.initgroups(owner.name, owner.gid)
         else:
-            os.setgroups([owner.pw_gid])
+            os.setgroups([owner.gid])
     except PermissionError as error:
-        remedy = f"run it as the user {owner.pw_name or owner.pw_uid}"
+        remedy = f"run it as the user {owner.name or owner.uid}"
         raise JournalError("root may not change its user here, so it can't use the journal", remedy=remedy) from error
 
 
-def _owner(path: Path) -> pwd.struct_passwd | None:
+def _owner(path: Path) -> _Owner | None:
     """The user to become; None if this process is not root, or if only root can change the path."""
     if os.geteuid() != 0:
         return None
@@ -77,10 +87,10 @@ def _owner(path: Path) -> pwd.struct_passwd | None:
     if found is None:
         return None
     try:
-        return pwd.getpwuid(found.st_uid)
+        known = pwd.getpwuid(found.st_uid)
     except KeyError:
-        group = found.st_gid or found.st_uid  # never the group root
-        return pwd.struct_passwd(("", "x", found.st_uid, group, "", "/", ""))
+        return _Owner("", found.st_uid, found.st_gid or found.st_uid)  # never the group root
+    return _Owner(known.pw_name, known.pw_uid, known.pw_gid)
 
 
 def _first_of_another(path: Path) -> os.stat_result | None:

@@ -147,7 +147,7 @@ class _Dots:
         self._owner: list[list[int | None]] = [[None] * columns for _ in range(rows)]
 
     def dot(self, x: int, y: int, number: int) -> None:
-        row, column = min(y // 4, len(self._bits) - 1), min(x // 2, len(self._bits[0]) - 1)
+        row, column = y // 4, x // 2
         self._bits[row][column] |= _DOTS[y % 4][x % 2]
         self._owner[row][column] = number
 

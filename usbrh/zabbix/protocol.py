@@ -13,7 +13,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
@@ -94,11 +94,14 @@ class Response:
     """The reason for a rejection, in the words of the server. It gives one for an announcement only."""
 
 
-def _encode_value(value: Value) -> str:
-    """The JSON object. A backlog has many values, and ``json.dumps`` of dicts is slower."""
-    host, key, content, clock, ns = value
-    time = f',"clock":{clock},"ns":{ns}' if clock or ns else ""
-    return f'{{"host":{quoted(host)},"key":{quoted(key)},"value":{quoted(content)}{time}}}'
+def _encode_values(values: Iterable[Value]) -> Iterator[str]:
+    """The JSON object of each value. A backlog has many of them, and ``json.dumps`` of dicts is slower."""
+    starts: dict[tuple[str, str], str] = {}
+    for host, key, content, clock, ns in values:
+        start = starts.get((host, key))
+        if start is None:
+            start = starts[host, key] = f'{{"host":{quoted(host)},"key":{quoted(key)},"value":'
+        yield start + quoted(content) + (f',"clock":{clock},"ns":{ns}}}' if clock or ns else "}")
 
 
 def encode_request(content: Iterable[Value] | HostMetadata, now_ns: int, compress: bool = False) -> bytes:
@@ -111,7 +114,7 @@ def encode_request(content: Iterable[Value] | HostMetadata, now_ns: int, compres
         text = f'{{"request":"active checks","host":{host},"host_metadata":{metadata}}}'
     else:
         clock, ns = divmod(now_ns, NS)
-        data = ",".join(map(_encode_value, content))
+        data = ",".join(_encode_values(content))
         text = f'{{"request":"sender data","data":[{data}],"clock":{clock},"ns":{ns}}}'
     return pack(text.encode(errors="replace"), compress)
 

@@ -90,7 +90,7 @@ class Tls:
         return secured
 
     def _check(self, secured: ssl.SSLSocket) -> None:
-        cipher, version = (secured.cipher() or ("none",))[0], secured.version()
+        cipher, version = (secured.cipher() or ("no cipher",))[0], secured.version()
         if self._psk:
             if "PSK" not in cipher or version != "TLSv1.2":
                 raise ZabbixUnreachable(f"{version} with {cipher} does not prove that the server has the key")

@@ -10,11 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.daemon import wait_for
 from tests.support.send import USBRH, House, keys
 from usbrh.zabbix.fake_server import FakeServer
 
 NAMESPACE = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
+
+ENTER = """
+import ctypes, os
+for kind in ("user", "mnt"):
+    namespace = os.open(f"/proc/{}/ns/{{kind}}", os.O_RDONLY)
+    assert ctypes.CDLL(None).setns(namespace, 0) == 0
+    os.close(namespace)
+"""
+"""Moves a process into the namespaces of another one."""
 
 
 class Disk:
@@ -39,14 +49,7 @@ class Disk:
         return subprocess.run(command_line, check=False, capture_output=True, text=True).stdout
 
     def usbrh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.enter, *USBRH, *arguments],
-            env=self.house.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run(arguments, self.house.environment, before=ENTER.format(self._holder.pid))
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         command = [*self.enter, *USBRH, *arguments]

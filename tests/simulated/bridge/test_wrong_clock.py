@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,27 +14,22 @@ from usbrh.clock import NS
 from usbrh.reading import parse_time
 from usbrh.zabbix.fake_server import FakeServer
 
-COMMAND = """
-import os, sys, time
+BEFORE = """
+import os, time
 from pathlib import Path
 from usbrh.clock import SystemClock
 
 offset = Path(os.environ["WRONG_BY"])
 SystemClock.time_ns = lambda self: time.time_ns() + int(offset.read_text())
-sys.argv = ["usbrh", *sys.argv[1:]]
-
-from usbrh.cli import main
-
-main()
 """
-"""usbrh, with a wall clock that is wrong by the nanoseconds in a file."""
+"""Makes the wall clock of a command wrong by the nanoseconds in a file."""
 
 
 class WrongHouse(House):
     """A house whose wall clock can be set."""
 
     def __init__(self, directory: Path, servers: str) -> None:
-        super().__init__(directory, servers, sensors="1", command=[sys.executable, "-c", COMMAND])
+        super().__init__(directory, servers, sensors="1", before=BEFORE)
         self.offset = directory / "offset"
         self.environment |= {"WRONG_BY": str(self.offset), "USBRH_BRIDGE_INTERVAL": "5s"}
 

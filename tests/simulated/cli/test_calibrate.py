@@ -3,10 +3,12 @@
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.bench import Bench
 from tests.support.command import usbrh
 from usbrh.config import SensorConfig
 from usbrh.reading import Calibration, Reading
@@ -112,3 +114,36 @@ def test_a_reading_at_the_end_of_its_range_is_no_calibration(
     result = usbrh("calibrate", *arguments, USBRH_SIMULATE=str(script))
     assert (result.returncode, result.stdout) == (1, "")
     assert words in result.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    bench = Bench(tmp_path, monkeypatch)
+    yield bench
+    bench.bus.close()
+
+
+def test_readings_are_5_s_apart_from_the_first_one_on(bench: Bench) -> None:
+    """Quicker ones would be of the warmth of the sensor."""
+    bench.clock.sleep(1.7)  # not a multiple of the interval
+    bench.clock.slept.clear()
+    assert bench.run("calibrate", "--temperature", "25", "--readings", "3").exit_code == 0
+    assert [round(seconds, 1) for seconds, _ in bench.clock.slept] == [4.7, 4.7], "and 0.3 s for each measurement"
+    assert bench.model.measured == 3
+
+
+@pytest.mark.parametrize(
+    ("quantity", "ticks", "expected"),
+    [
+        ("temperature", [(6500, 1500), (6529, 1500)], False),  # 0.01 °C per tick
+        ("temperature", [(6500, 1500), (6535, 1500)], True),
+        ("humidity", [(6500, 1500), (6500, 1544)], False),  # 1.4 %RH
+        ("humidity", [(6500, 1500), (6500, 1554)], True),  # 1.7 %RH
+    ],
+)
+def test_values_that_still_change_are_a_warning(
+    bench: Bench, quantity: str, ticks: list[tuple[int, int]], expected: bool
+) -> None:
+    bench.ticks = ticks
+    done = bench.run("calibrate", f"--{quantity}", "50", "--readings", "2")
+    assert (f"usbrh: the {quantity} still changes; wait until it is steady" in done.stderr) == expected, done.stderr

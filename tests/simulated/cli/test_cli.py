@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -194,7 +195,7 @@ def test_a_failing_sensor_does_not_hide_the_others(tmp_path: Path) -> None:
 def test_an_interrupted_heater_command_ends_at_once(end: signal.Signals) -> None:
     process = subprocess.Popen(
         [USBRH, "heater", "on", "sim-1", "--seconds", "60"],
-        env={"USBRH_SIMULATE": "1"},
+        env=os.environ | {"USBRH_SIMULATE": "1"},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -209,7 +210,7 @@ def test_a_reader_that_stops_gets_no_traceback() -> None:
     done = subprocess.run(
         f"{USBRH} read --json | true",
         shell=True,
-        env={"USBRH_SIMULATE": "1"},
+        env=os.environ | {"USBRH_SIMULATE": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -219,7 +220,7 @@ def test_a_reader_that_stops_gets_no_traceback() -> None:
 
 @pytest.mark.parametrize("seconds", [0.1, 0.2, 0.9])
 def test_a_demo_that_is_interrupted_ends_with_what_it_has(seconds: float) -> None:
-    process = subprocess.Popen([USBRH, "demo"], env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([USBRH, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         assert process.stdout
         assert "is plugged in" in process.stdout.readline()
@@ -235,7 +236,7 @@ def test_a_demo_that_is_interrupted_ends_with_what_it_has(seconds: float) -> Non
 def test_an_encoding_without_some_sign_shows_the_rest(encoding: str) -> None:
     done = subprocess.run(
         [USBRH, "read"],
-        env={"USBRH_SIMULATE": "1", "PYTHONIOENCODING": encoding},
+        env=os.environ | {"USBRH_SIMULATE": "1", "PYTHONIOENCODING": encoding},
         capture_output=True,
         check=False,
     )
@@ -248,7 +249,8 @@ def test_an_encoding_without_some_sign_shows_the_rest(encoding: str) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_lead_nowhere(closed: str) -> None:
     command = ["sh", "-c", f"exec {USBRH} read {closed}"]
-    done = subprocess.run(command, env={"USBRH_SIMULATE": "1"}, capture_output=True, text=True, check=False)
+    environment = os.environ | {"USBRH_SIMULATE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -293,6 +295,14 @@ def test_an_agent_has_one_line_of_json_whatever_it_asks(words: list[str]) -> Non
     assert answer["remedy"] == "see: usbrh agent --help" or answer["error"].startswith("/etc")
 
 
+def test_what_an_agent_gets_of_all_sensors() -> None:
+    found = json.loads(usbrh("agent", "discovery", USBRH_SIMULATE="2").stdout)
+    assert found == [
+        {"{#SENSOR}": f"sim-{number}", "{#PORT}": f"sim-{number}", "{#MODEL}": "USB-RH"} for number in (1, 2)
+    ]
+    assert json.loads(usbrh("agent", "bridge", USBRH_SIMULATE="2").stdout)["sensors"] == 2
+
+
 def test_a_wrong_switch_in_the_environment_stops_only_whom_it_is_about() -> None:
     wrong = {"USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "maybe"}
     assert usbrh("read", timeout=30, **wrong).returncode == 0
@@ -313,7 +323,7 @@ def test_json_is_ascii_where_the_locale_is_not_utf8(tmp_path: Path) -> None:
 def test_a_full_disk_behind_stdout_is_said() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([USBRH, "read"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-                              env={"USBRH_SIMULATE": "1"}, timeout=30)  # fmt: skip
+                              env=os.environ | {"USBRH_SIMULATE": "1"}, timeout=30)  # fmt: skip
     assert done.returncode == 1
     assert (
         done.stderr == "usbrh: can't write to standard output: no space left on device; free disk space, see: df -h\n"

@@ -65,6 +65,16 @@ def test_all_errors_of_the_file_and_the_environment_are_found_at_once(file: Path
     ]
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o666])
+def test_a_file_with_an_error_is_not_reported_as_right_too(file: Path, mode: int) -> None:
+    add(file, "timeout = 0\n")
+    file.chmod(mode)
+    done = usbrh("config", "check", "--config", str(file), "--json")
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
+    statuses = [each["status"] for each in findings if each["check"] == "configuration"]
+    assert statuses == ["fault", *(["warning"] if mode == 0o666 else [])]
+
+
 def test_a_wrong_value_of_servers_is_one_error(file: Path) -> None:
     """The key is wrong, and not missing."""
     file.write_text('[zabbix]\nservers = ["a b"]\n')

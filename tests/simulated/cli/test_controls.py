@@ -2,58 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+from tests.support.bench import Bench
 from usbrh import sensors
-from usbrh.cli import cli
-from usbrh.cli.context import Context
-from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh, VirtualUsbrh2
-
-
-class Watched(VirtualClock):
-    """A virtual clock that notes the heater during each longer sleep."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model: VirtualUsbRh | None = None
-        self.slept: list[tuple[float, bool]] = []
-
-    def sleep(self, seconds: float) -> None:
-        if self.model and seconds >= 1:
-            self.slept.append((seconds, self.model.heater))
-        super().sleep(seconds)
-
-
-class Bench:
-    """A virtual USB-RH in front of the commands."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock = Watched()
-        self.ticks = [(6500, 1500)]
-        """The measurements; the last one is repeated."""
-        self.model = self.clock.model = VirtualUsbRh(clock=self.clock, ticks=self.measured)
-        self.config = folder / "usbrh.toml"
-        self.config.write_text("")
-        monkeypatch.setenv("USBRH_CONFIG", str(self.config))
-        self._monkeypatch = monkeypatch
-        self.plug_in(self.model)
-
-    def plug_in(self, *models: Any) -> None:
-        """Let the commands find these sensors."""
-        self.bus = SimulatorBackend(list(models), self.clock)
-        find = partial(sensors.find, backend=self.bus, clock=self.clock)
-        self._monkeypatch.setattr("usbrh.cli.sensors.find", find)
-
-    def measured(self, number: int) -> tuple[int, int]:
-        return self.ticks[min(number, len(self.ticks) - 1)]
-
-    def run(self, *words: str) -> Result:
-        return CliRunner().invoke(cli, words, obj=Context())
+from usbrh.simulator import VirtualUsbRh, VirtualUsbrh2
 
 
 @pytest.fixture
@@ -101,7 +57,8 @@ def test_one_of_several_sensors_must_be_named(bench: Bench) -> None:
 def test_identify_blinks_and_names_the_sensor(bench: Bench) -> None:
     done = bench.run("identify")
     assert done.exit_code == 0
-    assert bench.clock.monotonic() == pytest.approx(sensors.BLINK_SECONDS, abs=1)
+    assert bench.clock.monotonic() == pytest.approx(10, abs=1)
+    assert bench.clock.lit == [(0.5, (True, False)), (0.5, (False, False))] * 10
     assert "sim-1 blinks for 10 s" in done.stderr
 
 

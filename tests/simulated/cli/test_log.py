@@ -8,14 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.closed import as_root, nobody, reachable
+from usbrh.cli.log import _to_file
+from usbrh.config import Config
+from usbrh.errors import ConfigError
 from usbrh.output.log_file import LogFile
 from usbrh.output.text import CSV_COLUMNS
+from usbrh.poller import Poller
 from usbrh.reading import Reading
+from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
 
 DAY_NS = 86_400_000_000_000
 
@@ -289,3 +296,55 @@ def test_a_pipe_gets_one_header(tmp_path: Path) -> None:
     log.append(["b"], 0)
     assert os.read(reader, 100) == b"header\na\nb\n"
     os.close(reader)
+
+
+class Disk(VirtualClock):
+    """A clock after whose rounds something happens to a file."""
+
+    def __init__(self, *events: Callable[[], object]) -> None:
+        super().__init__()
+        self._events = list(events)
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if seconds > 1:
+            self._events.pop(0)()
+
+
+def stop() -> None:
+    raise KeyboardInterrupt
+
+
+def test_rounds_that_can_not_be_written_are_counted_and_reported_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "room.csv"
+
+    def fill() -> None:
+        file.rename(tmp_path / "whole.csv")
+        file.mkdir()
+
+    def refill() -> None:
+        file.unlink()
+        file.mkdir()
+
+    clock = Disk(fill, lambda: None, file.rmdir, lambda: None, refill, file.rmdir, stop)
+    models = [VirtualUsbRh(number, clock=clock) for number in (1, 2)]
+    with closing(SimulatorBackend(models, clock)) as bus:
+        poller = Poller(Config(), clock, selectors=(), backend=bus)
+        with pytest.raises(KeyboardInterrupt):
+            _to_file(LogFile(str(file)), poller, 60, lambda reading: reading.to_json())
+    problem = f"usbrh: {file}: can't be written: Is a directory; readings are lost until it can be written"
+    again = "usbrh: the file can be written again; {} readings lost"
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()) == ("", [problem, again.format(4), problem, again.format(2)])
+    assert (tmp_path / "whole.csv").read_text().count("\n") == 2
+    assert file.read_text().count("\n") == 2
+
+
+def test_a_first_round_that_can_not_be_written_ends_it(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    with closing(SimulatorBackend([VirtualUsbRh(clock=clock)], clock)) as bus:
+        poller = Poller(Config(), clock, selectors=(), backend=bus)
+        with pytest.raises(ConfigError, match="can't be written: Is a directory; choose another file with -o"):
+            _to_file(LogFile(str(tmp_path)), poller, 60, lambda reading: reading.to_json())

@@ -1,6 +1,7 @@
 """A warning for names that are easy to confuse, where the configuration is checked and where readings are sent."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_send_warns_once(environment: dict[str, Any]) -> None:
 
 
 def test_run_warns_once_at_its_start(environment: dict[str, Any]) -> None:
-    with subprocess.Popen([USBRH, "run"], stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen([USBRH, "run"], stderr=subprocess.PIPE, text=True, env=os.environ | environment) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == f"usbrh: {WORDS}\n"
         process.send_signal(signal.SIGTERM)

@@ -24,7 +24,7 @@ def test_before_during_and_after_an_outage(tmp_path: Path) -> None:
         found = usbrh("status", **settings)
         assert (found.returncode, found.stderr) == (0, "")
         lines = found.stdout.splitlines()
-        assert lines[-1] == "all is well"
+        assert (lines[-6], *lines[-2:], lines.count("")) == ("", "", "all is well", 2), lines
         assert max(map(len, lines)) <= 85
         assert [line for line in lines if line.startswith("sim-1: 31.69 °C") and line.endswith(" s ago")]
         assert [line for line in lines if line.startswith(f"{server.address}: 0 waiting, 0 rejected, 2 delivered")]

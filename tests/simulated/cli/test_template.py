@@ -41,12 +41,13 @@ def test_a_second_time_nothing_is_asked(folder: Path) -> None:
     assert {path: path.read_bytes() for path in folder.rglob("*.yaml")} == before
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_changed_file_stays(folder: Path, terminal: bool) -> None:
+@pytest.mark.parametrize("answer", ["n", "", None], ids=["no", "Enter", "no terminal"])
+def test_a_changed_file_stays(folder: Path, answer: str | None) -> None:
     changed = folder / "7.0/usbrh_trapper.yaml"
     changed.write_text(changed.read_text().replace("{$USBRH", "{$OURS"))
     edited = changed.read_text()
-    done = answered("n", folder) if terminal else usbrh("zabbix", "template", str(folder))
+    terminal = answer is not None
+    done = usbrh("zabbix", "template", str(folder)) if answer is None else answered(answer, folder)
     assert done.returncode == 1
     assert changed.read_text() == edited
     assert str(changed) not in done.stdout.splitlines()

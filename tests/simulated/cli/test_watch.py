@@ -11,7 +11,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -31,13 +32,13 @@ COLOUR = re.compile(r"\x1b\[[\d;]*3[1-6]m")
 class Terminal:
     """``usbrh watch`` in a terminal of 90 by 30 characters."""
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, *arguments: str, stdin: int | None = None, **environment: str) -> None:
         self.master, self.slave = pty.openpty()
         self.resize(30, 90)
         self.before = termios.tcgetattr(self.slave)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "usbrh", "watch", "--interval", "1s", *arguments],
-            stdin=self.slave,
+            stdin=self.slave if stdin is None else stdin,
             stdout=self.slave,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -54,8 +55,12 @@ class Terminal:
         os.write(self.master, keys.encode())
 
     def wait_for(self, pattern: str, after: int = 0) -> None:
+        self.wait_until(lambda: re.search(pattern, self.shown[after:]) is not None)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Read what is shown meanwhile: changes of the terminal wait for that."""
         end = time.monotonic() + 20
-        while not re.search(pattern, self.shown[after:]):
+        while not condition():
             assert time.monotonic() < end, self.shown
             if select.select([self.master], [], [], 0.1)[0]:
                 self.shown += os.read(self.master, 65536).decode(errors="replace")
@@ -119,6 +124,35 @@ def test_a_terminal_that_is_closed_ends_it_without_a_word() -> None:
         os.close(master)
         assert process.communicate(timeout=10)[1] == b""
         assert process.returncode == 1
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_shows_the_chart_again(terminal: Terminal) -> None:
+    terminal.wait_for("sim-2")
+    state = Path(f"/proc/{terminal.process.pid}/stat")
+    during = termios.tcgetattr(terminal.slave)
+    assert not during[3] & (termios.ECHO | termios.ICANON)
+    terminal.process.send_signal(signal.SIGTSTP)
+    terminal.wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+    assert LEAVE_SCREEN in terminal.shown
+    assert termios.tcgetattr(terminal.slave) == terminal.before
+    seen = len(terminal.shown)
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.wait_for(rf"(?s){re.escape(ENTER_SCREEN)}.*sim-2", after=seen)
+    terminal.wait_until(lambda: termios.tcgetattr(terminal.slave) == during)
+    terminal.press("q")
+    assert terminal.end() == (0, "")
+    assert termios.tcgetattr(terminal.slave) == terminal.before
+
+
+def test_without_keys_it_goes_on_until_a_signal() -> None:
+    terminal = Terminal(stdin=subprocess.DEVNULL)
+    try:
+        terminal.wait_for("sim-2")
+        terminal.wait_for("[\u2801-\u28ff]")
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == (0, "")
+    finally:
+        terminal.close()
 
 
 def test_values_a_chart_and_colours(terminal: Terminal) -> None:

@@ -79,11 +79,21 @@ def test_descriptors_are_those_of_the_real_one(backend: SimulatorBackend) -> Non
     assert configuration.wTotalLength == 34
     assert (interface.bInterfaceClass, interface.bNumEndpoints) == (3, 1)
     assert (endpoint.bEndpointAddress, endpoint.bmAttributes, endpoint.wMaxPacketSize) == (0x81, 3, 8)
+    assert (endpoint.bRefresh, endpoint.bSynchAddress) == (0, 0), "as of all but audio devices"
     device.detach_kernel_driver(0)
     hid, report = bytes(interface.extra_descriptors), bytes(device.ctrl_transfer(0x81, 6, 0x2200, 0, 255))
     assert hid == bytes(device.ctrl_transfer(0x81, 6, 0x2100, 0, 255))
     assert int.from_bytes(hid[7:9], "little") == len(report) == 29
     assert "1774:1001" in str(device)
+
+
+def test_a_setting_of_the_interface_ends_a_halt(backend: SimulatorBackend) -> None:
+    device = opened(backend)
+    device.ctrl_transfer(0x02, 0x03, 0, 0x81)
+    with fails(errno.EPIPE):
+        read(device)
+    device.set_interface_altsetting(0, 0)
+    assert bytes(device.ctrl_transfer(0x82, 0x00, 0, 0x81, 2)) == b"\0\0"
 
 
 def test_measures(backend: SimulatorBackend, clock: VirtualClock) -> None:

@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.command import usbrh
 from usbrh.simulator import descriptors, usbip, usbip_wire
 from usbrh.simulator.room import room
 from usbrh.simulator.unknowns import UsbRhUnknowns
@@ -566,10 +567,7 @@ def test_a_fifo_feeds_it(tmp_path: Path) -> None:
 
 
 def test_place_that_is_taken(server: Server) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "usbrh", "simulate", "--usbip", "--listen", f"127.0.0.1:{server.port}"],
-        capture_output=True, text=True, timeout=20, check=False,
-    )  # fmt: skip
+    done = usbrh("simulate", "--usbip", "--listen", f"127.0.0.1:{server.port}")
     assert done.returncode == 2
     assert done.stderr.startswith(f"usbrh: can't listen on 127.0.0.1:{server.port}: ")
     assert done.stderr.count("\n") == 1
@@ -577,10 +575,7 @@ def test_place_that_is_taken(server: Server) -> None:
 
 @pytest.mark.parametrize("listen", ["", "host:name", "127.0.0.1:70000", "[::1", "a b"])
 def test_addresses_that_are_none(listen: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "usbrh", "simulate", "--usbip", "--listen", listen],
-        capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = usbrh("simulate", "--usbip", "--listen", listen)
     assert done.returncode == 2
     assert f"--listen {listen}: not an address; write ADDRESS or ADDRESS:PORT" in done.stderr
 

@@ -52,17 +52,21 @@ def test_the_state_of_the_bridge(config: Config) -> None:
         journal.add(readings(3))
     state = agent.bridge(lambda: config)
     assert state.items() >= {"sensors": 1, "waiting": 3, "error": None, "remedy": None}.items()
+    with Journal(config.journal.path) as journal:
+        journal.sync_destinations([])
+    nothing = {"waiting": 0, "rejected": 0, "expired": 0, "oldest_waiting_age": 0}
+    assert agent.bridge(lambda: config).items() >= nothing.items(), "an agent fetches the readings"
     assert state.keys().isdisjoint({"uptime", "readings", "failed", "failures_by_kind"})  # of a service, maybe
 
 
-@pytest.mark.parametrize(("name", "age"), [("living-room", 60.0), ("1-1", 60.0), ("living-room", 600.0)])
+@pytest.mark.parametrize(("name", "age"), [("living-room", 60.0), ("1-1", 94.9), ("living-room", 95.0)])
 def test_a_fresh_reading_of_the_service_is_used(config: Config, name: str, age: float) -> None:
     config = Config(journal=config.journal, sensor={"1-1": SensorConfig(name="living-room")})
     with Journal(config.journal.path) as journal:
         journal.add([reading(1)])
     clock = FixedClock(reading(1).time_ns + int(age * 1e9))
     answer = agent.get(name, lambda: config, clock)
-    if age < 100:
+    if age < 95:  # the interval of 60 s and a half, and 5 s
         assert answer == {**reading(1).to_dict(), "age": age}
     else:  # no such sensor is plugged in
         assert (answer["state"], answer["temperature"]) == ("not_found", None)
@@ -77,6 +81,13 @@ def test_a_damaged_journal_does_not_keep_from_measuring(config: Config, monkeypa
     config.journal.path.write_bytes(content.replace(body, body.replace(b"20.01", b"30.01")))
     answer = agent.get("sim-1", lambda: config, FixedClock(START))
     assert (answer["state"], answer["raw"] is not None) == ("ok", True)
+
+
+def test_the_start_of_the_process_counts_as_time_for_the_measurement(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "MEASURE_UNTIL", 0.0)  # this process has run for longer
+    assert agent.get("sim-1", lambda: config)["state"] == "timeout"
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,22 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.clocks import HandClock
-from usbrh.bridge.announcement import INTERVAL, PAUSE, Announcement, register
+from tests.support.network import closed_port
+from usbrh.bridge.announcement import INTERVAL, Announcement, register
+from usbrh.bridge.delivery import Delivery
 from usbrh.bridge.route import Route
 from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
 from usbrh.findings import Status
+from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.sender import Sender
 
@@ -76,7 +80,10 @@ def test_soon_after_a_rejection_but_with_a_pause(
     announcement.repeat_soon()
     announcement.send_if_due(Deadline(5))
     assert len(server.announced) == 1
-    hand_clock.now += PAUSE
+    hand_clock.now += 4.9
+    announcement.send_if_due(Deadline(5))
+    assert len(server.announced) == 1
+    hand_clock.now += 0.1
     announcement.send_if_due(Deadline(5))
     assert len(server.announced) == 2
 
@@ -120,13 +127,33 @@ def test_nothing_is_announced_unless_it_is_configured(server: Server, hand_clock
     assert server.announced == []
 
 
+def test_a_rejected_state_is_a_reason_to_announce_the_host_again(
+    server: Server, hand_clock: HandClock, tmp_path: Path
+) -> None:
+    server.reject = lambda value: True
+    with Journal(tmp_path / "journal.db") as journal:
+        delivery = Delivery(journal, route(server.address), clock=hand_clock)
+        for _ in range(2):
+            assert not delivery.send_state("usbrh.bridge", {}, Deadline(5))
+        assert len(server.announced) == 1
+        hand_clock.now += 5
+        delivery.send_state("usbrh.bridge", {}, Deadline(5))
+    assert len(server.announced) == 2
+
+
 def test_register_says_what_each_destination_answers(server: Server) -> None:
     (finding,) = register([route(server.address)], "usbrh")
-    assert finding.status is Status.WARNING
+    assert (finding.check, finding.status) == ("register", Status.WARNING)
     assert "host [pc] not found" in finding.message
+    assert str(finding.remedy).startswith("run this again in a minute")
     server.answer = MONITORED
     (finding,) = register([route(server.address)], "usbrh")
-    assert finding.status is Status.OK
+    assert (finding.check, finding.status) == ("register", Status.OK)
+    assert finding.message == f'{server.address}: host "pc" is monitored'
+    closed = closed_port()
+    (finding,) = register([route(closed)], "usbrh")
+    assert (finding.check, finding.status) == ("register", Status.FAULT)
+    assert finding.message.startswith(f"announcing to {closed}: ")
 
 
 @pytest.mark.parametrize("answer", [b"no packet", {"response": "maybe"}, {"response": "failed"}, {"response": []}])

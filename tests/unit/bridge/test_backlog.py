@@ -1,15 +1,14 @@
 """A backlog over paths and to servers that fail at large requests. All times are a tenth of those of real life."""
 
-import time
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.clocks import FixedClock, HandClock
-from tests.support.faultproxy import Fault, FaultProxy
+from tests.support.clocks import FixedClock, HandClock, WoundClock
 from tests.support.journal import START, reading, readings
 from usbrh.bridge.batches import BATCH, FORGET, BatchSize
 from usbrh.bridge.delivery import Delivered, Delivery
@@ -17,34 +16,71 @@ from usbrh.bridge.once import BACKLOG_SHARE, REQUEST_SHARE
 from usbrh.bridge.route import Route
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.worker import DestinationWorker
-from usbrh.clock import NS, Deadline
+from usbrh.clock import NS, Clock, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
 from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.items import BRIDGE
-from usbrh.zabbix.protocol import Response
-from usbrh.zabbix.sender import Sender
+from usbrh.zabbix.protocol import Response, encode_request
+from usbrh.zabbix.sender import SLOWEST, Sender
 
 WAITING = 300
 TIMEOUT = 1.5
 SEND_SECONDS = 2.5
 HOST = "living-room-pc"
 
+Obstacle = Callable[[Any, bytes], tuple[float, bool]]
+"""Returns how many s an exchange of these values takes, in a request of these bytes, and whether the server gets it."""
+
+
+def slow_values(values: Any, request: bytes) -> tuple[float, bool]:
+    return 0.01 * len(values), True
+
+
+def lost_above_20_kb(values: Any, request: bytes) -> tuple[float, bool]:
+    return (math.inf, False) if len(request) > 20_000 else (0.0, True)
+
+
+def hang_at_one(values: Any, request: bytes) -> tuple[float, bool]:
+    return (math.inf, False) if has_poison(value.ns for value in values) else (0.0, True)
+
+
+def slow_uplink(values: Any, request: bytes) -> tuple[float, bool]:
+    seconds = len(request) / 40_000
+    return seconds, seconds <= SLOWEST * TIMEOUT
+
+
+def has_poison(ns: Iterable[int]) -> bool:
+    return reading(100).time_ns % NS in ns
+
+
+class Hampered(Sender):
+    """Exchanges values with a real server over a path that takes virtual time.
+
+    The request of a slow uplink moves, so it has more time than one that gets no answer.
+    """
+
+    def __init__(self, address: str, clock: Clock, obstacle: Obstacle) -> None:
+        super().__init__(Destination.parse(address), ZabbixConfig(timeout=TIMEOUT))
+        self.clock, self.obstacle = clock, obstacle
+
+    def send(self, values: Any, deadline: Deadline) -> Response:
+        seconds, arrives = self.obstacle(values, encode_request(values, self.clock.time_ns()))
+        patience = SLOWEST * TIMEOUT if self.obstacle is slow_uplink else TIMEOUT
+        limit = min(patience, deadline.remaining())
+        # The exchange itself has time of its own: the wound clock stands still.
+        response = super().send(values, Deadline(20)) if arrives else None
+        self.clock.sleep(min(seconds, limit))
+        if response is None or seconds > limit:
+            error = ZabbixUnreachable("no complete answer")
+            error.after_connecting = True
+            raise error
+        return response
+
+
 Respond = Callable[[dict[str, Any], bytes], Any]
-
-
-def slow_values(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
-    time.sleep(0.01 * len(request["data"]))
-    return respond(request, packet)
-
-
-def lost_above_20_kb(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
-    if len(packet) > 20_000:
-        time.sleep(1.5 * TIMEOUT)
-        return None
-    return respond(request, packet)
 
 
 def hang_up_above_64_kb(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
@@ -52,16 +88,7 @@ def hang_up_above_64_kb(respond: Respond, request: dict[str, Any], packet: bytes
 
 
 def hang_up_at_one(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
-    poison = reading(100).time_ns % NS
-    return None if any(value["ns"] == poison for value in request["data"]) else respond(request, packet)
-
-
-def hang_at_one(respond: Respond, request: dict[str, Any], packet: bytes) -> Any:
-    poison = reading(100).time_ns % NS
-    if any(value["ns"] == poison for value in request["data"]):
-        time.sleep(1.5 * TIMEOUT)
-        return None
-    return respond(request, packet)
+    return None if has_poison(value["ns"] for value in request["data"]) else respond(request, packet)
 
 
 @pytest.fixture
@@ -78,21 +105,26 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def new_delivery(journal: Journal, address: str) -> Delivery:
-    sender = Sender(Destination.parse(address), ZabbixConfig(timeout=TIMEOUT))
-    return Delivery(journal, Route("there", sender, HOST), clock=FixedClock(START))
+def new_delivery(journal: Journal, sender: Sender, clock: Clock) -> Delivery:
+    return Delivery(journal, Route("there", sender, HOST), clock=clock)
 
 
-def drain(journal: Journal, address: str, command: str) -> int:
+def plain(server: FakeServer) -> Sender:
+    return Sender(Destination.parse(server.address), ZabbixConfig(timeout=TIMEOUT))
+
+
+def drain(journal: Journal, sender: Sender, clock: Clock, command: str) -> int:
     """Deliver everything as the service does, or by one ``usbrh send`` after another; how many are rejected."""
     news, rejected = [reading(WAITING)], 0
-    delivery = new_delivery(journal, address)
+    delivery = new_delivery(journal, sender, clock)
     for count in range(1, 21):
         if command == "send":
-            delivery = new_delivery(journal, address)
-            rejected += delivery.deliver(Deadline(SEND_SECONDS), news=news, seconds=0.9 * SEND_SECONDS).rejected
+            delivery = new_delivery(journal, sender, clock)
+            deadline = Deadline(SEND_SECONDS, clock)
+            rejected += delivery.deliver(deadline, news=news, seconds=0.9 * SEND_SECONDS).rejected
         else:
-            rejected += delivery.deliver(Deadline(360), news=news if count == 1 else (), seconds=1.5).rejected
+            deadline = Deadline(360, clock)
+            rejected += delivery.deliver(deadline, news=news if count == 1 else (), seconds=1.5).rejected
         if not journal.waiting("there", 1):
             print(f"{command}: {count} deliveries")
             return rejected
@@ -108,36 +140,52 @@ def check_order(server: FakeServer, missing: int = 0) -> None:
     assert len(first) == WAITING - missing
 
 
+def check_rejections(journal: Journal, server: FakeServer, rejected: int) -> None:
+    """The rejected reading has a reason, and is accepted once the server does so."""
+    rejections = journal.rejected("there")
+    assert [each.first for each in rejections] == [100] * rejected
+    if rejected:
+        assert rejections[0].reason.endswith("when it received this reading alone; check the server's log")
+        assert new_delivery(journal, plain(server), FixedClock(START)).deliver(Deadline(5), retry=True).delivered == 1
+
+
 @pytest.mark.parametrize("command", ["run", "send"])
-@pytest.mark.parametrize("obstacle", [slow_values, lost_above_20_kb, hang_up_above_64_kb, hang_up_at_one, hang_at_one])
-def test_a_backlog_drains(journal: Journal, server: FakeServer, command: str, obstacle: Any) -> None:
+@pytest.mark.parametrize("obstacle", [slow_values, lost_above_20_kb, hang_at_one])
+def test_a_backlog_drains(journal: Journal, server: FakeServer, command: str, obstacle: Obstacle) -> None:
+    clock = WoundClock(START, synchronised=True)
+    poisonous = int(obstacle is hang_at_one)
+    assert drain(journal, Hampered(server.address, clock, obstacle), clock, command) == poisonous
+    check_order(server, poisonous)
+    check_rejections(journal, server, poisonous)
+
+
+@pytest.mark.parametrize("command", ["run", "send"])
+@pytest.mark.parametrize("obstacle", [hang_up_above_64_kb, hang_up_at_one])
+def test_a_backlog_drains_to_a_server_that_hangs_up(
+    journal: Journal, server: FakeServer, command: str, obstacle: Any
+) -> None:
     respond = server.respond
     server.respond = lambda request, packet: obstacle(respond, request, packet)  # type: ignore[method-assign]
-    poisonous = int(obstacle in (hang_up_at_one, hang_at_one))
-    assert drain(journal, server.address, command) == poisonous
-    time.sleep(TIMEOUT)  # what the server still works on
+    poisonous = int(obstacle is hang_up_at_one)
+    assert drain(journal, plain(server), FixedClock(START), command) == poisonous
     check_order(server, poisonous)
-    rejections = journal.rejected("there")
-    assert [each.first for each in rejections] == [100] * poisonous
-    if poisonous:
-        assert rejections[0].reason.endswith("when it received this reading alone; check the server's log")
-        server.respond = respond  # type: ignore[method-assign]
-        assert new_delivery(journal, server.address).deliver(Deadline(5), retry=True).delivered == 1
+    server.respond = respond  # type: ignore[method-assign]
+    check_rejections(journal, server, poisonous)
 
 
 @pytest.mark.parametrize("command", ["run", "send"])
 def test_a_backlog_drains_over_a_slow_uplink(journal: Journal, server: FakeServer, command: str) -> None:
-    with FaultProxy(server.address, Fault(uplink=40_000)) as proxy:
-        start = time.monotonic()
-        assert drain(journal, proxy.address, command) == 0
-        assert time.monotonic() - start < 20
+    clock = WoundClock(START, synchronised=True)
+    start = clock.monotonic()
+    assert drain(journal, Hampered(server.address, clock, slow_uplink), clock, command) == 0
+    assert clock.monotonic() - start < 20
     check_order(server)
 
 
 def test_a_server_that_answers_nothing_is_no_reason_to_reject(journal: Journal, server: FakeServer) -> None:
     server.respond = lambda request, packet: None  # type: ignore[method-assign]
     for _ in range(3):
-        result = new_delivery(journal, server.address).deliver(Deadline(5))
+        result = new_delivery(journal, plain(server), FixedClock(START)).deliver(Deadline(5))
         assert (result.rejected, result.delivered) == (0, 0)
         assert result.error is not None
     assert len(journal.waiting("there", 1000)) == WAITING

@@ -328,11 +328,14 @@ def test_warns_before_zabbix_drops_what_is_too_old(
     journal.add(readings(1))
     delivery(journal, server, now=START + 20 * 86400 * NS).deliver(soon())
     assert caplog.text == ""
-    journal.add(readings(1, first=2))
-    delivery(journal, server, now=START + 26 * 86400 * NS).deliver(soon())
+    late = delivery(journal, server, now=START + 26 * 86400 * NS)
+    for number in (2, 3):
+        journal.add(readings(1, first=number))
+        late.deliver(soon())
+    (warning,) = caplog.messages
     assert (
         "for 26 days: Zabbix drops readings without an error when they are older than the item's history period (31 "
-        "days" in caplog.text
+        "days" in warning
     )
 
 

@@ -188,6 +188,13 @@ def test_what_is_no_name_of_a_file_has_none(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["readings"]
 
 
+def test_a_name_that_is_not_unicode_text(tmp_path: Path) -> None:
+    """The kernel passes on the serial number of a device as the bytes that the device sends."""
+    folder = write(tmp_path, measured("caf\udce9"))
+    assert [path.name for path in folder.iterdir()] == ["caf?"]
+    assert b'"sensor":"caf?"' in (folder / "caf?").read_bytes()
+
+
 def test_nothing_is_written_without_the_folder_of_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     LatestFiles(INTERVAL, {}).write([measured()])

@@ -1,6 +1,7 @@
 """One ``usbrh send``, in this process."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from usbrh.bridge.batches import BATCH
 from usbrh.bridge.once import send_once
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal.store import Journal
+from usbrh.simulator import VirtualClock
 from usbrh.zabbix.fake_server import FakeServer
 
 
@@ -40,6 +42,30 @@ def test_a_backlog_too_long_for_one_send_leaves_time_for_the_state(
         assert readings_sent[0].key == "usbrh.get[sim-1]", "the new reading goes first"
         assert len(readings_sent) == 1 + result.delivered
         assert len(server.values) == 1 + len(readings_sent) + 1
+
+
+def test_the_last_tenth_of_the_time_is_for_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USBRH_SIMULATE", "1")
+    monkeypatch.setattr("usbrh.bridge.batches.BATCH", 10)
+    clock = VirtualClock()
+    sent: list[tuple[float, str]] = []
+    with FakeServer() as server, Journal(tmp_path / "journal.db", clock=clock) as journal:
+        take = server.respond
+
+        def slowly(request: dict[str, Any], packet: bytes) -> Any:
+            sent.append((clock.monotonic(), request["data"][0]["key"]))
+            clock.sleep(0.25)
+            return take(request, packet)
+
+        server.respond = slowly  # type: ignore[method-assign]
+        journal.sync_destinations([server.address])
+        journal.add([replace(each, time_ns=clock.time_ns() - number) for number, each in enumerate(readings(1000))])
+        zabbix = ZabbixConfig(servers=(server.address,), host="pc")
+        config = Config(zabbix=zabbix, journal=JournalConfig(path=journal.path))
+        assert send_once(config, allow_simulated=True, clock=clock).results[server.address].out_of_time
+    *_, (last, key), (moment, state) = sent
+    assert (sent[0][1], key, state) == ("usbrh.discovery", "usbrh.get[living-room]", "usbrh.bridge")
+    assert 20 < last < moment < 23.2, "25 s for all of it"
 
 
 def test_a_server_that_hangs_at_readings_gets_the_state_nevertheless(

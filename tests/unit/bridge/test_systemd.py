@@ -1,11 +1,13 @@
 """Words to systemd, with a socket that is really there."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
+from tests.support.waits import within
 from usbrh.bridge.systemd import Notifier
 
 
@@ -21,6 +23,21 @@ def test_says_it_to_the_socket(tmp_path: Path, abstract: bool) -> None:
 def test_nobody_listens(tmp_path: Path) -> None:
     Notifier({}).send("READY=1")
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).send("READY=1")
+
+
+def test_a_queue_that_is_full_delays_nobody(tmp_path: Path) -> None:
+    name = str(tmp_path / "notify")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
+    ):
+        manager.bind(name)
+        sender.setblocking(False)
+        with contextlib.suppress(BlockingIOError):  # the queue is full
+            while True:
+                sender.sendto(b"x", name)
+        with within(5):
+            Notifier({"NOTIFY_SOCKET": name}).send("READY=1")
 
 
 def test_watchdog() -> None:

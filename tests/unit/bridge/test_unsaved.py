@@ -21,6 +21,7 @@ def test_the_oldest_are_dropped_when_there_are_too_many() -> None:
     assert unsaved.since(0) == (readings(3, first=3), 5)
     assert unsaved.add(readings(1, first=6)) == 1
     assert unsaved.since(4) == (readings(2, first=5), 6)
+    assert Unsaved().add([readings(1)[0]] * 10_001) == 1
 
 
 def test_what_the_journal_has_stored_is_forgotten() -> None:

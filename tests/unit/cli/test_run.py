@@ -1,5 +1,6 @@
 """``usbrh run`` in this process: what comes at moments that another process can't hit."""
 
+import io
 import logging
 import os
 import signal
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.daemon import wait_for
 from usbrh.bridge import reload as reloading
-from usbrh.cli import cli
+from usbrh.cli import cli, run
 from usbrh.cli.context import Context
 from usbrh.zabbix.fake_server import FakeServer
 
@@ -123,3 +124,12 @@ def test_what_waits_in_the_old_journal_is_logged(
     run_while(administrator)
     old = toml.parent / "journal.db"
     assert f"1 reading waiting in {old}; USBRH_JOURNAL_PATH={old} usbrh journal flush" in caplog.text
+
+
+def test_only_lines_in_a_file_need_the_time(tmp_path: Path) -> None:
+    """journald and terminals show it themselves."""
+    with (tmp_path / "log").open("a") as appended, (tmp_path / "output").open("w") as written:
+        assert run._is_log_file(appended)
+        assert not run._is_log_file(written)
+    assert not run._is_log_file(io.StringIO())
+    assert not run._is_log_file(None)

@@ -1,4 +1,4 @@
-"""Signals that end a command, in a separate process."""
+"""Signals that end a command, most of them in a separate process."""
 
 import signal
 import subprocess
@@ -6,6 +6,8 @@ import sys
 import time
 
 import pytest
+
+from usbrh.cli.signals import SignalHandler, Terminated
 
 PROGRAM = """\
 import os, signal, time
@@ -68,3 +70,17 @@ def test_one_that_comes_later_ends_what_still_hangs() -> None:
         process.send_signal(TERM)
         assert line_of(process) == ""
         assert process.wait(5) == 128 + TERM
+
+
+def test_five_seconds_after_the_first_another_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    handler = SignalHandler()
+    with pytest.raises(KeyboardInterrupt):
+        handler._caught(INT, None)
+    now[0] = 104.9
+    handler._caught(TERM, None)
+    now[0] = 105.1
+    with pytest.raises(Terminated) as caught:
+        handler._caught(TERM, None)
+    assert caught.value.code == 143

@@ -1,5 +1,6 @@
 import os
 import re
+import string
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.support.waits import within
 from usbrh.config import BridgeConfig, Config, JournalConfig, OutputConfig, SensorConfig, ZabbixConfig, load
 from usbrh.config.model import key_types
+from usbrh.config.value_types import InvalidValue, SensorName
 from usbrh.errors import ConfigError
 
 FULL = """\
@@ -176,6 +178,21 @@ def test_the_environment_wins(write: Callable[[str], Path], text: str) -> None:
     sections = {"zabbix": ZabbixConfig, "bridge": BridgeConfig, "journal": JournalConfig, "output": OutputConfig}
     variables = {f"USBRH_{name}_{key}".upper() for name, section in sections.items() for key in key_types(section)}
     assert variables == set(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("words", [("true", "false"), ("yes", "no"), ("on", "off"), ("1", "0"), ("Yes", "OFF")])
+def test_the_words_for_true_and_false_in_the_environment(words: tuple[str, str]) -> None:
+    found = [load(Path("/dev/null"), {"USBRH_BRIDGE_ALIGN": word}).bridge.align for word in words]
+    assert found == [True, False]
+
+
+def test_a_sensor_name_has_the_characters_that_zabbix_accepts() -> None:
+    """In item keys, and in the parameters of an agent with UnsafeUserParameters=0."""
+    accepted = set()
+    for character in string.printable:
+        with suppress(InvalidValue):
+            accepted.add(SensorName().from_toml(f"a{character}b"))
+    assert accepted == {f"a{character}b" for character in f"{string.ascii_letters}{string.digits} +-./:=^_"}
 
 
 def test_an_empty_variable_is_an_absent_one(write: Callable[[str], Path]) -> None:

@@ -45,6 +45,16 @@ def test_no_secret(secret: Path, content: bytes) -> None:
         read_secret(secret)
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_the_longest_secret(secret: Path, end: bytes) -> None:
+    secret.write_bytes(b"a" * 4096 + end)
+    assert read_secret(secret) == "a" * 4096
+    for more in (b"a" * 4097 + end, b"a" * 4096 + b"\nb" + end):
+        secret.write_bytes(more)
+        with pytest.raises(ConfigError, match="must contain one line"):
+            read_secret(secret)
+
+
 @pytest.mark.parametrize(("mode", "words"), [(0o644, "be read by everyone"), (0o660, "be changed by others")])
 def test_others_can_get_at_it(secret: Path, mode: int, words: str, caplog: pytest.LogCaptureFixture) -> None:
     secret.chmod(mode)

@@ -54,6 +54,10 @@ def test_an_agent_that_is_not_in_the_group(agent_machine: Machine) -> None:
     agent_machine.path("/etc/group").write_text("root:x:0:\nusbrh:x:54321:\n")
     [found] = agent.agents(agent_machine)
     assert (found.status, found.exit_status) == (Status.FAULT, 4)
+    assert (found.check, found.message) == (
+        "Zabbix agent",
+        "zabbix-agent: its user zabbix is not in the group usbrh",
+    )
     assert found.remedy == "sudo usermod -aG usbrh zabbix && sudo systemctl restart zabbix-agent"
 
 
@@ -73,17 +77,20 @@ def test_an_agent_that_was_not_restarted_since_it_is_in_the_group(agent_machine:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "shown"),
     [
-        "usbrh.sensors     [m|ZBX_NOTSUPPORTED] [Unsupported item key.]",
-        "usbrh.sensors     [t|sh: 1: usbrh: not found]",
-        "",
+        ("usbrh.sensors     [m|ZBX_NOTSUPPORTED] [Unsupported item key.]", "Unsupported item key."),
+        ("usbrh.sensors     [t|sh: 1: usbrh: not found]", "sh: 1: usbrh: not found"),
+        ("", "nothing"),
     ],
 )
-def test_an_agent_whose_answer_is_none(agent_machine: Machine, programs: Path, answer: str) -> None:
+def test_an_agent_whose_answer_is_none(agent_machine: Machine, programs: Path, answer: str, shown: str) -> None:
     program(programs, "zabbix_agentd", answer)
     [found] = agent.agents(agent_machine)
-    assert found.status is Status.FAULT
+    assert (found.check, found.status) == ("Zabbix agent", Status.FAULT)
+    assert found.message.startswith("zabbix-agent answers usbrh.discovery with: ")
+    assert found.message.endswith(shown)
+    assert found.remedy == "sudo usbrh setup && sudo systemctl restart zabbix-agent"
 
 
 @pytest.mark.parametrize("place", ["/etc/zabbix", "/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/zabbix_agentd.d"])

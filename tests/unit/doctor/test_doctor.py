@@ -3,23 +3,16 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.support.command import run as command
 from usbrh.config import Config, JournalConfig, SensorConfig
 from usbrh.doctor import service
 from usbrh.findings import Status
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "usbrh", "doctor", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **environment},
-    )
+    return command(["doctor", *arguments], os.environ | environment)
 
 
 def test_json_is_an_object_a_line() -> None:

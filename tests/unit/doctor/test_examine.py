@@ -114,3 +114,8 @@ def test_the_route_is_checked_at_last(machine: Machine, config: Config, monkeypa
         route = replace(config.zabbix, servers=(server.address,), host="pc")
         found = examine(machine, replace(config, zabbix=route))
     assert checks(found)[-3:] == [(check, "ok") for check, _ in ROUTE]
+    assert list(dict.fromkeys(each.check for each in found)) == [
+        *("libusb", "USB bus", "sensor", *SENSOR_CHECKS, "reading"),
+        *("configuration", "journal", "clock", "units", "Zabbix agent"),
+        *(check for check, _ in ROUTE),
+    ]

@@ -63,3 +63,7 @@ def test_no_server_and_a_wrong_agent_configuration(tmp_path: Path) -> None:
     assert ways(origin={"servers": "usbrh.toml, line 2"})["server"][0].status is Status.OK
     found = ways(agent_config=tmp_path / "none.conf")
     assert (found["server"][0].status, found["server"][0].exit_status) == (Status.FAULT, 2)
+    for check in ("TLS", "round trip"):
+        assert [(each.status, each.message) for each in found[check]] == [
+            (Status.NOT_CHECKED, "the server is not known"),
+        ]

@@ -1,5 +1,6 @@
 """The configuration, the service, the journal and the clock."""
 
+import re
 import time
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def test_a_configuration_that_anybody_may_change(machine: Machine, tmp_path: Pat
     config = Config(path=file)
     file.chmod(0o666)
     [found] = service.configuration(config, config)
-    assert (found.status, found.remedy) == (Status.WARNING, f"sudo chmod o-w {file}")
+    assert (found.check, found.status, found.remedy) == ("configuration", Status.WARNING, f"sudo chmod o-w {file}")
+    assert found.message == f"every user can change {file}"
     file.chmod(0o640)
     [found] = service.configuration(config, config)
     assert found.status is Status.OK
@@ -225,7 +227,9 @@ def test_a_journal_in_which_readings_wait_or_were_rejected(tmp_path: Path) -> No
     with Journal(config.journal.path) as journal:
         journal.sync_destinations(["zabbix.example:10051"])
         [fresh] = journal.add([reading(5)])
-    assert [found.status for found in service.journal(config)] == [Status.OK]
+    [found] = service.journal(config)
+    assert (found.check, found.status) == ("journal", Status.OK)
+    assert re.fullmatch(rf"{config.journal.path}: 1 reading, 0\.\d MB", found.message)
     with Journal(config.journal.path) as journal:
         journal.acknowledge("zabbix.example:10051", [fresh])
         [late] = journal.add([reading(3600)])
@@ -243,7 +247,8 @@ def test_a_journal_that_is_closed_to_who_asks() -> None:
         config.journal.path.parent.mkdir()
         with closed(config.journal.path.parent):
             [found] = service.journal(config)
-    assert found.status is Status.NOT_CHECKED
+    assert (found.check, found.status) == ("journal", Status.NOT_CHECKED)
+    assert found.message == f"{config.journal.path} belongs to the service; sudo usbrh doctor can check it"
 
 
 def test_a_journal_that_is_none(tmp_path: Path) -> None:

@@ -66,6 +66,24 @@ def test_all_is_well(config: Config, journal: Journal) -> None:
     assert {each["check"] for each in data["findings"]} == {"units", "last round", "reading"}
 
 
+@pytest.mark.parametrize(
+    ("interval", "age", "well"),
+    [(60, 299, True), (60, 301, False), (200, 599, True), (200, 601, False), (1, 299, True)],
+)
+def test_a_round_is_late_after_three_intervals_and_five_minutes(
+    config: Config, interval: float, age: float, well: bool
+) -> None:
+    with Journal(config.journal.path, keep=1e11) as journal:
+        journal.add([reading(age)])
+    config = replace(config, bridge=BridgeConfig(interval=interval))
+    assert (not state(config).problems) == well
+
+
+def test_a_reading_of_the_future_is_of_now() -> None:
+    found = State(NOW)
+    assert [found.seconds_since(NOW + each * NS) for each in (5, 0, -5)] == [0, 0, 5]
+
+
 def test_a_sensor_that_fails(config: Config, journal: Journal) -> None:
     error = SensorTimeout("cellar did not answer", remedy="replug it")
     with journal:

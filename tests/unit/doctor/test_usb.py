@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.closed import closed, nobody, reachable
-from usbrh import doctor
+from usbrh import doctor, sensors
 from usbrh.config import Config
 from usbrh.doctor import usb
 from usbrh.drivers import usbrh2
-from usbrh.findings import Finding, Status
+from usbrh.findings import Finding, Status, fault
 from usbrh.reading import Reading
 from usbrh.setup.machine import Machine
-from usbrh.simulator import SimulatorBackend
+from usbrh.simulator import SimulatorBackend, VirtualClock, VirtualUsbRh
 from usbrh.system.access import rules
 
 PORT = "1-1.4"
@@ -148,7 +148,8 @@ def test_a_usbrh2_is_a_serial_port(machine: Machine) -> None:
 
 def test_a_sensor_that_went_away_meanwhile(machine: Machine) -> None:
     machine.path("/dev/bus/usb/001/007").unlink()
-    assert usb.permission(machine, PORT).exit_status == 3
+    remedy = "unplug it and plug it in again"
+    assert usb.permission(machine, PORT) == fault("permission", f"{PORT}: the sensor has no device node", remedy, 3)
     machine.path(f"/sys/bus/usb/devices/{PORT}/devnum").unlink()
     assert usb.permission(machine, PORT).exit_status == 3
 
@@ -221,7 +222,28 @@ def test_a_sensor_whose_name_has_a_blank(machine: Machine) -> None:
 
 
 def test_a_free_sensor(machine: Machine) -> None:
-    assert usb.in_use(machine, PORT).message.startswith("1-1.4: by no program")
+    unseen = " that this user can see (sudo usbrh doctor sees all)"
+    assert usb.in_use(machine, PORT).message == f"1-1.4: by no program{unseen if os.geteuid() else ''}"
+    with nobody():
+        assert usb.in_use(machine, PORT).message.endswith(unseen if os.geteuid() else "by no program")
+
+
+def test_a_real_sensor_has_all_checks_and_without_permission_is_not_read(machine: Machine) -> None:
+    clock = VirtualClock()
+    bus = SimulatorBackend([VirtualUsbRh(clock=clock)], clock)
+    (sensor,) = sensors.find(backend=bus, clock=clock)
+    sensor.info = sensor.info._replace(port=PORT, simulated=False)
+    try:
+        found = list(usb.examine([sensor], machine))
+        assert [(each.check, each.status) for each in found] == [
+            (check, Status.OK) for check in ("permission", "in use", "kernel driver", "reading")
+        ]
+        assert [each.message.partition(":")[0] for each in found] == [PORT, PORT, PORT, "sim-1"]
+        machine.path(NODE).unlink()
+        *_, last = usb.examine([sensor], machine)
+        assert (last.status, last.message) == (Status.NOT_CHECKED, f"{PORT}: no permission")
+    finally:
+        bus.close()
 
 
 @pytest.mark.parametrize(

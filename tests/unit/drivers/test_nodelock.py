@@ -9,6 +9,7 @@ import pytest
 
 from usbrh.clock import Deadline
 from usbrh.drivers.nodelock import HEATER, MEASURE, NodeLock
+from usbrh.simulator import VirtualClock
 
 HOLDER = """
 import sys, time
@@ -67,6 +68,39 @@ def test_closing_lets_go(node: Path) -> None:
     with NodeLock(node) as second:
         assert not second.locked_elsewhere(MEASURE)
         assert second.acquire(MEASURE, Deadline(0))
+
+
+def test_processes_of_all_versions_lock_the_same_bytes(node: Path) -> None:
+    with NodeLock(node) as lock, holder(node, 0) as measuring, holder(node, 1) as heating:
+        try:
+            assert not lock.acquire(MEASURE, Deadline(0))
+            assert not lock.acquire(HEATER, Deadline(0))
+        finally:
+            measuring.kill()
+            heating.kill()
+
+
+def test_who_waits_gets_the_lock_at_once(node: Path) -> None:
+    first = NodeLock(node)
+    with NodeLock(node) as second:
+        assert first.acquire(MEASURE, Deadline(0))
+
+        class Clock(VirtualClock):
+            def sleep(self, seconds: float) -> None:
+                super().sleep(seconds)
+                if self.monotonic() >= 0.5:
+                    first.close()
+
+        clock = Clock()
+        assert second.acquire(MEASURE, Deadline(2, clock))
+        assert clock.monotonic() < 0.55
+
+
+def test_a_lock_that_is_closed_already_is_an_os_error(node: Path) -> None:
+    with NodeLock(node) as lock:
+        pass
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        lock.acquire(MEASURE, Deadline(0))
 
 
 def test_no_node_is_an_os_error(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """A journal of version 0.1.0: all of it is in the journal of this version, and an error leaves it as it was."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.support.journal import OpenJournal, reading
 from usbrh.errors import JournalError
+from usbrh.journal import conversion
 from usbrh.journal import file as journal_file
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.schema import SCHEMA
@@ -85,6 +88,41 @@ def test_a_damaged_one_stays_as_it_is(path: Path, open_journal: OpenJournal, cha
         open_journal(path).add([reading(1000)])
     assert "version 0.1.0 wrote it, and it is damaged (the " in str(caught.value)
     assert str(caught.value).endswith(f"; move it away: cd {path.parent} && mkdir -p old && mv journal.db* old")
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.new*"))
+
+
+@pytest.mark.parametrize("missing", [1, 0])
+def test_it_needs_as_much_space_as_the_file_has(
+    path: Path, open_journal: OpenJournal, monkeypatch: pytest.MonkeyPatch, missing: int
+) -> None:
+    space = SimpleNamespace(free=path.stat().st_size - missing)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: space)
+    if missing:
+        with pytest.raises(JournalError, match="the disk is full") as caught:
+            open_journal(path).status()
+        assert caught.value.remedy == f"make room: df -h {path.parent}"
+    else:
+        assert open_journal(path).status().readings == 15
+
+
+def test_only_the_new_file_needs_space(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's usual journals would need more, and the disk may have no more than that."""
+    monkeypatch.setattr(conversion, "STEP", 10)
+    seen: set[str] = set()
+    conversion.convert(path, lambda: seen.update(file.name for file in path.parent.glob("*.new*")))
+    assert seen == {"journal.db.new"}
+
+
+def test_an_interrupted_conversion_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+    monkeypatch.setattr(conversion, "STEP", 10)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        conversion.convert(path, interrupt)
     assert path.read_bytes() == before
     assert not list(path.parent.glob("*.new*"))
 

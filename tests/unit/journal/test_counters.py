@@ -15,7 +15,7 @@ from usbrh.errors import JournalError
 from usbrh.journal import queries, sensors, updates
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.rows import Damaged, check_exceptions, last_id
-from usbrh.journal.store import CHECK_SECONDS, Journal, State
+from usbrh.journal.store import Journal, State
 
 
 def counted(path: Path) -> dict[str, int]:
@@ -104,6 +104,19 @@ def lose(path: Path) -> None:
         db.execute(definition)
 
 
+@pytest.mark.parametrize("what", ["TRIGGER exception_removed", "INDEX reading_time"])
+def test_a_missing_trigger_or_index_is_damage(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.sync_destinations([A])
+        journal.add(readings(3))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"DROP {what}")
+    with Journal(path) as journal:
+        assert [entry.reading for entry in journal.waiting(A, 10)] == readings(3)
+    assert len(list(tmp_path.glob("*damaged-*Z"))) == 1
+
+
 @pytest.fixture
 def rejecting(tmp_path: Path) -> Path:
     """A journal with three rejected readings."""
@@ -130,7 +143,7 @@ def test_a_missing_exception_is_found_within_an_hour(rejecting: Path) -> None:
         assert journal.waiting(A, 10) == []
         lose(rejecting)
         assert journal.waiting(A, 10) == []
-        clock.sleep(CHECK_SECONDS)
+        clock.sleep(3600)
         assert [entry.reading for entry in journal.waiting(A, 10)] == readings(3)
 
 

@@ -108,6 +108,18 @@ def test_what_root_creates_belongs_to_the_owner_of_the_folder(theirs: Path, comm
     assert set(owners.values()) == {(ATTACKER, ATTACKER)}
 
 
+@as_root
+def test_a_file_that_the_owner_of_the_folder_may_not_read(theirs: Path) -> None:
+    """Root reads as that user, so the error is the user's too."""
+    path = theirs / "journal.db"
+    with Journal(path) as journal:
+        journal.add(readings(1))
+    os.chown(path, 0, 0)
+    path.chmod(0o600)
+    with pytest.raises(JournalError, match="can't be read: no permission"):
+        JournalReader(path).status()
+
+
 RACE = """
 import os, sys, time
 from contextlib import suppress

@@ -152,6 +152,11 @@ def test_a_row_that_another_program_changed_is_damage(path: Path, change: str) -
         list(reader.points(0, 2**62, ["living-room"], ["humidity"])) if "body" in change else reader.status()
 
 
+def test_a_question_waits_shortly_for_a_program_that_writes(path: Path) -> None:
+    """An agent waits 3 s for its answer, which may need several questions and a measurement."""
+    assert JournalReader(path)._run(lambda db: db.execute("PRAGMA busy_timeout").fetchone()) == (300,)
+
+
 def test_a_log_without_its_index(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy" / "journal.db"
     copy.parent.mkdir()

@@ -11,7 +11,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from usbrh.clock import NS
 from usbrh.errors import JournalError
 from usbrh.journal import file as journal_file
 from usbrh.journal.file import companions, replacement
+from usbrh.journal.pages import Pages
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.recovery import STEP, rebuild
 from usbrh.journal.store import Journal
@@ -223,6 +224,34 @@ def test_is_set_aside_under_a_name_that_says_so(
     assert f"the journal {path} was damaged" in caplog.text
     assert f"it is kept as {aside}" in caplog.text
     assert "recovered: " in caplog.text
+
+
+def test_two_damaged_files_of_the_same_second_are_both_kept(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for _ in range(3):
+        damaged(path, 20)
+        with Journal(path, clock=FixedClock(START)) as journal:
+            assert len(list(journal.export())) == 19
+        path.unlink()
+    names = sorted(file.name for file in tmp_path.glob("journal.db.damaged-*") if "-wal" not in file.name)
+    assert names == [names[0], f"{names[0]}-2", f"{names[0]}-3"]
+
+
+@pytest.mark.parametrize("page_size", [512, 1024, 65536])
+def test_the_rows_in_the_pages_are_those_that_sqlite_wrote(tmp_path: Path, page_size: int) -> None:
+    """Values of each length; the journal has no floats."""
+    path = tmp_path / "any.db"
+    integers = [0, 1, -1, 127, 128, -129, 1 << 15, 1 << 23, -(1 << 31), 1 << 40, 1 << 47, (1 << 63) - 1, -(1 << 63)]
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"PRAGMA page_size = {page_size}")
+        db.execute("CREATE TABLE t (a, b, c, d)")
+        rows = [((1 << 5 * n - 2) - 1, integer, None, "é" * n, 1.5) for n, integer in enumerate(integers, 1)]
+        db.executemany("INSERT INTO t (rowid, a, b, c, d) VALUES (?, ?, ?, ?, ?)", rows)
+    with Pages(path) as pages:
+        assert pages.size == page_size
+        found = [row for page in pages for row in pages.rows(page)]
+    wanted = [(rowid, [integer, None, text, None]) for rowid, integer, _, text, _ in rows]
+    assert [row for row in found if len(row[1]) == 4] == wanted
 
 
 @pytest.mark.parametrize("length", [300, 900, 950, 1000, 2000, 9000])
@@ -428,6 +457,9 @@ def test_two_readings_with_one_number_are_both_saved(tmp_path: Path, open_journa
     wait = [entry.reading for entry in journal.waiting(A, 100)]
     assert {reading(101), reading(3), reading(20), *readings(20, first=31)} == set(wait)
     assert journal.standings()[0].waiting == len(wait)
+    journal.add([reading(500)])
+    ids = waiting(journal, A)
+    assert ids == list(range(ids[0], ids[0] + len(wait) + 1)), "what waits is counted by ids"
 
 
 def test_a_large_journal_is_rebuilt_in_little_memory_and_says_that_it_goes_on(

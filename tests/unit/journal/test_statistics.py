@@ -96,6 +96,9 @@ def test_a_period_without_values(tmp_path: Path) -> None:
     one, other = summaries(tmp_path / "journal.db")
     assert (one.readings, one.failed, one.heated) == (0, 1, 0)
     assert (other.readings, other.failed, other.heated) == (0, 0, 1)
+    assert [(each.sensor, each.period) for each in (one, other)] == [
+        ("attic", period) for period in periods(START, START + 2 * DAY, "day")
+    ]
     assert one.to_dict()["temperature"] is None
     assert other.spreads == dict.fromkeys(SUMMARISED)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clocks import FixedClock, WoundClock
+from tests.support.closed import nobody, reachable
 from tests.support.journal import START, A, B, C, OpenJournal, old_journal, reading, readings, states, waiting
 from usbrh.bridge.parallel import run_parallel
 from usbrh.clock import NS, Deadline
@@ -88,6 +89,14 @@ def test_what_is_skipped_still_waits(journal: Journal) -> None:
     journal.add(readings(5))
     journal.acknowledge(A, [3])
     assert waiting(journal, A) == [1, 2, 4, 5]
+
+
+def test_what_was_skipped_waits_beside_what_is_sent_again(journal: Journal) -> None:
+    journal.add(readings(5))
+    journal.acknowledge(A, [1, 2])
+    journal.send_again(A, [2])
+    journal.acknowledge(A, [2, 4])
+    assert waiting(journal, A) == [3, 5]
 
 
 def test_a_delivery_by_another_process_stands(journal: Journal) -> None:
@@ -243,6 +252,27 @@ def test_synced_before_add_returns(journal: Journal, monkeypatch: pytest.MonkeyP
     assert seen == [(2, "wal"), (1, "wal")]
 
 
+def test_the_log_of_the_file_has_at_most_4_mb(journal: Journal) -> None:
+    """SQLite then moves it into the file."""
+    pages, size = (
+        journal._run(lambda db, name=name: db.execute(f"PRAGMA {name}").fetchone()[0])  # type: ignore[misc]
+        for name in ("wal_autocheckpoint", "page_size")
+    )
+    assert (pages, pages * size) == (4000, 4_096_000)
+
+
+def test_what_can_be_repeated_is_not_synced(journal: Journal) -> None:
+    """After a power failure, the last readings are sent again, in requests of another size."""
+    statements: list[str] = []
+    journal._run(lambda db: db.set_trace_callback(statements.append))
+    journal.add(readings(1))
+    journal.acknowledge(A, [1])
+    journal.keep_request_size(A, 5)
+    journal.send_again(A, [1])
+    modes = [statement.rpartition(" ")[2] for statement in statements if "synchronous" in statement]
+    assert modes == ["FULL", "NORMAL", "NORMAL", "FULL"]
+
+
 def test_a_newer_schema_is_not_touched(journal: Journal, path: Path) -> None:
     journal.close()
     with sqlite3.connect(path) as db:
@@ -351,6 +381,20 @@ def test_what_takes_long_locks_nobody_out(
 def test_a_path_that_can_not_be_looked_at(tmp_path: Path, open_journal: OpenJournal) -> None:
     with pytest.raises(JournalError, match="File name too long"):
         open_journal(tmp_path / ("x" * 300)).status()
+
+
+def test_no_permission_for_the_folder_of_files_that_may_be_written() -> None:
+    """SQLite itself can't make its log there, and does not report why."""
+    with reachable() as folder:
+        with Journal(folder / "journal.db") as journal:
+            journal.add(readings(1))
+        for file in folder.iterdir():
+            file.chmod(0o666)
+        folder.chmod(0o555)
+        with nobody(), Journal(folder / "journal.db") as journal, pytest.raises(JournalError) as caught:
+            journal.add(readings(2))
+        folder.chmod(0o755)
+    assert f"no permission to write in {folder}" in caught.value.message
 
 
 @pytest.mark.parametrize("made_before", [True, False])

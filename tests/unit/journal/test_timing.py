@@ -1,6 +1,8 @@
 """Readings that were made while the system clock was wrong, with clocks that the test winds."""
 
 import json
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from tests.support.journal import A, B
 from usbrh import walltime
 from usbrh.clock import NS
 from usbrh.journal.reader import JournalReader
-from usbrh.journal.rows import Timing
+from usbrh.journal.rows import Entry, Timing
 from usbrh.journal.store import Journal, State
 from usbrh.reading import Reading, format_time
 from usbrh.walltime import AHEAD_NS, BUILT_NS, SYNCHRONISING_NS, Doubt
@@ -359,3 +361,41 @@ def test_each_doubt_names_its_date_and_a_command() -> None:
         problem = walltime.problem(doubt, "2026-11-28T18:00")
         assert problem.remedy
         assert problem.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    ("step_ns", "moved"), [(0, 0), (2 * NS, 0), (2 * NS + 1, 2 * NS + 1), (-2 * NS, 0), (-HOUR, -HOUR)]
+)
+def test_a_reading_is_corrected_by_a_step_of_more_than_two_seconds(step_ns: int, moved: int) -> None:
+    """Smaller ones are leap seconds, or a machine that was paused."""
+    measured = Reading("attic", "1-1", "USB-RH", NOW, 20.0, 50.0, boot_ns=MINUTE)
+    entry = Entry.of(measured, 7, boot=3).at(NOW, Timing.UNCONFIRMED)
+    right = entry.corrected(NOW - MINUTE + step_ns)
+    assert right == Entry.of(replace(measured, time_ns=NOW + moved), 7, boot=3)
+    assert right.reading.time_ns == right.time_ns
+    assert right.timing is Timing.KNOWN
+
+
+def test_a_reading_without_a_boot_time_keeps_its_time() -> None:
+    entry = Entry.of(Reading("attic", "1-1", "USB-RH", NOW, 20.0, 50.0), 7, boot=3)
+    assert entry.corrected(HOUR) == entry
+
+
+def test_a_simulated_reading_needs_no_more_space_in_the_file() -> None:
+    """Two readings fit in a page, because the usual end of the JSON is not stored."""
+    real, simulated = (
+        Entry.of(Reading("attic", "1-1", "USB-RH", NOW, 20.0, 50.0, simulated=each)) for each in (False, True)
+    )
+    assert real.row[4:6] == simulated.row[4:6]
+    assert Entry.from_row(simulated.row).body == simulated.body
+
+
+def test_a_clock_that_is_trusted_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(path, WoundClock(NOW, synchronised=True))
+    machine.send()
+    machine.clock.restart(NOW - HOUR)
+    machine.send()
+    caplog.set_level(logging.INFO)
+    with Journal(path, clock=machine.clock) as journal:
+        journal.trust_clock()
+    assert "the system clock is right now" in caplog.messages

@@ -54,6 +54,7 @@ def test_each_of_several_curves_has_its_number_at_its_end() -> None:
     assert tails["1"][1] == 0
     assert tails["2"][1] == 1
     assert tails["2"][0] < tails["1"][0]
+    assert {len(row) for row in rows[:-1]} == {WIDTH}
 
 
 def test_noise_does_not_fill_the_picture() -> None:
@@ -96,6 +97,20 @@ def test_what_is_older_than_the_start_is_left_out() -> None:
 def test_too_small_a_place_gives_nothing() -> None:
     assert draw([(0, 20.0)], width=8) == []
     assert draw([(0, 20.0)], height=2) == []
+    assert len(draw([(0, 20.0)], height=3)) == 3
+
+
+def test_the_narrowest_chart_has_four_columns() -> None:
+    narrowest = next(rows for width in range(1, 30) if (rows := text(draw([(0, 20.0)], width=width))))
+    assert {len(re.split("[│┤]", row)[1]) for row in narrowest[:-1]} == {4}
+
+
+def test_a_value_at_the_lower_edge_is_in_the_lowest_dot() -> None:
+    axis = scale([19.75, 25.0], HEIGHT - 1)
+    edge = (axis.lowest - 0.5) * axis.row
+    assert scale([edge, 25.0], HEIGHT - 1) == axis, "so the value is still on the axis"
+    lowest = text(draw([(0, edge), (100, 25.0)]))[-2]
+    assert lowest[lowest.index("│" if "│" in lowest else "┤") + 1] in "\u2840\u2880\u28c0"
 
 
 POINTS = st.lists(st.tuples(st.floats(0, 100), st.none() | st.floats(-40, 254)), max_size=20)

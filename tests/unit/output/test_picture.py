@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.support.closed import as_root, nobody, reachable
+from tests.support.command import run as command
 from usbrh.journal.store import Journal
 from usbrh.output import curves, picture
 from usbrh.output.curves import History, line
@@ -294,14 +294,8 @@ def test_a_japanese_name_is_drawn_or_the_font_is_named(tmp_path: Path) -> None:
 
 
 def run(*arguments: str, journal: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "usbrh", "plot", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "TZ": "UTC", "USBRH_JOURNAL_PATH": str(journal), "USBRH_SIMULATE": "1", **environ},
-    )
+    settings = {"USBRH_JOURNAL_PATH": str(journal), "USBRH_SIMULATE": "1"}
+    return command(["plot", *arguments], os.environ | settings | environ)
 
 
 @pytest.fixture

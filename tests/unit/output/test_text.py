@@ -1,6 +1,8 @@
 """Readings as text, CSV and in formats of the user."""
 
+import io
 import json
+import sys
 import time
 from dataclasses import replace
 
@@ -60,6 +62,15 @@ def test_json_is_the_contract() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("encoding", "line"),
+    [("utf-8", '{"sensor": "居間"}'), ("UTF8", '{"sensor": "居間"}'), ("ascii", r'{"sensor": "\u5c45\u9593"}')],
+)
+def test_json_is_in_utf_8_where_stdout_is(monkeypatch: pytest.MonkeyPatch, encoding: str, line: str) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert output.json_line({"sensor": "居間"}) == line
+
+
 def test_json_is_one_line_and_comes_back() -> None:
     assert "\n" not in READING.to_json()
     back = Reading.from_dict(json.loads(READING.to_json()))
@@ -107,6 +118,7 @@ def test_csv() -> None:
     [
         ("{temperature:.2f} {humidity:.2f}", "31.69 42.85"),
         (r"{temperature:.1f}\n{humidity:.1f}\n\n{sensor}", "31.7\n42.9\n\nliving-room"),
+        (r"{temperature}\t{humidity}\n", "31.69\t42.85\n"),
         ("N:{temperature}:{humidity}", "N:31.69:42.85"),
         ("{unix} {raw_temperature:04x} {raw_reserved}", "1795334400 1c01 000241"),
         ("{temperature_f} {dew_point_f:.1f} {{}}", "89.04 63.5 {}"),

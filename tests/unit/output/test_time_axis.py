@@ -94,6 +94,18 @@ def test_longer_times() -> None:
     assert labels(marks(start, start + 3, 1)) == ["12:00:00 Dec 28", "12:00:01", "12:00:02", "12:00:03"]
 
 
+@pytest.mark.usefixtures("zone")
+def test_the_distance_between_marks_is_that_of_a_clock() -> None:
+    start = at("2026-06-01 00:00")
+    found = [0.0]
+    while found[-1] < 12 * HOUR:
+        span = found[-1] + 0.5
+        before, after = (mark.second for mark in marks(start, start + 3 * span, span)[:2])
+        found.append(after - before)
+    seconds, minutes, hours = (1, 2, 5, 10, 15, 30), (1, 2, 5, 10, 15, 30), (1, 2, 3, 6, 12)
+    assert found[1:] == [*seconds, *(60 * each for each in minutes), *(HOUR * each for each in hours)]
+
+
 @pytest.mark.parametrize(
     "zone",
     ["Asia/Kathmandu", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tokyo"],

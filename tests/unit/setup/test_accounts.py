@@ -130,3 +130,12 @@ def test_a_folder_of_the_configuration_that_is_there_stays_as_it_is(computer: Co
     group = computer.root / "etc/group"
     group.write_text(group.read_text().replace(f"root:x:{ROOT[1]}:", "root:x:54321:"))
     assert not [line for line in words(setup.plan(computer.machine, USBRH)) if line.startswith("make directory /etc")]
+
+
+def test_the_names_of_accounts_are_those_of_the_computer(computer: Computer) -> None:
+    for name, entry in (("passwd", "hanako:x:54321:54322::/:/bin/sh\n"), ("group", "staff:x:54321:hanako\n")):
+        file = computer.root / "etc" / name
+        file.write_text(file.read_text() + entry)
+    machine = computer.machine
+    assert (machine.user_name(54321), machine.group_name(54321)) == ("hanako", "staff")
+    assert (machine.user_name(54322), machine.group_name(54322)) == ("54322", "54322")

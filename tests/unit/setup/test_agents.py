@@ -43,6 +43,13 @@ def test_an_agents_folder_is_found_as_the_agent_finds_it(computer: Computer, lin
     assert setup_agents.agent_directory(computer.machine, "/etc/zabbix/zabbix_agentd.conf") == "/etc/zabbix/c.d"
 
 
+def test_a_comment_in_latin_1_is_no_obstacle(computer: Computer) -> None:
+    computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/nowhere/other.conf")
+    config = computer.machine.path("/etc/zabbix/zabbix_agentd.conf")
+    config.write_bytes("# für den Keller\nInclude=/etc/zabbix/c.d/*.conf\n".encode("latin-1"))
+    assert setup_agents.agent_directory(computer.machine, "/etc/zabbix/zabbix_agentd.conf") == "/etc/zabbix/c.d"
+
+
 def test_a_pipe_is_neither_a_configuration_nor_a_file_of_ours(computer: Computer) -> None:
     computer.install_agent("/etc/zabbix/zabbix_agentd.conf", "/etc/zabbix/d/*.conf")
     folder = computer.machine.path("/etc/zabbix")

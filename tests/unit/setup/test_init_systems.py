@@ -111,6 +111,22 @@ def test_the_openrc_service_of_a_package_stays(openrc_computer: Computer) -> Non
     assert not any("init.d" in line or "conf.d" in line for line in words(plan_removal(openrc_computer.machine)))
 
 
+def test_the_state_of_the_openrc_service(openrc_computer: Computer) -> None:
+    root, machine = openrc_computer.root, openrc_computer.machine
+    assert openrc.service_state(machine) == openrc.ServiceState(installed=False, enabled=False, started=False)
+    openrc_computer.carry_out(setup.plan(machine, USBRH))
+    (root / "etc/runlevels/default/usbrh").symlink_to("/etc/init.d/usbrh")
+    (root / "run/openrc/started/usbrh").symlink_to("/etc/init.d/usbrh")
+    values = {"child_pid": "4711\n", "start_count": "2\n", "start_time": "2026-11-28 18:12:10\n"}
+    for name, value in values.items():
+        (root / "run/openrc/options/usbrh" / name).write_text(value)
+    state = openrc.service_state(machine)
+    assert (state.installed, state.enabled, state.started) == (True, True, True)
+    assert (state.pid, state.respawns, state.since) == (None, 2, "2026-11-28 18:12:10"), "no such process"
+    (root / "proc/4711").mkdir(parents=True)
+    assert openrc.service_state(machine).pid == 4711
+
+
 def test_a_path_with_a_blank_in_the_openrc_service() -> None:
     """OpenRC evaluates the value of command once more."""
     shell = openrc.script_text(Path("/opt/my 100%/usbrh"))

@@ -326,10 +326,12 @@ def test_the_executable_of_what_runs(
     assert setup.executable() == tmp_path / expected
 
 
-def test_a_path_with_a_blank_and_a_percent_sign_is_quoted(computer: Computer) -> None:
+def test_a_path_with_odd_characters_is_quoted(computer: Computer) -> None:
     odd = Path("/opt/my 100%/usbrh")
     assert 'ExecStart="/opt/my 100%%/usbrh" run' in init_systems.unit_text("usbrh.service", odd)
     assert "usbrh.discovery,'/opt/my 100%/usbrh' agent" in setup_agents.agent_text(odd)
+    # systemd.service(5): a backslash begins an escape.
+    assert r"ExecStart=/opt/a\\b/usbrh run" in init_systems.unit_text("usbrh.service", Path(r"/opt/a\b/usbrh"))
 
 
 def test_a_failing_command_is_one_line() -> None:
@@ -337,6 +339,12 @@ def test_a_failing_command_is_one_line() -> None:
         machine.run(("ls", "/no/such/file"))
     with pytest.raises(ConfigError, match="is not installed"):
         machine.run(("usbrh-no-such-command",))
+
+
+def test_a_command_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "COMMAND_TIMEOUT", 0.1)
+    with pytest.raises(ConfigError, match=r"^sleep 60 did not end within 0\.1 s; run it by hand$"):
+        machine.run(("sleep", "60"))
 
 
 def _uncommented(text: str) -> str:

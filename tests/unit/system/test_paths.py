@@ -33,6 +33,10 @@ def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
         for name in ("none", "file/none", "none/none", "link"):
             assert stat_or_none(folder / name) is None
         assert stat_or_none(folder / "link", follow_symlinks=False)
+        (folder / "other").symlink_to("file")
+        found = stat_or_none(folder / "other")
+        assert found
+        assert os.path.samestat(found, (folder / "file").stat())
         with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
             stat_or_none(folder / "circle")
         with closed(folder), pytest.raises(PermissionError):

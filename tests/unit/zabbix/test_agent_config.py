@@ -133,6 +133,17 @@ class TestInclude:
         with pytest.raises(ConfigError, match="more than 1000 files"):
             from_agent(agent, "Include=d")
 
+    @pytest.mark.parametrize(("more", "accepted"), [(0, True), (1, False)])
+    def test_the_number_of_files_with_the_first_one(self, agent: Path, more: int, accepted: bool) -> None:
+        (agent.parent / "e").mkdir()
+        (agent.parent / "e" / "x").write_text("Hostname=a\n")
+        text = "Include=e\n" * (999 + more)
+        if accepted:
+            assert from_agent(agent, text).host == "a"
+        else:
+            with pytest.raises(ConfigError, match="more than 1000 files"):
+                from_agent(agent, text)
+
 
 @pytest.mark.parametrize(
     ("text", "words"),

@@ -13,6 +13,7 @@ import pytest
 from tests.support.command import usbrh
 from tests.support.frontend import FrontEnd
 from usbrh.errors import ZabbixApiError, ZabbixUnreachable
+from usbrh.zabbix.answers import Row
 from usbrh.zabbix.api import Api
 from usbrh.zabbix.history import stored
 from usbrh.zabbix.provisioning import plan
@@ -26,6 +27,8 @@ UNUSABLE: dict[str, list[Any]] = {
     "host.update": [None, False, {"hostids": None}],
     "hostgroup.create": [None, {}],
     "configuration.import": [None, False, 1, "true", {}],
+    "autoregistration.get": [None, True, [], "text"],
+    "history.push": [None, True, [{}], "text"],
     "configuration.importcompare": [None, True, "text", [1]],
 }
 
@@ -37,7 +40,7 @@ def test_a_result_of_the_wrong_type(method: str, result: Any) -> None:
     with (
         FrontEnd(answers={method: lambda params: "0" if "countOutput" in params else result}) as front_end,
         Api(front_end.url, token="secret") as api,
-        pytest.raises(ZabbixApiError, match=re.escape(method)) as caught,
+        pytest.raises(ZabbixApiError, match=f"as an answer to {re.escape(method)}(, not .+)?; ") as caught,
     ):
         api.call(method, output=["host"])
     assert caught.value.remedy
@@ -60,6 +63,19 @@ def test_a_version_that_is_none(version: Any) -> None:
     ):
         Api(front_end.url, token="secret")
     assert len(str(caught.value)) < 600
+
+
+def test_the_fields_of_an_object() -> None:
+    row = Row({"rows": [{"a": "1"}, {"a": "-2"}], "none": [], "text": "abc", "one": {"a": "1"}, "odd": [{}, 5]})
+    assert [each.integer("a") for each in row.rows("rows")] == [1, -2]
+    assert row.rows("none") == []
+    for key in ("text", "one", "odd"):
+        with pytest.raises(ZabbixApiError, match=f"^the front end sent {key} that is not a list of objects; "):
+            row.rows(key)
+    with pytest.raises(ZabbixApiError, match=r"^the front end sent an object without b; "):
+        row.rows("rows")[0].integer("b")
+    with pytest.raises(ZabbixApiError, match=r"^the front end sent text that is not a number; "):
+        row.integer("text")
 
 
 def raw(body: str) -> Any:

@@ -135,6 +135,19 @@ def test_an_answer_without_end_in_size(monkeypatch: pytest.MonkeyPatch) -> None:
         Api(front_end.url, token="secret")
 
 
+def test_no_compressed_answer_is_asked_for() -> None:
+    """A short one could become huge."""
+    asked: list[str | None] = []
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.headers["Accept-Encoding"])
+        handler.send_error(503)
+
+    with FrontEnd(other=note) as front_end, pytest.raises(ZabbixUnreachable, match="HTTP 503"):
+        Api(front_end.url, token="secret")
+    assert asked == ["identity"]
+
+
 def test_an_answer_that_breaks_off() -> None:
     def break_off(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)

@@ -16,9 +16,9 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
-from tools import zabbix_templates
+from tests.support.templates import export
+from tools.zabbix_templates import FOLDER
 
 COMMON_ITEM = """uuid* name* type key* delay history value_type trends status units description valuemap preprocessing
     master_item timeout tags allowed_hosts"""
@@ -131,23 +131,18 @@ def violations(kind: str, data: Any) -> list[str]:
     return found
 
 
-FILES = dict(zabbix_templates.files())
-PATHS = sorted(path for path in FILES if path.parent.name == "7.4")
+NAMES = sorted(path.name for path in (FOLDER / "7.4").iterdir())
 
 
-def load(name: str, release: str) -> dict[str, Any]:
-    return dict(yaml.safe_load(FILES[zabbix_templates.FOLDER / release / name])["zabbix_export"])
-
-
-@pytest.mark.parametrize("name", [path.name for path in PATHS])
+@pytest.mark.parametrize("name", NAMES)
 def test_an_import_of_74_would_accept_the_set(name: str) -> None:
-    assert violations("zabbix_export", load(name, "7.4")) == []
+    assert violations("zabbix_export", export(f"7.4/{name}")) == []
 
 
-@pytest.mark.parametrize("name", [path.name for path in PATHS])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_set_of_74_is_the_set_of_70_with_a_wizard(name: str) -> None:
     """Without the additions, it is what a real server imports and exports in the other tests."""
-    new, old = load(name, "7.4"), load(name, "7.0")
+    new, old = export(f"7.4/{name}"), export(f"7.0/{name}")
     assert new["version"] == "7.4"
     new["version"] = old["version"]
     (template,), (before,) = new["templates"], old["templates"]
@@ -172,7 +167,7 @@ def test_the_set_of_74_is_the_set_of_70_with_a_wizard(name: str) -> None:
 
 
 def test_a_widget_that_an_import_converts_is_not_used() -> None:
-    templates = [load(path.name, "7.4")["templates"][0] for path in PATHS]
+    templates = [export(f"7.4/{name}")["templates"][0] for name in NAMES]
     pages = [page for template in templates for dashboard in template["dashboards"] for page in dashboard["pages"]]
     kinds = {widget["type"] for page in pages for widget in page["widgets"]}
     assert kinds

@@ -167,6 +167,13 @@ def test_what_is_no_answer(packet: bytes, words: str) -> None:
         decode_response(packet)
 
 
+def test_an_answer_may_have_1_mib() -> None:
+    assert missing(b"ZBXD\x01" + struct.pack("<II", 1 << 20, 0)) == 1 << 20
+    for header in (b"ZBXD\x01" + struct.pack("<II", (1 << 20) + 1, 0), b"ZBXD\x03" + struct.pack("<II", 9, 1 << 21)):
+        with pytest.raises(ZabbixUnreachable, match="more than the limit of 1048576"):
+            missing(header)
+
+
 @pytest.mark.parametrize("announced", [10, MAX_ANSWER])
 def test_a_bomb_is_not_inflated(announced: int) -> None:
     bomb = zlib.compress(bytes(64 << 20))

@@ -339,6 +339,23 @@ def test_the_template_of_another_method_is_replaced_by_force_and_other_templates
     assert zabbix.carry_out(force=True) == [("host.update", {"hostid": "20", "templates": both})]
 
 
+def test_method_and_language_do_not_change_at_once(zabbix: Zabbix) -> None:
+    """The triggers of both languages would stay on the host."""
+    changed = {"items": {"updated": [{"before": {"name": "T"}, "after": {"name": "U"}}]}}
+    zabbix.front_end.answers["configuration.importcompare"] = lambda params: (
+        [] if "センサー" in params["source"] else changed
+    )
+    del zabbix.templates[TEMPLATES["agent-active"]]
+    zabbix.has_host("trapper")
+    assert zabbix.plan("agent-active")[0][0] == f'import template "{TEMPLATES["agent-active"]}" in Japanese'
+    with pytest.raises(ConfigError) as caught:
+        zabbix.plan("agent-active", language="en")
+    linked = f'the linked template "{TEMPLATES["trapper"]}" is in Japanese, and the new one in English'
+    assert caught.value.message == linked
+    assert caught.value.remedy == "run first: usbrh zabbix provision --method trapper --language en"
+    assert zabbix.plan("trapper", language="en")[0][0].endswith(" in English instead of Japanese")
+
+
 NOT_THE_AGENT = [AGENT | {"type": "2"}, AGENT | {"main": "0"}]
 
 

@@ -11,7 +11,7 @@ from tests.support.command import usbrh
 from tests.support.frontend import Answer, FrontEnd, Rejection
 from usbrh.errors import ConfigError, UsbrhError, ZabbixApiError, ZabbixUnreachable
 from usbrh.zabbix.api import Api
-from usbrh.zabbix.proxy import is_this_machine
+from usbrh.zabbix.proxy import environment_proxy, is_this_machine
 from usbrh.zabbix.secrets import REDACTED, Secrets
 
 SESSION = "0123456789abcdef0123456789abcdef"
@@ -112,10 +112,12 @@ def test_forms_of_a_secret() -> None:
     for form in ['a/b"c d', r"a\/b\"c d", "a%2Fb%22c%20d", "a%2Fb%22c+d", "a/b&quot;c d", "YS9iImMgZA=="]:
         assert secrets.redact(f"<{form}>") == f"<{REDACTED}>"
     assert secrets.redact("nothing of it") == "nothing of it"
+    assert Secrets('ü"x').redact(r"ü\"x \u00fc\"x") == f"{REDACTED} {REDACTED}"
 
 
 def test_a_short_secret_leaves_other_words() -> None:
-    assert Secrets("ab").redact("about ab, Zab") == f"about {REDACTED}, Zab"
+    assert Secrets("abc").redact("abcd abc, Zabc") == f"abcd {REDACTED}, Zabc"
+    assert Secrets("abcd").redact("abcde abcd") == "***e ***"
 
 
 def test_a_quotation_is_one_short_line() -> None:
@@ -157,6 +159,29 @@ class TestProxy:
             monkeypatch.setenv("http_proxy", proxy.url)
             with pytest.raises(ZabbixUnreachable, match=rf"\(http_proxy\): HTTP {status}; .*/zabbix; or .*no_proxy"):
                 Api("http://zabbix.example/zabbix", token="secret")
+
+    @pytest.mark.parametrize(
+        ("address", "name", "secrets"),
+        [
+            ("http://192.0.2.8:3128/", "192.0.2.8:3128", set()),
+            ("192.0.2.8:3128", "192.0.2.8:3128", set()),
+            (
+                "http://me:log%2Din@proxy.example:3128",
+                "proxy.example:3128",
+                {"me:log%2Din", "me:log-in", "log%2Din", "log-in"},
+            ),
+            ("http://me@proxy.example", "proxy.example", {"me"}),
+        ],
+    )
+    def test_the_name_and_the_login_of_a_proxy(
+        self, monkeypatch: pytest.MonkeyPatch, address: str, name: str, secrets: set[str]
+    ) -> None:
+        monkeypatch.setenv("https_proxy", address)
+        assert environment_proxy("http://zabbix.example/zabbix") is None
+        proxy = environment_proxy("https://zabbix.example/zabbix")
+        assert proxy
+        assert (proxy.name, proxy.variable, set(proxy.secrets)) == (name, "https_proxy", secrets)
+        assert len(repr(proxy)) < 70 + len(name), "without the login"
 
     def test_no_proxy_for_this_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

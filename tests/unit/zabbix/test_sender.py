@@ -1,33 +1,21 @@
-import json
+"""A sender and its nodes: addresses, clusters, redirects."""
+
 import logging
 import socket
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tests.support.faultproxy import Fault, FaultProxy, black_hole
-from usbrh.clock import Deadline, SystemClock
+from tests.support.sender import INFO, VALUE, at_most, rejecting, sender_to
+from usbrh.clock import Deadline
 from usbrh.config import ZabbixConfig
-from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
 from usbrh.zabbix import sockets
 from usbrh.zabbix.fake_server import FakeServer
-from usbrh.zabbix.protocol import Response, Value, encode_request, pack
-from usbrh.zabbix.sender import Sender
-from usbrh.zabbix.sockets import POLL_SECONDS
-
-VALUE = Value("living-room-pc", "usbrh.get[1-1.4]", '{"v": 1}', 1795334400, 123456789)
-PLAIN = ZabbixConfig()
-LATE = 0.35
-"""Seconds by which a deadline may be missed: the scheduler's, on a machine with high load."""
-
-
-def sender_to(text: str, settings: ZabbixConfig = PLAIN) -> Sender:
-    return Sender(Destination.parse(text), settings)
+from usbrh.zabbix.protocol import Response, Value
 
 
 def redirect(address: str, revision: int = 1) -> dict[str, Any]:
@@ -35,21 +23,6 @@ def redirect(address: str, revision: int = 1) -> dict[str, Any]:
 
 
 RESET = {"response": "failed", "redirect": {"reset": True}}
-
-
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    assert time.monotonic() - start < seconds + LATE
-
-
-@contextmanager
-def rejecting() -> Iterator[str]:
-    """An address where nobody listens."""
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{reserved.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("compression", [False, True])
@@ -277,7 +250,7 @@ class TestRedirect:
     def test_an_older_one_is_ignored(self, caplog: pytest.LogCaptureFixture) -> None:
         with FakeServer() as third, FakeServer(answers=[redirect(third.address, 27)]) as second:  # noqa: SIM117
             with FakeServer(answers=[redirect(second.address, 28)]) as first:
-                second.answers.insert(0, {"response": "success", "info": _INFO})
+                second.answers.insert(0, {"response": "success", "info": INFO})
                 sender = sender_to(first.address)
                 assert sender.send([VALUE], Deadline(5)).accepted == 1
                 assert sender.send([VALUE], Deadline(5)).accepted == 1
@@ -286,7 +259,7 @@ class TestRedirect:
         assert (len(first.values), len(third.values)) == (1, 0)
 
     def test_a_newer_one_replaces_it(self) -> None:
-        with FakeServer() as third, FakeServer(answers=[{"response": "success", "info": _INFO}]) as second:  # noqa: SIM117
+        with FakeServer() as third, FakeServer(answers=[{"response": "success", "info": INFO}]) as second:  # noqa: SIM117
             with FakeServer(answers=[redirect(second.address, 28)]) as first:
                 second.answers.append(redirect(third.address, 29))
                 sender = sender_to(first.address)
@@ -300,7 +273,7 @@ class TestRedirect:
         assert len(first.requests) == 2
 
     def test_reset_at_a_redirected_address_leads_back(self) -> None:
-        with FakeServer(answers=[{"response": "success", "info": _INFO}, RESET]) as second:  # noqa: SIM117
+        with FakeServer(answers=[{"response": "success", "info": INFO}, RESET]) as second:  # noqa: SIM117
             with FakeServer(answers=[redirect(second.address)]) as first:
                 sender = sender_to(first.address)
                 requests = []
@@ -317,122 +290,3 @@ class TestRedirect:
                 sender.send([VALUE], Deadline(5))
             assert not caught.value.after_connecting, "a redirect is an answer: the values are not to blame"
             assert sender.send([VALUE], Deadline(5)).accepted == 1
-
-
-_INFO = "processed: 1; failed: 0; total: 1; seconds spent: 0.000100"
-
-
-class Noon(SystemClock):
-    """The wall clock stands still, so that a request has always the same size."""
-
-    def time_ns(self) -> int:
-        return 1795348800_000000000
-
-
-REQUEST_SIZE = len(encode_request([VALUE], Noon().time_ns()))
-ANSWER_SIZE = len(pack(json.dumps({"response": "success", "info": _INFO}).encode()))
-
-
-@pytest.mark.parametrize("reset", [False, True])
-def test_cut_at_each_byte(reset: bool) -> None:
-    """An error at once wherever the connection ends, and never a value that is thought to be delivered and is not."""
-    with FakeServer() as server, FaultProxy(server.address) as proxy:
-        sender = sender_to(proxy.address)
-        faults = [Fault(cut_request=n, reset=reset) for n in range(REQUEST_SIZE)]
-        faults += [Fault(cut_answer=n, reset=reset) for n in range(ANSWER_SIZE)]
-        for fault in faults:
-            proxy.fault = fault
-            before = len(server.values)
-            with at_most(1.0), pytest.raises(ZabbixUnreachable, match=f"^{proxy.address}: "):
-                sender.send([VALUE], Deadline(10, Noon()))
-            assert fault.cut_request is None or len(server.values) == before
-        proxy.fault = Fault(cut_answer=ANSWER_SIZE, reset=False)
-        assert sender.send([VALUE], Deadline(10, Noon())).accepted == 1
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        *[Fault(cut_request=n, silent=True) for n in (0, 1, 13, REQUEST_SIZE - 1)],
-        *[Fault(cut_answer=n, silent=True) for n in (0, 1, 4, 5, 12, 13, 14, ANSWER_SIZE - 1)],
-        Fault(delay=5),
-        Fault(pace=0.05),
-    ],
-    ids=str,
-)
-def test_never_past_the_deadline(fault: Fault) -> None:
-    with FakeServer() as server, FaultProxy(server.address, fault) as proxy:
-        with at_most(0.4), pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.4 s"):
-            sender_to(proxy.address).send([VALUE], Deadline(0.4, Noon()))
-        with at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.3 s"):
-            sender_to(proxy.address, ZabbixConfig(timeout=0.3)).send([VALUE], Deadline(10, Noon()))
-
-
-def test_a_server_that_does_not_read() -> None:
-    large = Value("h", "k", "x" * (32 << 20), 1, 0)
-    with socket.create_server(("127.0.0.1", 0)) as listener, at_most(1.0):
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.5 s"):
-            sender_to(address).send([large], Deadline(0.5))
-
-
-def test_a_slow_link_that_moves_is_not_dead() -> None:
-    with FakeServer() as server, FaultProxy(server.address, Fault(uplink=100_000)) as proxy:
-        large = Value("h", "k", "x" * 200_000, 1, 0)
-        start = time.monotonic()
-        assert sender_to(proxy.address, ZabbixConfig(timeout=1)).send([large], Deadline(10)).accepted == 1
-        assert time.monotonic() - start > 1.5
-
-
-def test_a_slow_link_has_no_more_than_its_multiple_of_the_timeout() -> None:
-    with FakeServer() as server, FaultProxy(server.address, Fault(uplink=100_000)) as proxy, at_most(2.0):
-        large = Value("h", "k", "x" * 400_000, 1, 0)
-        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 2\.0 s"):
-            sender_to(proxy.address, ZabbixConfig(timeout=0.5)).send([large], Deadline(10))
-
-
-def test_a_slow_answer_within_the_deadline_is_an_answer() -> None:
-    with FakeServer() as server, FaultProxy(server.address, Fault(delay=3 * POLL_SECONDS, pace=0.001)) as proxy:
-        assert sender_to(proxy.address).send([VALUE], Deadline(10)).accepted == 1
-
-
-def test_who_shortens_the_deadline_ends_the_exchange() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, at_most(0.3 + POLL_SECONDS):
-        deadline = Deadline(300)
-        threading.Timer(0.3, deadline.shorten, (0,)).start()
-        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.3 s"):
-            sender_to(f"127.0.0.1:{silent.getsockname()[1]}", ZabbixConfig(timeout=60)).send([VALUE], deadline)
-
-
-def test_a_deadline_that_has_passed() -> None:
-    with FakeServer() as server, pytest.raises(ZabbixUnreachable):
-        sender_to(server.address).send([VALUE], Deadline(0))
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (b"ZBXD\x01\xff\xff\xff\x7f\0\0\0\0", "announces 2147483647 bytes"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "begins with b'SSH-2.0-OpenS'; check the port"),
-        ({"response": "failed", "info": "no"}, "rejected the whole request"),
-        (
-            {"response": "success", "info": _INFO.replace("1", "2", 1).replace("total: 1", "total: 2")},
-            "reports 2 accepted values of the 1 sent",
-        ),
-        (None, "closed the connection without an answer; check the server's log"),
-    ],
-)
-def test_answers_that_are_none(answer: Any, words: str) -> None:
-    with FakeServer(answers=[answer]) as server, pytest.raises(ZabbixUnreachable, match=words):
-        sender_to(server.address).send([VALUE], Deadline(5))
-
-
-def test_no_connection_is_left_open(recwarn: pytest.WarningsRecorder) -> None:
-    import gc
-
-    with FakeServer() as server, FaultProxy(server.address, Fault(cut_answer=3)) as proxy, rejecting() as nobody:
-        for address in (server.address, proxy.address, nobody):
-            with suppress(ZabbixUnreachable):
-                sender_to(address).send([VALUE], Deadline(5))
-    gc.collect()
-    assert not [warning for warning in recwarn if warning.category is ResourceWarning]

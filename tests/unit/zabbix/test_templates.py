@@ -1,13 +1,11 @@
 """The template files, without a server."""
 
-import copy
-import functools
 import re
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.support import templates
 from tools import zabbix_templates
 from tools.zabbix_items import BRIDGE
 from tools.zabbix_japanese import TEXTS, japanese
@@ -17,7 +15,6 @@ from usbrh.config.value_types import Duration
 from usbrh.zabbix.templates import LANGUAGES, Language, template_text
 from usbrh.zabbix.wanted import LIMITS, SPANS
 
-FILES = dict(zabbix_templates.files())
 RELEASES = zabbix_templates.RELEASES
 SETS = [(release, language) for release in RELEASES for language in LANGUAGES]
 OWN = re.compile("[\u3041-\u9fff]")
@@ -25,12 +22,7 @@ OWN = re.compile("[\u3041-\u9fff]")
 
 
 def export(name: str, release: str, language: str = "en") -> dict[str, Any]:
-    return copy.deepcopy(_parsed(f"{release}/{name}{'' if language == 'en' else '.ja'}.yaml"))
-
-
-@functools.cache
-def _parsed(path: str) -> dict[str, Any]:
-    return dict(yaml.safe_load(FILES[zabbix_templates.FOLDER / path])["zabbix_export"])
+    return templates.export(f"{release}/{name}{'' if language == 'en' else '.ja'}.yaml")
 
 
 def all_of(data: Any, key: str) -> list[Any]:
@@ -45,7 +37,7 @@ def test_the_files_are_not_stale() -> None:
     on_disk = {
         path: path.read_text(encoding="utf-8") for path in zabbix_templates.FOLDER.rglob("*.*") if path.is_file()
     }
-    assert on_disk == FILES, "run: python -m tools.zabbix_templates"
+    assert on_disk == dict(zabbix_templates.files()), "run: python -m tools.zabbix_templates"
 
 
 @pytest.mark.parametrize(("release", "language"), SETS)
@@ -134,13 +126,13 @@ def test_an_agent_has_no_items_for_what_only_the_service_knows(release: str) -> 
 )
 def test_each_version_of_zabbix_gets_its_set(version: tuple[int, int], folder: str, language: Language) -> None:
     suffix = "" if language == "en" else ".ja"
-    text = FILES[zabbix_templates.FOLDER / folder / f"usbrh_agent_active{suffix}.yaml"]
+    text = (zabbix_templates.FOLDER / folder / f"usbrh_agent_active{suffix}.yaml").read_text(encoding="utf-8")
     assert template_text("agent-active", version, language) == text
 
 
 def test_every_macro_is_there_and_used() -> None:
-    text = "".join(line for line in FILES[zabbix_templates.FOLDER / "6.0" / "usbrh_agent.yaml"].splitlines(True)
-                   if not line.lstrip().startswith("- macro:"))  # fmt: skip
+    lines = (zabbix_templates.FOLDER / "6.0" / "usbrh_agent.yaml").read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("- macro:"))
     used = {f"{{$USBRH.{name}}}" for name in re.findall(r"\{\$USBRH\.([A-Z._]+)", text)}
     assert used == {macro.name for macro in MACROS}
 
@@ -162,6 +154,7 @@ def test_the_limits_of_a_server_room_are_the_defaults() -> None:
 def test_the_limits_are_those_of_the_document() -> None:
     for name in ("zabbix.md", "zabbix.ja.md"):
         text = (zabbix_templates.FOLDER.parent.parent / "docs" / name).read_text(encoding="utf-8")
+        assert f"usbrh zabbix provision --limits {'|'.join(LIMITS)}`" in text
         for macro in LIMITS["server-room"]:
             row = " | ".join(limits[macro] for limits in LIMITS.values())
             assert f"| `{macro}` | {row} |" in text

@@ -3,6 +3,7 @@ import socket
 import ssl
 import struct
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,16 @@ class TestCertificates:
         assert send(server.address, replace(client, compression=True)) == 1
         assert server.values == [VALUE, VALUE]
 
+    def test_a_probe_names_its_steps(self, server: FakeServer, client: ZabbixConfig) -> None:
+        encrypted = Destination.parse(server.address)
+        steps = Sender(encrypted, client).probe(encrypted.nodes[0], Deadline(5))
+        assert list(steps) == ["server", "TLS", "round trip"]
+        with FakeServer() as plain:
+            destination = Destination.parse(plain.address)
+            steps = Sender(destination, ZabbixConfig()).probe(destination.nodes[0], Deadline(5))
+            assert list(steps) == ["server", "round trip"]
+        assert server.values == plain.values == []
+
     def test_issuer_and_subject(self, server: FakeServer, client: ZabbixConfig) -> None:
         subject = r"CN=zabbix server,OU=居間+OU=second,O=Example\, Inc.,C=JP"
         right = replace(client, tls_server_cert_issuer="CN=Example CA,O=Example", tls_server_cert_subject=subject)
@@ -101,6 +112,23 @@ class TestCertificates:
         with pytest.raises(ZabbixUnreachable):
             send(server.address, mine)
         assert server.values == []
+
+    def test_a_port_without_tls(self, client: ZabbixConfig) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def answer() -> None:
+                accepted, _ = listener.accept()
+                with accepted:
+                    accepted.recv(4096)
+                    accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            with pytest.raises(ZabbixUnreachable) as caught:
+                send(f"127.0.0.1:{listener.getsockname()[1]}", client)
+            thread.join()
+        assert caught.value.message.endswith("TLS handshake failed: wrong version number")
+        assert Tls(client)._failed(OSError(32, "Broken pipe")).message == "TLS handshake failed: broken pipe"
 
     def test_never_plain_text(self, client: ZabbixConfig) -> None:
         with FakeServer() as plain:
@@ -218,6 +246,23 @@ class TestPreSharedKey:
             assert connection.fileno() == -1
 
     @needs_psk
+    def test_a_port_without_tls(self, client: ZabbixConfig) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def answer() -> None:
+                accepted, _ = listener.accept()
+                with accepted:
+                    accepted.recv(4096)
+                    accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            with pytest.raises(ZabbixUnreachable) as caught:
+                send(f"127.0.0.1:{listener.getsockname()[1]}", client)
+            thread.join()
+        assert caught.value.message.endswith("TLS handshake failed: wrong version number")
+        assert Tls(client)._failed(OSError(32, "Broken pipe")).message == "TLS handshake failed: broken pipe"
+
     def test_never_plain_text(self, client: ZabbixConfig) -> None:
         with FakeServer() as plain:
             with pytest.raises(ZabbixUnreachable, match="TLS handshake failed"):

@@ -1,0 +1,47 @@
+"""tests/support/command.py: a fork of a process that has imported usbrh does what a new process does."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import USBRH, run, usbrh
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--version"], 0),
+        (["list"], 0),
+        (["nonsense"], 2),
+        (["read", "nobody"], 3),
+        (["journal", "status", "--json"], 1),
+        (["--config", "own.toml", "config", "show"], 0),
+        (["plot", "-o", "a.svg"], 1),
+    ],
+    ids=str,
+)
+def test_it_is_as_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text('[zabbix]\nhost = "pc"\n')
+    environment = os.environ | {"USBRH_SIMULATE": "1", "USBRH_JOURNAL_PATH": "none.db", "TZ": "Asia/Tokyo"}
+    new = subprocess.run([USBRH, *words], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    fork = run(words, environment)
+    assert (fork.returncode, fork.stdout, fork.stderr) == (new.returncode, new.stdout, new.stderr)
+    assert fork.returncode == status
+
+
+def test_nothing_stays_from_one_to_the_next() -> None:
+    assert usbrh("read", "--format", "{local:%z}", USBRH_SIMULATE="1", TZ="Asia/Tokyo").stdout == "+0900\n"
+    assert usbrh("read").returncode == 3, "no virtual sensor"
+    assert usbrh("read", "--format", "{local:%z}", USBRH_SIMULATE="1").stdout == "+0000\n"
+
+
+def test_one_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run(["--version"], os.environ, timeout=0.2, before="import time; time.sleep(60)")
+
+
+def test_variables_that_python_reads_when_it_starts_have_their_effect() -> None:
+    assert "import time:" in usbrh("--version", PYTHONPROFILEIMPORTTIME="1").stderr
