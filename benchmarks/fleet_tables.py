@@ -121,12 +121,12 @@ def _arrival(loaded: Load, killed: Killed, language: int) -> list[str]:
         counts = [f"{count:,}" for count in (outcome.readings, outcome.lost, outcome.twice)]
         rows.append([words[language], *counts, *(f"{number(outcome.delay(part))} s" for part in (0.5, 0.99, 1))])
     about = (
-        f"{loaded.hosts:,} hosts, an interval of {loaded.interval} s. "
-        f"The killed proxy had {killed.orphans:,} of the {killed.hosts:,} hosts. "
-        f"{killed.failover:.0f} s after the kill, new values of all hosts were visible."
+        f"Two proxies: {loaded.hosts:,} hosts every {loaded.interval} s. Proxy group: {killed.hosts:,} hosts, of which "
+        f"the killed proxy had {killed.orphans:,}. "
+        f"{killed.failover:.0f} s after the kill, new values of all were visible."
         if english
-        else f"ホスト {loaded.hosts:,} 台、間隔 {loaded.interval} 秒。"
-        f"終了させたプロキシが担当していたホストは {killed.hosts:,} 台中 {killed.orphans:,} 台でした。"
+        else f"プロキシ 2 台：ホスト {loaded.hosts:,} 台、{loaded.interval} 秒ごと。"
+        f"プロキシグループ：ホスト {killed.hosts:,} 台、うち {killed.orphans:,} 台が終了させたプロキシの担当。"
         f"終了の {killed.failover:.0f} 秒後には、全ホストの新しい値が見えていました。"
     )
     return [*_table(headings, rows), "", about]

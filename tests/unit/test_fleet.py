@@ -51,7 +51,7 @@ def test_tables_name_the_limit_and_what_is_extrapolated() -> None:
     english = tables(LOADED, KILLED, 120, "A machine.", 0)
     assert "| two proxies | 1,500 | 0 | 0 | 1.00 s | 2.50 s | 2.50 s |" in english["fleet-arrival"]
     assert "| proxy group, one proxy killed | 3,000 | 2 | 1 |" in english["fleet-arrival"]
-    assert "had 500 of the 1,000 hosts. 33 s after the kill" in english["fleet-arrival"]
+    assert "1,000 hosts, of which the killed proxy had 500. 33 s after the kill" in english["fleet-arrival"]
     assert "| server | 5.00 % | 3.00 ms | `history syncer` | 2.78 % |" in english["fleet-load"]
     assert "The limit is the server: it needs 5.00 % of a core for 1,000 hosts every 60 s." in english["fleet-load"]
     assert "one core is enough for 20,000 hosts" in english["fleet-load"]
