@@ -1,8 +1,17 @@
-"""Many bridges in one process: each with one virtual sensor, its own journal, and its own name in Zabbix."""
+"""Many bridges in a few processes: each with one virtual sensor, its own journal, and its own name in Zabbix.
 
+python -m benchmarks.bridges FOLDER INTERVAL < SERVERS      runs those of one process until SIGTERM
+
+SERVERS is a JSON object with the entry of `servers` in usbrh.toml, by host.
+"""
+
+import json
+import logging
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +26,8 @@ from usbrh.simulator import backend_from_environment
 
 SENSOR = "sim-1"
 """The name of the sensor of each bridge."""
+TOGETHER = 100
+"""Bridges in one process. Its threads take turns, and each turn waits for the kernel on a machine with high load."""
 
 
 class SharedControl(Control):
@@ -44,41 +55,34 @@ class Bridges:
 
         The bridges measure every ``interval`` seconds, each at its own moment.
         """
-        self._interval = interval
-        self.configs = {
-            host: Config(
-                zabbix=ZabbixConfig(servers=(entry,), host=host, origin={"servers": "benchmark"}),
-                bridge=BridgeConfig(interval=interval, jitter=interval),
-                journal=JournalConfig(path=folder / f"{host}.db"),
-            )
-            for host, entry in servers.items()
-        }
         folder.mkdir()
-        self._control = SharedControl()
-        self._broken: list[BaseException] = []
-        self._threads = [
-            threading.Thread(target=self._run, args=(config,), name=host, daemon=True)
-            for host, config in self.configs.items()
-        ]
+        self.configs = configurations(folder, servers, interval)
+        self._command = [sys.executable, "-m", "benchmarks.bridges", str(folder), str(interval)]
+        hosts = list(servers)
+        parts = [hosts[start : start + TOGETHER] for start in range(0, len(hosts), TOGETHER)]
+        self._parts = [{host: servers[host] for host in part} for part in parts]
+        self.processes: list[subprocess.Popen[str]] = []
 
     def start(self) -> None:
-        """Start all bridges within one interval. Started at once, they would all be late."""
-        for thread in self._threads:
-            thread.start()
-            time.sleep(self._interval / len(self._threads))
+        """Start all bridges, within one interval."""
+        for part in self._parts:
+            process = subprocess.Popen(self._command, stdin=subprocess.PIPE, text=True)
+            self.processes.append(process)
+            assert process.stdin
+            process.stdin.write(json.dumps(part))
+            process.stdin.close()
 
     def stop(self) -> None:
         """End all bridges, which try to deliver what still waits.
 
         Raises:
-            Exception: the error that ended a bridge before.
+            ChildProcessError: a bridge had ended with an error, which its process has printed.
         """
-        self._control.stop()
-        for thread in self._threads:
-            thread.join(60)
-        self._control.__exit__()
-        for error in self._broken:
-            raise error
+        for process in self.processes:
+            process.terminate()
+        statuses = [process.wait(120) for process in self.processes]
+        if any(statuses):
+            raise ChildProcessError("a bridge has failed")
 
     def flush(self) -> None:
         """Deliver what still waits after ``stop``, as `usbrh journal flush` does."""
@@ -105,11 +109,49 @@ class Bridges:
         standings = JournalReader(config.journal.path).standings() or ()
         return sum(each.waiting + each.rejected_count for each in standings)
 
-    def _run(self, config: Config) -> None:
-        try:
-            bridge = Bridge(config, routes(config), self._control, allow_simulated=True)
-            # USBRH_SIMULATE gives all bridges of a process the same sensor.
-            bridge.poller = Poller(config, backend=backend_from_environment("1"))
-            bridge.run()
-        except BaseException as error:  # noqa: BLE001 - ``stop`` raises it
-            self._broken.append(error)
+
+def configurations(folder: Path, servers: Mapping[str, str], interval: float) -> dict[str, Config]:
+    """Return the configuration of each host."""
+    return {
+        host: Config(
+            zabbix=ZabbixConfig(servers=(entry,), host=host, origin={"servers": "benchmark"}),
+            bridge=BridgeConfig(interval=interval, jitter=interval),
+            journal=JournalConfig(path=folder / f"{host}.db"),
+        )
+        for host, entry in servers.items()
+    }
+
+
+def run(config: Config, control: Control, errors: list[BaseException]) -> None:
+    """Run one bridge. Adds the error that ends it to ``errors``."""
+    try:
+        bridge = Bridge(config, routes(config), control, allow_simulated=True)
+        # USBRH_SIMULATE gives all bridges of a process the same sensor.
+        bridge.poller = Poller(config, backend=backend_from_environment("1"))
+        bridge.run()
+    except BaseException as error:  # noqa: BLE001 - ``main`` raises it
+        errors.append(error)
+
+
+def main() -> None:
+    """Run the bridges of one process until SIGTERM. They start one by one: started at once, all would be late."""
+    folder, interval = Path(sys.argv[1]), float(sys.argv[2])
+    logging.getLogger("usbrh").setLevel(logging.CRITICAL)  # rejections and time-outs are part of the trial
+    control, errors = SharedControl(), list[BaseException]()
+    signal.signal(signal.SIGTERM, lambda *_: control.stop())
+    threads = [
+        threading.Thread(target=run, args=(config, control, errors))
+        for config in configurations(folder, json.load(sys.stdin), interval).values()
+    ]
+    for thread in threads:
+        thread.start()
+        control.wait(interval / len(threads))
+    for thread in threads:
+        thread.join()
+    control.__exit__()
+    for error in errors:
+        raise error
+
+
+if __name__ == "__main__":
+    main()

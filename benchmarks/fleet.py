@@ -1,17 +1,16 @@
 """1,000 hosts with usbrh, two real proxies and a real Zabbix 7.0: what arrives, when, and what each part needs.
 
-python -m benchmarks.fleet [--hosts 1000]      as root, with the packages of `make test-zabbix-deps`; 12 minutes
+python -m benchmarks.fleet [--hosts 1000]      as root, with the packages of `make test-zabbix-deps`; 15 minutes
 
 Each host is a whole bridge of usbrh with its virtual sensor, its journal and its name in Zabbix. The hosts have the
-template, with all items and triggers. First each of two proxies monitors half of the hosts, with an interval of 60 s
-and then of 20 s. Then the hosts belong to a group of two proxies, and one of them is killed. The history of each host
-is compared with its journal. PostgreSQL reports when each value became visible.
+template, with all items and triggers, and the default interval. First each of two proxies monitors half of the hosts.
+Then 200 hosts belong to a group of two proxies, and one of them is killed. The history of each host is compared with
+its journal. PostgreSQL reports when each value became visible.
 """
 
 import argparse
 import contextlib
 import logging
-import resource
 import signal
 import sys
 import tempfile
@@ -37,8 +36,10 @@ from usbrh.zabbix.api import Api
 from usbrh.zabbix.items import state_key
 
 HOSTS = 1000
-SLOW, FAST = 60, 20
-"""Intervals in s."""
+INTERVAL = 60
+"""Of each host, in s."""
+GROUPED = 200
+"""So many hosts belong to the proxy group."""
 SERVER_SETTINGS = {
     "CacheUpdateFrequency": "10",
     "CacheSize": "256M",
@@ -94,6 +95,11 @@ class Fleet:
             self.ids += api.host.create(*({"host": name, **common} for name in names[start : start + 50]))["hostids"]
         self.names += names
 
+    def keep(self, hosts: int) -> None:
+        """Use only so many hosts from now on, of all parts of the fleet."""
+        step = max(1, len(self.names) // hosts)
+        self.names, self.ids = self.names[::step], self.ids[::step]
+
     def move(self, group: str) -> None:
         """Let a proxy group, an id, monitor all hosts."""
         for start in range(0, len(self.ids), 50):
@@ -138,14 +144,14 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def running(fleet: Fleet, name: str, servers: Mapping[str, str], interval: int) -> Iterator[Bridges]:
-    """Run the bridges; begin when values of all hosts arrive and everything older has arrived."""
+def running(fleet: Fleet, name: str, servers: Mapping[str, str]) -> Iterator[Bridges]:
+    """Run the bridges; begin when values of all hosts arrive."""
     start = time.time()
-    bridges = Bridges(fleet.scratch / name, servers, interval)
+    bridges = Bridges(fleet.scratch / name, servers, INTERVAL)
     bridges.start()
     try:
         fleet.wait_until_all_arrive(start)
-        wait_for("the readings of the start are delivered", lambda: bridges.waiting() <= len(servers) / 100, 120, 5)
+        time.sleep(INTERVAL / 2)  # meanwhile, what was rejected before its item existed is sent again
         yield bridges
     finally:
         bridges.stop()
@@ -166,31 +172,31 @@ def arrived(fleet: Fleet, bridges: Bridges, start: float, end: float) -> Outcome
     return compare(measured, [row for row in fleet.rows(start) if start <= row[1] / NS <= end])
 
 
-def load(fleet: Fleet, proxies: Sequence[Proxy], interval: int, seconds: float) -> Load:
+def load(fleet: Fleet, proxies: Sequence[Proxy], seconds: float) -> Load:
     """Let the two proxies monitor half of the hosts each, and measure what every part needs."""
     half = len(fleet.names) // 2
     servers = {name: proxies[index >= half].address for index, name in enumerate(fleet.names)}
-    with running(fleet, f"every-{interval}", servers, interval) as bridges:
+    with running(fleet, "alone", servers) as bridges:
         database = fleet.server.database.daemon
         assert fleet.server.server
         assert database
         daemons = [each.daemon for each in proxies if each.daemon] + [fleet.server.server, database]
-        start, own = time.time(), time.process_time()
-        before = [processes.snapshot(each.process.pid) for each in daemons]
+        pids = [each.process.pid for each in daemons] + [each.pid for each in bridges.processes]
+        start, before = time.time(), [processes.snapshot(pid) for pid in pids]
         time.sleep(seconds)
-        after = [processes.snapshot(each.process.pid) for each in daemons]
-        end, own = time.time(), time.process_time() - own
+        end, after = time.time(), [processes.snapshot(pid) for pid in pids]
     outcome = arrived(fleet, bridges, start, end)
-    parts = [processes.used(*pair) for pair in zip(before, after, strict=True)]
-    return Load(interval, end - start, len(fleet.names), outcome, fleet.values(start, end), own, parts)
+    used = [processes.used(*pair) for pair in zip(before, after, strict=True)]
+    parts, own = used[: len(daemons)], sum(each.seconds for each in used[len(daemons) :])
+    return Load(INTERVAL, end - start, len(fleet.names), outcome, fleet.values(start, end), own, parts)
 
 
-def kill(fleet: Fleet, group: ProxyGroup, interval: int, seconds: float) -> Killed:
+def kill(fleet: Fleet, group: ProxyGroup, seconds: float) -> Killed:
     """Kill one proxy of the group; when all values arrive again, start it; then compare and send again."""
     api = fleet.server.api
     members = list(group.proxies.values())
     entry = ";".join(each.address for each in members)
-    with running(fleet, "group", dict.fromkeys(fleet.names, entry), interval) as bridges:
+    with running(fleet, "group", dict.fromkeys(fleet.names, entry)) as bridges:
         start = time.time()
         time.sleep(seconds)
         number, victim = next(iter(group.proxies.items()))
@@ -207,7 +213,7 @@ def kill(fleet: Fleet, group: ProxyGroup, interval: int, seconds: float) -> Kill
     time.sleep(30)
     later = arrived(fleet, bridges, start, end)
     send_again(fleet, bridges, {host for host, _ in later.missing}, start)
-    return Killed(interval, len(fleet.names), orphans, failover, outcome, later, arrived(fleet, bridges, start, end))
+    return Killed(len(fleet.names), orphans, failover, outcome, later, arrived(fleet, bridges, start, end))
 
 
 def send_again(fleet: Fleet, bridges: Bridges, hosts: set[str], since: float) -> None:
@@ -243,8 +249,8 @@ def online(group: ProxyGroup) -> bool:
     return all(each["state"] == "2" for each in found)
 
 
-def trial(hosts: int, report: Callable[[str], None]) -> tuple[list[Load], Killed, float]:
-    """Measure both shapes. The last number is the size of a value in the database, in bytes."""
+def trial(hosts: int, report: Callable[[str], None]) -> tuple[Load, Killed, float]:
+    """Measure both shapes. The number is the size of a value in the database, in bytes."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:  # each host has a disk of its own
         fleet = Fleet(Path(name))
         try:
@@ -254,20 +260,19 @@ def trial(hosts: int, report: Callable[[str], None]) -> tuple[list[Load], Killed
                     fleet.create(hosts // 2, number)
                 report(f"{hosts} hosts exist")
                 pair = [proxy for _, proxy in proxies]
-                loads = [load(fleet, pair, SLOW, 1.5 * SLOW)]
-                report(f"measured every {SLOW} s: {loads[-1]}")
-                loads.append(load(fleet, pair, FAST, 3 * FAST))
-                report(f"measured every {FAST} s: {loads[-1]}")
+                loaded = load(fleet, pair, INTERVAL)
+                report(f"measured: {loaded}")
                 size = fleet.bytes_per_value()
             group = ProxyGroup(fleet.server, PROXY_SETTINGS)
             wait_for("both proxies are online", lambda: online(group), 120, 1)  # otherwise one of them gets all hosts
+            fleet.keep(GROUPED)
             fleet.move(group.number)
             report("the hosts belong to a group")
-            killed = kill(fleet, group, FAST, 2 * FAST)
+            killed = kill(fleet, group, INTERVAL / 2)
             report(f"killed: {killed}")
         finally:
             fleet.close()
-    return loads, killed, size
+    return loaded, killed, size
 
 
 def main() -> None:
@@ -279,23 +284,25 @@ def main() -> None:
         sys.exit(reason)
     if not ZABBIX_70.proxy.is_file():
         sys.exit(f"the proxy of Zabbix 7.0 is not unpacked: {PREPARE}")
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # about seven files per bridge
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped and removed
-    sys.setswitchinterval(0.1)  # each thread that waits for the interpreter wakes up so often
-    logging.getLogger("usbrh").setLevel(logging.CRITICAL)  # rejections and time-outs are part of the trial
+    logging.getLogger("usbrh").setLevel(logging.CRITICAL)  # what is sent again is part of the trial
     begun = time.monotonic()
 
     def report(text: str) -> None:
         print(f"{time.monotonic() - begun:5.0f} s  {text}"[:600], file=sys.stderr, flush=True)
 
-    loads, killed, size = trial(options.hosts, report)
+    loaded, killed, size = trial(options.hosts, report)
+    write(loaded, killed, size)
+    sys.exit(bool(loaded.outcome.lost or loaded.outcome.twice or killed.after.lost or killed.after.twice))
+
+
+def write(loaded: Load, killed: Killed, size: float) -> None:
+    """Print the tables in both languages, and document them if there were enough hosts."""
     for index, language in enumerate(LANGUAGES):
-        for place, text in tables(loads, killed, size, machine(), index).items():
+        for place, text in tables(loaded, killed, size, machine(), index).items():
             print(f"\n{text}")
-            if options.hosts >= HOSTS:
+            if loaded.hosts >= HOSTS:
                 put(f"docs/scale{'' if language == 'en' else '.' + language}.md", place, text)
-    sys.exit(any(each.outcome.lost or each.outcome.twice for each in loads) or killed.after.lost or killed.after.twice)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Load:
 
     @property
     def limit(self) -> int:
-        """The part that used most, of those that can't be multiplied: server and database."""
+        """The part that used most."""
         return max(range(len(PARTS)), key=self.cores)
 
 
@@ -81,7 +81,6 @@ class Load:
 class Killed:
     """What happened when a proxy of the group was killed."""
 
-    interval: int
     hosts: int
     orphans: int
     """Hosts that the killed proxy had."""
@@ -104,83 +103,66 @@ def _percent(cores: float) -> str:
     return f"{number(100 * cores)} %"
 
 
-def _arrival(loads: Sequence[Load], killed: Killed, language: int) -> list[str]:
+def _arrival(loaded: Load, killed: Killed, language: int) -> list[str]:
     english = language == 0
-    names = [
-        f"two proxies, every {each.interval} s" if english else f"プロキシ 2 台、{each.interval} 秒ごと"
-        for each in loads
-    ]
-    names += (
-        [
-            f"proxy group, every {killed.interval} s, one proxy killed",
-            "the same, when the killed proxy runs again",
-            "the same, after `usbrh zabbix check --since`",
-        ]
-        if english
-        else [
-            f"プロキシグループ、{killed.interval} 秒ごと、1 台を強制終了",
-            "同上、終了させたプロキシの再起動後",
-            "同上、`usbrh zabbix check --since` の後",
-        ]
-    )
-    outcomes = [each.outcome for each in loads] + [killed.before, killed.restarted, killed.after]
+    outcomes = {
+        ("two proxies", "プロキシ 2 台"): loaded.outcome,
+        ("proxy group, one proxy killed", "プロキシグループ、1 台を強制終了"): killed.before,
+        ("the same, when the killed proxy runs again", "同上、終了させたプロキシの再起動後"): killed.restarted,
+        ("the same, after `usbrh zabbix check --since`", "同上、`usbrh zabbix check --since` の後"): killed.after,
+    }
     headings = (
         ["", "readings", "lost", "twice", "delay: median", "99 %", "largest"]
         if english
         else ["", "測定値", "欠落", "重複", "遅れ：中央値", "99 %", "最大"]
     )
     rows = []
-    for name, outcome in zip(names, outcomes, strict=True):
+    for words, outcome in outcomes.items():
         counts = [f"{count:,}" for count in (outcome.readings, outcome.lost, outcome.twice)]
-        rows.append([name, *counts, *(f"{number(outcome.delay(part))} s" for part in (0.5, 0.99, 1))])
+        rows.append([words[language], *counts, *(f"{number(outcome.delay(part))} s" for part in (0.5, 0.99, 1))])
     about = (
-        f"The killed proxy had {killed.orphans:,} of {killed.hosts:,} hosts. "
-        f"{killed.failover:.0f} s after the kill, new values of all of them were visible."
+        f"Two proxies: {loaded.hosts:,} hosts every {loaded.interval} s. Proxy group: {killed.hosts:,} hosts, of which "
+        f"the killed proxy had {killed.orphans:,}. "
+        f"{killed.failover:.0f} s after the kill, new values of all were visible."
         if english
-        else f"終了させたプロキシが担当していたホストは {killed.hosts:,} 台中 {killed.orphans:,} 台でした。"
+        else f"プロキシ 2 台：ホスト {loaded.hosts:,} 台、{loaded.interval} 秒ごと。"
+        f"プロキシグループ：ホスト {killed.hosts:,} 台、うち {killed.orphans:,} 台が終了させたプロキシの担当。"
         f"終了の {killed.failover:.0f} 秒後には、全ホストの新しい値が見えていました。"
     )
     return [*_table(headings, rows), "", about]
 
 
-def _load(loads: Sequence[Load], language: int) -> list[str]:
+def _load(loaded: Load, language: int) -> list[str]:
     english = language == 0
-    slow, fast = loads
-    headings = [""]
-    headings += [f"every {each.interval} s" if english else f"{each.interval} 秒ごと" for each in loads]
-    headings += ["busiest process", "its share"] if english else ["最も負荷の高いプロセス", "その使用率"]
-    rows = [
-        [
-            f"{fast.hosts:,} bridges of usbrh" if english else f"usbrh のブリッジ {fast.hosts:,} 個",
-            *(_percent(each.bridges / each.seconds) for each in loads),
-            *("", ""),
-        ]
-    ]
-    for index, words in enumerate(PARTS):
-        used = fast.parts[index]
-        title = ("session of Zabbix", "Zabbix のセッション")[language] if used.title == SESSION else f"`{used.title}`"
-        shares = [_percent(each.cores(index)) for each in loads]
-        rows.append([words[language], *shares, title, _percent(used.busiest / fast.seconds)])
-    for words, counts in (
-        (("readings per second", "1 秒あたりの測定値"), [each.outcome.readings for each in loads]),
-        (("stored values per second", "1 秒あたりに保存した値"), [each.values for each in loads]),
-    ):
-        rates = [number(count / each.seconds) for count, each in zip(counts, loads, strict=True)]
-        rows.append([words[language], *rates, "", ""])
-    part = PARTS[slow.limit][language]
-    share = slow.cores(slow.limit)
-    hosts = round(slow.hosts / share, -2)
-    limit = (
-        f"The limit is the {part}: it needs {_percent(share)} of a core for {slow.hosts:,} hosts every "
-        f"{slow.interval} s. Extrapolated, one core is enough for {hosts:,.0f} hosts."
+    headings = (
+        ["", "processor, of one core", "per reading", "busiest process", "its share"]
         if english
-        else f"限界になるのは{part}です。{slow.interval} 秒ごとのホスト {slow.hosts:,} 台に、1 コアの "
+        else ["", "1 コアに対する CPU 使用率", "測定値 1 件あたり", "最も負荷の高いプロセス", "その使用率"]
+    )
+    readings = loaded.outcome.readings
+
+    def row(name: str, seconds: float, *busiest: str) -> list[str]:
+        return [name, _percent(seconds / loaded.seconds), f"{number(1000 * seconds / readings)} ms", *busiest]
+
+    bridges = (f"{loaded.hosts:,} bridges of usbrh", f"usbrh のブリッジ {loaded.hosts:,} 個")[language]
+    rows = [row(bridges, loaded.bridges, "", "")]
+    for words, used in zip(PARTS, loaded.parts, strict=True):
+        title = ("session of Zabbix", "Zabbix のセッション")[language] if used.title == SESSION else f"`{used.title}`"
+        rows.append(row(words[language], used.seconds, title, _percent(used.busiest / loaded.seconds)))
+    part = PARTS[loaded.limit][language]
+    share = loaded.cores(loaded.limit)
+    hosts = round(loaded.hosts / share, -2)
+    limit = (
+        f"The limit is the {part}: it needs {_percent(share)} of a core for {loaded.hosts:,} hosts every "
+        f"{loaded.interval} s. Extrapolated, one core is enough for {hosts:,.0f} hosts."
+        if english
+        else f"限界になるのは{part}です。{loaded.interval} 秒ごとのホスト {loaded.hosts:,} 台に、1 コアの "
         f"{_percent(share)} を使いました。外挿では、1 コアでホスト {hosts:,.0f} 台に足ります。"
     )
     return [*_table(headings, rows), "", limit]
 
 
-def _plan(slow: Load, size: float, language: int) -> list[str]:
+def _plan(loaded: Load, size: float, language: int) -> list[str]:
     english = language == 0
     headings = (
         ["sensors", "readings/s", "stored values/s", "cores: all proxies", "server", "database", "history per day"]
@@ -197,30 +179,30 @@ def _plan(slow: Load, size: float, language: int) -> list[str]:
     )
     rows = []
     for sensors in SENSORS:
-        factor = sensors / slow.hosts / slow.seconds
-        values = slow.values * factor
-        proxies = slow.cores(0, sensors) + slow.cores(1, sensors)
-        cores = [number(each) for each in (proxies, slow.cores(2, sensors), slow.cores(3, sensors))]
+        factor = sensors / loaded.hosts / loaded.seconds
+        values = loaded.values * factor
+        proxies = loaded.cores(0, sensors) + loaded.cores(1, sensors)
+        cores = [number(each) for each in (proxies, loaded.cores(2, sensors), loaded.cores(3, sensors))]
         disk = f"{number(values * size * 86400 / 1e9)} GB"
-        rows.append([f"{sensors:,}", number(slow.outcome.readings * factor), number(values), *cores, disk])
+        rows.append([f"{sensors:,}", number(loaded.outcome.readings * factor), number(values), *cores, disk])
     about = (
-        f"**Extrapolated** in proportion from the {slow.hosts:,} hosts every {slow.interval} s above, "
+        f"**Extrapolated** in proportion from the {loaded.hosts:,} hosts every {loaded.interval} s above, "
         f"{number(size)} bytes per stored value, without trends."
         if english
-        else f"上の {slow.interval} 秒ごとのホスト {slow.hosts:,} 台から比例計算で**外挿**した値です。"
+        else f"上の {loaded.interval} 秒ごとのホスト {loaded.hosts:,} 台から比例計算で**外挿**した値です。"
         f"保存する値は 1 個 {number(size)} バイト、トレンドは含みません。"
     )
     return [*_table(headings, rows), "", about]
 
 
-def tables(loads: Sequence[Load], killed: Killed, size: float, machine: str, language: int) -> dict[str, str]:
+def tables(loaded: Load, killed: Killed, size: float, machine: str, language: int) -> dict[str, str]:
     """Return the tables by their places in docs/scale.md, in the language with this index in ``LANGUAGES``.
 
     ``size`` is that of a value in the database, in bytes. ``machine`` describes it, its load and the date.
     """
     found = {
-        "fleet-arrival": _arrival(loads, killed, language),
-        "fleet-load": [*_load(loads, language), "", machine],
-        "fleet-plan": _plan(loads[0], size, language),
+        "fleet-arrival": _arrival(loaded, killed, language),
+        "fleet-load": [*_load(loaded, language), "", machine],
+        "fleet-plan": _plan(loaded, size, language),
     }
     return {place: "\n".join([*lines, ""]) for place, lines in found.items()}

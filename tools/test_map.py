@@ -127,7 +127,7 @@ def function_at(source: str, line: int) -> str:
 
 
 def callers(found: Map, module: str, function: str) -> list[list[str]]:
-    """Return the tests that may notice a change of ``function``: those of the module's package, and others.
+    """Return the tests that may notice a change: in files with the module's name, others of its package, all others.
 
     Outside of functions (""), those are the tests that call any function of the module, and all tests in files that
     import it. The quickest tests of each file come first: usually most tests of one file notice a change, and of the
@@ -135,16 +135,16 @@ def callers(found: Map, module: str, function: str) -> list[list[str]]:
     """
     dotted = ".".join(Path(module).with_suffix("").parts).removesuffix(".__init__")
     package = Path(module).parent.name
-    beside: dict[str, float] = {}
-    others: dict[str, float] = {}
+    groups: list[dict[str, float]] = [{}, {}, {}]
     for name, file in found.items():
         tests: Iterable[str] = file.calls.get(f"{module}:{function}", ())
         if not function:
             of_module = (each for key, each in file.calls.items() if key.startswith(f"{module}:"))
             tests = file.seconds if dotted in imports(TOP / name) else {test for each in of_module for test in each}
-        chosen = beside if Path(name).parent.name == package else others
-        chosen |= {test: file.seconds[test] for test in tests}
-    return [_in_order(group) for group in (beside, others) if group]
+        beside = Path(name).parent.name == package
+        named = beside and Path(module).stem.strip("_") in Path(name).stem
+        groups[2 - beside - named] |= {test: file.seconds[test] for test in tests}
+    return [_in_order(group) for group in groups if group]
 
 
 def _in_order(seconds: Mapping[str, float]) -> list[str]:

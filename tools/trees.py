@@ -1,6 +1,7 @@
 """Copies of the work tree in which tests run, one per process."""
 
 import contextlib
+import multiprocessing
 import os
 import queue
 import shutil
@@ -13,6 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TOP = Path(__file__).parents[1]
+PRELOADED = ["pytest", "hypothesis.stateful", "hypothesis.strategies", "xdist.scheduler.loadscope", "pytest_timeout"]
+"""What most tests import."""
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(PRELOADED)
+STARTED = 100
+"""Added to pytest's exit status, so that no other end of its process counts as one."""
 RECORDER = "tools/calls"
 """The folder with the module that records tests and calls."""
 
@@ -72,34 +79,45 @@ def run_tests(
         path = os.pathsep.join([str(tree), str(tree / RECORDER)])
         environment = os.environ | {"PYTHONPATH": path, "RECORDED_REPORTS": reports.name} | (record or {})
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile everything again
-        process = subprocess.Popen(
-            [
-                *[sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "sitecustomize"],
-                *["--hypothesis-seed=0", *words],
-            ],
-            cwd=tree,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        run = Run(None)
+        process = _CONTEXT.Process(target=_pytest, args=(tree, words, environment))
+        process.start()
         try:
-            run.status = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
+            process.join(seconds)
         finally:
-            if process.poll() is None:
+            if process.is_alive():
                 process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(20)
+                process.join(20)
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+        if process.exitcode == 1:
+            raise RuntimeError("pytest did not start")  # the traceback is on stderr
+        run = Run((process.exitcode or 0) - STARTED if (process.exitcode or 0) >= STARTED else None)
         for line in reports:
             test, duration, outcome = line.rstrip("\n").split("\t")
             run.seconds[test] = run.seconds.get(test, 0.0) + float(duration)
             if run.outcomes.get(test) != "failed":
                 run.outcomes[test] = outcome
         return run
+
+
+def _pytest(tree: Path, words: Sequence[str], environment: dict[str, str]) -> None:
+    """Run pytest in this process, which is a fork of one that has imported it: that saves most of a short run."""
+    os.setsid()
+    os.chdir(tree)
+    os.environ.clear()
+    os.environ.update(environment)
+    null = os.open(os.devnull, os.O_RDWR)
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        os.dup2(null, number)
+        stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"sitecustomize", "tools"}]:
+        del sys.modules[name]
+    sys.path[:0] = [str(tree), str(tree / RECORDER)]
+    import pytest  # noqa: PLC0415
+
+    words = ["-q", "-p", "no:cacheprovider", "-p", "sitecustomize", "--hypothesis-seed=0", *words]
+    # The plugins are imported already.
+    os._exit(STARTED + pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *words]))

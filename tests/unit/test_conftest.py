@@ -105,7 +105,7 @@ def run(folder: Path, texts: list[str], *arguments: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     return done.stdout
@@ -178,7 +178,7 @@ def test_the_order_is_shuffled_on_request(tmp_path: Path) -> None:
     seeds = [["-p", "randomly", f"--randomly-seed={seed}"] for seed in (1, 2)]
     calls = [[*common, "-q", *arguments, str(module)] for arguments in ([], *seeds)]
     program = f"import pytest\nfor arguments in {calls}:\n    pytest.main(arguments)\n    print('end of run')"
-    printed = subprocess.check_output([sys.executable, "-c", program], cwd=TOP, text=True, timeout=60)
+    printed = subprocess.check_output([sys.executable, "-c", program], cwd=TOP, text=True, timeout=100)
     orders = [[int(each) for each in re.findall(r"\[(\d+)\]", part)] for part in printed.split("end of run")[:3]]
     usual, one, other = orders
     assert usual == list(range(20)) == sorted(one) == sorted(other)

@@ -71,6 +71,21 @@ def test_the_file_of_systemd_timesyncd(tmp_path: Path, monkeypatch: pytest.Monke
     assert walltime._synchronised(NOW + 10 * 365 * 86400 * NS) is False, "somebody has set the clock since"
 
 
+@pytest.mark.parametrize(("result", "expected"), [(0, True), (1, True), (4, True), (5, False), (-1, None)])
+def test_what_the_kernel_reports(
+    result: int, expected: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Library:
+        """The C library."""
+
+        def adjtimex(self, timex: object) -> int:
+            return result
+
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Library())
+    monkeypatch.setattr(walltime, "TIMESYNC", tmp_path / "timesync")
+    assert walltime._synchronised(NOW) is expected
+
+
 def test_the_hardware_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walltime, "RTC", tmp_path)
     assert walltime._hardware_ns() is None

@@ -36,6 +36,12 @@ def record(frame: FrameType, event: str, argument: object) -> None:
             append(CALLS, *call)
 
 
+def pytest_runtest_setup() -> None:
+    """Record again: Python stops that when a signal's handler raises an error during ``record``."""
+    if PACKAGE:
+        sys.settrace(record)
+
+
 def pytest_runtest_logreport(report: Any) -> None:
     """Record a part of a test: its setup, the test itself or its teardown."""
     if "PYTEST_XDIST_WORKER" not in os.environ:

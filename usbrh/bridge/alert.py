@@ -59,14 +59,16 @@ class TestAlert:
     def _raise(self) -> Iterator[Finding]:
         for route in self.routes:
             subject = f"{route.destination}: {TEST} of host {route.host}"
+            self._raised.append(route)  # before the answer: a signal may come before it
             try:
                 if self._send(route, 1):
-                    self._raised.append(route)
                     yield ok("raise", f"{subject} is 1")
                     continue
             except ZabbixUnreachable as error:
+                self._raised.remove(route)
                 yield of_error("raise", error, f"sending to {route.destination}")
                 continue
+            self._raised.remove(route)
             reasons = why_rejected(self.api, route.host, TEST, self.tls_connect) if self.api else None
             reason = reasons and (reasons.certain or next(iter(reasons.possible), None))
             remedy = "import the template of this version: usbrh zabbix provision --force"

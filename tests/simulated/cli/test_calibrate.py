@@ -147,3 +147,10 @@ def test_values_that_still_change_are_a_warning(
     bench.ticks = ticks
     done = bench.run("calibrate", f"--{quantity}", "50", "--readings", "2")
     assert (f"usbrh: the {quantity} still changes; wait until it is steady" in done.stderr) == expected, done.stderr
+
+
+@pytest.mark.parametrize(("offset", "ticks", "expected"), [(20, 3000, 100.0), (-20, 600, 0.0)])
+def test_a_calibrated_humidity_ends_at_0_and_100(bench: Bench, offset: int, ticks: int, expected: float) -> None:
+    bench.config.write_text(f"[sensor.sim-1]\nhumidity_offset = {offset}\n")
+    bench.ticks = [(6500, ticks)]
+    assert json.loads(bench.run("read", "--json").stdout)["humidity"] == expected

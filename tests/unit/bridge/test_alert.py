@@ -1,5 +1,8 @@
 """The test problem and its messages, with the fake server and a scripted front end; tests/zabbix has real ones."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -227,3 +230,26 @@ def test_a_problem_that_can_not_be_cleared(zabbix: Zabbix, how: str) -> None:
     problem = "rejected" if how == "rejects" else f"{address}: the server closed the connection without an answer"
     assert found.message == f"{address}: {TEST} is still 1: {problem}"
     assert found.remedy == "close the test problem of the host pc in the front end"
+
+
+def test_a_signal_before_the_answer_clears_the_problem_too() -> None:
+    """The server may have the value already."""
+    answered = threading.Event()
+    with FakeServer() as server:
+        respond = server.respond
+
+        def interrupt(request: dict[str, Any], packet: bytes) -> Any:
+            answer = respond(request, packet)
+            if server.values[-1].value == "1":
+                os.kill(os.getpid(), signal.SIGINT)
+                answered.wait(30)
+            return answer
+
+        server.respond = interrupt  # type: ignore[method-assign]
+        route = Route(server.address, Sender(Destination.parse(server.address), ZabbixConfig()), "pc")
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                list(TestAlert([route], "unencrypted", None, 60).run())
+        finally:
+            answered.set()
+        assert [value.value for value in server.values] == ["1", "0"]

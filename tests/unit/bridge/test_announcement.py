@@ -92,9 +92,10 @@ def test_each_change_is_logged_once(
     server: Server, announcement: Announcement, hand_clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    for answer in (UNKNOWN, UNKNOWN, MONITORED, MONITORED):
+    for answer, lines in ((UNKNOWN, 1), (UNKNOWN, 1), (MONITORED, 2), (MONITORED, 2)):
         server.answer = answer
         announcement.send_if_due(Deadline(5))
+        assert len(caplog.records) == lines
         hand_clock.now += INTERVAL
     assert [record.getMessage() for record in caplog.records] == [
         f'{server.address}: announced the host "pc" with the metadata "usbrh"; the server does not monitor it yet: '

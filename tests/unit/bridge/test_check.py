@@ -96,6 +96,11 @@ def test_a_standby_node_does_not_listen() -> None:
         "server: warning", "TLS: not checked", "round trip: not checked", *REACHED, "value: ok",
     ]  # fmt: skip
     assert findings[0].message.startswith(f"{standby}: no connection: connection refused")
+    assert [finding.message for finding in findings[3:6]] == [
+        f"{active.address}: connected",
+        f'{active.address}: not used (tls_connect = "unencrypted")',
+        f"{active.address}: Zabbix answers",
+    ]
     assert findings[0].message.endswith("(another node of the cluster works)")
     assert str(findings[0].remedy).startswith("no action is needed for a standby node; otherwise check its name, port")
 

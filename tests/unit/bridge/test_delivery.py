@@ -186,12 +186,14 @@ class SlowSender(Sender):
         super().__init__(Destination.parse("192.0.2.1"), ZabbixConfig())
         self.clock = clock
         self.seconds = 2.0
+        self.seconds_per_value = 0.0
+        """If it is not 0, a request needs this time for each value instead."""
         self.rejects = {reading_key(sensor) for sensor in rejects}
         self.sent: list[list[str]] = []
 
     def send(self, content: Sequence[Value] | HostMetadata, deadline: Deadline) -> Response:
         assert not isinstance(content, HostMetadata)
-        self.clock.now += self.seconds
+        self.clock.now += self.seconds_per_value * len(content) or self.seconds
         if deadline.passed:
             raise ZabbixUnreachable("no whole answer")
         self.sent.append([value.key for value in content])
@@ -243,6 +245,39 @@ def test_a_backlog_with_rejected_readings_gets_shorter_at_a_slow_server(journal:
         waiting.append(len(journal.waiting("slow", 100)))
     assert waiting == [5, 0, 0]
     assert [each.count for each in journal.rejected("slow")] == [5]
+
+
+@pytest.mark.parametrize(("seconds", "rejected"), [(9, 0), (12, 1)])
+def test_a_reading_is_to_blame_only_after_half_of_the_timeout(journal: Journal, seconds: int, rejected: int) -> None:
+    """A request has two thirds of the time that is left: 6 and 8 of 15 s."""
+
+    class Hanging(SlowSender):
+        def send(self, content: Sequence[Value] | HostMetadata, deadline: Deadline) -> Response:
+            if content:
+                self.clock.now += deadline.remaining()
+                error = ZabbixUnreachable("no answer")
+                error.after_connecting = True
+                raise error
+            return Response(0)
+
+    clock = HandClock()
+    journal.sync_destinations(["slow"])
+    journal.add(readings(1))
+    to_server = Delivery(journal, Route("slow", Hanging(clock), HOST), clock=clock)
+    result = to_server.deliver(Deadline(seconds, clock))
+    assert (result.rejected, result.error is None) == (rejected, bool(rejected))
+
+
+def test_a_request_takes_a_third_of_the_timeout_at_most(journal: Journal) -> None:
+    """What a later one needs more than the one before it, the server may need for other work."""
+    to_server, sender, clock = slow(journal)
+    journal.keep_request_size("slow", 10)
+    journal.add(readings(400))
+    sender.seconds_per_value = 0.1
+    assert to_server.deliver(Deadline(3600, clock)).delivered == 400
+    sizes = [len(request) for request in sender.sent]
+    assert sizes[:2] == [10, 50], "5 of 15 s"
+    assert max(sizes) < 60
 
 
 def test_a_retry_that_fails_has_delayed_nothing(journal: Journal, server: FakeServer) -> None:

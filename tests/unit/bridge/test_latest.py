@@ -172,6 +172,15 @@ def test_the_group_may_read_the_files_and_others_may_not(tmp_path: Path) -> None
     assert stat.S_IMODE((folder / "attic").stat().st_mode) == 0o640
 
 
+def test_nobody_else_may_enter_the_folder_even_without_an_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        folder = write(tmp_path, measured())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+
+
 def test_a_user_without_permission_is_answered_by_usbrh() -> None:
     with reachable() as folder:
         shell = command("attic", folder).replace("exec usbrh", "echo usbrh")

@@ -72,6 +72,27 @@ def test_one_that_comes_later_ends_what_still_hangs() -> None:
         assert process.wait(5) == 128 + TERM
 
 
+def test_while_python_exits_signals_end_it_at_once() -> None:
+    """tests/simulated/cli/test_streams.py sends them then."""
+    before = {number: signal.getsignal(number) for number in (HUP, TERM, INT)}
+    try:
+        signal.signal(HUP, signal.SIG_IGN)
+        handler = SignalHandler()
+        handler.install()
+        assert [signal.getsignal(number) for number in (HUP, TERM, INT)] == [
+            *(signal.SIG_IGN, handler._caught),
+            handler._caught,
+        ]
+        handler.uninstall()
+        assert [signal.getsignal(number) for number in (HUP, TERM, INT)] == [
+            *(signal.SIG_IGN, signal.SIG_DFL),
+            signal.SIG_DFL,
+        ]
+    finally:
+        for number, found in before.items():
+            signal.signal(number, found)
+
+
 def test_five_seconds_after_the_first_another_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

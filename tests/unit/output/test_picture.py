@@ -229,7 +229,7 @@ def test_noise_does_not_fill_the_chart() -> None:
 def test_the_time_axis_leaves_room_for_a_whole_point_at_each_end() -> None:
     axes = Figure().subplots()
     picture._time_axis(axes, (START, START + 1000.0))
-    assert list(axes.get_xlim()) == pytest.approx([START - 12, START + 1012])
+    assert [limit - START for limit in axes.get_xlim()] == pytest.approx([-12, 1012])
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert 2 <= len(labels) <= picture._MARKS
     assert all(START <= moment <= START + 1000 for moment in axes.get_xticks())

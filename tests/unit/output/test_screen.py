@@ -77,6 +77,14 @@ def test_a_curve_has_the_colour_of_the_number_of_its_sensor() -> None:
     assert curves == {"cyan", "yellow", "green", "magenta", "blue", "red"}
 
 
+def test_sensors_without_a_row_are_counted_below_the_names() -> None:
+    screen = Screen(5, now=lambda: START)
+    screen.add([good(f"room-{number}", START) for number in range(60)])
+    lines = ["".join(text for text, _ in line).rstrip() for line in drawn(screen)]
+    names, last = lines[2:-1], lines[-1]
+    assert last == f"{' ' * names[0].index('room-0')}and {60 - len(names)} more"
+
+
 def test_the_charts_show_two_intervals_per_column_at_most() -> None:
     def first_and_last_label(seconds: int) -> list[str]:
         screen = Screen(5, now=lambda: START)

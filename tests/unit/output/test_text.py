@@ -87,6 +87,15 @@ def test_a_failed_reading_has_no_number() -> None:
     assert [data[key] for key in values] == [None] * len(values)
 
 
+def test_the_problem_of_a_reading_is_its_error_with_the_remedy() -> None:
+    error = SensorTimeout("did not answer", remedy="plug it in again")
+    failed = Reading.failed(SensorInfo("1-1.4", "USB-RH", "living-room"), TIME, error)
+    assert (READING.problem, FAILED.problem, failed.problem) == (
+        *(None, "did not answer"),
+        "did not answer; plug it in again",
+    )
+
+
 def test_never_minus_zero() -> None:
     assert str(replace(READING, temperature=-0.001).to_dict()["temperature"]) == "0.0"
 

@@ -69,6 +69,7 @@ def test_a_warmed_chip_stays_in_its_range() -> None:
     [
         (TICKS, [[0, 65535], [65535, 0]], True),
         (TICKS, [[0, 65536]], False),
+        (TICKS, [[65536, 0]], False),
         (TICKS, [[-1, 0]], False),
         (TICKS, [[1.0, 2]], False),
         (TICKS, [[True, 2]], False),

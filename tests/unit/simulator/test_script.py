@@ -100,6 +100,7 @@ def test_example_of_the_documentation_is_right(tmp_path: Path) -> None:
         ("[sensor.sim-1]\nticks = [[7169, 65536]]", "sensor.sim-1.ticks must be pairs"),
         ("[sensor.sim-1]\nticks = [[7169, 1.5]]", "sensor.sim-1.ticks must be pairs"),
         ('[sensor.sim-1]\ndelay = "0.3"', "sensor.sim-1.delay must be a number of seconds"),
+        ("[sensor.sim-1]\ndelay = 3600.5", "sensor.sim-1.delay must be a number of seconds, 0 to 3600"),
         ("[sensor.sim-1]\ndelay = -1", "sensor.sim-1.delay must be"),
         ("[sensor.sim-1]\ndelay = nan", "sensor.sim-1.delay must be"),
         ("[sensor.sim-1]\ndelay = inf", "sensor.sim-1.delay must be"),

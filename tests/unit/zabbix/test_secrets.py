@@ -120,6 +120,12 @@ def test_a_short_secret_leaves_other_words() -> None:
     assert Secrets("abcd").redact("abcde abcd") == "***e ***"
 
 
+def test_a_result_keeps_all_but_the_long_secrets() -> None:
+    secrets = Secrets(SESSION, "short")
+    result = {"a": [1, 1.5, True, None, "short"], SESSION: {"b": f"x{SESSION}"}}
+    assert secrets.redact_result(result) == {"a": [1, 1.5, True, None, "short"], REDACTED: {"b": f"x{REDACTED}"}}
+
+
 def test_a_quotation_is_one_short_line() -> None:
     assert Secrets().quote("a\n b") == "a b"
     assert len(Secrets().quote("9" * 5000)) < 310
