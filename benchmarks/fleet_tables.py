@@ -109,7 +109,7 @@ def _arrival(loaded: Load, killed: Killed, language: int) -> list[str]:
         ("two proxies", "プロキシ 2 台"): loaded.outcome,
         ("proxy group, one proxy killed", "プロキシグループ、1 台を強制終了"): killed.before,
         ("the same, when the killed proxy runs again", "同上、終了させたプロキシの再起動後"): killed.restarted,
-        ("the same, after `usbrh zabbix check --since`", "同上、`usbrh zabbix check --since` の後"): killed.after,
+        ("the same, after comparing and sending again", "同上、比較と再送の後"): killed.after,
     }
     headings = (
         ["", "readings", "lost", "twice", "delay: median", "99 %", "largest"]
