@@ -44,6 +44,7 @@ class Trees:
         self._free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(count):
             _copy(folder / str(number))
+            (folder / f"{number}.tmp").mkdir()
             self._free.put(folder / str(number))
 
     @contextlib.contextmanager
@@ -79,6 +80,8 @@ def run_tests(
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as reports:
         path = os.pathsep.join([str(tree), str(tree / RECORDER)])
         environment = os.environ | {"PYTHONPATH": path, "RECORDED_REPORTS": reports.name} | (record or {})
+        # Two runs that remove old folders of temporary files at the same time would disturb each other.
+        environment["PYTEST_DEBUG_TEMPROOT"] = str(tree.with_suffix(".tmp"))
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile everything again
         process = _CONTEXT.Process(target=_pytest, args=(tree, words, environment))
         process.start()
