@@ -126,7 +126,7 @@ def _pytest(tree: Path, words: Sequence[str], environment: dict[str, str]) -> No
     try:
         # The plugins are imported already.
         status = STARTED + pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *words])
-    except BaseException:  # noqa: BLE001 - shown, and the end of this process in any case
-        status = 1
+    except BaseException:  # noqa: BLE001 - a change can break pytest, for example if another user stays the user
+        status = STARTED + pytest.ExitCode.INTERNAL_ERROR
         os.write(stderr, traceback.format_exc().encode())
     os._exit(status)
