@@ -11,8 +11,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tools.mutation import Change, changes
@@ -114,12 +113,11 @@ def name_of(change: Change) -> str:
     return f"{change.before}  # {change.text}"
 
 
-def try_module(trial: Trial, pool: ThreadPoolExecutor, module: str, drawn: list[Change]) -> list[str]:
-    """Try the changes with the tests of the module, and print and return those that survive."""
-    noticed = pool.map(partial(trial.notices, module), drawn)
-    left = [each for each, found in zip(drawn, noticed, strict=True) if not found]
+def survivors(module: str, tried: Sequence[tuple[Change, Future[bool]]]) -> list[str]:
+    """Wait for the trials of a module. Print and return the changes that no test notices."""
+    left = [change for change, noticed in tried if not noticed.result()]
     lines = [f"{module}:{each.line}: {each.before}  # {each.text}" for each in left]
-    print(f"{module}: {len(drawn) - len(left)} of {len(drawn)} noticed", *lines, sep="\n    ", flush=True)
+    print(f"{module}: {len(tried) - len(left)} of {len(tried)} noticed", *lines, sep="\n    ", flush=True)
     return [name_of(each) for each in left]
 
 
@@ -176,13 +174,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="usbrh-mutants-") as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         trees = Trees(Path(folder), arguments.jobs)
         trial = Trial(trees, load(trees, arguments.jobs))
+        tried = {}
         for module, drawn in chosen.items():
             before = results.get(module, {}).get("noticed", []) if arguments.again else []
-            left = try_module(trial, pool, module, [each for each in drawn if name_of(each) not in before])
-            names = [name_of(each) for each in drawn]
-            results[module] = {"noticed": [each for each in names if each not in left], "survived": left}
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+            new = [each for each in drawn if name_of(each) not in before]
+            tried[module] = [(each, pool.submit(trial.notices, module, each)) for each in new]
+        try:
+            for module, drawn in chosen.items():
+                left = survivors(module, tried[module])
+                names = [name_of(each) for each in drawn]
+                results[module] = {"noticed": [each for each in names if each not in left], "survived": left}
+                RESULTS.parent.mkdir(exist_ok=True)
+                RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+        finally:
+            pool.shutdown(cancel_futures=True)
     print("".join(table(results)))
 
 

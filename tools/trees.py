@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ class Trees:
         self._free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(count):
             _copy(folder / str(number))
+            (folder / f"{number}.tmp").mkdir()
             self._free.put(folder / str(number))
 
     @contextlib.contextmanager
@@ -78,6 +80,8 @@ def run_tests(
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as reports:
         path = os.pathsep.join([str(tree), str(tree / RECORDER)])
         environment = os.environ | {"PYTHONPATH": path, "RECORDED_REPORTS": reports.name} | (record or {})
+        # Two runs that remove old folders of temporary files at the same time would disturb each other.
+        environment["PYTEST_DEBUG_TEMPROOT"] = str(tree.with_suffix(".tmp"))
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile everything again
         process = _CONTEXT.Process(target=_pytest, args=(tree, words, environment))
         process.start()
@@ -107,7 +111,7 @@ def _pytest(tree: Path, words: Sequence[str], environment: dict[str, str]) -> No
     os.chdir(tree)
     os.environ.clear()
     os.environ.update(environment)
-    null = os.open(os.devnull, os.O_RDWR)
+    null, stderr = os.open(os.devnull, os.O_RDWR), os.dup(2)
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         os.dup2(null, number)
         stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -119,5 +123,10 @@ def _pytest(tree: Path, words: Sequence[str], environment: dict[str, str]) -> No
     import pytest  # noqa: PLC0415
 
     words = ["-q", "-p", "no:cacheprovider", "-p", "sitecustomize", "--hypothesis-seed=0", *words]
-    # The plugins are imported already.
-    os._exit(STARTED + pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *words]))
+    try:
+        # The plugins are imported already.
+        status = STARTED + pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *words])
+    except BaseException:  # noqa: BLE001 - shown, and the end of this process in any case
+        status = 1
+        os.write(stderr, traceback.format_exc().encode())
+    os._exit(status)
