@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -439,3 +440,20 @@ def test_no_server_for_a_while_drops_nothing(house: House, server: FakeServer, t
     assert {state for _, _, state in house.states()} == {"waiting"}
     done = house.usbrh("send", USBRH_ZABBIX_SERVERS=server.address)
     assert done.stdout.endswith(f"{server.address}: 6 delivered\n")
+
+
+def test_a_flush_delivers_real_readings_and_reports_that_simulated_ones_wait(house: House, server: FakeServer) -> None:
+    with Journal(house.journal) as journal:
+        journal.sync_destinations([server.address])
+        first, virtual, last = readings(3)
+        journal.add([first, replace(virtual, simulated=True), last])
+    done = house.usbrh("journal", "flush", USBRH_ALLOW_SIMULATED="0")
+    assert (done.returncode, done.stdout) == (2, f"{server.address}: 2 delivered\n")
+    wait = "simulated readings wait; usbrh journal flush --allow-simulated sends them"
+    assert done.stderr == f"usbrh: {server.address}: {wait}\n"
+    assert [json.loads(value.value)["time"] for value in server.values] == [
+        first.to_dict()["time"],
+        last.to_dict()["time"],
+    ]
+    done = house.usbrh("journal", "flush")
+    assert (done.returncode, done.stdout) == (0, f"{server.address}: 1 delivered\n")
