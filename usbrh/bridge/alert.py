@@ -36,7 +36,10 @@ class TestAlert:
     seconds: float
     """Time for the messages; without an ``api``, time for which the problem lasts."""
     clock: Clock = SYSTEM_CLOCK
+    _sent: list[Route] = field(default_factory=list)
+    """Where the value may have arrived, so that it must be cleared."""
     _raised: list[Route] = field(default_factory=list)
+    """Where it has been accepted."""
 
     def run(self) -> Generator[Finding, None, None]:
         """Yield what happens; the problem is cleared whatever happens.
@@ -59,16 +62,19 @@ class TestAlert:
     def _raise(self) -> Iterator[Finding]:
         for route in self.routes:
             subject = f"{route.destination}: {TEST} of host {route.host}"
-            self._raised.append(route)  # before the answer: a signal may come before it
+            self._sent.append(route)  # before the answer, which a signal or a broken connection can prevent
             try:
-                if self._send(route, 1):
-                    yield ok("raise", f"{subject} is 1")
-                    continue
+                accepted = self._send(route, 1)
             except ZabbixUnreachable as error:
-                self._raised.remove(route)
+                if not error.after_connecting:
+                    self._sent.remove(route)
                 yield of_error("raise", error, f"sending to {route.destination}")
                 continue
-            self._raised.remove(route)
+            if accepted:
+                self._raised.append(route)
+                yield ok("raise", f"{subject} is 1")
+                continue
+            self._sent.remove(route)
             reasons = why_rejected(self.api, route.host, TEST, self.tls_connect) if self.api else None
             reason = reasons and (reasons.certain or next(iter(reasons.possible), None))
             remedy = "import the template of this version: usbrh zabbix provision --force"
@@ -76,7 +82,8 @@ class TestAlert:
 
     def _clear(self) -> list[Finding]:
         findings = []
-        for route in self._raised:
+        for route in self._sent:
+            state = "is still" if route in self._raised else "can be"
             try:
                 accepted, problem = self._send(route, 0), "rejected"
             except ZabbixUnreachable as error:
@@ -85,7 +92,7 @@ class TestAlert:
             findings.append(
                 ok("clear", f"{route.destination}: {TEST} is 0 again")
                 if accepted
-                else fault("clear", f"{route.destination}: {TEST} is still 1: {problem}", remedy)
+                else fault("clear", f"{route.destination}: {TEST} {state} 1: {problem}", remedy)
             )
         return findings
 

@@ -232,6 +232,24 @@ def test_a_problem_that_can_not_be_cleared(zabbix: Zabbix, how: str) -> None:
     assert found.remedy == "close the test problem of the host pc in the front end"
 
 
+def test_a_value_that_arrived_without_an_answer_is_cleared(zabbix: Zabbix) -> None:
+    """The server may have raised the problem."""
+    zabbix.server.answers = [None]
+    lost, cleared = zabbix.walk(with_api=False)
+    assert (lost.check, lost.status) == ("raise", Status.FAULT)
+    assert lost.message.endswith("the server closed the connection without an answer")
+    assert (cleared.check, cleared.status) == ("clear", Status.OK)
+    assert sent(zabbix.server)[-1] == ("pc", TEST, "0")
+
+
+def test_a_value_whose_arrival_is_unknown_and_that_can_not_be_cleared(zabbix: Zabbix) -> None:
+    zabbix.server.answers = [None, None]
+    address = zabbix.server.address
+    *_, found = zabbix.walk(with_api=False)
+    assert found.message == f"{address}: {TEST} can be 1: {address}: the server closed the connection without an answer"
+    assert found.remedy == "close the test problem of the host pc in the front end"
+
+
 def test_a_signal_before_the_answer_clears_the_problem_too() -> None:
     """The server may have the value already."""
     answered = threading.Event()
