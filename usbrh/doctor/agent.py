@@ -56,7 +56,7 @@ def _agent(machine: Machine, service: str, config: str) -> Finding:
     answer = output((_PROGRAMS[service], "-c", str(machine.path(config)), "-t", DISCOVERY), _TIMEOUT)
     if answer is None:
         return not_checked(CHECK, f"{service}: {_PROGRAMS[service]} -t is missing or does not answer")
-    value = re.search(r"\[[a-z]\|(.*)\]\s*$", answer, re.DOTALL)
+    value = re.search(r"\[(?:m\|ZBX_NOTSUPPORTED\] \[|[a-z]\|)(.*)\]\s*$", answer, re.DOTALL)
     if value is None or not value[1].lstrip().startswith("["):
         lines = (value[1] if value else answer).strip().splitlines() or ["nothing"]
         return fault(CHECK, f"{service} answers {DISCOVERY} with: {lines[-1]}", f"sudo usbrh setup && {restart}")

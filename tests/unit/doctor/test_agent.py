@@ -88,8 +88,7 @@ def test_an_agent_whose_answer_is_none(agent_machine: Machine, programs: Path, a
     program(programs, "zabbix_agentd", answer)
     [found] = agent.agents(agent_machine)
     assert (found.check, found.status) == ("Zabbix agent", Status.FAULT)
-    assert found.message.startswith("zabbix-agent answers usbrh.discovery with: ")
-    assert found.message.endswith(shown)
+    assert found.message == f"zabbix-agent answers usbrh.discovery with: {shown}"
     assert found.remedy == "sudo usbrh setup && sudo systemctl restart zabbix-agent"
 
 
