@@ -57,9 +57,7 @@ def snapshot(root: int) -> Snapshot:
 
 def used(before: Snapshot, after: Snapshot) -> Used:
     """Compare two snapshots of one process tree. A process counts as new if it is not in ``before``."""
-    spent = {
-        key: (seconds - before.get(key, (title, 0.0))[1], title) for key, (title, seconds) in after.items()
-    }  # fmt: skip
+    spent = {key: (seconds - before.get(key, (title, 0.0))[1], title) for key, (title, seconds) in after.items()}
     busiest, title = max((each for (_, thread), each in spent.items() if thread != _CHILDREN), default=(0.0, ""))
     return Used(sum(seconds for seconds, _ in spent.values()), busiest, title)
 

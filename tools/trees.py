@@ -94,9 +94,10 @@ def run_tests(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid or 0, signal.SIGKILL)
             process.join()
-        if process.exitcode == 1:
+        code = process.exitcode or 0
+        if code == 1:
             raise RuntimeError("pytest did not start")  # the traceback is on stderr
-        run = Run((process.exitcode or 0) - STARTED if (process.exitcode or 0) >= STARTED else None)
+        run = Run(code - STARTED if code >= STARTED else None)
         for line in reports:
             test, duration, outcome = line.rstrip("\n").split("\t")
             run.seconds[test] = run.seconds.get(test, 0.0) + float(duration)

@@ -301,7 +301,7 @@ class Delivery:
                 if not portion.may_start(deadline, split=part is not batch):
                     portion.out_of_time = True
                     return
-                values = [
+                values = [  # as Value.at, without a call for each reading of a backlog
                     Value(self._host, reading_key(entry.sensor), entry.body, *divmod(entry.time_ns, NS))
                     for entry in part
                 ]

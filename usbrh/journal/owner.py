@@ -23,7 +23,7 @@ class _Owner(NamedTuple):
     """The user to become, and the group."""
 
     name: str
-    """"" if the user has none."""
+    """Empty if the user has none."""
     uid: int
     gid: int
 

@@ -408,7 +408,7 @@ class AnyLife(RuleBasedStateMachine):
     @precondition(lambda self: self.configured and self.made)
     @rule(data=st.data())
     def send_again(self, data: st.DataObject) -> None:
-        """What ``usbrh journal reconcile`` does."""
+        """What ``usbrh zabbix check --since`` does with the readings that Zabbix does not have."""
         name = data.draw(st.sampled_from(sorted(self.configured)))
         chosen = set(data.draw(st.lists(st.integers(1, len(self.made)), max_size=5)))
         before = self.states()
