@@ -130,9 +130,10 @@ def function_at(source: str, line: int) -> str:
 def callers(found: Map, module: str, function: str) -> list[list[str]]:
     """Return the tests that may notice a change: in files with the module's name, others of its package, all others.
 
-    Outside of functions (""), those are the tests that call any function of the module, and all tests in files that
-    import it or have its name. The quickest tests of each file come first: usually most tests of one file notice a
-    change, and of the other files none.
+    All tests in files with its name count: some run a copy of the module, whose calls are not recorded. Of the other
+    files, those that call the changed function count; outside of functions (""), those that call any function of the
+    module, and all tests in files that import it. The quickest tests of each file come first: usually most tests of one
+    file notice a change, and of the other files none.
     """
     dotted = ".".join(Path(module).with_suffix("").parts).removesuffix(".__init__")
     package = Path(module).parent.name
@@ -141,10 +142,11 @@ def callers(found: Map, module: str, function: str) -> list[list[str]]:
         beside = Path(name).parent.name == package or (Path(name).parent.name == "unit" and package == "usbrh")
         named = beside and Path(module).stem.strip("_") in Path(name).stem
         tests: Iterable[str] = file.calls.get(f"{module}:{function}", ())
-        if not function:
+        if named or (not function and dotted in imports(TOP / name)):
+            tests = file.seconds
+        elif not function:
             of_module = (each for key, each in file.calls.items() if key.startswith(f"{module}:"))
-            whole = named or dotted in imports(TOP / name)
-            tests = file.seconds if whole else {test for each in of_module for test in each}
+            tests = {test for each in of_module for test in each}
         groups[2 - beside - named] |= {test: file.seconds[test] for test in tests}
     return [_in_order(group) for group in groups if group]
 

@@ -122,8 +122,9 @@ def test_the_quickest_tests_of_the_package_come_first() -> None:
     )
     found = {name: file(name) for name in (worker, store)} | {clock: Measured("", {f"{clock}::test_clock": 1.0})}
     add = callers(found, "usbrh/journal/store.py", "Journal.add")
-    assert add == [[f"{name}::test_quick", f"{name}::test_slow"] for name in (store, worker)]
-    assert callers(found, "usbrh/journal/store.py", "Journal.close") == []
+    whole = [f"{store}::{test}" for test in ("test_quick", "test_other", "test_slow")]
+    assert add == [whole, [f"{worker}::test_quick", f"{worker}::test_slow"]]
+    assert callers(found, "usbrh/journal/store.py", "Journal.close") == [whole]
     constant = callers(found, "usbrh/journal/store.py", "")
     assert {test for tests in constant for test in tests} == {*found[store].seconds, *found[worker].seconds}
 
