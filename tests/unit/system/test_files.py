@@ -74,6 +74,34 @@ def test_a_second_name_of_a_file_is_not_written_to(theirs: Path, precious: Path)
 
 
 @as_root
+@pytest.mark.parametrize(
+    ("mode", "owner", "written"),
+    [
+        (0o755, 0, True),
+        (0o700, 0, True),
+        (0o775, 0, False),
+        (0o757, 0, False),
+        (0o1777, 0, False),
+        (0o700, NOBODY, False),
+    ],
+)
+def test_a_second_name_is_harmless_where_only_root_can_have_made_it(
+    tmp_path: Path, mode: int, owner: int, written: bool
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("before")
+    (tmp_path / "other").hardlink_to(file)
+    os.chown(tmp_path, owner, owner)
+    tmp_path.chmod(mode)
+    if written:
+        write_regular(file, b"after")
+    else:
+        with pytest.raises(OSError, match="several names"):
+            write_regular(file, b"after")
+    assert file.read_text() == ("after" if written else "before")
+
+
+@as_root
 def test_a_link_of_root_is_followed(theirs: Path) -> None:
     (theirs.parent / "shortcut").symlink_to("theirs")
     (theirs.parent / "file").symlink_to("./shortcut/../shortcut/file")
@@ -150,7 +178,8 @@ def test_an_ordinary_user_may_follow_any_link() -> None:
         (folder / "link").symlink_to("file")
         with nobody():
             write_regular(folder / "link", b"x")
-            write_regular(folder / "deep/file", b"x", make_folders=True)
+            for _ in range(2):
+                write_regular(folder / "deep/file", b"x", make_folders=True)
         assert (folder / "file").read_bytes() == b"x"
 
 
