@@ -179,7 +179,7 @@ def test_an_ordinary_user_may_follow_any_link() -> None:
         with nobody():
             write_regular(folder / "link", b"x")
             for _ in range(2):
-                write_regular(folder / "deep/file", b"x", make_folders=True)
+                write_regular(folder / "deep/below/file", b"x", make_folders=True)
         assert (folder / "file").read_bytes() == b"x"
 
 
