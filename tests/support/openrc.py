@@ -50,7 +50,7 @@ while True:
 def why_not() -> str | None:
     """Return why these tests can't run; None if they can."""
     if os.geteuid():
-        return "needs root: namespaces, and files of several users"
+        return "only root can use namespaces and files of several users: sudo make test"
     missing = [name for name in ("mmdebstrap", "unshare", "nsenter") if not shutil.which(name)]
     return f"no {', '.join(missing)}; as root: make test-openrc-deps" if missing else None
 

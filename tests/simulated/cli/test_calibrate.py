@@ -3,7 +3,6 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,13 +113,6 @@ def test_a_reading_at_the_end_of_its_range_is_no_calibration(
     result = usbrh("calibrate", *arguments, USBRH_SIMULATE=str(script))
     assert (result.returncode, result.stdout) == (1, "")
     assert words in result.stderr.splitlines()[-1]
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    bench = Bench(tmp_path, monkeypatch)
-    yield bench
-    bench.bus.close()
 
 
 def test_readings_are_5_s_apart_from_the_first_one_on(bench: Bench) -> None:

@@ -1,8 +1,6 @@
 """usbrh led, identify, heater and release in this process, with a virtual sensor whose clock needs no real time."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +8,6 @@ import pytest
 from tests.support.bench import Bench
 from usbrh import sensors
 from usbrh.simulator import VirtualUsbRh, VirtualUsbrh2
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    bench = Bench(tmp_path, monkeypatch)
-    yield bench
-    bench.bus.close()
 
 
 def test_each_led_is_switched_alone(bench: Bench) -> None:
