@@ -52,24 +52,6 @@ def client(authority: Authority) -> ZabbixConfig:
     )
 
 
-def failure_without_tls(client: ZabbixConfig) -> str:
-    """What a client that wants TLS reports of a port that answers without it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            accepted, _ = listener.accept()
-            with accepted:
-                accepted.recv(4096)
-                accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        with pytest.raises(ZabbixUnreachable) as caught:
-            send(f"127.0.0.1:{listener.getsockname()[1]}", client)
-        thread.join()
-    return caught.value.message
-
-
 class TestCertificates:
     @pytest.fixture
     def server(self, authority: Authority, server_certificate: Certificate) -> Any:
@@ -132,7 +114,20 @@ class TestCertificates:
         assert server.values == []
 
     def test_a_port_without_tls(self, client: ZabbixConfig) -> None:
-        assert failure_without_tls(client).endswith("TLS handshake failed: wrong version number")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def answer() -> None:
+                accepted, _ = listener.accept()
+                with accepted:
+                    accepted.recv(4096)
+                    accepted.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            with pytest.raises(ZabbixUnreachable) as caught:
+                send(f"127.0.0.1:{listener.getsockname()[1]}", client)
+            thread.join()
+        assert caught.value.message.endswith("TLS handshake failed: wrong version number")
         assert Tls(client)._failed(OSError(32, "Broken pipe")).message == "TLS handshake failed: broken pipe"
 
     def test_never_plain_text(self, client: ZabbixConfig) -> None:
@@ -251,10 +246,6 @@ class TestPreSharedKey:
             assert connection.fileno() == -1
 
     @needs_psk
-    def test_a_port_without_tls(self, client: ZabbixConfig) -> None:
-        assert failure_without_tls(client).endswith("TLS handshake failed: wrong version number")
-        assert Tls(client)._failed(OSError(32, "Broken pipe")).message == "TLS handshake failed: broken pipe"
-
     def test_never_plain_text(self, client: ZabbixConfig) -> None:
         with FakeServer() as plain:
             with pytest.raises(ZabbixUnreachable, match="TLS handshake failed"):
