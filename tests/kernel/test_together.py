@@ -1,6 +1,7 @@
 """Many processes, many readings, processes that are killed, and programs that know nothing of usbrh."""
 
 import json
+import re
 
 import pytest
 
@@ -32,10 +33,16 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+OF_THE_EMULATION = re.compile(
+    r"vhci_hcd: (unlink->seqnum|urb->status)"  # vhci_hcd says this of each transfer that is taken back
+    # The kernel complains of a host with too much to do: the emulated processors were stopped for a moment.
+    r"|hrtimer: interrupt took|perf: interrupt took|clocksource: |sched: (RT|DL) |rcu: |workqueue: .* hogged CPU"
+)
+
+
 def kernel_log(vm: Machine) -> list[str]:
-    """The kernel's log without what vhci_hcd itself says of each transfer that is taken back."""
-    lines = vm.run("dmesg").check().splitlines()
-    return [line for line in lines if "vhci_hcd: unlink->seqnum" not in line and "vhci_hcd: urb->status" not in line]
+    """The kernel's log without messages that come from the emulation."""
+    return [line for line in vm.run("dmesg").check().splitlines() if not OF_THE_EMULATION.search(line)]
 
 
 def test_eight_readers_at_once(vm: Machine, sensor: Plugged) -> None:
@@ -65,7 +72,7 @@ def test_readings_in_a_row_leave_no_trace_in_the_kernel(vm: Machine, three: list
     done = vm.run(f"python3 /tmp/many.py {rounds} {ports}", user="alice", timeout=60 + rounds * 3)
     assert done.check() == "3 0\n", done
     assert vm.run("cat /sys/kernel/uevent_seqnum").check() == events
-    assert kernel_log(vm) == log
+    assert [line for line in kernel_log(vm) if line not in log] == []
 
 
 @pytest.mark.parametrize("moment", [0.02, 0.1, 0.2, 0.35])
