@@ -1,5 +1,6 @@
 """Ends a wait of the main thread, or the service, from a signal handler or from another thread."""
 
+import math
 import select
 import signal
 import socket
@@ -42,7 +43,10 @@ class WakeupPipe:
 
     def wait(self, seconds: float) -> None:
         """Wait for ``wake``, for ``seconds`` at most."""
-        if select.select([self._inside], [], [], seconds)[0]:
+        # select.select refuses file descriptors from 1024 on, and many sensors can occupy those below.
+        poll = select.poll()
+        poll.register(self._inside, select.POLLIN)
+        if poll.poll(math.ceil(1000 * seconds)):
             self._inside.recv(1 << 16)
 
 

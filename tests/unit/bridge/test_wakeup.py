@@ -1,6 +1,7 @@
 """What ends a wait early."""
 
 import os
+import resource
 import signal
 import time
 
@@ -45,3 +46,19 @@ def test_a_signal_ends_the_wait_whatever_its_handler_does() -> None:
         assert signal.set_wakeup_fd(-1) == -1
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_pipe_with_high_file_descriptors() -> None:
+    """A thousand sensors occupy the first thousand."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 1200), before[1]))
+    used = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with WakeupPipe() as pipe:
+            assert waited(pipe, 0.1) >= 0.1
+            pipe.wake()
+            assert waited(pipe, 10) < 5
+    finally:
+        for descriptor in used:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
