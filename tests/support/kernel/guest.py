@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support import processes
-from tests.support.kernel.vm import Machine
+from tests.support.kernel.vm import FIRST, Machine
 
 TOP = Path(__file__).parents[3]
 PACKAGES = "/usr/local/lib/python3.11/dist-packages"
@@ -88,7 +88,7 @@ class Simulator:
     """`usbrh simulate --usbip` on the host. The guest connects to it as 10.0.2.2."""
 
     def __init__(self, sensors: int | str) -> None:
-        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "usbrh", "simulate", "--usbip"]
+        command = [*FIRST, "setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "usbrh", "simulate", "--usbip"]
         command += ["--sensors", str(sensors)]
         self._process = subprocess.Popen(
             [*command, "--listen", "127.0.0.1:0"],
