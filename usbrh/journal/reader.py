@@ -158,11 +158,11 @@ class JournalReader:
                 raise
             return self._query(query, alone=True)
 
-    def _query(self, query: Callable[[sqlite3.Connection], T], *, alone: bool) -> T:
+    def _query(self, query: Callable[[sqlite3.Connection], T], *, alone: bool) -> T | None:
         with closing(self._connect(alone=alone)) as db:
             db.execute("BEGIN")
-            has_tables(db, self.path)
-            return query(db)
+            # Another process may be creating the journal: it makes the tables a moment after the file.
+            return query(db) if has_tables(db, self.path) else None
 
     def _has_content(self) -> bool:
         found = stat_or_none(self.path)

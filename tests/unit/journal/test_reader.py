@@ -92,6 +92,18 @@ def test_no_journal_and_an_empty_file(tmp_path: Path) -> None:
         path.touch()
 
 
+def test_a_journal_that_another_process_is_creating(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        assert path.stat().st_size
+        assert JournalReader(path).status() is None
+        JournalReader(path).check()
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("CREATE TABLE reading (id)")
+        assert JournalReader(path).status() is None
+
+
 @pytest.mark.parametrize("content", [b"x" * 100, b"x" * 5000, b"SQLite format 3\0" + bytes(4080)])
 def test_a_file_that_is_no_journal(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"
