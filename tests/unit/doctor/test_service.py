@@ -271,14 +271,23 @@ def test_whether_the_clock_is_synchronised(
 ) -> None:
     settings = Config(journal=JournalConfig(path=tmp_path / "journal.db"))
     clock = WoundClock(BUILT_NS + NS, synchronised=synchronised)
-    (found,) = service.system_clock(settings, clock)
+    machine = Machine(tmp_path)
+    machine.path("/run/systemd/system").mkdir(parents=True)
+    (found,) = service.system_clock(settings, machine, clock)
     assert (found.check, found.status, found.remedy) == ("clock", status, remedy)
     assert words in found.message
 
 
+def test_a_clock_that_is_not_synchronised_on_a_machine_without_systemd(tmp_path: Path) -> None:
+    settings = Config(journal=JournalConfig(path=tmp_path / "journal.db"))
+    clock = WoundClock(BUILT_NS + NS, synchronised=False)
+    (found,) = service.system_clock(settings, Machine(tmp_path), clock)
+    assert found.remedy == "start a time service, such as chrony"
+
+
 def test_a_clock_that_is_not_set(tmp_path: Path) -> None:
     settings = Config(journal=JournalConfig(path=tmp_path / "journal.db"))
-    (found,) = service.system_clock(settings, WoundClock(0))
+    (found,) = service.system_clock(settings, Machine(), WoundClock(0))
     assert (found.status, found.exit_status) == (Status.FAULT, 1)
     assert "the system clock is not set" in found.message
     assert "timedatectl" in str(found.remedy)
@@ -291,6 +300,6 @@ def test_a_clock_that_the_journal_proves_wrong(tmp_path: Path) -> None:
         journal.add([Reading("x", "1-1", "USB-RH", clock.time_ns(), 20.0, 50.0, boot_ns=clock.boot_ns())])
         clock.restart(BUILT_NS + NS)
         journal.add([])
-    (found,) = service.system_clock(Config(journal=JournalConfig(path=path)), clock)
+    (found,) = service.system_clock(Config(journal=JournalConfig(path=path)), Machine(), clock)
     assert (found.status, "is behind an earlier reading (" in found.message) == (Status.FAULT, True)
     assert "usbrh journal trust-clock" in str(found.remedy)
