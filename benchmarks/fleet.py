@@ -1,6 +1,6 @@
 """1,000 hosts with usbrh, two real proxies and a real Zabbix 7.0: what arrives, when, and what each part needs.
 
-python -m benchmarks.fleet [--hosts 1000]      as root, with the packages of `make test-zabbix-deps`; 15 minutes
+python -m benchmarks.fleet [--hosts 1000]      as root, with the packages of `make test-zabbix-deps`; 10 minutes
 
 Each host is a whole bridge of usbrh with its virtual sensor, its journal and its name in Zabbix. The hosts have the
 template, with all items and triggers, and the default interval. First each of two proxies monitors half of the hosts.
