@@ -1,15 +1,18 @@
 """What ``tools.test_map`` and ``tools.mutants`` record of a run of pytest. They put this folder into PYTHONPATH.
 
 Python imports this module at each start, so the calls in processes that a test starts are recorded, too. pytest also
-loads it as a plugin, with ``-p sitecustomize`` (PYTEST_DONT_REWRITE: it is there before pytest).
+loads it as a plugin, with ``-p sitecustomize`` (PYTEST_DONT_REWRITE: it is there before pytest). It imports little,
+because some tests interrupt usbrh while it imports a module.
 """
 
 import os
 import sys
 import threading
-from contextlib import suppress
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 PACKAGE = os.environ.get("RECORDED_PACKAGE")
 """The folder whose functions are recorded; None to record no calls."""
@@ -20,13 +23,15 @@ _seen: set[tuple[str, str, str]] = set()
 
 def append(file: str, *values: object) -> None:
     """Append a line."""
-    with suppress(OSError, MemoryError):
+    try:
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         os.write(descriptor, ("\t".join(map(str, values)) + "\n").encode())
         os.close(descriptor)
+    except (OSError, MemoryError):
+        pass
 
 
-def record(frame: FrameType, event: str, argument: object) -> None:
+def record(frame: "FrameType", event: str, argument: object) -> None:
     """Record the call of a function, once per test and process."""
     code = frame.f_code
     if PACKAGE and code.co_filename.startswith(PACKAGE):
@@ -42,7 +47,7 @@ def pytest_runtest_setup() -> None:
         sys.settrace(record)
 
 
-def pytest_runtest_logreport(report: Any) -> None:
+def pytest_runtest_logreport(report: "Any") -> None:
     """Record a part of a test: its setup, the test itself or its teardown."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         append(REPORTS, report.nodeid, report.duration, report.outcome)

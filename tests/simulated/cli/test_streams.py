@@ -10,17 +10,17 @@ import pytest
 
 from tests.support.command import USBRH, usbrh
 
-SIMULATED = {**{key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}, "USBRH_SIMULATE": "1"}
+SIMULATED = {"USBRH_SIMULATE": "1"}
 
 
 def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=SIMULATED)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | SIMULATED)
 
 
 def status(*words: str, stderr: int) -> int:
     command: list[str | Path] = [USBRH, *words]
     return subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=stderr, timeout=60, check=False, env=SIMULATED
+        command, stdout=subprocess.DEVNULL, stderr=stderr, timeout=60, check=False, env=os.environ | SIMULATED
     ).returncode
 
 
