@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from tests.support import processes
 from tests.support.circumstances import Circumstances
@@ -37,10 +38,30 @@ def run(
     The process is a fork of one that has imported usbrh. If the environment changes how Python starts, or this process
     acts as another user, it is a new process.
     """
-    if before or (_start(environment) == _start(NEUTRAL) and os.getresuid() == USER):
+    if before or _can_fork(environment):
         return _fork(words, environment, timeout, before)
     command = [str(USBRH), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
+
+
+def start(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    before: str = "",
+    stdin: int | IO[Any] | None = None,
+    stdout: int | IO[Any] | None = None,
+    stderr: int | IO[Any] | None = None,
+) -> "subprocess.Popen[str]":
+    """Start the command as ``run`` does. The streams are those of ``Popen``."""
+    command = [str(USBRH), *words]
+    if before or _can_fork(environment):
+        return _Fork(command, environment, before, stdin=stdin, stdout=stdout, stderr=stderr)
+    return subprocess.Popen(command, env=environment, stdin=stdin, stdout=stdout, stderr=stderr, text=True)
+
+
+def _can_fork(environment: Mapping[str, str]) -> bool:
+    return _start(environment) == _start(NEUTRAL) and os.getresuid() == USER
 
 
 def _start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -73,6 +94,23 @@ def _fork(
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), output.read(), errors.read())
+
+
+class _Fork(subprocess.Popen[str]):
+    """A running command that is a fork of the fork server."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], before: str, **streams: Any) -> None:
+        self._request = json.dumps([command, dict(environment), before])
+        super().__init__(command, text=True, **streams)
+
+    def _execute_child(self, *arguments: Any) -> None:
+        """Do what ``Popen`` calls to start the program. Of its arguments only the ends of the pipes matter."""
+        stdin, _, _, stdout, _, stderr = pipes = arguments[10:16]
+        streams = [stream if stream >= 0 else number for number, stream in enumerate((stdin, stdout, stderr))]
+        with _descriptor(".", os.O_PATH) as folder:
+            self.pid = _forked(self._request, [*streams, folder])
+        self._child_created = True
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -13,14 +13,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
 from usbrh.cli import COMMANDS, main
 
-LIBRARIES = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "rich.console", "serial", "usb.core")
+LIBRARIES = ("rich.live", "serial", "usb.core")
 """What commands import where they use it."""
+PICTURES = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure")
+"""What ``usbrh plot`` imports. That is slower than all the rest, so the server imports it before the first plot."""
 LONGEST = 1 << 17
 """Bytes of the longest request."""
 
@@ -31,6 +33,8 @@ def serve(requests: socket.socket) -> None:
         message, descriptors, _, _ = socket.recv_fds(requests, LONGEST, 4)
         if not message:
             sys.exit()
+        if b'"plot"' in message:
+            load(PICTURES)
         between = os.fork()
         if between == 0:
             # This process ends at once, so that the tests' process becomes the parent of the command and can wait.
@@ -46,6 +50,14 @@ def serve(requests: socket.socket) -> None:
         requests.send(b"adopted")
 
 
+def load(libraries: Iterable[str]) -> None:
+    """Import those of ``libraries`` that are installed."""
+    for library in libraries:
+        with suppress(ImportError):
+            importlib.import_module(library)
+    gc.freeze()  # a collection in a fork then copies no memory of the imports
+
+
 def become(message: bytes, descriptors: list[int]) -> None:
     """Take over what a new process gets from its parent (arguments, environment, streams, folder); run ``before``."""
     sys.argv, environment, before = json.loads(message)
@@ -58,6 +70,7 @@ def become(message: bytes, descriptors: list[int]) -> None:
         os.dup2(stream, number)
     for each in descriptors:
         os.close(each)
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
     exec(before, {})
 
 
@@ -76,9 +89,6 @@ def end(command: Callable[[], NoReturn]) -> NoReturn:
 if __name__ == "__main__":
     for module, _, _ in COMMANDS.values():
         importlib.import_module(f"usbrh.cli.{module}")
-    for library in LIBRARIES:
-        with suppress(ImportError):
-            importlib.import_module(library)
-    gc.freeze()  # a collection in a fork then copies no memory of the imports
+    load(LIBRARIES)
     serve(socket.socket(fileno=int(sys.argv[1])))
     end(main)

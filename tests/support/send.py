@@ -3,14 +3,17 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.command import run
+from tests.support.command import run, start
 from usbrh.zabbix.fake_server import FakeServer
 
-USBRH = [sys.executable, "-m", "usbrh"]
+SHORT_INTERVALS = """
+from usbrh.config.model import BridgeConfig, key_types
+key_types(BridgeConfig)["interval"].at_least = 0
+"""
+"""Python code that lets a command accept an interval of less than 5 s."""
 
 
 class House:
@@ -33,9 +36,7 @@ class House:
         return run(arguments, self.environment | environment, before=self.before)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        program = f"{self.before}\nfrom usbrh.__main__ import main\nmain()"
-        command = [sys.executable, "-c", program, *arguments] if self.before else [*USBRH, *arguments]
-        return subprocess.Popen(command, env=self.environment | environment, stderr=subprocess.PIPE, text=True)
+        return start(arguments, self.environment | environment, before=self.before, stderr=subprocess.PIPE)
 
     def exported(self) -> list[dict[str, Any]]:
         """Return the readings in the journal, as ``usbrh journal export --json`` prints them."""

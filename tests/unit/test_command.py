@@ -1,12 +1,13 @@
 """tests/support/command.py: a fork of a process that has imported usbrh does what a new process does."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import USBRH, run, usbrh
+from tests.support.command import USBRH, run, start, usbrh
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,16 @@ def test_nothing_stays_from_one_to_the_next() -> None:
 def test_one_that_takes_too_long_is_ended() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run(["--version"], os.environ, timeout=0.2, before="import time; time.sleep(60)")
+
+
+def test_one_that_runs_is_read_and_ended_as_a_new_process() -> None:
+    environment = os.environ | {"USBRH_SIMULATE": "1"}
+    with start(["heater", "on", "--seconds", "60"], environment, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "The heater of sim-1 is on for 60 s; Ctrl-C ends it.\n"
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 128 + signal.SIGTERM
 
 
 def test_variables_that_python_reads_when_it_starts_have_their_effect() -> None:

@@ -14,7 +14,7 @@ from usbrh.zabbix.fake_server import FakeServer
 
 def test_each_bridge_delivers_its_readings(tmp_path: Path) -> None:
     with FakeServer() as server:
-        bridges = Bridges(tmp_path / "fleet", {f"host-{number}": server.address for number in range(3)}, 5)
+        bridges = Bridges(tmp_path / "fleet", {f"host-{number}": server.address for number in range(3)}, 1)
 
         def arrived() -> set[tuple[str, int]]:
             key = f"usbrh.get[{SENSOR}]"
@@ -47,7 +47,7 @@ def test_what_waits_is_delivered_later(tmp_path: Path) -> None:
 
 
 def test_an_error_that_ends_a_bridge_is_raised(tmp_path: Path) -> None:
-    bridges = Bridges(tmp_path / "fleet", {"host": "no address"}, 5)
+    bridges = Bridges(tmp_path / "fleet", {"host": "no address"}, 0.1)
     bridges.start()
     wait_for("the processes end", lambda: all(process.poll() is not None for process in bridges.processes))
     with pytest.raises(ChildProcessError):

@@ -4,15 +4,14 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import run
+from tests.support.command import run, start
 from tests.support.daemon import wait_for
-from tests.support.send import USBRH, House, keys
+from tests.support.send import SHORT_INTERVALS, House, keys
 from usbrh.zabbix.fake_server import FakeServer
 
 NAMESPACE = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
@@ -48,12 +47,13 @@ class Disk:
         command_line = [*self.enter, "sh", "-c", command]
         return subprocess.run(command_line, check=False, capture_output=True, text=True).stdout
 
-    def usbrh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(arguments, self.house.environment, before=ENTER.format(self._holder.pid))
+    def usbrh(self, *arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+        return run(arguments, self.house.environment, before=ENTER.format(self._holder.pid) + before)
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        command = [*self.enter, *USBRH, *arguments]
-        return subprocess.Popen(command, env=self.house.environment | environment, stderr=subprocess.PIPE, text=True)
+    def start_service(self) -> subprocess.Popen[str]:
+        environment = self.house.environment | {"USBRH_BRIDGE_INTERVAL": "1s"}
+        before = ENTER.format(self._holder.pid) + SHORT_INTERVALS
+        return start(["run"], environment, before=before, stderr=subprocess.PIPE)
 
     def fill(self) -> None:
         self.shell(f"dd if=/dev/zero of={self.directory}/filler bs=4k")
@@ -165,7 +165,7 @@ def test_a_reader_works_where_nothing_can_be_written(
             "reading = Reading('sim-1', 'sim-1', 'USB-RH', time.time_ns(), 12.5, 50.0, 2.3, 5.5, simulated=True)\n"
             "Journal(Path(sys.argv[1])).add([reading]); os.kill(os.getpid(), 9)\n"
         )
-        subprocess.run([*disk.enter, sys.executable, "-c", add, str(disk.house.journal)], check=False)
+        assert disk.usbrh(str(disk.house.journal), before=add).returncode == -signal.SIGKILL
         assert "journal.db-wal" in disk.shell(f"ls {disk.directory}")
     if left == "killed, no index":
         disk.shell(f"rm {disk.house.journal}-shm")
@@ -199,13 +199,13 @@ def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, s
     def got() -> int:
         return keys(server).count("usbrh.get[sim-1]")
 
-    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    service = disk.start_service()
     wait_for("the state of the bridge", lambda: "usbrh.bridge" in keys(server), 20)
     service.kill()  # its log stays, and so the file can be read where nothing can be written
     service.communicate()
     disk.remount("ro")
     count = got()
-    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    service = disk.start_service()
     wait_for("the next reading", lambda: got() > count, 20)
     disk.remount("rw")
     count = got()
@@ -219,13 +219,14 @@ def test_the_service_uses_the_journal_again_once_it_can_be_written(disk: Disk, s
 
 
 def test_the_service_goes_on_and_journals_later_what_it_kept_in_memory(disk: Disk, server: FakeServer) -> None:
-    service = disk.start("run", USBRH_BRIDGE_INTERVAL="5s")
+    service = disk.start_service()
     wait_for("the state of the bridge", lambda: "usbrh.bridge" in keys(server), 20)
     disk.fill()
     count = keys(server).count("usbrh.get[sim-1]")
     wait_for("two more readings", lambda: keys(server).count("usbrh.get[sim-1]") >= count + 2, 20)
     disk.make_room()
-    time.sleep(6)
+    count = keys(server).count("usbrh.get[sim-1]")
+    wait_for("two more readings", lambda: keys(server).count("usbrh.get[sim-1]") >= count + 2, 20)
     service.send_signal(signal.SIGTERM)
     _, errors = service.communicate(timeout=20)
     assert service.returncode == 0

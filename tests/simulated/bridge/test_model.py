@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,14 @@ class Made:
     """Servers where others may arrive before it: it was rejected there, or sent as news, or waits once more."""
 
 
-def number_of(entry: Entry) -> int:
-    temperature = entry.reading.temperature
+@lru_cache(1 << 14)
+def parsed(value: str) -> Reading:
+    return Reading.from_dict(json.loads(value))
+
+
+def number_of(value: str) -> int:
+    """Return the number of a reading in JSON."""
+    temperature = parsed(value).temperature
     assert temperature is not None
     return round(temperature * 100)
 
@@ -204,7 +211,7 @@ class AnyLife(RuleBasedStateMachine):
         found = [
             (entry, {name: each.state for name, each in states.items()}) for entry, states in self.journal.export()
         ]
-        result = [(self.made[number_of(entry)], entry, states) for entry, states in found]
+        result = [(self.made[number_of(entry.body)], entry, states) for entry, states in found]
         for made, entry, _ in result:
             assert entry.sensor == made.sensor
             made.times.add(entry.time_ns)
@@ -365,7 +372,7 @@ class AnyLife(RuleBasedStateMachine):
         assert before.keys() == after.keys()
         new = {number for number in after if before[number][name] in OPEN and after[number][name] is State.DELIVERED}
         assert len(new) == result.delivered
-        accepted = {round(Reading.from_dict(json_of(value)).temperature * 100) for value in transport.accepted}  # type: ignore[operator]
+        accepted = {number_of(value) for value in transport.accepted}
         assert new <= accepted, "acknowledged, and not accepted"
         for number in after:
             others = [each for each in self.configured if each != name]
@@ -560,9 +567,8 @@ class AnyLife(RuleBasedStateMachine):
         for name, server in self.servers.items():
             last: dict[str, int] = {}
             for key, time_ns, value in server.arrivals:
-                reading = Reading.from_dict(json_of(value))
-                made = self.made[round((reading.temperature or 0) * 100)]
-                assert (reading_key(made.sensor), time_ns) == (key, reading.time_ns)
+                made = self.made[number_of(value)]
+                assert (reading_key(made.sensor), time_ns) == (key, parsed(value).time_ns)
                 assert time_ns in made.times
                 if name not in made.unordered:
                     assert last.get(key, 0) <= made.number, f"{made.number} arrived after {last[key]}"
@@ -591,11 +597,6 @@ class AnyLife(RuleBasedStateMachine):
                     assert entry.body in arrived, f"{made.number} was lost"
                     if made.boot == self.clock.boot and len(made.times) > 1:
                         assert abs(entry.time_ns - made.true_ns) <= STEP_NS
-
-
-def json_of(value: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(value)
-    return found
 
 
 TestAnyLife = AnyLife.TestCase

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.command import start
 from tests.support.daemon import wait_for
 from tests.support.journal import readings
 from tests.support.network import closed_port
-from tests.support.send import USBRH, House, keys
+from tests.support.send import House, keys
 from usbrh.bridge.batches import BATCH
 from usbrh.journal.store import Journal
 from usbrh.zabbix.fake_server import FakeServer
@@ -395,9 +396,9 @@ def test_a_reload_with_another_journal_saves_what_the_first_could_not_take(
 
 def test_a_full_disk_behind_stdout_does_not_keep_from_delivering(house: House, server: FakeServer) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([*USBRH, "send"], env=house.environment, stdout=full, stderr=subprocess.PIPE, text=True,
-                              timeout=60, check=False)  # fmt: skip
-    assert (done.returncode, "can't write to standard output" in done.stderr) == (1, True), done
+        process = start(["send"], house.environment, stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, "can't write to standard output" in errors) == (1, True), errors
     assert keys(server).count("usbrh.get[sim-1]") == 1
     assert set(house.states()) == {("sim-1", server.address, "delivered"), ("sim-2", server.address, "delivered")}
 

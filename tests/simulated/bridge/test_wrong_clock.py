@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import wait_for
-from tests.support.send import House, keys
+from tests.support.send import SHORT_INTERVALS, House, keys
 from usbrh.clock import NS
 from usbrh.reading import parse_time
 from usbrh.zabbix.fake_server import FakeServer
@@ -29,9 +29,9 @@ class WrongHouse(House):
     """A house whose wall clock can be set."""
 
     def __init__(self, directory: Path, servers: str) -> None:
-        super().__init__(directory, servers, sensors="1", before=BEFORE)
+        super().__init__(directory, servers, sensors="1", before=BEFORE + SHORT_INTERVALS)
         self.offset = directory / "offset"
-        self.environment |= {"WRONG_BY": str(self.offset), "USBRH_BRIDGE_INTERVAL": "5s"}
+        self.environment |= {"WRONG_BY": str(self.offset), "USBRH_BRIDGE_INTERVAL": "1s"}
 
     def set(self, time_ns: int) -> None:
         """Set the wall clock of all processes."""

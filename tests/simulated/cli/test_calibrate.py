@@ -70,10 +70,11 @@ def test_an_unusual_offset_is_a_warning(quantity: str, usual: int, unusual: int)
         assert f"{quantity}_offset = " in done.stdout
 
 
-def test_the_mean_of_several_readings_counts() -> None:
-    result = usbrh("calibrate", "--temperature", "30", "--readings", "2", USBRH_SIMULATE="1")
+def test_the_mean_of_several_readings_counts(bench: Bench) -> None:
+    bench.ticks = [(6500, 1500), (6522, 1500)]
+    result = bench.run("calibrate", "--temperature", "30", "--readings", "2")
     taken = [float(value) for value in re.findall(r"^\d/2: ([\d.]+) °C", result.stderr, re.MULTILINE)]
-    assert len(taken) == 2
+    assert taken[1] - taken[0] == pytest.approx(0.22)
     [offset] = tomllib.loads(result.stdout)["sensor"]["sim-1"].values()
     assert offset == pytest.approx(30 - sum(taken) / 2, abs=0.011)
 

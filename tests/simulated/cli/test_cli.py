@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import usbrh as package
-from tests.support.command import USBRH, usbrh
+from tests.support.bench import Bench
+from tests.support.command import USBRH, start, usbrh
 
 CAPTURED = {"temperature": 7169, "humidity": 1246, "reserved": "000241"}
 
@@ -185,20 +186,18 @@ def test_a_failing_sensor_does_not_hide_the_others(tmp_path: Path) -> None:
     assert broken["temperature"] is None
     assert whole["temperature"] is not None
     assert done.stderr == f"usbrh: {broken['error']}; {broken['remedy']}\n"
-    done = usbrh("read", "--format", "t {temperature!s}", "--unknown", "NaN", "sim-1", USBRH_SIMULATE=str(script))
-    assert done.stdout == "t NaN\n"
-    done = usbrh("read", "--format", "N:{temperature}:{humidity}", "sim-1", USBRH_SIMULATE=str(script))
-    assert done.stdout == "N:U:U\n"
+
+
+def test_values_of_a_failing_sensor_are_unknown(bench: Bench) -> None:
+    bench.model.fault("all_ff")
+    assert bench.run("read", "--format", "t {temperature!s}", "--unknown", "NaN").stdout == "t NaN\n"
+    assert bench.run("read", "--format", "N:{temperature}:{humidity}").stdout == "N:U:U\n"
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_heater_command_ends_at_once(end: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [USBRH, "heater", "on", "sim-1", "--seconds", "60"],
-        env=os.environ | {"USBRH_SIMULATE": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = ["heater", "on", "sim-1", "--seconds", "60"]
+    process = start(words, os.environ | {"USBRH_SIMULATE": "1"}, stderr=subprocess.PIPE)
     with process:
         assert process.stderr
         assert "is on for 60 s" in process.stderr.readline()
@@ -220,7 +219,7 @@ def test_a_reader_that_stops_gets_no_traceback() -> None:
 
 @pytest.mark.parametrize("seconds", [0.1, 0.2, 0.9])
 def test_a_demo_that_is_interrupted_ends_with_what_it_has(seconds: float) -> None:
-    process = subprocess.Popen([USBRH, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start(["demo"], os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
         assert process.stdout
         assert "is plugged in" in process.stdout.readline()
@@ -322,9 +321,7 @@ def test_json_is_ascii_where_the_locale_is_not_utf8(tmp_path: Path) -> None:
 
 def test_a_full_disk_behind_stdout_is_said() -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([USBRH, "read"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-                              env=os.environ | {"USBRH_SIMULATE": "1"}, timeout=30)  # fmt: skip
-    assert done.returncode == 1
-    assert (
-        done.stderr == "usbrh: can't write to standard output: no space left on device; free disk space, see: df -h\n"
-    )
+        process = start(["read"], os.environ | {"USBRH_SIMULATE": "1"}, stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert errors == "usbrh: can't write to standard output: no space left on device; free disk space, see: df -h\n"

@@ -24,14 +24,14 @@ def path(tmp_path: Path) -> Path:
     """A journal with readings of two sensors, every 30 minutes from one day before the end of summer time."""
     path = tmp_path / "journal.db"
     with Journal(path, keep=1e11) as journal:
+        readings = []
         for number in range(-48, 48):
             time_ns = CHANGE + number * HOUR // 2
-            journal.add(
-                [
-                    Reading("living-room", "1-1.4", "USB-RH", time_ns, 20 + number / 10, 40 - number / 10, 8.0, 9.0),
-                    Reading("attic", "1-1.3", "USBRH2", time_ns, -1.0, 50.0, None, 9.0, serial="E02A"),
-                ]
-            )
+            readings += [
+                Reading("living-room", "1-1.4", "USB-RH", time_ns, 20 + number / 10, 40 - number / 10, 8.0, 9.0),
+                Reading("attic", "1-1.3", "USBRH2", time_ns, -1.0, 50.0, None, 9.0, serial="E02A"),
+            ]
+        journal.add(readings)
     return path
 
 

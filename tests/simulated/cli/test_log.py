@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import command
 from tests.support.closed import as_root, nobody, reachable
 from usbrh.cli.log import _to_file
 from usbrh.config import Config
@@ -28,12 +28,11 @@ DAY_NS = 86_400_000_000_000
 
 
 def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "usbrh", "log", "--interval", "1s", *arguments],
+    return command.start(
+        ["log", "--interval", "1s", *arguments],
+        {**os.environ, "USBRH_SIMULATE": "2", **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "USBRH_SIMULATE": "2", **environ},
     )
 
 
@@ -232,8 +231,8 @@ def test_a_file_of_another_program_stays_as_it_is(tmp_path: Path, content: str) 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_the_command_appends_only_to_a_log_of_its_own_kind(tmp_path: Path, options: list[str]) -> None:
     own, other = tmp_path / "own", tmp_path / "other"
-    for file, arguments in ((own, options), (other, [] if options else ["--json"])):
-        with start("-o", str(file), *arguments) as process:
+    with start("-o", str(own), *options) as first, start("-o", str(other), *[] if options else ["--json"]) as second:
+        for file, process in ((own, first), (other, second)):
             wait_for_lines(file, 3)
             process.terminate()
     before = other.read_text()

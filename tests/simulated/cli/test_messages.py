@@ -2,10 +2,12 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.support.bench import Bench
 from tests.support.command import usbrh
 from tests.support.documents import TOP, blocks
 
@@ -41,10 +43,9 @@ def the_one(words: str) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_message_of_a_failing_sensor(fault: str, tmp_path: Path) -> None:
-    script = tmp_path / "sensors.toml"
-    script.write_text(f'[sensor.sim-1]\n[[sensor.sim-1.fault]]\nname = "{fault}"\n', encoding="utf-8")
-    reported = usbrh("read", USBRH_SIMULATE=str(script)).stderr.strip()
+def test_message_of_a_failing_sensor(fault: str, bench: Bench) -> None:
+    bench.model.fault(fault)
+    reported = bench.run("read").stderr.strip()
     assert reported.replace("sim-1", "1-1.4").replace("/000/001", "/001/007") == the_one(FAULTS[fault])
 
 
@@ -66,6 +67,7 @@ def test_message_of_a_server_that_is_away(tmp_path: Path) -> None:
     assert sent.stderr.strip().replace("127.0.0.1:1", "zabbix.example") == the_one("connection refused")
 
 
+@cache
 def patterns() -> list["re.Pattern[str]"]:
     """What the package's texts can become, each part of a message for itself; what is filled in is anything."""
     found = set()

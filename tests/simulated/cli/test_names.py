@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import USBRH, usbrh
+from tests.support.command import start, usbrh
 
 WORDS = 'the sensor names "room" (sim-1) and "Room" (sim-2) are easy to confuse: they differ only in letter case'
 
@@ -36,7 +36,7 @@ def test_send_warns_once(environment: dict[str, Any]) -> None:
 
 
 def test_run_warns_once_at_its_start(environment: dict[str, Any]) -> None:
-    with subprocess.Popen([USBRH, "run"], stderr=subprocess.PIPE, text=True, env=os.environ | environment) as process:
+    with start(["run"], os.environ | environment, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == f"usbrh: {WORDS}\n"
         process.send_signal(signal.SIGTERM)

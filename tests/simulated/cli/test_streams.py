@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import USBRH, usbrh
+from tests.support.command import USBRH, start, usbrh
 
 SIMULATED = {"USBRH_SIMULATE": "1"}
 
@@ -18,10 +18,7 @@ def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def status(*words: str, stderr: int) -> int:
-    command: list[str | Path] = [USBRH, *words]
-    return subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=stderr, timeout=60, check=False, env=os.environ | SIMULATED
-    ).returncode
+    return start(words, os.environ | SIMULATED, stdout=subprocess.DEVNULL, stderr=stderr).wait(60)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.closed import as_root, nobody, reachable
-from tests.support.command import USBRH, usbrh
+from tests.support.command import start, usbrh
 
 
 @pytest.fixture
@@ -27,8 +27,10 @@ def answered(answer: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     terminal, stdin = pty.openpty()
     os.write(terminal, f"{answer}\n".encode())
     try:
-        command = [str(USBRH), "zabbix", "template", str(folder)]
-        return subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=30, check=False)
+        words = ["zabbix", "template", str(folder)]
+        process = start(words, os.environ, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        output, errors = process.communicate(timeout=30)
+        return subprocess.CompletedProcess(words, process.returncode, output, errors)
     finally:
         os.close(terminal)
         os.close(stdin)

@@ -13,21 +13,56 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import USBRH, usbrh
+from tests.support import command
+from tests.support.command import usbrh
 
 HEATER_ON, HEATER_OFF = "0104" + "00" * 5, "01" + "00" * 6
 DIFFERS = '[sensor.sim-1]\ndelay = 0.05\n[[sensor.sim-1.fault]]\nname = "feature_stalls"\n'
 USBRH2 = '[sensor.sim-1]\nmodel = "USBRH2"\nserial = "E02A"\n'
+WITHOUT_WAITING = """
+import time
+from usbrh.clock import SYSTEM_CLOCK
+from usbrh.simulator import VirtualClock
+from usbrh.verify import common
+
+class Clock(VirtualClock):
+    def sleep(self, seconds):
+        if seconds == common._HEATING_PAUSE:
+            time.sleep(REAL_SECONDS)
+        super().sleep(seconds)
+
+SYSTEM_CLOCK.__class__ = Clock
+SYSTEM_CLOCK.__init__(time.time_ns())
+"""
+"""Makes all time virtual, except while a USB-RH is heated."""
+WITHOUT_PAUSES = """
+import time
+from usbrh.clock import SystemClock
+from usbrh.verify import common
+
+skipped, sleep = 0.0, SystemClock.sleep
+
+def skip(clock, seconds):
+    global skipped
+    if seconds in (common._PAUSE_SECONDS, common._HEATING_PAUSE):
+        skipped += seconds
+    else:
+        sleep(clock, seconds)
+
+SystemClock.sleep = skip
+SystemClock.monotonic = lambda clock: time.monotonic() + skipped
+"""
+"""Skips the pauses between readings. A USBRH2 is behind a pseudo-terminal, which needs real time."""
 
 
-def start(*words: str, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [USBRH, *words],
+def start(*words: str, before: str = "", **environment: str) -> "subprocess.Popen[str]":
+    return command.start(
+        words,
+        os.environ | environment,
+        before=before,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
     )
 
 
@@ -42,16 +77,16 @@ def heater_commands(path: Path) -> list[str]:
 
 
 def test_both_models_one_that_differs_and_a_signal_while_it_heats(tmp_path: Path) -> None:
-    """All at once, because each takes half a minute."""
-    (tmp_path / "differs.toml").write_text(DIFFERS)
-    third = start("verify", "--yes", USBRH_SIMULATE=str(tmp_path / "differs.toml"))
+    """All at once, because a USBRH2 takes a quarter of a minute."""
     (tmp_path / "usbrh2.toml").write_text(USBRH2)
-    first = start("verify", "--yes", "-o", str(tmp_path / "usb-rh.jsonl"), USBRH_SIMULATE="1")
-    second = start(
-        "verify", "--json", "-o", str(tmp_path / "usbrh2.jsonl"), USBRH_SIMULATE=str(tmp_path / "usbrh2.toml")
-    )
+    usbrh2 = {"USBRH_SIMULATE": str(tmp_path / "usbrh2.toml")}
+    second = start("verify", "--json", "-o", str(tmp_path / "usbrh2.jsonl"), before=WITHOUT_PAUSES, **usbrh2)
+    quick, heats = (WITHOUT_WAITING.replace("REAL_SECONDS", seconds) for seconds in ("0", "60"))
+    (tmp_path / "differs.toml").write_text(DIFFERS)
+    third = start("verify", "--yes", before=quick, USBRH_SIMULATE=str(tmp_path / "differs.toml"))
+    first = start("verify", "--yes", "-o", str(tmp_path / "usb-rh.jsonl"), before=quick, USBRH_SIMULATE="1")
     ended = {
-        number: start("verify", "--yes", "-o", str(tmp_path / f"{number}.jsonl"), USBRH_SIMULATE="1")
+        number: start("verify", "--yes", "-o", str(tmp_path / f"{number}.jsonl"), before=heats, USBRH_SIMULATE="1")
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     for number, process in ended.items():
@@ -117,13 +152,13 @@ def test_on_a_terminal_it_shows_its_progress_and_asks_before_it_replaces_a_file(
     path = tmp_path / "capture.jsonl"
     path.write_text("older")
     person, program = terminal
-    process = subprocess.Popen(
-        [USBRH, "verify", "-o", str(path)],
+    process = command.start(
+        ["verify", "-o", str(path)],
+        os.environ | {"USBRH_SIMULATE": "1", "TERM": "xterm"},
+        before="import os; os.setsid()",
         stdin=program,
         stdout=program,
         stderr=program,
-        env=os.environ | {"USBRH_SIMULATE": "1", "TERM": "xterm"},
-        start_new_session=True,
     )
     shown = until(person, f"{path} exists. Replace")
     os.write(person, b"y\n")

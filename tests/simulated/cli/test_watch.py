@@ -18,6 +18,7 @@ import click
 import pytest
 from rich.console import Console
 
+from tests.support import command
 from tools import watch_picture
 from usbrh.cli import extras
 from usbrh.errors import SensorBusy
@@ -25,7 +26,8 @@ from usbrh.output.screen import Screen
 from usbrh.reading import Reading, SensorInfo
 
 ENTER_SCREEN, LEAVE_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
-RUN = "import sys; sys.argv = ['usbrh', 'watch', '--interval', '1s']; from usbrh.cli import main; main()"
+WATCH = ["watch", "--interval", "1s"]
+SESSION = "import os; os.setsid()\n"
 COLOUR = re.compile(r"\x1b\[[\d;]*3[1-6]m")
 
 
@@ -36,15 +38,15 @@ class Terminal:
         self.master, self.slave = pty.openpty()
         self.resize(30, 90)
         self.before = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "usbrh", "watch", "--interval", "1s", *arguments],
+        # COLUMNS and LINES would count for more than the terminal's own size.
+        inherited = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS", "LINES"}}
+        self.process = command.start(
+            [*WATCH, *arguments],
+            inherited | {"USBRH_SIMULATE": "2", "TERM": "xterm-256color", **environment},
+            before=SESSION,
             stdin=self.slave if stdin is None else stdin,
             stdout=self.slave,
             stderr=subprocess.PIPE,
-            start_new_session=True,
-            # COLUMNS and LINES would count for more than the terminal's own size.
-            env={key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS", "LINES"}}
-            | {"USBRH_SIMULATE": "2", "TERM": "xterm-256color", **environment},
         )
         self.shown = ""
 
@@ -73,7 +75,7 @@ class Terminal:
             if select.select([self.master], [], [], 0.1)[0]:
                 self.shown += os.read(self.master, 65536).decode(errors="replace")
         assert self.process.stderr is not None
-        return self.process.returncode, self.process.stderr.read().decode()
+        return self.process.returncode, self.process.stderr.read()
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -108,13 +110,13 @@ def test_it_ends_cleanly_and_leaves_the_terminal_as_it_was(terminal: Terminal, w
 
 def test_a_terminal_that_is_closed_ends_it_without_a_word() -> None:
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); " + RUN],
+    process = command.start(
+        WATCH,
+        {**os.environ, "USBRH_SIMULATE": "1", "TERM": "xterm-256color"},
+        before=SESSION + "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)",
         stdin=slave,
         stdout=slave,
         stderr=subprocess.PIPE,
-        start_new_session=True,
-        env={**os.environ, "USBRH_SIMULATE": "1", "TERM": "xterm-256color"},
     )
     with process:
         os.close(slave)
@@ -122,7 +124,7 @@ def test_a_terminal_that_is_closed_ends_it_without_a_word() -> None:
         while b"dew point" not in shown:
             shown += os.read(master, 65536)
         os.close(master)
-        assert process.communicate(timeout=10)[1] == b""
+        assert process.communicate(timeout=10)[1] == ""
         assert process.returncode == 1
 
 
@@ -187,11 +189,8 @@ def test_no_color_is_honoured() -> None:
     ],
 )
 def test_plain_lines_where_there_is_no_terminal(options: list[str], values: str) -> None:
-    command = [sys.executable, "-m", "usbrh", "watch", "--interval", "1s", *options]
     environment = {**os.environ, "USBRH_SIMULATE": "2"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with command.start([*WATCH, *options], environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import HurriedClock
 from usbrh.config import Config, SensorConfig
 from usbrh.errors import SensorError
 from usbrh.sensors import Sensor, find
@@ -69,7 +70,7 @@ def usbrh2() -> Iterator[Callable[..., tuple[VirtualUsbrh2, Sensor]]]:
     def make(settings: SensorConfig = MEASURING, **model: Any) -> tuple[VirtualUsbrh2, Sensor]:
         virtual = VirtualUsbrh2(serial="E02A", **model)
         buses.append(SimulatorBackend([virtual]))
-        (sensor,) = find(Config(sensor={"E02A": settings}), backend=buses[-1])
+        (sensor,) = find(Config(sensor={"E02A": settings}), backend=buses[-1], clock=HurriedClock())
         return virtual, sensor
 
     yield make

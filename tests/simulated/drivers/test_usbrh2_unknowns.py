@@ -43,7 +43,7 @@ def outcome(combination: dict[str, Any]) -> tuple[list[Reading], str, bool]:
 def outcomes() -> Iterator[list[tuple[dict[str, Any], Any]]]:
     """All at the same time, since each takes its own."""
     possible = [each for each in COMBINATIONS if each["serial"] or each["status"] in STATUS_IS_KNOWN]
-    with ThreadPoolExecutor(max_workers=12) as pool:
+    with ThreadPoolExecutor(max_workers=24) as pool:
         yield list(zip(possible, pool.map(outcome, possible), strict=True))
 
 

@@ -7,12 +7,10 @@ import asyncio
 import errno
 import json
 import os
-import select
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.command import usbrh
+from tests.support.command import start, usbrh
 from usbrh.simulator import descriptors, usbip, usbip_wire
 from usbrh.simulator.room import room
 from usbrh.simulator.unknowns import UsbRhUnknowns
@@ -32,6 +30,8 @@ from usbrh.simulator.usbrh1 import VirtualUsbRh
 from usbrh.simulator.usbrh2 import VirtualUsbrh2
 
 CAPTURED = bytes.fromhex("04de1c01000241")
+MEASURING = 0.1
+"""s for a measurement of the sensors; less than that of a real one, so that the tests wait less."""
 PIECES = st.sampled_from(
     [
         bytes.fromhex("0111 8005 00000000"),
@@ -166,7 +166,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server([VirtualUsbRh(1), VirtualUsbRh(2)])
+    server = Server([VirtualUsbRh(number, measuring=MEASURING) for number in (1, 2)])
     yield server
     server.close()
 
@@ -238,7 +238,7 @@ def test_a_whole_measurement(client: Client) -> None:
     begin = time.monotonic()
     client.ask()
     assert client.read() == (0, CAPTURED)
-    assert 0.3 < time.monotonic() - begin < 1
+    assert MEASURING < time.monotonic() - begin < 1
 
 
 def test_read_that_waits_before_the_request(client: Client) -> None:
@@ -260,7 +260,7 @@ def test_unlinked_read_takes_no_report(client: Client) -> None:
     waiting = client.submit(1, 1, 8)
     assert client.unlink(waiting) == (4, -errno.ECONNRESET)
     client.ask()
-    time.sleep(0.35)
+    time.sleep(MEASURING + 0.05)
     status, data = client.read()
     assert (status, data) == (0, CAPTURED)
     assert client.unlink(client.seqnum) == (4, 0)
@@ -476,9 +476,9 @@ class Command:
     """``usbrh simulate --usbip`` as a process."""
 
     def __init__(self, *arguments: str, stdin: Any = subprocess.PIPE) -> None:
-        command = [sys.executable, "-m", "usbrh", "simulate", "--usbip", "--listen", "127.0.0.1:0", *arguments]
+        words = ["simulate", "--usbip", "--listen", "127.0.0.1:0", *arguments]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, bufsize=0, stdin=stdin, stdout=pipe, stderr=pipe)
+        self.process = start(words, os.environ, stdin=stdin, stdout=pipe, stderr=pipe)
 
     def __enter__(self) -> Self:
         self.first = self.line()
@@ -490,14 +490,13 @@ class Command:
 
     def line(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        assert select.select([self.process.stdout], [], [], 10)[0]
         answer = json.loads(self.process.stdout.readline())
         assert isinstance(answer, dict)
         return answer
 
     def say(self, text: str) -> dict[str, Any]:
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{text}\n".encode())
+        self.process.stdin.write(f"{text}\n")
         self.process.stdin.flush()
         return self.line()
 
@@ -529,10 +528,10 @@ def test_command_line_changes_what_a_host_sees() -> None:
 
 def test_quit_ends_it_cleanly() -> None:
     with Command() as command:
-        output, words = command.process.communicate(b"quit\n", 10)
-        assert (command.process.returncode, output) == (0, b"")
-        assert b"sim-1: sudo usbip --tcp-port " in words
-        assert b"attach -r 127.0.0.1 -b 1-1\n" in words
+        output, words = command.process.communicate("quit\n", 10)
+        assert (command.process.returncode, output) == (0, "")
+        assert "sim-1: sudo usbip --tcp-port " in words
+        assert "attach -r 127.0.0.1 -b 1-1\n" in words
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -542,7 +541,7 @@ def test_signals_end_it_cleanly(number: signal.Signals) -> None:
         command.process.send_signal(number)
         _, words = command.process.communicate(timeout=10)
         assert command.process.returncode == 128 + number
-        assert b"Traceback" not in words
+        assert "Traceback" not in words
         assert client.gone()
 
 
