@@ -273,7 +273,7 @@ def test_send_ends_in_time_when_nobody_answers(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         house = House(tmp_path, f"127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
-        assert house.usbrh("send", USBRH_ZABBIX_TIMEOUT="2s").returncode == 6
+        assert house.usbrh("send", USBRH_ZABBIX_TIMEOUT="1s").returncode == 6
         assert time.monotonic() - started < 10
 
 
@@ -413,7 +413,7 @@ def test_a_failure_is_reported_once(house: House, tmp_path: Path) -> None:
 
 def test_what_is_exported_is_oldest_first_although_one_sensor_is_slow(house: House, tmp_path: Path) -> None:
     script = tmp_path / "sensors.toml"
-    script.write_text("[sensor.sim-1]\ndelay = 0.9\n[sensor.sim-2]\n")
+    script.write_text("[sensor.sim-1]\ndelay = 0.6\n[sensor.sim-2]\n")
     house.usbrh("send", USBRH_SIMULATE=str(script))
     assert [each["sensor"] for each in house.exported()] == ["sim-2", "sim-1"]
 

@@ -113,13 +113,13 @@ def test_times_of_people() -> None:
     assert (int(both[0]) - int(both[1])) % 24 == 9
 
 
-def test_fahrenheit_by_configuration_is_for_people_only() -> None:
-    environ = {"USBRH_SIMULATE": "1", "USBRH_OUTPUT_UNITS": "fahrenheit"}
-    assert "89.04 °F" in usbrh("read", timeout=30, **environ).stdout
-    assert "31.69 °C" in usbrh("read", "--celsius", timeout=30, **environ).stdout
-    assert json.loads(usbrh("read", "--json", timeout=30, **environ).stdout)["temperature"] == 31.69
-    both = usbrh("read", "--format", "{temperature} {temperature_f}", timeout=30, **environ)
-    assert both.stdout == "31.69 89.04\n"
+def test_fahrenheit_by_configuration_is_for_people_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.ticks = [(7169, 1246)]
+    monkeypatch.setenv("USBRH_OUTPUT_UNITS", "fahrenheit")
+    assert "89.04 °F" in bench.run("read").stdout
+    assert "31.69 °C" in bench.run("read", "--celsius").stdout
+    assert json.loads(bench.run("read", "--json").stdout)["temperature"] == 31.69
+    assert bench.run("read", "--format", "{temperature} {temperature_f}").stdout == "31.69 89.04\n"
 
 
 def test_csv_has_a_header() -> None:

@@ -233,7 +233,7 @@ def test_the_command_appends_only_to_a_log_of_its_own_kind(tmp_path: Path, optio
     own, other = tmp_path / "own", tmp_path / "other"
     with start("-o", str(own), *options) as first, start("-o", str(other), *[] if options else ["--json"]) as second:
         for file, process in ((own, first), (other, second)):
-            wait_for_lines(file, 3)
+            wait_for_lines(file, 2)
             process.terminate()
     before = other.read_text()
     with start("-o", str(other), *options) as process:

@@ -177,7 +177,7 @@ def test_an_answer_that_a_killed_process_is_owed(bench: Bench) -> None:
 
 
 def test_commands_that_pile_up_while_the_device_hangs(bench: Bench) -> None:
-    bench.model.fault("late", 1, 2.0)
+    bench.model.fault("late", 1, 1.5)
     with pytest.raises(SensorTimeout):
         bench.read(1.0)
     bench.read()
