@@ -6,6 +6,7 @@ steam tables and atmospheric science. The tables are a part of ``benchmarks.accu
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from usbrh import psychrometry
 
@@ -45,6 +46,7 @@ def over_ice(celsius: float) -> float:
     return 6.11657 * math.exp(sum(factor * theta**power for factor, power in terms) / theta)
 
 
+@cache
 def wet_bulb(celsius: float, humidity: float) -> float:
     """Return the wet-bulb temperature in °C at ``ROOM_PRESSURE``, by the psychrometer formula with Sprung's constant.
 
@@ -54,11 +56,14 @@ def wet_bulb(celsius: float, humidity: float) -> float:
     return _solve(lambda wet: over_water(wet) - 6.62e-4 * ROOM_PRESSURE * (celsius - wet) - vapour, -60.0, celsius)
 
 
+@cache  # for the tables of the other language
 def dew_point(celsius: float, humidity: float) -> float:
     """Return the dew point in °C."""
-    return _solve(lambda point: over_water(point) - humidity / 100.0 * over_water(celsius), -120.0, celsius)
+    vapour = humidity / 100.0 * over_water(celsius)
+    return _solve(lambda point: over_water(point) - vapour, -120.0, celsius)
 
 
+@cache
 def frost_point(celsius: float, humidity: float) -> float | None:
     """Return the frost point in °C; None if it is not below 0 °C."""
     vapour = humidity / 100.0 * over_water(celsius)

@@ -43,6 +43,7 @@ class FaultProxy:
         self.fault = fault or Fault()
         self.connections = 0
         self._stopped = threading.Event()
+        self._open: list[socket.socket] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         if self.fault.uplink:  # otherwise the kernel receives for us what a slow link would not have brought yet
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -58,6 +59,9 @@ class FaultProxy:
     ) -> None:
         self._stopped.set()
         self._socket.shutdown(socket.SHUT_RDWR)
+        for each in self._open:  # wakes the threads that wait for one of the sides
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
         self._socket.close()
@@ -76,6 +80,7 @@ class FaultProxy:
     def _hand_on(self, client: socket.socket, fault: Fault) -> None:
         with client, contextlib.suppress(OSError):
             with socket.create_connection((self.target.host, self.target.port), 10) as server:
+                self._open += [client, server]
                 request = threading.Thread(
                     target=self._pump, args=(client, server, fault.cut_request, Fault(uplink=fault.uplink))
                 )

@@ -21,8 +21,8 @@ from usbrh.cli import COMMANDS, main
 
 LIBRARIES = ("rich.live", "serial", "usb.core")
 """What commands import where they use it."""
-PICTURES = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure")
-"""What ``usbrh plot`` imports. That is slower than all the rest, so the server imports it before the first plot."""
+PICTURES = ("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg")
+"""What ``usbrh plot`` imports, which takes longer than all the rest: the server does it for the first such command."""
 LONGEST = 1 << 17
 """Bytes of the longest request."""
 
@@ -33,7 +33,7 @@ def serve(requests: socket.socket) -> None:
         message, descriptors, _, _ = socket.recv_fds(requests, LONGEST, 4)
         if not message:
             sys.exit()
-        if b'"plot"' in message:
+        if "plot" in json.loads(message)[0]:
             load(PICTURES)
         between = os.fork()
         if between == 0:
@@ -50,12 +50,13 @@ def serve(requests: socket.socket) -> None:
         requests.send(b"adopted")
 
 
-def load(libraries: Iterable[str]) -> None:
-    """Import those of ``libraries`` that are installed."""
-    for library in libraries:
-        with suppress(ImportError):
-            importlib.import_module(library)
-    gc.freeze()  # a collection in a fork then copies no memory of the imports
+def load(modules: Iterable[str]) -> None:
+    """Import modules, as far as they are installed, for all forks from now on."""
+    if any(module not in sys.modules for module in modules):
+        for module in modules:
+            with suppress(ImportError):
+                importlib.import_module(module)
+        gc.freeze()  # a collection in a fork then copies no memory of the imports
 
 
 def become(message: bytes, descriptors: list[int]) -> None:
@@ -87,8 +88,6 @@ def end(command: Callable[[], NoReturn]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    for module, _, _ in COMMANDS.values():
-        importlib.import_module(f"usbrh.cli.{module}")
-    load(LIBRARIES)
+    load([*(f"usbrh.cli.{module}" for module, _, _ in COMMANDS.values()), *LIBRARIES])
     serve(socket.socket(fileno=int(sys.argv[1])))
     end(main)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given, strategies
 from tests import conftest
 from tests.support import processes
 KEPT = []
-conftest.AGAIN_SECONDS = 2
+conftest.AGAIN_SECONDS = 1
 conftest.EXIT_SECONDS = 1
 processes.GRACE_SECONDS = 0.5
 """
@@ -58,7 +59,7 @@ def stubborn():
     yield
     time.sleep(50)
 
-@pytest.mark.timeout(2)
+@pytest.mark.timeout(1)
 def test_hangs(stubborn):
     threading.Thread(target=lambda: time.sleep(50), daemon=True).start()
     process = subprocess.Popen(["sleep", "76"])
@@ -71,7 +72,7 @@ def test_after_one_that_hangs():
     with pytest.raises(ChildProcessError):
         os.wait()
 
-@pytest.mark.timeout(1)
+@pytest.mark.timeout(0.5)
 @given(strategies.integers())
 def test_hangs_with_any_example(number):
     KEPT.append(number)
@@ -117,15 +118,22 @@ def outcomes(printed: str, test: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What a run in one process prints."""
-    return run(tmp_path_factory.mktemp("alone"), [*BOTH, THREAD])
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a run in one process prints, and one with a worker of xdist. They mostly wait, so both run at once."""
+    with ThreadPoolExecutor() as pool:
+        alone = pool.submit(run, tmp_path_factory.mktemp("alone"), [*BOTH, THREAD])
+        distributed = pool.submit(run, tmp_path_factory.mktemp("distributed"), [*BOTH, HANGS], "--numprocesses=1")
+        return {"alone": alone.result(), "distributed": distributed.result()}
 
 
-@pytest.fixture(scope="module")
-def distributed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What a run with a worker of xdist prints."""
-    return run(tmp_path_factory.mktemp("distributed"), [*BOTH, HANGS], "--numprocesses=1")
+@pytest.fixture
+def alone(runs: dict[str, str]) -> str:
+    return runs["alone"]
+
+
+@pytest.fixture
+def distributed(runs: dict[str, str]) -> str:
+    return runs["distributed"]
 
 
 @pytest.fixture(params=["alone", "distributed"])
@@ -147,7 +155,7 @@ def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(distributed: str
     assert outcomes(distributed, "test_after_one_that_hangs") == ["PASSED"]
     assert outcomes(distributed, "test_hangs_with_any_example") == ["FAILED"]
     assert outcomes(distributed, "test_is_not_tried_again") == ["PASSED"]
-    assert distributed.count("HangsError: Timeout (>2.0s)") >= 3
+    assert distributed.count("HangsError: Timeout (>1.0s)") >= 3
     assert "in <lambda>" in distributed
     assert "process.wait()" in distributed
     assert re.search(r"processes left running: .*sleep 76", distributed)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 TOP = Path(__file__).parents[2]
 TEST_MODULE = re.compile(r"tests(\.\w+)*\.test_\w+")
+NAME = re.compile(r"\btest_\w+")
 
 
 def package_of(path: Path, level: int) -> str:
@@ -30,9 +31,11 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
 def test_no_test_module_imports_from_another() -> None:
     modules = sorted(TOP.glob("tests/**/test_*.py"))
     assert len(modules) > 50
+    names = {path.stem for path in modules}
     wrong = [
         f"{path.relative_to(TOP)}:{line}: {name}"
         for path in modules
+        if not names.isdisjoint(NAME.findall(path.read_text()))  # otherwise nothing needs to be parsed
         for line, name in imported(path)
         if TEST_MODULE.match(name)
     ]

@@ -1,5 +1,6 @@
 """One ``usbrh send``, in this process."""
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -73,20 +74,22 @@ def test_a_server_that_hangs_at_readings_gets_the_state_nevertheless(
 ) -> None:
     """Otherwise Zabbix would report that usbrh sends no data. After some runs the readings count as rejected."""
     monkeypatch.setenv("USBRH_SIMULATE", "1")
-    monkeypatch.setattr("usbrh.bridge.once.SEND_SECONDS", 4.0)
+    monkeypatch.setattr("usbrh.bridge.once.SEND_SECONDS", 2.0)
+    end = threading.Event()
     with FakeServer() as server:
         respond = server.respond
 
         def hang(request: dict[str, Any], packet: bytes) -> Any:
             if any(value["key"] == "usbrh.get[sim-1]" for value in request["data"]):
-                time.sleep(3)
+                end.wait(5)
                 return None
             return respond(request, packet)
 
         server.respond = hang  # type: ignore[method-assign]
-        zabbix = ZabbixConfig(servers=(server.address,), host="pc", timeout=1.5)
+        zabbix = ZabbixConfig(servers=(server.address,), host="pc", timeout=0.4)
         config = Config(zabbix=zabbix, journal=JournalConfig(path=tmp_path / "journal.db"))
         for count in (1, 2, 3):
             result = send_once(config, allow_simulated=True).results[server.address]
             assert [value.key for value in server.values] == ["usbrh.discovery", "usbrh.bridge"] * count
         assert (result.waiting, result.rejected, result.error) == (0, 3, None)
+        end.set()

@@ -487,12 +487,12 @@ def test_threads_wait_for_a_rebuild_however_long_it_takes(
 ) -> None:
     path = tmp_path / "journal.db"
     damaged(path, 20)
-    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 1.0)
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.3)
     rebuilding = threading.Event()
 
     def progress() -> None:
         rebuilding.set()
-        time.sleep(1.5)
+        time.sleep(0.5)
 
     journal = open_journal(path, progress=progress)
     thread = threading.Thread(target=lambda: list(journal.export()))

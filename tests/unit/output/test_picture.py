@@ -9,17 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from tests.support.closed import as_root, nobody, reachable
 from tests.support.command import run as command
 from usbrh.journal.store import Journal
 from usbrh.output import curves, picture
 from usbrh.output.curves import History, line
-from usbrh.output.picture import draw
 from usbrh.output.quantities import quantities
 from usbrh.reading import QUANTITIES, Reading
 
@@ -49,9 +46,21 @@ def history(readings: Iterable[Reading], keys: Sequence[str] = SHOWN, *, fahrenh
     return found
 
 
+def draw(drawn: History, end: float, file: Path) -> str | None:
+    import matplotlib as mpl  # here, so that the import costs no other test's process half a second
+
+    return picture.draw(mpl, drawn, end, file)
+
+
+def empty_axes() -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
 def svg(tmp_path: Path, readings: Iterable[Reading], *, hours: float = 24, fahrenheit: bool = False) -> str:
     file = tmp_path / "room.svg"
-    draw(mpl, history(readings, fahrenheit=fahrenheit), START + hours * HOUR, file)
+    draw(history(readings, fahrenheit=fahrenheit), START + hours * HOUR, file)
     return file.read_text(encoding="utf-8")
 
 
@@ -69,7 +78,7 @@ def test_root_follows_no_link_of_another_user(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("suffix", "begin"), [("PNG", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_the_suffix_decides(tmp_path: Path, suffix: str, begin: bytes) -> None:
     file = tmp_path / f"room.{suffix}"
-    draw(mpl, history([reading("a", START + HOUR)]), START + 24 * HOUR, file)
+    draw(history([reading("a", START + HOUR)]), START + 24 * HOUR, file)
     assert file.read_bytes().startswith(begin)
 
 
@@ -214,7 +223,7 @@ def test_the_time_axis_begins_with_the_first_reading_and_the_title_names_it(
 
 def chart(readings: Iterable[Reading], hours: float = 24) -> Any:
     """The axes of the temperature, drawn as draw does."""
-    axes = Figure().subplots()
+    axes = empty_axes()
     picture._chart(axes, history(readings), "°C", [0], (START, START + hours * HOUR))
     return axes
 
@@ -227,7 +236,7 @@ def test_noise_does_not_fill_the_chart() -> None:
 
 
 def test_the_time_axis_leaves_room_for_a_whole_point_at_each_end() -> None:
-    axes = Figure().subplots()
+    axes = empty_axes()
     picture._time_axis(axes, (START, START + 1000.0))
     assert [limit - START for limit in axes.get_xlim()] == pytest.approx([-12, 1012])
     labels = [label.get_text() for label in axes.get_xticklabels()]
@@ -258,14 +267,14 @@ def test_the_end_of_the_title_has_a_date_on_another_day() -> None:
 
 def test_a_chart_without_values_says_so(tmp_path: Path) -> None:
     file = tmp_path / "room.svg"
-    draw(mpl, history([reading("a", START)], ["humidity", "frost_point"]), START + HOUR, file)
+    draw(history([reading("a", START)], ["humidity", "frost_point"]), START + HOUR, file)
     assert ">no values</text>" in file.read_text(encoding="utf-8")
 
 
 def test_each_unit_has_a_chart(tmp_path: Path) -> None:
     file = tmp_path / "room.svg"
     values = {"vapour_deficit": 9.0, "vapour_pressure_deficit": 1.3, "discomfort_index": 70.0}
-    draw(mpl, history([reading("a", START + i, **values) for i in range(9)], QUANTITIES), START + HOUR, file)
+    draw(history([reading("a", START + i, **values) for i in range(9)], QUANTITIES), START + HOUR, file)
     text = file.read_text(encoding="utf-8")
     for label in (
         ">°C</text>",
@@ -288,7 +297,7 @@ def test_fahrenheit_and_virtual_sensors_are_marked(tmp_path: Path) -> None:
 
 def test_a_japanese_name_is_drawn_or_the_font_is_named(tmp_path: Path) -> None:
     file = tmp_path / "room.png"
-    advice = draw(mpl, history([reading("書斎", START)]), START + 60, file)
+    advice = draw(history([reading("書斎", START)]), START + 60, file)
     assert advice is None or advice.endswith("sudo apt install fonts-noto-cjk")
     assert file.read_bytes().startswith(b"\x89PNG")
 

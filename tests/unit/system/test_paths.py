@@ -1,11 +1,11 @@
 """What is behind a closed folder: nothing says that it is not there, and nothing ends in a traceback."""
 
 import errno
+import importlib
 import os
 from pathlib import Path
 
 import click
-import matplotlib.pyplot  # noqa: F401  # now, for the user nobody may not be able to read it
 import pytest
 from click.testing import CliRunner
 
@@ -51,6 +51,8 @@ def test_what_is_there_what_is_not_and_what_nobody_knows() -> None:
 def test_a_journal_that_is_the_services(
     command: click.Command, arguments: list[str], made: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if command is plot_command:
+        importlib.import_module("matplotlib")  # now, because the user nobody may not be able to read it
     with reachable() as folder:
         path = folder / "state" / "journal.db"
         path.parent.mkdir()
