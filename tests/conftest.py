@@ -5,6 +5,7 @@ a changed environment. Skipped tests are reported once per reason; in CI they fa
 """
 
 import faulthandler
+import gc
 import os
 import signal
 from collections import Counter
@@ -69,6 +70,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(limit), append=False)
     order = list(LIMITS)
     items.sort(key=lambda item: order.index(folder) if (folder := limited_folder(item.nodeid)) else len(order))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is collected stays, so no garbage collection needs to look at it
 
 
 class HangsError(OutcomeException):

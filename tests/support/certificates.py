@@ -64,11 +64,16 @@ class Authority:
                 "-config", self.configuration, "-extensions", "authority_extensions", "-utf8", "-subj", subject,
                 "-keyout", self.key, "-out", self.ca)  # fmt: skip
 
-    def issue(self, name: str, subject: str, *more: str, expired: bool = False) -> Certificate:
-        """Return a certificate for ``subject``, which is written as openssl does: ``/O=Example/CN=name``."""
+    def issue(self, name: str, subject: str, *more: str, expired: bool = False, own_key: bool = True) -> Certificate:
+        """Return a certificate for ``subject``, which is written as openssl does: ``/O=Example/CN=name``.
+
+        Without ``own_key`` it has the key of the authority, which is quicker.
+        """
         key, request, certificate = (self.directory / f"{name}.{ending}" for ending in ("key", "csr", "pem"))
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-utf8", "-subj", subject,
-                "-config", self.configuration, "-keyout", key, "-out", request, *more)  # fmt: skip
+        if not own_key:
+            shutil.copy(self.key, key)
+        openssl("req", *(("-newkey", "rsa:2048", "-nodes", "-keyout", key) if own_key else ("-new", "-key", key)),
+                "-utf8", "-subj", subject, "-config", self.configuration, "-out", request, *more)  # fmt: skip
         end = "20200102000000Z" if expired else "20491231000000Z"
         openssl("ca", "-batch", "-notext", "-preserveDN", "-utf8", "-config", self.configuration, "-extensions",
                 "extensions", "-cert", self.ca, "-keyfile", self.key, "-startdate", "20200101000000Z", "-enddate", end,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 SHAPING = re.compile(
-    r"USBRH.*|TZ|LANG|LANGUAGE|LC_.*|TERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CLICOLOR.*"
-    r"|PYTHON(UNBUFFERED|UTF8|IOENCODING|WARNINGS)|NOTIFY_SOCKET|JOURNAL_STREAM"
+    rb"USBRH.*|TZ|LANG|LANGUAGE|LC_.*|TERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CLICOLOR.*"
+    rb"|PYTHON(UNBUFFERED|UTF8|IOENCODING|WARNINGS)|NOTIFY_SOCKET|JOURNAL_STREAM"
 )
 """Variables that change what programs do or print. A test that needs one sets it."""
-NEUTRAL = {"LANG": "C.UTF-8", "TZ": "UTC"}
+NEUTRAL = {b"LANG": b"C.UTF-8", b"TZ": b"UTC"}
 UMASK = 0o022
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD, signal.SIGWINCH)
 """Signals that usbrh handles, or whose default handling it needs."""
@@ -38,7 +38,7 @@ def catch_what_is_ignored() -> None:
 class Circumstances:
     """The state of a process that one test could change for the next one."""
 
-    environment: dict[str, str]
+    environment: dict[bytes, bytes]
     folder: str
     umask: int
     handlers: dict[signal.Signals, Any]
@@ -47,7 +47,9 @@ class Circumstances:
     def current(cls) -> Self:
         """Return the present state of this process."""
         os.umask(umask := os.umask(UMASK))
-        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        # Copied without decoding: this runs twice per test.
+        environment: dict[bytes, bytes] = os.environ._data.copy()  # type: ignore[attr-defined]
+        environment.pop(b"PYTEST_CURRENT_TEST", None)
         return cls(environment, str(Path.cwd()), umask, {number: signal.getsignal(number) for number in HANDLED})
 
     def neutral(self) -> "Circumstances":
@@ -61,8 +63,8 @@ class Circumstances:
         if now == self:
             return []
         for name in now.environment.keys() - self.environment.keys():
-            del os.environ[name]
-        os.environ.update(self.environment)
+            del os.environb[name]
+        os.environb.update(self.environment)
         time.tzset()
         os.chdir(self.folder)
         os.umask(self.umask)

@@ -21,7 +21,9 @@ USBRH = Path(sys.executable).parent / "usbrh"
 FORK_SERVER = Path(__file__).with_name("fork_server.py")
 START_SECONDS = 60.0
 """s within which the fork server must import usbrh and answer."""
-NEUTRAL = Circumstances.current().neutral().environment
+NEUTRAL = {
+    os.fsdecode(name): os.fsdecode(value) for name, value in Circumstances.current().neutral().environment.items()
+}
 USER = os.getresuid()
 
 

@@ -23,4 +23,5 @@ class Notifier:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(1.0)  # systemd's queue may be full for a moment
-            sender.sendto("\n".join(lines).encode(), self._address)
+            sender.connect(self._address)  # without it, Linux reports a full queue as ready: the wait would be busy
+            sender.send("\n".join(lines).encode())

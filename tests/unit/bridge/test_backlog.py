@@ -11,7 +11,7 @@ import pytest
 from tests.support.clocks import FixedClock, HandClock, WoundClock
 from tests.support.journal import START, reading, readings
 from usbrh.bridge.batches import BATCH, FORGET, BatchSize
-from usbrh.bridge.delivery import Delivered, Delivery
+from usbrh.bridge.delivery import PAGE, Delivered, Delivery
 from usbrh.bridge.once import BACKLOG_SHARE, REQUEST_SHARE
 from usbrh.bridge.route import Route
 from usbrh.bridge.unsaved import Unsaved
@@ -218,14 +218,17 @@ def test_a_slow_first_answer_makes_the_next_request_small() -> None:
     assert size.values == 41
 
 
-def test_news_go_before_a_long_backlog_within_an_interval(tmp_path: Path) -> None:
+def test_news_go_before_a_long_backlog_within_an_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 requests, which are a tenth as long as usual."""
+    monkeypatch.setattr("usbrh.bridge.batches.BATCH", BATCH // 10)
+    monkeypatch.setattr("usbrh.bridge.delivery.PAGE", PAGE // 10)
     clock, interval = HandClock(), 10.0
     measured: dict[int, float] = {}
     arrived: dict[int, float] = {}
     states: list[float] = []
     with Journal(tmp_path / "journal.db") as journal:
         journal.sync_destinations(["there"])
-        journal.add(readings(15_000))
+        journal.add(readings(1500))
 
         class OneSecond(Sender):
             def send(self, values: Any, deadline: Deadline) -> Response:
@@ -252,7 +255,7 @@ def test_news_go_before_a_long_backlog_within_an_interval(tmp_path: Path) -> Non
     assert all(arrived[moment] - made <= interval for moment, made in measured.items())
     assert clock.now - 1000 < 100, "and the history follows as fast as the server is"
     assert all(after - before <= 60 + interval for before, after in pairwise([1000.0, *states]))
-    history = [arrived[each.time_ns] for each in readings(15_000)]
+    history = [arrived[each.time_ns] for each in readings(1500)]
     assert history == sorted(history)
 
 

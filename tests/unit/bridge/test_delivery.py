@@ -302,16 +302,21 @@ def test_a_retry_that_fails_has_delayed_nothing(journal: Journal, server: FakeSe
     assert states(journal, server) == [State.REJECTED, State.DELIVERED, State.DELIVERED]
 
 
-def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(journal: Journal) -> None:
+def test_who_has_something_else_to_send_gives_a_backlog_some_seconds(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, page = BATCH // 10, PAGE // 10
+    monkeypatch.setattr("usbrh.bridge.batches.BATCH", batch)
+    monkeypatch.setattr("usbrh.bridge.delivery.PAGE", page)
     to_server, sender, clock = slow(journal)
-    journal.add(readings(2 * PAGE))
+    journal.add(readings(2 * page))
     start = clock.now
     result = to_server.deliver(Deadline(3600, clock), seconds=9)
-    assert (clock.now - start, result.delivered) == (10, 5 * BATCH)  # what was begun is brought to its end
+    assert (clock.now - start, result.delivered) == (10, 5 * batch)  # what was begun is brought to its end
     assert (result.out_of_time, result.error) == (True, None)
     result = to_server.deliver(Deadline(3600, clock))
-    assert (result.delivered, result.out_of_time) == (2 * PAGE - 5 * BATCH, False)
-    assert sum(len(request) for request in sender.sent) == 2 * PAGE
+    assert (result.delivered, result.out_of_time) == (2 * page - 5 * batch, False)
+    assert sum(len(request) for request in sender.sent) == 2 * page
 
 
 def test_a_value_that_the_server_does_not_count_is_rejected(journal: Journal, server: FakeServer) -> None:

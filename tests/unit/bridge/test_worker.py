@@ -13,7 +13,7 @@ from tests.support.clocks import FixedClock, HandClock
 from tests.support.daemon import wait_for
 from tests.support.journal import START, reading, readings
 from usbrh.bridge.batches import BATCH
-from usbrh.bridge.delivery import Delivery
+from usbrh.bridge.delivery import PAGE, Delivery
 from usbrh.bridge.route import Route
 from usbrh.bridge.unsaved import Unsaved
 from usbrh.bridge.worker import FIRST_RETRY, LONGEST_PAUSE, RETRY_REJECTED, STATE_INTERVAL, DestinationWorker
@@ -197,7 +197,12 @@ def test_what_the_journal_has_is_not_sent_from_memory_too(bench: Bench) -> None:
     assert [value.key for value in bench.server.values].count(READING) == 6
 
 
-def test_a_long_backlog_keeps_neither_state_nor_discovery_waiting(tmp_path: Path, clock: HandClock) -> None:
+def test_a_long_backlog_keeps_neither_state_nor_discovery_waiting(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 requests, which are a tenth as long as usual."""
+    monkeypatch.setattr("usbrh.bridge.batches.BATCH", BATCH // 10)
+    monkeypatch.setattr("usbrh.bridge.delivery.PAGE", PAGE // 10)
     states_sent: list[tuple[float, str]] = []
 
     class Slow(Sender):
@@ -210,7 +215,7 @@ def test_a_long_backlog_keeps_neither_state_nor_discovery_waiting(tmp_path: Path
 
     with Journal(tmp_path / "journal.db") as journal:
         journal.sync_destinations(["slow"])
-        journal.add(readings(60 * BATCH))
+        journal.add(readings(60 * (BATCH // 10)))
         route = Route("slow", Slow(Destination.parse("192.0.2.1"), ZabbixConfig()), HOST)
         worker = DestinationWorker(Delivery(journal, route, clock=clock), dict, Unsaved(), clock)
         worker.send_discovery([])

@@ -92,7 +92,7 @@ class TestCertificates:
     def test_revoked(self, server: FakeServer, client: ZabbixConfig, authority: Authority) -> None:
         crl = authority.revoke()
         assert send(server.address, replace(client, tls_crl_file=crl)) == 1
-        revoked = authority.issue("revoked", "/CN=revoked")
+        revoked = authority.issue("revoked", "/CN=revoked", own_key=False)
         crl = authority.revoke(revoked)
         assert send(server.address, replace(client, tls_crl_file=crl)) == 1
         with FakeServer(tls=server_context(authority, revoked)) as other:
@@ -101,13 +101,15 @@ class TestCertificates:
             assert send(other.address, client) == 1, "without the list nobody knows"
 
     def test_expired(self, client: ZabbixConfig, authority: Authority) -> None:
-        with FakeServer(tls=server_context(authority, authority.issue("old", "/CN=old", expired=True))) as server:
+        with FakeServer(
+            tls=server_context(authority, authority.issue("old", "/CN=old", expired=True, own_key=False))
+        ) as server:
             with pytest.raises(ZabbixUnreachable, match="certificate was rejected: certificate has expired"):
                 send(server.address, client)
             assert server.values == []
 
     def test_our_own_is_rejected(self, server: FakeServer, client: ZabbixConfig, tmp_path: Path) -> None:
-        issued = Authority(tmp_path / "stranger").issue("client", "/CN=usbrh")
+        issued = Authority(tmp_path / "stranger").issue("client", "/CN=usbrh", own_key=False)
         mine = replace(client, tls_cert_file=issued.certificate, tls_key_file=issued.key)
         with pytest.raises(ZabbixUnreachable):
             send(server.address, mine)
@@ -178,7 +180,7 @@ class TestCertificates:
 )
 def test_names_are_written_as_zabbix_does(authority: Authority, tmp_path: Path, subject: str) -> None:
     """Zabbix writes them by OpenSSL with the flags RFC 2253 without escapes for non-ASCII (src/libs/zbxcomms, tls)."""
-    issued = authority.issue("name", subject)
+    issued = authority.issue("name", subject, own_key=False)
     shown = openssl("x509", "-in", issued.certificate, "-noout", "-subject", "-nameopt", "RFC2253,-esc_msb")
     decoded = ssl._ssl._test_decode_cert(str(issued.certificate))  # type: ignore[attr-defined]
     assert distinguished_name(decoded["subject"]) == shown.removeprefix("subject=").removesuffix("\n")
