@@ -13,7 +13,7 @@ from usbrh.bridge.batches import BATCH
 from usbrh.bridge.once import send_once
 from usbrh.config import Config, JournalConfig, ZabbixConfig
 from usbrh.journal.store import Journal
-from usbrh.simulator import VirtualClock
+from usbrh.simulator import VirtualClock, backend_from_environment
 from usbrh.zabbix.fake_server import FakeServer
 
 
@@ -46,9 +46,9 @@ def test_a_backlog_too_long_for_one_send_leaves_time_for_the_state(
 
 
 def test_the_last_tenth_of_the_time_is_for_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USBRH_SIMULATE", "1")
     monkeypatch.setattr("usbrh.bridge.batches.BATCH", 10)
     clock = VirtualClock()
+    monkeypatch.setattr("usbrh.sensors.default_bus", lambda: backend_from_environment("1", clock))
     sent: list[tuple[float, str]] = []
     with FakeServer() as server, Journal(tmp_path / "journal.db", clock=clock) as journal:
         take = server.respond

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.closed import as_root
+from tests.support.command import run as run_command
 from tests.support.command import usbrh
 from tests.support.journal import A, OpenJournal, flip, reading, readings
 from tests.support.network import closed_port
@@ -51,15 +52,15 @@ def secret() -> Iterator[Path]:
         yield Path(directory)
 
 
-def run(path: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    return usbrh(
-        *command,
-        USBRH_JOURNAL_PATH=str(path),
-        USBRH_SIMULATE="1",
-        USBRH_ALLOW_SIMULATED="1",
-        USBRH_ZABBIX_HOST="pc",
-        USBRH_ZABBIX_SERVERS="127.0.0.1:9",
-    )
+def run(path: Path, *command: str, before: str = "") -> "subprocess.CompletedProcess[str]":
+    settings = {
+        "USBRH_JOURNAL_PATH": str(path),
+        "USBRH_SIMULATE": "1",
+        "USBRH_ALLOW_SIMULATED": "1",
+        "USBRH_ZABBIX_HOST": "pc",
+        "USBRH_ZABBIX_SERVERS": "127.0.0.1:9",
+    }
+    return run_command(command, os.environ | settings, before=before)
 
 
 @as_root
@@ -70,12 +71,12 @@ def test_a_name_for_the_damaged_file_that_is_a_link(theirs: Path, secret: Path, 
     path.write_text("* * * * * root id\n" * 100)
     os.chown(path, ATTACKER, ATTACKER)
     code = (
-        "import sys, time; from pathlib import Path; from usbrh.journal.recovery import _free_name\n"
-        "path, now = Path(sys.argv[1]), time.time_ns()\n"
-        "for second in range(60): _free_name(path, now + second * 10**9).symlink_to(sys.argv[2])\n"
+        "import time; from pathlib import Path; from usbrh.journal.recovery import _free_name\n"
+        f"path, now = Path({str(path)!r}), time.time_ns()\n"
+        f"for second in range(60): _free_name(path, now + second * 10**9).symlink_to({str(target)!r})\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(path), str(target)], check=True)
-    run(path, *command)
+    run(path, *command, before=code)
+    assert len(list(theirs.glob("*damaged*"))) == 60
     assert not target.exists()
     assert path.read_text().startswith("* * * * * root id")
 

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.clocks import FixedClock
+from tests.support.command import run
 from tests.support.journal import START, A, B, C, OpenJournal, damaged, flip, reading, readings, waiting
 from usbrh.clock import NS
 from usbrh.errors import JournalError
@@ -547,6 +548,7 @@ def hook(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
 list(Journal(Path(sys.argv[1])).export())
+os._exit(0)
 """
 
 
@@ -556,7 +558,7 @@ def test_killed_at_any_step_of_the_replacement(sound: Path, links: str) -> None:
         with copy_of(sound) as path, Journal(path) as service:
             flip(path, 3)
             assert waiting(service, B) == list(range(6, COUNT + 1))
-            done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step), links], check=False)
+            done = run([str(path), str(step), links], os.environ, before=KILLED)
             service.add([reading(1000)])
             assert {entry.body for entry, _ in service.export()} == ALL - {reading(3).to_json()} | {
                 reading(1000).to_json()
