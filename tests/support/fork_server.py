@@ -21,8 +21,11 @@ from usbrh.cli import COMMANDS, main
 
 LIBRARIES = ("rich.live", "serial", "usb.core")
 """What commands import where they use it."""
-PICTURES = ("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg")
-"""What ``usbrh plot`` imports, which takes longer than all the rest: the server does it for the first such command."""
+LATER = {
+    "plot": ("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
+    "zabbix": ("usbrh.zabbix.api",),
+}
+"""What some commands import, which takes longer than all the rest: the server does it for the first such command."""
 LONGEST = 1 << 17
 """Bytes of the longest request."""
 
@@ -33,8 +36,8 @@ def serve(requests: socket.socket) -> None:
         message, descriptors, _, _ = socket.recv_fds(requests, LONGEST, 4)
         if not message:
             sys.exit()
-        if "plot" in json.loads(message)[0]:
-            load(PICTURES)
+        for command in LATER.keys() & json.loads(message)[0]:
+            load(LATER[command])
         between = os.fork()
         if between == 0:
             # This process ends at once, so that the tests' process becomes the parent of the command and can wait.

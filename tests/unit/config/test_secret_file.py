@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.waits import within
 from usbrh.config import secret_file
 from usbrh.config.secret_file import read_secret
@@ -101,8 +101,7 @@ def test_a_named_pipe_and_a_device_are_not_waited_for(tmp_path: Path) -> None:
 
 def provision(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     clean = {key: value for key, value in os.environ.items() if not key.startswith("USBRH_")}
-    command = [sys.executable, "-m", "usbrh", "zabbix", "provision", "--url", "http://127.0.0.1:9/", *arguments]
-    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60, check=False)
+    return run(["zabbix", "provision", "--url", "http://127.0.0.1:9/", *arguments], clean | environment)
 
 
 @pytest.mark.parametrize("option", ["--password-file", "--token-file"])
