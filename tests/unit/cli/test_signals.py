@@ -25,7 +25,7 @@ finally:
 HUP, TERM, INT = signal.SIGHUP, signal.SIGTERM, signal.SIGINT
 
 
-def start(before: str = "", seconds: float = 0.5) -> "subprocess.Popen[str]":
+def start(before: str = "", seconds: float = 0.25) -> "subprocess.Popen[str]":
     program = PROGRAM.format(before=before, seconds=seconds)
     return subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

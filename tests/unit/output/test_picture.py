@@ -24,6 +24,8 @@ START = 1_800_000_000
 HOUR = 3600
 DAY = 24 * HOUR
 SHOWN = ("temperature", "dew_point", "humidity")
+QUICK = ("--show", "temperature")
+"""Options for a picture that takes half of the time."""
 
 
 @pytest.fixture
@@ -335,12 +337,12 @@ def test_json_has_the_exact_time_of_the_first_reading(tmp_path: Path) -> None:
     first = Reading("attic", "1-1", "USB-RH", time.time_ns() // 1000 * 1000 - 60 * 10**9 + 1, 20.0, 50.0, 9.0)
     with Journal(tmp_path / "journal.db") as journal:
         journal.add([first])
-    result = run("--json", "-o", str(tmp_path / "a.svg"), journal=tmp_path / "journal.db")
+    result = run("--json", *QUICK, "-o", str(tmp_path / "a.svg"), journal=tmp_path / "journal.db")
     assert json.loads(result.stdout)["start"] == first.to_dict()["time"]
 
 
 def test_json_tells_what_was_drawn(journal: Path, tmp_path: Path) -> None:
-    result = run("--json", "--since", "90s", "-o", str(tmp_path / "a.svg"), "attic", journal=journal)
+    result = run("--json", *QUICK, "--since", "90s", "-o", str(tmp_path / "a.svg"), "attic", journal=journal)
     (sensor,) = json.loads(result.stdout)["sensors"]
     assert sensor["sensor"] == "attic"
     assert (sensor["readings"], sensor["failed"]) in ((1, 0), (2, 0))
@@ -363,7 +365,7 @@ def test_a_good_reading_without_the_value_that_is_drawn_counts(journal: Path, tm
     ],
 )
 def test_the_selectors_of_read(journal: Path, tmp_path: Path, selectors: list[str], drawn: set[str]) -> None:
-    result = run("--json", "-o", str(tmp_path / "a.svg"), *selectors, journal=journal)
+    result = run("--json", *QUICK, "-o", str(tmp_path / "a.svg"), *selectors, journal=journal)
     assert {each["sensor"] for each in json.loads(result.stdout)["sensors"]} == drawn
 
 
@@ -373,7 +375,7 @@ def test_a_port_and_a_serial_number_select_a_sensor_that_is_not_plugged_in(tmp_p
         opened.add([Reading("roof", "1-1.3", "USBRH2", now * 10**9, 20.0, 50.0, serial="E02A")])
         opened.add([Reading("barn", "1-1.4", "USB-RH", now * 10**9, 20.0, 50.0)])
     for selector, name in (("1-1.3", "roof"), ("E02A", "roof"), ("1-1.4", "barn")):
-        result = run("--json", "-o", str(tmp_path / "a.svg"), selector, journal=tmp_path / "journal.db")
+        result = run("--json", *QUICK, "-o", str(tmp_path / "a.svg"), selector, journal=tmp_path / "journal.db")
         assert [each["sensor"] for each in json.loads(result.stdout)["sensors"]] == [name]
 
 
