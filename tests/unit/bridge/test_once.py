@@ -74,7 +74,7 @@ def test_a_server_that_hangs_at_readings_gets_the_state_nevertheless(
 ) -> None:
     """Otherwise Zabbix would report that usbrh sends no data. After some runs the readings count as rejected."""
     monkeypatch.setenv("USBRH_SIMULATE", "1")
-    monkeypatch.setattr("usbrh.bridge.once.SEND_SECONDS", 2.0)
+    monkeypatch.setattr("usbrh.bridge.once.SEND_SECONDS", 4.0)
     end = threading.Event()
     with FakeServer() as server:
         respond = server.respond
@@ -86,7 +86,7 @@ def test_a_server_that_hangs_at_readings_gets_the_state_nevertheless(
             return respond(request, packet)
 
         server.respond = hang  # type: ignore[method-assign]
-        zabbix = ZabbixConfig(servers=(server.address,), host="pc", timeout=0.4)
+        zabbix = ZabbixConfig(servers=(server.address,), host="pc", timeout=1.5)
         config = Config(zabbix=zabbix, journal=JournalConfig(path=tmp_path / "journal.db"))
         for count in (1, 2, 3):
             result = send_once(config, allow_simulated=True).results[server.address]
