@@ -195,10 +195,15 @@ class UsbRh:
         )
         size = endpoint.wMaxPacketSize  # one whole packet, so that a report that is too long shows
         polling = endpoint.bInterval / 1000 + _POLL_MARGIN
-        device.ctrl_transfer(
-            *_SET_REPORT, _OUTPUT_REPORT, _INTERFACE, bytes(_REPORT_LENGTH), deadline.milliseconds(CONTROL_TIMEOUT)
-        )
         self._owed += 1
+        try:
+            device.ctrl_transfer(
+                *_SET_REPORT, _OUTPUT_REPORT, _INTERFACE, bytes(_REPORT_LENGTH), deadline.milliseconds(CONTROL_TIMEOUT)
+            )
+        except usb.core.USBError as error:
+            # After a stall the device has rejected the request. After any other error it may have received it.
+            self._owed -= error.errno == errno.EPIPE
+            raise
         window = deadline.within(ANSWER_WINDOW + polling)
         asked = deadline.clock.monotonic()
         earliest = fastest = max(FASTEST_ANSWER, polling)

@@ -4,6 +4,7 @@ Time is virtual, so that deadlines are checked to the millisecond. Each measurem
 own: an answer is right only if it was measured after it was asked for.
 """
 
+import errno
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from usbrh.errors import (
 from usbrh.reading import Reading
 from usbrh.sensors import Sensor, find, measure_all, select
 from usbrh.simulator import FAULTS, SimulatorBackend, VirtualClock, VirtualUsbRh
+from usbrh.simulator.chapter9 import TransferError
 
 MEASURING = 0.302
 DEADLINE = 5.0
@@ -214,6 +216,31 @@ def test_an_answer_that_a_killed_process_asked_for_is_not_ours(bench: Bench, aft
     bench.clock.sleep(after)
     for _ in range(3):
         bench.read()
+
+
+@pytest.mark.parametrize(("number", "resets"), [(errno.ETIMEDOUT, 1), (errno.EIO, 1), (errno.EPIPE, 0)])
+def test_a_request_that_arrived_although_its_transfer_failed_is_settled(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, number: int, resets: int
+) -> None:
+    """Otherwise its answer could be the reading of the next process. Only after a stall the device has no request."""
+    send = bench.model.control
+    failures = [number]
+
+    def fail_once(request: tuple[int, int], value: int, *rest: Any, **more: Any) -> bytes | None:
+        if value != 0x0200 or not failures:
+            return send(request, value, *rest, **more)
+        if number != errno.EPIPE:
+            send(request, value, *rest, **more)
+        failures.pop()
+        if number == errno.ETIMEDOUT:
+            return None
+        raise TransferError(number)
+
+    monkeypatch.setattr(bench.model, "control", fail_once)
+    bench.read()
+    assert bench.model.wire.count("reset") == resets
+    bench.clock.sleep(2)
+    assert bench.model.unread == 0
 
 
 def test_a_report_that_comes_faster_than_the_chip_measures_is_never_a_reading() -> None:
