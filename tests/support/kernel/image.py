@@ -53,7 +53,7 @@ GUEST_FILES = {
     # QEMU's user network: 10.0.2.2 is the host's loopback. No default route: nothing beyond it can be reached.
     "etc/systemd/network/host.network": "[Match]\nDriver=virtio_net\n[Network]\nAddress=10.0.2.15/24\n"
     "LinkLocalAddressing=no\nIPv6AcceptRA=no\n",
-    "etc/systemd/journald.conf.d/usbrh.conf": "[Journal]\nStorage=volatile\nRateLimitBurst=0\n",
+    "etc/systemd/journald.conf.d/usbrh.conf": "[Journal]\nStorage=volatile\nRateLimitBurst=0\nCompress=no\n",
     "etc/systemd/system/usbrh-agent.service": "[Unit]\nDescription=Carries out the tests' commands\n"
     "Requires=dev-virtio\\x2dports-usbrh.device\nAfter=dev-virtio\\x2dports-usbrh.device\n[Service]\n"
     "ExecStart=/usr/bin/python3 /usr/local/lib/usbrh-agent.py\n[Install]\nWantedBy=multi-user.target\n",
@@ -69,7 +69,7 @@ GUEST_COMMANDS = [
 # Loaded before the state is saved: the modules of a machine with a sensor, of the channel and of the shares.
 GUEST_MODULES = ["vhci_hcd", "usbhid", "hid_generic", "9p", "9pnet_virtio"]
 
-RECIPE = [SUITE, GUEST_PACKAGES, UNUSED_MODULES, GUEST_FILES, GUEST_COMMANDS, GUEST_MODULES, "steps 1"]
+RECIPE = [SUITE, GUEST_PACKAGES, UNUSED_MODULES, GUEST_FILES, GUEST_COMMANDS, GUEST_MODULES, "steps 2"]
 """The contents of the image. Increase the number of the steps when the functions below change the image."""
 
 KEEP = 7 * 24 * 3600
