@@ -19,6 +19,7 @@ shared_buffers = 128MB
 min_wal_size = 32MB
 max_wal_size = 512MB
 autovacuum = off
+jit = off
 timezone = 'UTC'
 """
 FILES = Path("/usr/share/zabbix-server-pgsql")
