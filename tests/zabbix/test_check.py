@@ -22,6 +22,8 @@ from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.zabbix.api import Api
 
+SOON = "import usbrh.bridge.check; usbrh.bridge.check.STORE_SECONDS = 4"
+"""A shorter wait for a value that the history never gets. The server stores values once a second."""
 MISSING = "No permissions to referred object or it does not exist"
 
 
@@ -38,8 +40,8 @@ class Checker:
             "USBRH_JOURNAL_PATH": str(self.journal), "USBRH_SIMULATE": "1", "USBRH_ALLOW_SIMULATED": "1",
         }  # fmt: skip
 
-    def __call__(self, *arguments: str, **environment: str) -> "CompletedProcess[str]":
-        return usbrh("zabbix", "check", *arguments, **self.environment | environment)
+    def __call__(self, *arguments: str, before: str = "", **environment: str) -> "CompletedProcess[str]":
+        return usbrh("zabbix", "check", *arguments, before=before, **self.environment | environment)
 
     def make(self, **more: Any) -> str:
         """The host with the one item that is needed, without a template."""
@@ -57,8 +59,8 @@ class Checker:
         with Api(self.server.url, user=USER, password=PASSWORD) as api:
             yield from round_trip(Config(zabbix=ZabbixConfig(**given | settings)), api, 1, patience=patience)
 
-    def says(self, words: str, status: int, **environment: str) -> None:
-        done = self(**environment)
+    def says(self, words: str, status: int, *, before: str = "", **environment: str) -> None:
+        done = self(before=before, **environment)
         assert words in done.stdout, done
         assert done.returncode == status, done
 
@@ -235,7 +237,7 @@ def test_two_zabbixes(check_70: Checker, zabbix_60: ZabbixServer) -> None:
     check_70.make()
     zabbix_60.make_host(check_70.host, {"usbrh.bridge": TEXT})
     zabbix_60.sync()
-    done = check_70(USBRH_ZABBIX_SERVERS=f"{zabbix_60.trapper},{check_70.server.trapper}")
+    done = check_70(before=SOON, USBRH_ZABBIX_SERVERS=f"{zabbix_60.trapper},{check_70.server.trapper}")
     assert done.returncode == 0, done
     assert f"{check_70.server.trapper}: the value is in the history of usbrh.bridge after" in done.stdout
     assert (
@@ -259,7 +261,7 @@ def test_no_session_stays_open(check: Checker) -> None:
 def test_a_value_type_that_does_not_fit(check: Checker) -> None:
     check.server.make_host(check.host, {"usbrh.bridge": UNSIGNED})
     check.server.sync()
-    check.says("accepted but not stored: the item usbrh.bridge is not supported", 7)
+    check.says("accepted but not stored: the item usbrh.bridge is not supported", 7, before=SOON)
 
 
 def test_a_server_that_has_yet_to_read_its_configuration(check: Checker) -> None:
