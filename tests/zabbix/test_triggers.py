@@ -14,6 +14,8 @@ from usbrh.reading import Reading
 
 MINUTES = 420
 """Of readings, one a minute, the last a minute ago: longer than the longest window."""
+BEGIN, WHOLE = 280, {"fine", "stuck", "failing"}
+"""The minute of the first reading, except of these sensors: they are watched for longer than the longest window."""
 Story = Callable[[int], dict[str, Any]]
 
 
@@ -75,6 +77,24 @@ STORIES: dict[str, tuple[Story, set[tuple[str, bool]]]] = {
 }  # fmt: skip
 
 
+BRIDGE = {
+    ("USB-RH: Number of sensors increased (now 3)", True),
+    ("USB-RH: Number of sensors decreased (now 2)", False),
+    ("USB-RH: Journal: Backlog of readings (more than 1000, or one older than 1h)", True),
+    ("USB-RH: Journal: Readings are rejected (for 5m)", False),
+    ("USB-RH: No data (nothing from usbrh for 15s)", False),
+}
+"""The problems of another host, on which usbrh itself has a story."""
+STATES: list[dict[str, int]] = [
+    *({"sensors": count} for count in (2, 3, 3, 2)),
+    {"waiting": 1500, "oldest_waiting_age": 90},
+    {"waiting": 5, "oldest_waiting_age": 7200},
+    {"waiting": 0, "oldest_waiting_age": 0},
+    {"rejected": 4},  # of a new sensor, of which the server has not read yet: no problem
+    {"rejected": 0},
+    *({"rejected": 4},) * 7,
+]
+"""Its story, a state per minute."""
 OFF = ("Discomfort index high", "Risk of frost", "Vapour pressure deficit high", "Vapour pressure deficit low")
 """Triggers that are off by default."""
 SOON = "15s"
@@ -108,7 +128,8 @@ def names(server: ZabbixServer, hostid: str) -> list[tuple[str, bool]]:
 
 def test_every_trigger(server: ZabbixServer) -> None:
     host, number = make_host(server, "triggers", **{'NODATA:"silent"': SOON, "BRIDGE.NODATA": "1h", **FILTER})
-    bridge = the_bridge(server)
+    bridge, bridge_number = make_host(server, "bridge", **{"BRIDGE.NODATA": SOON})
+    server.sync()
     server.send(
         host,
         "usbrh.discovery",
@@ -122,27 +143,37 @@ def test_every_trigger(server: ZabbixServer) -> None:
     wait_for("discovery", discovered, 60, 0.3)
     server.sync()
     now = time.time_ns() // 10**9 * 10**9
+    states = STATES.copy()
     for first in range(0, MINUTES, 20):
+        begun = time.monotonic()
         values = []
         for minute in range(first, min(first + 20, MINUTES)):
             moment = now - (MINUTES - minute) * 60 * 10**9
             values += [
                 (f"usbrh.get[{sensor}]", reading(sensor, story(minute), moment), moment)
                 for sensor, (story, _) in STORIES.items()
-                if story(minute)
+                if story(minute) and (minute >= BEGIN or sensor in WHOLE)
             ]
         server.send_values(host, values)
+        if states:
+            moment = now - (24 + len(states)) * 60 * 10**9
+            state = {"v": 1, "version": "0.1.0", **states.pop(0)}
+            server.send_values(bridge, [("usbrh.bridge", json.dumps(state), moment)])
+            # The server looks at what changed once a second.
+            time.sleep(max(0.0, begun + 1.1 - time.monotonic()))
+    assert not states
+    server.send(bridge, "usbrh.bridge", json.dumps(TOO_LATE))
     server.send(host, "usbrh.get[hiccup]", json.dumps(TOO_LATE))
     expected = {(f"Sensor {sensor}: {name}", ended) for sensor, (_, names) in STORIES.items() for name, ended in names}
 
     def as_expected() -> bool:
-        return set(names(server, number)) == expected and set(names(server, bridge)) == BRIDGE
+        return set(names(server, number)) == expected and set(names(server, bridge_number)) == BRIDGE
 
     try:
         wait_for("the problems", as_expected, 180, 1.0)
     except TimeoutError:
         assert set(names(server, number)) == expected
-        assert set(names(server, bridge)) == BRIDGE
+        assert set(names(server, bridge_number)) == BRIDGE
     off = server.api.trigger.get(hostids=number, filter={"status": 1}, search={"description": "Sensor bath:"})
     assert sorted(each["description"] for each in off) == [f"Sensor bath: {name}" for name in OFF]
     for key, value in derived(lively(MINUTES - 1), 45.0).items():
@@ -155,8 +186,8 @@ def test_every_trigger(server: ZabbixServer) -> None:
     assert max(float(value.value) for value in server.history(host, "usbrh.temperature[heating]")) < 23
     assert len(server.history(host, "usbrh.temperature[failing]")) == MINUTES - 10
     assert server.history(host, "usbrh.error[failing]")[-1].value == "it is timeout; fix it"
-    assert server.wait_history(host, "usbrh.state[hiccup]", MINUTES + 1)[-1].value == "timeout"
-    assert not server.api.item.get(hostids=[number, bridge], filter={"state": 1}, output=["key_", "error"])
+    assert server.wait_history(host, "usbrh.state[hiccup]", MINUTES - BEGIN + 1)[-1].value == "timeout"
+    assert not server.api.item.get(hostids=[number, bridge_number], filter={"state": 1}, output=["key_", "error"])
     for sensor in HELD_BACK:
         server.send_values(host, [(f"usbrh.get[{sensor}]", reading(sensor, air(22.0), now), now)])
         assert sensors_with(server, number, "item", "key_", sensor) == {f"usbrh.get[{sensor}]"}
@@ -168,34 +199,3 @@ def sensors_with(server: ZabbixServer, hostid: str, kind: str, field: str, senso
     """What was made of a sensor, by its name or key."""
     found = getattr(server.api, kind).get(hostids=hostid, output=[field])
     return {each[field] for each in found if sensor in each[field]}
-
-
-BRIDGE = {
-    ("USB-RH: Number of sensors increased (now 3)", True),
-    ("USB-RH: Number of sensors decreased (now 2)", False),
-    ("USB-RH: Journal: Backlog of readings (more than 1000, or one older than 1h)", True),
-    ("USB-RH: Journal: Readings are rejected (for 5m)", False),
-    ("USB-RH: No data (nothing from usbrh for 15s)", False),
-}
-
-
-def the_bridge(server: ZabbixServer) -> str:
-    """Another host, on which usbrh itself has a story; its id."""
-    host, number = make_host(server, "bridge", **{"BRIDGE.NODATA": SOON})
-    server.sync()
-    now = time.time_ns() // 10**9 * 10**9
-    states = [
-        *({"sensors": count} for count in (2, 3, 3, 2)),
-        {"waiting": 1500, "oldest_waiting_age": 90},
-        {"waiting": 5, "oldest_waiting_age": 7200},
-        {"waiting": 0, "oldest_waiting_age": 0},
-        {"rejected": 4},  # of a new sensor, of which the server has not read yet: no problem
-        {"rejected": 0},
-        *({"rejected": 4},) * 7,
-    ]
-    for step, state in enumerate(states):
-        moment = now - (40 - step) * 60 * 10**9
-        server.send_values(host, [("usbrh.bridge", json.dumps({"v": 1, "version": "0.1.0", **state}), moment)])
-        time.sleep(1.1)  # the server looks at what changed once a second
-    server.send(host, "usbrh.bridge", json.dumps(TOO_LATE))
-    return number
