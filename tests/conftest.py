@@ -7,6 +7,7 @@ a changed environment. Skipped tests are reported once per reason; in CI they fa
 import faulthandler
 import gc
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -43,11 +44,13 @@ settings.load_profile("usbrh")
 
 class FileScheduling(LoadScopeScheduling):
     """Give each process one file at a time. The folders in ``LIMITS`` count as one file, because their tests share
-    the virtual machine or the servers."""
+    the virtual machine or the server; the tests with another release of Zabbix count as another file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return limited_folder(file) or file
+        release = re.search(r"[\[-]6\.0\b", nodeid)
+        folder = limited_folder(file)
+        return f"{folder} 6.0" if folder == "zabbix" and release else folder or file
 
 
 def limited_folder(nodeid: str) -> str | None:

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.daemon import wait_for
 from tests.support.zabbix.command import usbrh
 from tests.support.zabbix.provisioner import Provisioner
@@ -35,11 +37,12 @@ def test_value_clock_and_ns_are_in_the_history(server: ZabbixServer, tmp_path: P
         assert json.loads(stored.value) == reading
 
 
-def test_a_host_that_is_made_late_gets_everything(zabbix_60: ZabbixServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["6.0"], indirect=True)
+def test_a_host_that_is_made_late_gets_everything(server: ZabbixServer, tmp_path: Path) -> None:
     host = f"late-{time.time_ns()}"
     environment = {
         "USBRH_SIMULATE": "1", "USBRH_JOURNAL_PATH": str(tmp_path / "journal.db"), "USBRH_BRIDGE_INTERVAL": "5s",
-        "USBRH_ZABBIX_SERVERS": zabbix_60.trapper, "USBRH_ZABBIX_HOST": host, "PATH": "/usr/bin",
+        "USBRH_ZABBIX_SERVERS": server.trapper, "USBRH_ZABBIX_HOST": host, "PATH": "/usr/bin",
     }  # fmt: skip
 
     def journal() -> list[dict[str, Any]]:
@@ -52,12 +55,12 @@ def test_a_host_that_is_made_late_gets_everything(zabbix_60: ZabbixServer, tmp_p
             "a rejected reading",
             lambda: "rejected" in [each["state"] for reading in journal() for each in reading["destinations"]],
         )
-        Provisioner(zabbix_60, host)()
-        zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", 3, 60)
+        Provisioner(server, host)()
+        server.wait_history(host, "usbrh.temperature[sim-1]", 3, 60)
     finally:
         service.terminate()
         _, errors = service.communicate(timeout=20)
     assert service.returncode == 0, errors
     readings = journal()
-    stored = zabbix_60.wait_history(host, "usbrh.temperature[sim-1]", len(readings))
+    stored = server.wait_history(host, "usbrh.temperature[sim-1]", len(readings))
     assert [value.clock * 10**9 + value.ns for value in stored] == [parse_time(each["time"]) for each in readings]
