@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.daemon import free_port, wait_for
 from tests.support.psk import needs_psk
-from tests.support.zabbix.command import usbrh
+from tests.support.zabbix.command import STORED_SOON, usbrh
 from tests.support.zabbix.provisioner import Provisioner
 from tests.support.zabbix.server import FLOAT, PASSWORD, TEXT, TRAPPER, UNSIGNED, USER, ZabbixServer
 from usbrh.bridge.check import round_trip
@@ -22,8 +22,6 @@ from usbrh.journal.store import Journal
 from usbrh.reading import Reading
 from usbrh.zabbix.api import Api
 
-SOON = "import usbrh.bridge.check; usbrh.bridge.check.STORE_SECONDS = 4"
-"""A shorter wait for a value that the history never gets. The server stores values once a second."""
 MISSING = "No permissions to referred object or it does not exist"
 
 
@@ -232,19 +230,6 @@ def test_a_standby_node(check_70: Checker) -> None:
     assert "connection refused (another node of the cluster works)" in done.stdout
 
 
-def test_two_zabbixes(check_70: Checker, zabbix_60: ZabbixServer) -> None:
-    """The front end is that of one of them."""
-    check_70.make()
-    zabbix_60.make_host(check_70.host, {"usbrh.bridge": TEXT})
-    zabbix_60.sync()
-    done = check_70(before=SOON, USBRH_ZABBIX_SERVERS=f"{zabbix_60.trapper},{check_70.server.trapper}")
-    assert done.returncode == 0, done
-    assert f"{check_70.server.trapper}: the value is in the history of usbrh.bridge after" in done.stdout
-    assert (
-        f"warning      history        {zabbix_60.trapper}: the value is not in this front end's Zabbix" in done.stdout
-    )
-
-
 def test_no_session_stays_open(check: Checker) -> None:
     def sessions() -> str:
         query = ["-At", "-c", "SELECT count(*) FROM sessions WHERE status = 0", "zabbix"]
@@ -261,7 +246,7 @@ def test_no_session_stays_open(check: Checker) -> None:
 def test_a_value_type_that_does_not_fit(check: Checker) -> None:
     check.server.make_host(check.host, {"usbrh.bridge": UNSIGNED})
     check.server.sync()
-    check.says("accepted but not stored: the item usbrh.bridge is not supported", 7, before=SOON)
+    check.says("accepted but not stored: the item usbrh.bridge is not supported", 7, before=STORED_SOON)
 
 
 def test_a_server_that_has_yet_to_read_its_configuration(check: Checker) -> None:

@@ -6,6 +6,10 @@ import subprocess
 from tests.support.command import run
 
 SECONDS = 120.0
+STORED_SOON = "import usbrh.bridge.check; usbrh.bridge.check.STORE_SECONDS = 4"
+"""Code that makes ``usbrh zabbix check`` wait less for a value that the history never gets.
+
+The server stores values once a second."""
 
 
 def usbrh(*arguments: str, before: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
