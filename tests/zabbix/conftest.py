@@ -8,15 +8,19 @@ from tests.support.zabbix.browser import Browser, find_chromium
 from tests.support.zabbix.machine import PREPARE, ZABBIX_60, ZABBIX_70, Release, why_not
 from tests.support.zabbix.server import ZabbixServer
 
+_running: list[ZabbixServer] = []
+
 
 def _serve(release: Release) -> Iterator[ZabbixServer]:
     reason = why_not(release)
     if reason:
         pytest.skip(reason)
     server = ZabbixServer(release)
+    _running.append(server)
     try:
         yield server
     finally:
+        _running.remove(server)
         server.close()
 
 
@@ -36,6 +40,14 @@ def server(request: pytest.FixtureRequest) -> ZabbixServer:
     found = request.getfixturevalue("zabbix_60" if request.param == "6.0" else "zabbix_70")
     assert isinstance(found, ZabbixServer)
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _delete_hosts() -> Iterator[None]:
+    """Delete the hosts that the tests of a file leave: each import of a template changes all hosts with it."""
+    yield
+    for server in _running:
+        server.delete_hosts()
 
 
 @pytest.fixture

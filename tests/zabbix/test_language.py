@@ -29,8 +29,8 @@ def provision(server: ZabbixServer) -> Iterator[Provisioner]:
     finally:
         for host in server.api.host.get(filter={"host": [provision.host]}, output=["hostid"]):
             server.api.host.delete(host["hostid"])
-        for method in ("trapper", "agent-active"):
-            Provisioner(server, "nobody")("--method", method, "--language", "en", "--force")
+        remove_template(server, ACTIVE)
+        server.import_template("trapper")
 
 
 def discover(server: ZabbixServer, host: str, temperature: str) -> None:

@@ -167,13 +167,22 @@ class ZabbixServer:
 
     def template(self, form: str) -> str:
         """Return the id of a template (``trapper``, ``agent``, ``agent_active``). Import it if it is missing."""
-        path = CHECKOUT / "zabbix" / "templates" / self.release.name / f"usbrh_{form}.yaml"
         name = f"USB-RH by Zabbix {form.replace('_', ' ')}"
         found = self.api.template.get(filter={"host": [name]}, output=["templateid"])
         if not found:
-            self.import_file(path)
+            self.import_template(form)
             found = self.api.template.get(filter={"host": [name]}, output=["templateid"])
         return str(found[0]["templateid"])
+
+    def import_template(self, form: str) -> None:
+        """Import that template in English, also if it exists."""
+        self.import_file(CHECKOUT / "zabbix" / "templates" / self.release.name / f"usbrh_{form}.yaml")
+
+    def delete_hosts(self) -> None:
+        """Delete all hosts but that of the initial data."""
+        hosts = self.api.host.get(output=["hostid", "host"])
+        if own := [host["hostid"] for host in hosts if host["host"] != "Zabbix server"]:
+            self.api.host.delete(*own)
 
     def import_rules(self) -> dict[str, Any]:
         kinds = ["templates", "items", "triggers", "graphs", "discoveryRules", "valueMaps", "templateDashboards"]
