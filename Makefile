@@ -20,7 +20,7 @@ demo: .venv/installed ## show the whole route with a virtual sensor and a fake s
 	@$(BIN)/usbrh demo
 
 test: lint ## run ruff, mypy and all tests, in three processes because tests mostly wait
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-quick: .venv/tests-installed ## run the tests that need nothing else: tests/unit and tests/simulated
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder tests/unit tests/simulated

@@ -8,6 +8,7 @@ import argparse
 import itertools
 import json
 import os
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -30,8 +31,23 @@ SPARE_SECONDS = 60
 """s more than three times the usual time of the tests, until a change counts as noticed because they hang."""
 Results = dict[str, dict[str, list[str]]]
 """For each module that was tried, the changes that were noticed, and those that survived."""
+PRIVATE = ("/etc", "/var/lib")
+"""Folders that a changed ``usbrh setup`` would write to as root."""
 _MTIMES = itertools.count(10**9)
 """Each version of a module has another time of change, so that Python compiles it again."""
+
+
+def protect_the_machine() -> None:
+    """As root, start again where changes of ``PRIVATE`` stay in memory and end with this process."""
+    if os.geteuid() or os.environ.get("USBRH_MUTANTS") == "protected":
+        return
+    steps = ["mount -t tmpfs tmpfs /mnt"]
+    for number, folder in enumerate(PRIVATE):
+        upper, work = f"/mnt/upper{number}", f"/mnt/work{number}"
+        steps += [f"mkdir {upper} {work}"]
+        steps += [f"mount -t overlay -o lowerdir={folder},upperdir={upper},workdir={work} overlay {folder}"]
+    command = ["unshare", "--mount", "sh", "-euc", "\n".join([*steps, 'exec "$@"']), "-", *sys.orig_argv]
+    os.execvpe(command[0], command, os.environ | {"USBRH_MUTANTS": "protected"})
 
 
 def modules(names: Sequence[str]) -> list[str]:
@@ -162,6 +178,8 @@ def main() -> None:
     if arguments.table:
         write_table(results)
         return
+    if not arguments.list:
+        protect_the_machine()
     chosen = {}
     for module in modules(arguments.names):
         equivalent = reviewed(module)
