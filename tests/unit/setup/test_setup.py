@@ -407,3 +407,50 @@ def test_the_lines_of_setup_when_the_service_is_left_out(computer: Computer, mon
         assert any("sudoedit /etc/usbrh/usbrh.toml" in line for line in following)
         assert not any("enable" in line or "restart" in line for line in following), following
     assert not list((computer.root / "etc/systemd/system").iterdir())
+
+
+@pytest.fixture
+def as_administrator(computer: Computer, monkeypatch: pytest.MonkeyPatch) -> Computer:
+    """A computer on which root runs the command."""
+    monkeypatch.setattr("usbrh.cli.setup.os.geteuid", lambda: 0)
+    monkeypatch.setattr("usbrh.cli.setup.Machine", lambda: computer.machine)
+    monkeypatch.setattr(sys, "argv", [str(USBRH), "setup"])
+    return computer
+
+
+def result(*options: str) -> list[str]:
+    """Run the command. Return the lines that it prints after its steps."""
+    done = CliRunner().invoke(setup_command, options)
+    assert (done.exit_code, done.exception) == (0, None), done.output
+    return [line for line in done.output.splitlines() if not line.startswith(("+ ", "! "))]
+
+
+def test_the_last_lines_say_what_was_done_and_what_comes_next(as_administrator: Computer) -> None:
+    done, *following = result()
+    assert (done, following[:2]) == ("done", ["", "Next:"])
+    assert any("sudoedit /etc/usbrh/usbrh.toml" in line for line in following)
+    assert result()[0] == "nothing to do: everything is in place"
+    assert result("--remove") == ["removed"]
+    assert result("--remove") == ["nothing to remove"]
+
+
+def test_a_dry_run_does_not_say_what_comes_next(as_administrator: Computer) -> None:
+    assert result("--dry-run") == ["Nothing was changed: a dry run."]
+
+
+def test_what_is_left_undone_is_no_success(as_administrator: Computer) -> None:
+    result()
+    (as_administrator.root / "etc/usbrh/usbrh.toml").write_text("# mine\n")
+    lines = result("--remove")
+    assert lines
+    assert not {"removed", "nothing to remove"} & set(lines)
+
+
+def test_the_command_prints_the_notes_of_the_plan(as_administrator: Computer) -> None:
+    rule = as_administrator.machine.path("/usr/lib/udev/rules.d/70-usbrh.rules")
+    rule.parent.mkdir(parents=True)
+    rule.touch()
+    as_administrator.run(("groupadd", "usbrh"))
+    notes = plan_removal(as_administrator.machine).notes
+    assert notes
+    assert result("--remove") == ["nothing to remove", *(f"note: {note}" for note in notes)]
