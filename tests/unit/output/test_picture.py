@@ -343,8 +343,9 @@ def test_json_has_the_exact_time_of_the_first_reading(tmp_path: Path) -> None:
 
 def test_json_tells_what_was_drawn(journal: Path, tmp_path: Path) -> None:
     result = run("--json", *QUICK, "--since", "90s", "-o", str(tmp_path / "a.svg"), "attic", journal=journal)
-    (sensor,) = json.loads(result.stdout)["sensors"]
-    assert sensor["sensor"] == "attic"
+    drawn = json.loads(result.stdout)
+    (sensor,) = drawn["sensors"]
+    assert (drawn["path"], sensor["sensor"]) == (str(tmp_path / "a.svg"), "attic")
     assert (sensor["readings"], sensor["failed"]) in ((1, 0), (2, 0))
 
 
@@ -377,6 +378,17 @@ def test_a_port_and_a_serial_number_select_a_sensor_that_is_not_plugged_in(tmp_p
     for selector, name in (("1-1.3", "roof"), ("E02A", "roof"), ("1-1.4", "barn")):
         result = run("--json", *QUICK, "-o", str(tmp_path / "a.svg"), selector, journal=tmp_path / "journal.db")
         assert [each["sensor"] for each in json.loads(result.stdout)["sensors"]] == [name]
+
+
+def test_what_is_drawn_without_the_option_show(journal: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.svg"
+    assert run("-o", str(file), journal=journal).returncode == 0
+    text = file.read_text(encoding="utf-8")
+    assert [each for each in ("temperature", "dew point", "humidity (%RH)", "g/m³") if f">{each}</text>" in text] == [
+        "temperature",
+        "dew point",
+        "humidity (%RH)",
+    ]
 
 
 def test_fahrenheit_by_option_and_by_configuration(journal: Path, tmp_path: Path) -> None:
