@@ -79,6 +79,16 @@ def test_json_lines_of_one_sensor_on_stdout() -> None:
     assert 0.9e9 < readings[1].time_ns - readings[0].time_ns < 2e9
 
 
+def test_csv_on_stdout_begins_with_the_header() -> None:
+    with start("sim-2") as process:
+        assert process.stdout is not None
+        header, row = (process.stdout.readline().rstrip("\n").split(",") for _ in range(2))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+    assert header == list(CSV_COLUMNS)
+    assert dict(zip(header, row, strict=True))["sensor"] == "sim-2"
+
+
 def test_a_reader_that_goes_away_ends_it() -> None:
     with start() as process:
         assert process.stdout is not None
