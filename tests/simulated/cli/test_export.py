@@ -146,4 +146,5 @@ def test_a_shell_completes_the_sensors_of_the_journal(journal: Path, command: st
     done = usbrh(timeout=30, _USBRH_COMPLETE="bash_complete", **environ)
     assert done.stdout == "plain,cellar\n"
     environ["USBRH_JOURNAL_PATH"] = str(journal.parent / "none.db")
-    assert usbrh(timeout=30, _USBRH_COMPLETE="bash_complete", **environ).stdout.strip() == ""
+    done = usbrh(timeout=30, _USBRH_COMPLETE="bash_complete", **environ)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
