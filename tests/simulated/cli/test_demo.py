@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from usbrh.cli import cli, demo
 from usbrh.cli.context import Context
+from usbrh.reading import Reading
+from usbrh.zabbix.fake_server import FakeServer
 
 LINE = re.compile(
     r"^ +(\d+)/10  sim-1: (\d\d\.\d\d) °C   (\d\d\.\d\d) %RH .*\(simulated\)  ->  delivered$", re.MULTILINE
@@ -44,6 +46,21 @@ def test_ten_readings_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "sudo usbrh setup" in done.stdout
     assert list(tmp_path.iterdir()) == []
     assert os.environ["USBRH_SIMULATE"] == "1"
+
+
+def test_a_curve_shows_the_newest_readings(capsys: pytest.CaptureFixture[str]) -> None:
+    readings = [Reading("sim-1", "sim-1", "USB-RH", number, 20.0 + number / 10, 50.0) for number in range(100)]
+    with FakeServer() as server, pytest.raises(SystemExit):
+        demo._summarize(readings, server)
+    (curve,) = re.findall(r"^  temperature  ([▁-█]+)  24\.00 to 29\.90 °C$", capsys.readouterr().out, re.MULTILINE)
+    assert len(curve) == 60
+
+
+def test_readings_that_do_not_arrive_are_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with FakeServer() as server, pytest.raises(SystemExit) as ended:
+        demo._summarize([Reading("sim-1", "sim-1", "USB-RH", 0, 20.0, 50.0)], server)
+    assert ended.value.code == 1
+    assert "\nThe server received 0 readings of 1 measured.\n" in capsys.readouterr().out
 
 
 def test_a_curve_is_scaled_to_its_values() -> None:
