@@ -19,7 +19,7 @@ help: ## list the targets
 demo: .venv/installed ## show the whole route with a virtual sensor and a fake server
 	@$(BIN)/usbrh demo
 
-test: lint ## run ruff, mypy and all tests, in three processes because tests mostly wait
+test: lint ## run ruff, mypy and all tests, in four processes because tests mostly wait
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-quick: .venv/tests-installed ## run the tests that need nothing else: tests/unit and tests/simulated

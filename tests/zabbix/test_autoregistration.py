@@ -67,6 +67,7 @@ class Machine:
 
     def enrol(self, server: ZabbixServer, seconds: float = 90) -> None:
         """Send until everything is accepted and in the history."""
+        server.sync()  # an announcement that comes before the server knows the action is ignored for two minutes
         assert not self.send()
         wait_for("the new host accepts everything", self.send, seconds, 1.0)
         wait_for("every reading is in the history", lambda: self.in_history(server), 60, 0.5)
