@@ -67,7 +67,7 @@ def _warming(readings: list[Reading]) -> str:
 
 def _leds(bench: Bench, states: tuple[LedState, ...]) -> Seen:
     """Switch each LED on and off, ask the person for its colour, and measure while it is on."""
-    colours: list[str] = []
+    colours: dict[int, str] = {}
     for number in (1, 2):
         bench.progress(f"LED {number}")
         try:
@@ -78,13 +78,13 @@ def _leds(bench: Bench, states: tuple[LedState, ...]) -> Seen:
         finally:
             bench.sensor.set_led(number, "off")
         if colour:
-            colours.append(colour)
+            colours[number] = colour
             bench.recorder.note(led=number, colour=colour)
     if not colours:
         return Seen("both accept on and off; nobody was asked for the colours")
-    text = ", ".join(f"LED {number} is {colour}" for number, colour in enumerate(colours, 1))
-    differs = [f"LED {number} stays dark" for number, colour in enumerate(colours, 1) if colour == "dark"]
-    new = [] if differs or set(colours) == {"green", "red"} else [text]
+    text = ", ".join(f"LED {number} is {colour}" for number, colour in colours.items())
+    differs = [f"LED {number} stays dark" for number, colour in colours.items() if colour == "dark"]
+    new = [] if differs or set(colours.values()) == {"green", "red"} else [text]
     return Seen(text, differs, new)
 
 

@@ -226,17 +226,19 @@ def test_a_firmware_without_a_date_is_new_and_one_that_stalls_differs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "verdict"),
+    ("answers", "verdict", "seen", "detail"),
     [
-        (("green", "red"), AS_ASSUMED),
-        (("red", "green"), AS_ASSUMED),
-        (("green", "green"), NEW),
-        (("dark", "red"), DIFFERS),
+        (("green", "red"), AS_ASSUMED, "LED 1 is green, LED 2 is red", None),
+        (("red", "green"), AS_ASSUMED, "LED 1 is red, LED 2 is green", None),
+        (("green", "green"), NEW, "LED 1 is green, LED 2 is green", "LED 1 is green, LED 2 is green"),
+        (("dark", "red"), DIFFERS, "LED 1 is dark, LED 2 is red", "LED 1 stays dark"),
+        (("red", "dark"), DIFFERS, "LED 1 is red, LED 2 is dark", "LED 2 stays dark"),
     ],
 )
-def test_the_colours(answers: tuple[str, str], verdict: Verdict) -> None:
+def test_the_colours(answers: tuple[str, str], verdict: Verdict, seen: str, detail: str | None) -> None:
     trial = Trial(answers=answers)
-    assert trial.run()["LEDs"].verdict is verdict
+    result = trial.run()["LEDs"]
+    assert (result.verdict, result.seen, result.detail) == (verdict, seen, detail)
     assert [record["colour"] for record in trial.capture.records if "colour" in record] == list(answers)
 
 
