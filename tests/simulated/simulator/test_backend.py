@@ -309,7 +309,7 @@ def test_many_sensors_measure_at_the_same_time() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.302 <= time.monotonic() - begin < 0.302 * 2
+    assert 0.302 <= time.monotonic() - begin < 0.302 * 8
     assert {
         number: (int.from_bytes(report[2:4], "big"), int.from_bytes(report[:2], "big"))
         for number, report in reports.items()
