@@ -40,7 +40,6 @@ def demo(forever: bool) -> None:
     them over a real connection. Ends after ten readings.
     """
     os.environ["USBRH_SIMULATE"] = "1"
-    click.echo("A virtual USB-RH is plugged in; a fake Zabbix server listens.\n")
     readings: list[Reading] = []
     with tempfile.TemporaryDirectory(prefix="usbrh-demo-") as folder, FakeServer() as server:
         config = replace(
@@ -49,6 +48,7 @@ def demo(forever: bool) -> None:
             journal=JournalConfig(path=Path(folder) / "journal.db"),
         )
         try:
+            click.echo("A virtual USB-RH is plugged in; a fake Zabbix server listens.\n")
             schedule = Schedule(_INTERVAL, align=False)
             for number in itertools.count(1) if forever else range(1, _READINGS + 1):
                 if number > 1:
