@@ -25,10 +25,15 @@ def install_command(library: str) -> str:
     if by_debian():
         return f"sudo apt install python3-{library}"
     prefix = Path(sys.prefix)
-    if (prefix / "pipx_metadata.json").is_file():
+    if _is_file(prefix / "pipx_metadata.json"):
         return f"pipx inject {shlex.quote(prefix.name)} {library}"
     python = shlex.quote(sys.executable)
     sudo = "" if os.access(sysconfig.get_path("purelib"), os.W_OK) else "sudo "
-    if (prefix / "uv-receipt.toml").is_file() or not find_spec("pip"):
+    if _is_file(prefix / "uv-receipt.toml") or not find_spec("pip"):
         return f"{sudo}uv pip install --python {python} {library}"
     return f"{sudo}{python} -m pip install {library}"
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether ``path`` is a file; False also if this user can't see it, for which pathlib raises an error."""
+    return os.path.isfile(path)  # noqa: PTH113

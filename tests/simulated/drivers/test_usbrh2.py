@@ -317,7 +317,8 @@ def test_no_permission(bench: Bench) -> None:
     if os.geteuid() != 0:
         bench.node.chmod(0)
     # Root may everything, so it becomes nobody; only then, since nobody may not be able to read this checkout.
-    become = "import os, serial\nos.setgroups([])\nos.setgid(65534)\nos.setuid(65534)\n" if os.geteuid() == 0 else ""
+    become = "import os, serial, usbrh.system.access\nos.setgroups([])\nos.setgid(65534)\nos.setuid(65534)\n"
+    become = become if os.geteuid() == 0 else ""
     done = in_process(bench.node, f"{become}sensor.measure(Deadline(1.0))")
     assert f"AccessDenied: no permission for E02A ({bench.node}): " in done.stderr, done.stderr
     assert "sudo usbrh setup" in done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.closed import closed
 from usbrh.system import installation
 from usbrh.system.installation import install_command
 
@@ -56,3 +57,9 @@ def test_another_systems_python_is_not_debians(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(sys, "prefix", "/usr")
     monkeypatch.setattr(installation, "DEBIAN", tmp_path / "missing")
     assert install_command("rich").endswith(f"{sys.executable} -m pip install rich")
+
+
+def test_an_installation_that_this_user_can_not_see(prefix: Path) -> None:
+    (prefix / "pipx_metadata.json").touch()
+    with closed(prefix):
+        assert "pipx" not in install_command("rich")
