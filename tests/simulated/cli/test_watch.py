@@ -135,7 +135,7 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_shows_the_chart_again(terminal: T
     assert not during[3] & (termios.ECHO | termios.ICANON)
     terminal.process.send_signal(signal.SIGTSTP)
     terminal.wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
-    assert LEAVE_SCREEN in terminal.shown
+    terminal.wait_for(re.escape(LEAVE_SCREEN))  # written, but perhaps not read yet
     assert termios.tcgetattr(terminal.slave) == terminal.before
     seen = len(terminal.shown)
     terminal.process.send_signal(signal.SIGCONT)
