@@ -309,7 +309,7 @@ def test_many_sensors_measure_at_the_same_time() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.302 <= time.monotonic() - begin < 0.302 * 8
+    assert 0.302 <= time.monotonic() - begin < 0.302 * 2
     assert {
         number: (int.from_bytes(report[2:4], "big"), int.from_bytes(report[:2], "big"))
         for number, report in reports.items()
@@ -330,14 +330,14 @@ def test_a_read_notices_an_unplug_from_another_thread() -> None:
 # ---------------------------------------------------------------- the driver on it
 
 
-def test_the_driver_reads_three_thousand_in_no_time(backend: SimulatorBackend, clock: VirtualClock) -> None:
+def test_the_driver_reads_ten_thousand_in_no_time(backend: SimulatorBackend, clock: VirtualClock) -> None:
     sensor = usbrh1.UsbRh("sim-1", backend)
     begin = time.monotonic()
-    for n in range(3_000):
+    for n in range(10_000):
         raw = sensor.measure(Deadline(5, clock)).raw
         assert raw is not None
         assert (raw.temperature, raw.humidity) == room()(n)
         clock.sleep(60)
-    assert time.monotonic() - begin < 20
-    assert clock.monotonic() == pytest.approx(3_000 * 60.302, rel=1e-3)
+    assert time.monotonic() - begin < 60
+    assert clock.monotonic() == pytest.approx(10_000 * 60.302, rel=1e-3)
     assert all(0 < transfer.timeout <= 5000 for transfer in backend.transfers)

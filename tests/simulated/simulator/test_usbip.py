@@ -238,7 +238,7 @@ def test_a_whole_measurement(client: Client) -> None:
     begin = time.monotonic()
     client.ask()
     assert client.read() == (0, CAPTURED)
-    assert MEASURING < time.monotonic() - begin < 3
+    assert MEASURING < time.monotonic() - begin < 1
 
 
 def test_read_that_waits_before_the_request(client: Client) -> None:
@@ -365,7 +365,7 @@ def test_unplugged_by_a_fault(server: Server, client: Client, model: VirtualUsbR
     begin = time.monotonic()
     while not client.gone():
         pass
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 1
     time.sleep(0.3)
     with Client(server.port) as again:
         assert again.attach() == 0
@@ -512,7 +512,7 @@ def test_command_line_changes_what_a_host_sees() -> None:
             begin = time.monotonic()
             client.ask()
             assert client.read() == (0, bytes.fromhex("05dc19"))
-            assert 0.44 < time.monotonic() - begin < 3
+            assert 0.44 < time.monotonic() - begin < 1
             assert command.say("sim-1 clear")["faults"] == {}
             client.ask()
             assert client.read() == (0, bytes.fromhex("05dc1964000241"))

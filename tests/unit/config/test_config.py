@@ -393,7 +393,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(content=st.one_of(st.lists(LINES).map(lambda lines: "\n".join(lines).encode()), st.binary()))
 def test_whatever_the_file_holds(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fuzzed.toml"
@@ -406,7 +406,7 @@ def test_whatever_the_file_holds(tmp_path: Path, content: bytes) -> None:
     assert message.isprintable(), "one line, and nothing that could move a terminal's cursor"
 
 
-@settings(deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ENVIRONMENT)), st.text()))
 def test_whatever_the_environment_holds(environ: dict[str, str]) -> None:
     message = ""

@@ -29,7 +29,7 @@ def test_whatever_is_done_the_numbers_are_right(tmp_path: Path, open_journal: Op
     journal = open_journal(path, keep=3600, clock=clock, max_waiting=60)
     journal.sync_destinations([A, B])
     done: set[int] = set()
-    for number in range(240):
+    for number in range(400):
         clock.now = START + number * 60 * NS
         destination = chance.choice([A, B])
         wait = [entry.id for entry in journal.waiting(destination, 40)]
@@ -176,12 +176,12 @@ def steps(db: sqlite3.Connection, access: Callable[[sqlite3.Connection], object]
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A journal of 8000 readings, all rejected but the last two, which wait."""
+    """A journal of 20,000 readings, all rejected but the last two, which wait."""
     path = tmp_path_factory.mktemp("large") / "journal.db"
     with Journal(path, keep=1e11) as journal:
         journal.sync_destinations([A])
-        journal.add(readings(8000))
-        journal.acknowledge(A, [], dict.fromkeys(range(1, 7999), "no item"))
+        journal.add(readings(20_000))
+        journal.acknowledge(A, [], dict.fromkeys(range(1, 19_999), "no item"))
     return path
 
 

@@ -131,7 +131,7 @@ from usbrh.config import Config, JournalConfig
 from usbrh.errors import JournalError
 from usbrh.journal.reader import JournalReader
 path, target, attacker = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-config, end, tries = Config(journal=JournalConfig(path=path)), time.monotonic() + 1, 0
+config, end, tries = Config(journal=JournalConfig(path=path)), time.monotonic() + 2, 0
 if os.fork() == 0:
     os.setgroups([]); os.setgid(attacker); os.setuid(attacker)
     os.chdir(path.parent)

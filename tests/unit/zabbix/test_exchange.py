@@ -59,10 +59,10 @@ def test_cut_at_each_byte(reset: bool) -> None:
 )
 def test_never_past_the_deadline(fault: Fault) -> None:
     with FakeServer() as server, FaultProxy(server.address, fault) as proxy:
+        with at_most(0.4), pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.4 s"):
+            sender_to(proxy.address).send([VALUE], Deadline(0.4, Noon()))
         with at_most(0.3), pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.3 s"):
-            sender_to(proxy.address).send([VALUE], Deadline(0.3, Noon()))
-        with at_most(0.1), pytest.raises(ZabbixUnreachable, match=r"no complete answer within 0\.1 s"):
-            sender_to(proxy.address, ZabbixConfig(timeout=0.1)).send([VALUE], Deadline(10, Noon()))
+            sender_to(proxy.address, ZabbixConfig(timeout=0.3)).send([VALUE], Deadline(10, Noon()))
 
 
 def test_a_server_that_does_not_read() -> None:
@@ -82,10 +82,10 @@ def test_a_slow_link_that_moves_is_not_dead() -> None:
 
 
 def test_a_slow_link_has_no_more_than_its_multiple_of_the_timeout() -> None:
-    with FakeServer() as server, FaultProxy(server.address, Fault(uplink=100_000)) as proxy, at_most(1.6):
+    with FakeServer() as server, FaultProxy(server.address, Fault(uplink=100_000)) as proxy, at_most(2.0):
         large = Value("h", "k", "x" * 400_000, 1, 0)
-        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 1\.6 s"):
-            sender_to(proxy.address, ZabbixConfig(timeout=0.4)).send([large], Deadline(10))
+        with pytest.raises(ZabbixUnreachable, match=r"no complete answer within 2\.0 s"):
+            sender_to(proxy.address, ZabbixConfig(timeout=0.5)).send([large], Deadline(10))
 
 
 def test_a_slow_answer_within_the_deadline_is_an_answer() -> None:
