@@ -31,6 +31,8 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """A random number of each boot. The sandbox of the units hides it, so they set ``USBRH_BOOT_ID``."""
 TIMESYNC = Path("/run/systemd/timesync")
 """The folder of systemd-timesyncd while it runs."""
+SYSTEMD = Path("/run/systemd/system")
+"""A folder that exists while systemd runs (sd_booted(3))."""
 RTC = Path("/sys/class/rtc")
 """The hardware clocks."""
 
@@ -87,20 +89,25 @@ def doubt(moment: Moment, known: Known = Known()) -> Doubt | None:
     return None
 
 
+def synchronise() -> str:
+    """The remedy for a clock that no time service keeps right."""
+    return "sudo timedatectl set-ntp true" if SYSTEMD.is_dir() else "start a time service, such as chrony"
+
+
 def problem(found: Doubt, newest: str = "") -> ClockError:
     """The error for a clock in doubt, which names the date ``newest`` that it is compared with."""
     trust = "set it: sudo date -s 'YYYY-MM-DD hh:mm'; if it is right: usbrh journal trust-clock"
     message, remedy = {
         Doubt.BEFORE_BUILD: (
             f"the system clock is not set (it is before {BUILT})",
-            "set it: sudo timedatectl set-ntp true, or sudo date -s 'YYYY-MM-DD hh:mm'",
+            f"{synchronise()}, or set it: sudo date -s 'YYYY-MM-DD hh:mm'",
         ),
         Doubt.BEHIND: (f"the system clock is wrong: it is behind an earlier reading ({newest})", trust),
         Doubt.AHEAD: (f"the system clock is in doubt: it is a year ahead of the newest reading ({newest})", trust),
         Doubt.STARTING: (
             "the system clock is not synchronised yet",
-            f"no action is needed in the first {SYNCHRONISING_NS // NS // 60} minutes after the start;"
-            " see: timedatectl",
+            f"no action is needed in the first {SYNCHRONISING_NS // NS // 60} minutes after the start"
+            + ("; see: timedatectl" if SYSTEMD.is_dir() else ""),
         ),
     }[found]
     return ClockError(message, remedy=remedy)

@@ -144,3 +144,20 @@ def test_a_hardware_clock_may_be_a_minute_wrong(seconds: int, starting: bool) ->
     assert found is (Doubt.STARTING if starting else None)
     behind = Known(newest_ns=NOW - NS, doubt=Doubt.BEHIND)
     assert doubt(moment(hardware_ns=NOW + seconds * NS), behind) is (Doubt.BEHIND if starting else None)
+
+
+@pytest.mark.parametrize(
+    ("systemd", "not_set", "starting"),
+    [
+        (True, "sudo timedatectl set-ntp true", "; see: timedatectl"),
+        (False, "start a time service, such as chrony", ""),
+    ],
+)
+def test_each_remedy_works_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, systemd: bool, not_set: str, starting: str
+) -> None:
+    monkeypatch.setattr(walltime, "SYSTEMD", tmp_path if systemd else tmp_path / "none")
+    found = walltime.problem(Doubt.BEFORE_BUILD)
+    assert found.remedy == f"{not_set}, or set it: sudo date -s 'YYYY-MM-DD hh:mm'"
+    found = walltime.problem(Doubt.STARTING)
+    assert found.remedy == f"no action is needed in the first 10 minutes after the start{starting}"

@@ -28,7 +28,7 @@ def examine(config: Config | ConfigError, machine: Machine | None = None) -> Ite
     plugged = {sensor.info.serial or sensor.info.port for sensor in sensors}
     yield from service.configuration(config, settings, plugged)
     yield from service.journal(settings)
-    yield from service.system_clock(settings, machine)
+    yield from service.system_clock(settings)
     yield from service.units(machine)
     yield from agent.agents(machine)
     if isinstance(config, ConfigError):

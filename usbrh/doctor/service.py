@@ -99,7 +99,7 @@ def queues(destinations: Iterable[DestinationStatus], now_ns: int) -> Iterator[F
             yield warning("journal", waiting, "usbrh journal flush", ZabbixUnreachable.exit_status)
 
 
-def system_clock(settings: Config, machine: Machine, source: Clock = SYSTEM_CLOCK) -> Iterator[Finding]:
+def system_clock(settings: Config, source: Clock = SYSTEM_CLOCK) -> Iterator[Finding]:
     """Check whether the system clock is right, and whether a time service keeps it right."""
     moment = source.moment()
     doubt = walltime.doubt(moment)
@@ -114,8 +114,7 @@ def system_clock(settings: Config, machine: Machine, source: Clock = SYSTEM_CLOC
         yield ok("clock", "synchronised")
     else:
         message = "the system clock is not synchronised, so readings may have a wrong time"
-        start = "sudo timedatectl set-ntp true" if machine.systemd_runs else "start a time service, such as chrony"
-        yield warning("clock", message, start)
+        yield warning("clock", message, walltime.synchronise())
 
 
 def units(machine: Machine, *, elsewhere: bool = False) -> Iterator[Finding]:

@@ -91,7 +91,7 @@ def examine(config: Config, machine: Machine | None = None, clock: Clock = SYSTE
     state = State(now, sensors, found.destinations, found.delivered_ns)
     too_old = max(SHORTEST, ROUNDS * config.bridge.interval)
     # That no time service runs is a reason for a warning of doctor, but not a problem now.
-    wrong_time = [each for each in service.system_clock(config, machine, clock) if each.status is Status.FAULT]
+    wrong_time = [each for each in service.system_clock(config, clock) if each.status is Status.FAULT]
     return replace(state, findings=[*wrong_time, *_findings(state, machine, too_old, named)])
 
 

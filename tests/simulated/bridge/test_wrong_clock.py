@@ -67,7 +67,7 @@ def test_two_sends_of_one_boot(house: WrongHouse, server: FakeServer) -> None:
     result = json.loads(first.stdout.splitlines()[-1])
     assert (first.returncode, result["delivered"], result["waiting"], result["rejected"]) == (1, 0, 1, 0)
     assert result["error"].startswith("the system clock is not set (it is before ")
-    assert "timedatectl" in result["remedy"]
+    assert "sudo date -s " in result["remedy"]
     assert len(first.stderr.splitlines()) == 1
     assert keys(server) == ["usbrh.discovery", "usbrh.bridge"]
     state = server.values[-1]
@@ -121,7 +121,7 @@ def test_a_person_trusts_the_clock(house: WrongHouse) -> None:
     house.usbrh("send")
     refused = house.usbrh("journal", "trust-clock")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "timedatectl" in refused.stderr
+    assert "sudo date -s " in refused.stderr
     house.set(time.time_ns())
     done = house.usbrh("journal", "trust-clock", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"waiting": 1})
