@@ -35,7 +35,9 @@ def test_it_is_as_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 def test_nothing_stays_from_one_to_the_next() -> None:
     assert usbrh("read", "--format", "{local:%z}", USBRH_SIMULATE="1", TZ="Asia/Tokyo").stdout == "+0900\n"
-    assert "sim-1" not in usbrh("read").stdout, "no virtual sensor"
+    assert '"attic"' in usbrh("config", "show", USBRH_ZABBIX_HOST="attic").stdout
+    done = usbrh("config", "show")
+    assert (done.returncode, "attic" in done.stdout) == (0, False), done
     assert usbrh("read", "--format", "{local:%z}", USBRH_SIMULATE="1").stdout == "+0000\n"
 
 
