@@ -1,7 +1,7 @@
 """What usbrh makes of a failing sensor when a real kernel, usbfs and libusb are in between.
 
 Three sensors fail in three ways at the same time, so that none may hold up another; more at once are too much for
-the emulated processors, which then miss answers that came in time.
+the emulated processor, which then misses answers that came in time.
 """
 
 import json
@@ -107,7 +107,7 @@ def test_a_long_running_program_finds_a_sensor_again(vm: Machine, sensor: Plugge
     logging = vm.start(f"exec usbrh log --interval 1s --json -o {log} {sensor.port}", user="alice", timeout=150)
 
     def written(runs: list[str]) -> None:
-        # What the emulated processors take for it differs by seconds, so that nothing is done by the clock.
+        # What the emulated processor takes for it differs by seconds, so that nothing is done by the clock.
         end = time.monotonic() + 40
         while (states := _states(vm, log)) != runs:
             assert time.monotonic() < end, states

@@ -35,7 +35,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 OF_THE_EMULATION = re.compile(
     r"vhci_hcd: (unlink->seqnum|urb->status)"  # vhci_hcd says this of each transfer that is taken back
-    # The kernel complains of a host with too much to do: the emulated processors were stopped for a moment.
+    # The kernel complains of a host with too much to do: the emulated processor was stopped for a moment.
     r"|hrtimer: interrupt took|perf: interrupt took|clocksource: |sched: (RT|DL) |rcu: |workqueue: .* hogged CPU"
 )
 
@@ -62,7 +62,7 @@ def test_eight_readers_at_once(vm: Machine, sensor: Plugged) -> None:
 
 
 def test_readings_in_a_row_leave_no_trace_in_the_kernel(vm: Machine, three: list[Plugged]) -> None:
-    """Three sensors at the same time: more, and the emulated processors are too slow to see each answer in its time."""
+    """Three sensors at the same time: more, and the emulated processor is too slow to see each answer in its time."""
     ports = " ".join(sensor.port for sensor in three)
     vm.run(f"usbrh read {ports}", user="alice").check()  # which takes them from the HID driver, once
     vm.run("udevadm settle").check()

@@ -20,7 +20,7 @@ WHO = {
 def git(folder: Path, *arguments: str) -> str:
     """Run git, and return what it prints."""
     if not shutil.which("git"):
-        pytest.skip("git is missing; sudo apt install git")
+        pytest.skip("git is not installed: sudo apt install git")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | WHO
     return subprocess.run(
         ["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=60

@@ -201,8 +201,8 @@ class UsbRh:
                 *_SET_REPORT, _OUTPUT_REPORT, _INTERFACE, bytes(_REPORT_LENGTH), deadline.milliseconds(CONTROL_TIMEOUT)
             )
         except usb.core.USBError as error:
-            # After a stall the device has rejected the request. After any other error it may have received it.
-            self._owed -= error.errno == errno.EPIPE
+            if error.errno == errno.EPIPE:  # a stall: the device rejected the request; else it may have received it
+                self._owed -= 1
             raise
         window = deadline.within(ANSWER_WINDOW + polling)
         asked = deadline.clock.monotonic()
