@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import operator
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -26,8 +27,8 @@ from usbrh.zabbix.protocol import Value
 log = logging.getLogger(__name__)
 
 PAGE = 32 * BATCH
-"""Readings that are fetched from the journal, sent and acknowledged as one portion. Nothing is sent between two
-portions, so smaller portions would cause more pauses."""
+"""Readings that are fetched from the journal, sent and acknowledged as one portion. Nothing is sent while a portion is
+acknowledged, so smaller portions would cause more pauses."""
 RETRY_SECONDS = 5.0
 """Time for the retry of rejected readings; no request starts after it."""
 SHARE = 2 / 3
@@ -95,6 +96,8 @@ class _Portion:
     """Whatever the results are, the journal continues as before."""
     attempt: bool = False
     """Too little time for an answer does not end the delivery."""
+    meanwhile: partial[None] | None = None
+    """What to do while the readings are sent."""
     accepted: list[int] = field(default_factory=list)
     """Ids."""
     rejected: dict[int, str] = field(default_factory=dict)
@@ -152,12 +155,14 @@ class Delivery:
             self._continue()
             for portion in self._portions(deadline, seconds, news, retry, result):
                 limit = deadline.within(NEWS_SHARE * deadline.remaining()) if portion.keep_waiting else deadline
-                parts = shards(portion.entries)
+                works = [partial(self._send, part, portion, limit) for part in shards(portion.entries)]
+                if portion.meanwhile:
+                    works.append(portion.meanwhile)
                 try:
-                    if len(parts) == 1:
-                        self._send(parts[0], portion, limit)
+                    if len(works) == 1:
+                        works[0]()
                     else:
-                        run_parallel(partial(self._send, portion=portion, deadline=limit), parts, limit)
+                        run_parallel(operator.call, works, limit)
                 finally:
                     self._acknowledge(portion, result)
             if not self._allow_simulated:
@@ -261,16 +266,21 @@ class Delivery:
         if accepting:
             yield from self._waiting(result)
 
-    def _waits(self, limit: int) -> list[Entry]:
-        return self._journal.waiting(self.destination, limit, simulated=self._allow_simulated)
+    def _waits(self, limit: int, after: int = 0) -> list[Entry]:
+        return self._journal.waiting(self.destination, limit, simulated=self._allow_simulated, after=after)
+
+    def _fetch(self, page: list[Entry], after: int) -> None:
+        page += self._waits(PAGE, after)
 
     def _waiting(self, result: Delivered) -> Iterator[_Portion]:
-        while not result.out_of_time:
-            entries = self._waits(PAGE)
-            if not entries:
-                return
+        """All that waits, in pages. While a full page is sent, the next one is fetched."""
+        following: list[Entry] = []
+        while not result.out_of_time and (entries := following or self._waits(PAGE)):
             self._warn_of_age(entries[0])
             portion = _Portion(entries, self._soft_deadline, self._size)
+            following = []
+            if len(entries) == PAGE:
+                portion.meanwhile = partial(self._fetch, following, entries[-1].id)
             yield portion
             result.out_of_time = portion.out_of_time
 

@@ -142,17 +142,21 @@ def count_open(db: sqlite3.Connection, cursor: Cursor) -> int:
     return last_id(db) - cursor.offset + open_exceptions(db, cursor)[1]
 
 
-def waiting(db: sqlite3.Connection, destination: str, limit: int, simulated: bool) -> list[Entry]:
-    """At most ``limit`` readings that can be sent to ``destination``, oldest first; simulated ones if ``simulated``."""
+def waiting(db: sqlite3.Connection, destination: str, limit: int, simulated: bool, after: int = 0) -> list[Entry]:
+    """At most ``limit`` readings that can be sent to ``destination``, oldest first; simulated ones if ``simulated``.
+
+    Only those with an id above ``after``.
+    """
     cursor = cursor_for(db, destination)
     rows = db.execute(
         f"SELECT {ENTRY} FROM exceptions JOIN reading ON reading.id = exceptions.reading WHERE cursor = ?"  # noqa: S608
-        " AND state = 'waiting' AND simulated <= ? AND timing = 0 ORDER BY exceptions.reading LIMIT ?",
-        (cursor.id, simulated, limit),
+        " AND state = 'waiting' AND exceptions.reading > ? AND simulated <= ? AND timing = 0"
+        " ORDER BY exceptions.reading LIMIT ?",
+        (cursor.id, after, simulated, limit),
     ).fetchall()
     rows += db.execute(
         f"SELECT {ENTRY} FROM reading WHERE id > ? AND simulated <= ? AND timing = 0 ORDER BY id LIMIT ?",  # noqa: S608
-        (cursor.offset, simulated, limit - len(rows)),
+        (max(after, cursor.offset), simulated, limit - len(rows)),
     ).fetchall()
     return [Entry.from_row(row) for row in rows]
 

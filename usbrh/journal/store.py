@@ -249,12 +249,12 @@ class Journal:
         for level, notice in self._run(work, write=True):
             log.log(level, "%s", notice)
 
-    def waiting(self, destination: str, limit: int, *, simulated: bool = True) -> list[Entry]:
+    def waiting(self, destination: str, limit: int, *, simulated: bool = True, after: int = 0) -> list[Entry]:
         """At most ``limit`` readings that wait for ``destination``, oldest first; simulated ones if ``simulated``.
 
-        Readings whose time is not known are left out.
+        Only those with an id above ``after``. Readings whose time is not known are left out.
         """
-        return self._run(lambda db: queries.waiting(db, destination, limit, simulated))
+        return self._run(lambda db: queries.waiting(db, destination, limit, simulated, after))
 
     def virtual_waits(self, destination: str) -> bool:
         """Whether a simulated reading waits for ``destination``, or was rejected there."""

@@ -1,6 +1,7 @@
 """A backlog over paths and to servers that fail at large requests. All times are a tenth of those of real life."""
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,9 @@ from usbrh.clock import NS, Clock, Deadline
 from usbrh.config import ZabbixConfig
 from usbrh.config.addresses import Destination
 from usbrh.errors import ZabbixUnreachable
+from usbrh.journal.rows import Entry
 from usbrh.journal.store import Journal
+from usbrh.reading import Reading
 from usbrh.zabbix.fake_server import FakeServer
 from usbrh.zabbix.items import BRIDGE
 from usbrh.zabbix.protocol import Response, encode_request
@@ -344,3 +347,39 @@ def test_a_server_that_is_down_for_a_while_does_not_make_requests_small_for_long
         (result,) = sends(path, clock, sender, 1)
         assert result.delivered >= WAITING
         assert journal.request_size("there") == 0
+
+
+def test_the_next_page_is_fetched_while_one_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of the readings were delivered once, and wait again: their rows are exceptions."""
+    monkeypatch.setattr("usbrh.bridge.delivery.PAGE", 20)
+    fetched = threading.Semaphore(0)
+    sent: list[int] = []
+    late = reading(1000)
+
+    class Watched(Journal):
+        def waiting(self, destination: str, limit: int, *, simulated: bool = True, after: int = 0) -> list[Entry]:
+            found = super().waiting(destination, limit, simulated=simulated, after=after)
+            if after:
+                fetched.release()
+            return found
+
+    class Waits(Sender):
+        def send(self, values: Any, deadline: Deadline) -> Response:
+            if len(values) == 20:
+                assert fetched.acquire(timeout=10), "no page was fetched meanwhile"
+            elif late not in added:
+                added.append(late)
+                journal.add([late])
+            sent.extend(value.clock * NS + value.ns for value in values)
+            return Response(len(values))
+
+    added: list[Reading] = []
+    with Watched(tmp_path / "journal.db", clock=FixedClock(START)) as journal:
+        journal.sync_destinations(["there"])
+        ids = journal.add(readings(70))
+        journal.acknowledge("there", ids[:50])
+        journal.send_again("there", ids[:30])
+        delivery = new_delivery(journal, Waits(Destination.parse("192.0.2.1"), ZabbixConfig()), FixedClock(START))
+        assert delivery.deliver(Deadline(60)).delivered == 51
+    expected = [*readings(30), *readings(20, first=51), late]
+    assert sent == [each.time_ns for each in expected]
