@@ -22,6 +22,18 @@ autovacuum = off
 jit = off
 timezone = 'UTC'
 """
+POOL_PORT = 6432
+"""Part of the name of the pool's socket."""
+POOL = f"""
+[databases]
+zabbix = host={{sockets}} user=zabbix
+[pgbouncer]
+unix_socket_dir = {{sockets}}
+unix_socket_mode = 0777
+listen_port = {POOL_PORT}
+auth_type = any
+pool_mode = session
+"""
 FILES = Path("/usr/share/zabbix-server-pgsql")
 LOCALE = "en_US.UTF-8"
 
@@ -35,6 +47,7 @@ class Database:
         self.directory = scratch / "var" / "postgres"
         self.sockets = scratch / "var"
         self.daemon: Daemon | None = None
+        self.pool: Daemon | None = None
 
     def run(self, *arguments: str, user: str = "postgres") -> None:
         """Run a program of the release to its end."""
@@ -74,9 +87,18 @@ class Database:
         ready = self.release.command(["pg_isready", "-q", "-h", str(self.sockets)], "postgres", (self.scratch,))
         self.daemon.wait_until(lambda: subprocess.run(ready, check=False).returncode == 0)
 
+    def start_pool(self) -> None:
+        """Start PgBouncer for the front end, which connects for each request: a new connection takes half of it."""
+        settings = self.scratch / "pgbouncer.ini"
+        settings.write_text(POOL.format(sockets=self.sockets))
+        command = self.release.command(["/usr/sbin/pgbouncer", str(settings)], "postgres", (self.scratch,))
+        self.pool = Daemon("pgbouncer", command, self.scratch / "pgbouncer.log", lasting=True)
+        self.pool.wait_until((self.sockets / f".s.PGSQL.{POOL_PORT}").exists)
+
     def stop(self) -> None:
-        if self.daemon:
-            self.daemon.stop()
+        for daemon in (self.pool, self.daemon):
+            if daemon:
+                daemon.stop()
 
     def psql(self, *arguments: str, user: str = "postgres") -> None:
         self.run("psql", "-h", str(self.sockets), "-U", user, "-qX", "-v", "ON_ERROR_STOP=1", *arguments)

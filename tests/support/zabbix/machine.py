@@ -18,6 +18,7 @@ PREPARE = "sudo make test-zabbix-deps"
 PACKAGES = (
     "php-cgi",  # named first: it satisfies "php", which then installs no web server
     "postgresql",
+    "pgbouncer",
     "zabbix-server-pgsql",  # also has zabbix_get
     "zabbix-agent",
     "zabbix-agent2",

@@ -14,7 +14,7 @@ import requests
 from pyzabbix.api import ZabbixAPI
 
 from tests.support.daemon import Daemon, free_port, listening, scratch_directory, wait_for
-from tests.support.zabbix.database import Database
+from tests.support.zabbix.database import POOL_PORT, Database
 from tests.support.zabbix.machine import Release
 
 CHECKOUT = Path(__file__).parents[3]
@@ -51,7 +51,7 @@ StatsAllowedIP=127.0.0.1
 """
 
 FRONTEND_SETTINGS = """<?php
-$DB = ['TYPE' => 'POSTGRESQL', 'SERVER' => '{sockets}', 'PORT' => '5432', 'DATABASE' => 'zabbix', 'USER' => 'zabbix',
+$DB = ['TYPE' => 'POSTGRESQL', 'SERVER' => '{sockets}', 'PORT' => '{pool}', 'DATABASE' => 'zabbix', 'USER' => 'zabbix',
     'PASSWORD' => '', 'SCHEMA' => '', 'ENCRYPTION' => false, 'DOUBLE_IEEE754' => true];
 $ZBX_SERVER = '127.0.0.1';
 $ZBX_SERVER_PORT = '{port}';
@@ -261,10 +261,13 @@ class ZabbixServer:
         return daemon
 
     def _start_frontend(self) -> None:
+        self.database.start_pool()
         etc = self.scratch / "etc-zabbix"
         etc.mkdir()
         (etc / "zabbix.conf.php").write_text(
-            FRONTEND_SETTINGS.replace("{sockets}", str(self.database.sockets)).replace("{port}", str(self.port))
+            FRONTEND_SETTINGS.replace("{sockets}", str(self.database.sockets))
+            .replace("{pool}", str(POOL_PORT))
+            .replace("{port}", str(self.port))
         )
         shutil.copytree(self.release.cache / "locale", self.scratch / "locale")
         address = self.url.removeprefix("http://")
