@@ -7,8 +7,8 @@ SOURCES = if [ -e .git ]; then git ls-files -z --cached --others --exclude-stand
 	find . \( -name .venv -o -name dist -o -name build -o -name __pycache__ -o -name '*.egg-info' -o -name '.*_cache' \
 	-o -name .hypothesis -o -path ./tests/output \) -prune -o ! -type d -print0; fi
 
-# Tests mostly wait.
-PARALLEL := --numprocesses 4 --dist loadscope --no-loadscope-reorder
+# Tests wait a lot: seven processes keep two processors busy.
+PARALLEL := --numprocesses 7 --dist loadscope --no-loadscope-reorder
 
 # With it, each process that a test starts would compile the whole package again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,7 +22,7 @@ help: ## list the targets
 demo: .venv/installed ## show the whole route with a virtual sensor and a fake server
 	@$(BIN)/usbrh demo
 
-test: lint ## run ruff, mypy and all tests, in four processes
+test: lint ## run ruff, mypy and all tests, in seven processes
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-quick: .venv/tests-installed ## run the tests that need nothing else: tests/unit and tests/simulated

@@ -27,6 +27,9 @@ LIMITS = {"kernel": 600, "zabbix": 600, "debian13": 1200, "openrc": 600}
 """Time limit in s for each test of a folder whose first test starts a virtual machine or a server, or whose only test
 runs many others. The limit of all other tests is in pyproject.toml. These folders take longest, and run first, in this
 order: with the longest last, one process would wait for the other."""
+SECOND_HALF = {"kernel": "test_u", "zabbix": "test_l"}
+"""The tests of these folders are divided between two processes, each with its own virtual machine or server: one has
+the files before this name, the other one the files after it."""
 AGAIN_SECONDS = 60
 """s after which a test that hangs is interrupted again, because its cleanup can hang, too."""
 EXIT_SECONDS = 60
@@ -43,14 +46,17 @@ settings.load_profile("usbrh")
 
 
 class FileScheduling(LoadScopeScheduling):
-    """Give each process one file at a time. The folders in ``LIMITS`` count as one file, because their tests share
-    the virtual machine or the server; the tests with another release of Zabbix count as another file."""
+    """Give each process one file at a time. A folder in ``LIMITS``, or a half of it, counts as one file, because its
+    tests share the virtual machine or the server; the tests with another release of Zabbix count as another file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        release = re.search(r"[\[-]6\.0\b", nodeid)
         folder = limited_folder(file)
-        return f"{folder} 6.0" if folder == "zabbix" and release else folder or file
+        if not folder:
+            return file
+        half = 2 if Path(file).name >= SECOND_HALF.get(folder, "~") else 1
+        release = "6.0" if folder == "zabbix" and re.search(r"[\[-]6\.0\b", nodeid) else ""
+        return f"{folder} {release} {half}"
 
 
 def limited_folder(nodeid: str) -> str | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SECOND_HALF
+
 TOP = Path(__file__).parents[2]
 IMPORTS = """\
 import os, signal, subprocess, sys, threading, time
@@ -191,3 +193,9 @@ def test_the_order_is_shuffled_on_request(tmp_path: Path) -> None:
     usual, one, other = orders
     assert usual == list(range(20)) == sorted(one) == sorted(other)
     assert usual != one != other
+
+
+@pytest.mark.parametrize("folder", SECOND_HALF)
+def test_the_tests_of_a_folder_are_divided_between_two_processes(folder: str) -> None:
+    files = [file.name for file in (TOP / "tests" / folder).glob("test_*.py")]
+    assert 1 / 4 < sum(name >= SECOND_HALF[folder] for name in files) / len(files) < 3 / 4
