@@ -12,15 +12,15 @@ from tests.support.zabbix.machine import ZABBIX_70, why_not
 
 TOP = Path(__file__).parents[2]
 WHEELS = ZABBIX_70.cache / "wheels"
-# The checkout is this one, always as /mnt: its .venv stays in that root directory and refers to it. The tests mostly
-# wait, so two processes finish in half the time.
+# The checkout is this one, always as /mnt: its .venv stays in that root directory and refers to it. The tests wait
+# a lot, so they run in three processes.
 RUN = """
 mkdir -p /venv
 mount --bind "$0" /mnt
 cd /mnt
 mount --bind /venv .venv
 make PYTHON=/usr/bin/python3 .venv/tests-installed
-exec .venv/bin/python -m pytest --numprocesses 2 --dist loadscope tests/unit tests/simulated
+exec .venv/bin/python -m pytest --numprocesses 3 --dist loadscope tests/unit tests/simulated
 """
 
 
