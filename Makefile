@@ -23,6 +23,8 @@ demo: .venv/installed ## show the whole route with a virtual sensor and a fake s
 	@$(BIN)/usbrh demo
 
 test: lint ## run ruff, mypy and all tests, in seven processes
+	@# Each process would compile all tests, unless they are compiled before.
+	@found=$$($(BIN)/python -m pytest --collect-only -qq) || { echo "$$found"; exit 1; }
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-quick: .venv/tests-installed ## run the tests that need nothing else: tests/unit and tests/simulated
