@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 PAGE = 32 * BATCH
 """Readings that are fetched from the journal, sent and acknowledged as one portion. Nothing is sent while a portion is
 acknowledged, so smaller portions would cause more pauses."""
+FIRST_PAGE = 4 * BATCH
+"""Readings in the first portion: fewer, so that sending begins sooner."""
 RETRY_SECONDS = 5.0
 """Time for the retry of rejected readings; no request starts after it."""
 SHARE = 2 / 3
@@ -273,13 +275,13 @@ class Delivery:
         page += self._waits(PAGE, after)
 
     def _waiting(self, result: Delivered) -> Iterator[_Portion]:
-        """All that waits, in pages. While a full page is sent, the next one is fetched."""
+        """All that waits, in pages. While one is sent that can't be the last, the next one is fetched."""
         following: list[Entry] = []
-        while not result.out_of_time and (entries := following or self._waits(PAGE)):
+        while not result.out_of_time and (entries := following or self._waits(FIRST_PAGE)):
             self._warn_of_age(entries[0])
             portion = _Portion(entries, self._soft_deadline, self._size)
             following = []
-            if len(entries) == PAGE:
+            if len(entries) in {FIRST_PAGE, PAGE}:
                 portion.meanwhile = partial(self._fetch, following, entries[-1].id)
             yield portion
             result.out_of_time = portion.out_of_time
@@ -312,7 +314,7 @@ class Delivery:
                     portion.out_of_time = True
                     return
                 values = [  # as Value.at, without a call for each reading of a backlog
-                    Value(self._host, reading_key(entry.sensor), entry.body, *divmod(entry.time_ns, NS))
+                    Value(self._host, reading_key(entry.sensor), entry.body, entry.time_ns // NS, entry.time_ns % NS)
                     for entry in part
                 ]
                 limit, start = deadline.within(SHARE * deadline.remaining()), self._clock.monotonic()

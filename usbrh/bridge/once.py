@@ -24,7 +24,6 @@ from usbrh.errors import (
 from usbrh.journal.owner import become_owner
 from usbrh.journal.rows import Timing
 from usbrh.journal.store import Journal
-from usbrh.poller import Poller, oldest_first
 from usbrh.reading import Reading
 from usbrh.zabbix.agent_config import effective
 from usbrh.zabbix.items import BRIDGE, DISCOVERY
@@ -112,6 +111,8 @@ def send_once(
     Raises:
         ConfigError: nothing was measured or sent.
     """
+    from usbrh.poller import Poller, oldest_first  # noqa: PLC0415 - a flush measures nothing
+
     deadline = Deadline(SEND_SECONDS, clock)
     destinations = routes(config)
     poller = Poller(config, clock)

@@ -1,18 +1,20 @@
 """The value of ``usbrh.bridge``: the state of usbrh on this machine."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from usbrh import __version__
 from usbrh.clock import NS
 from usbrh.errors import JournalError, UsbrhError
 from usbrh.journal.reader import JournalReader
 from usbrh.journal.store import DestinationStatus, Journal
-from usbrh.poller import Poller
+
+if TYPE_CHECKING:
+    from usbrh.poller import Poller
 
 
 def bridge_state(
-    poller: Poller, destinations: Sequence[DestinationStatus] | None, error: UsbrhError | None = None
+    poller: "Poller", destinations: Sequence[DestinationStatus] | None, error: UsbrhError | None = None
 ) -> dict[str, Any]:
     """The JSON object of ``usbrh.bridge``. ``destinations``: their status; None if the journal can't be used."""
     known = destinations is not None
@@ -39,7 +41,9 @@ def bridge_state(
     }
 
 
-def journal_state(poller: Poller, journal: Journal | JournalReader, error: UsbrhError | None = None) -> dict[str, Any]:
+def journal_state(
+    poller: "Poller", journal: Journal | JournalReader, error: UsbrhError | None = None
+) -> dict[str, Any]:
     """The JSON object of ``usbrh.bridge`` with the numbers from ``journal``, or without them if it can't be used.
 
     Without another ``error``, a system clock in doubt is the error.

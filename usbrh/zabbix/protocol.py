@@ -101,7 +101,8 @@ def _encode_values(values: Iterable[Value]) -> Iterator[str]:
         start = starts.get((host, key))
         if start is None:
             start = starts[host, key] = f'{{"host":{quoted(host)},"key":{quoted(key)},"value":'
-        yield start + quoted(content) + (f',"clock":{clock},"ns":{ns}}}' if clock or ns else "}")
+        text = quoted(content)
+        yield f'{start}{text},"clock":{clock},"ns":{ns}}}' if clock or ns else f"{start}{text}}}"
 
 
 def encode_request(content: Iterable[Value] | HostMetadata, now_ns: int, compress: bool = False) -> bytes:

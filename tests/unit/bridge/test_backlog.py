@@ -351,7 +351,8 @@ def test_a_server_that_is_down_for_a_while_does_not_make_requests_small_for_long
 
 def test_the_next_page_is_fetched_while_one_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some of the readings were delivered once, and wait again: their rows are exceptions."""
-    monkeypatch.setattr("usbrh.bridge.delivery.PAGE", 20)
+    for size in ("PAGE", "FIRST_PAGE"):
+        monkeypatch.setattr(f"usbrh.bridge.delivery.{size}", 20)
     fetched = threading.Semaphore(0)
     sent: list[int] = []
     late = reading(1000)
