@@ -34,16 +34,19 @@ def test_what_waits_is_delivered_later(tmp_path: Path) -> None:
 
     def waits() -> bool:
         with suppress(JournalError):  # the file is not complete yet
-            return bridges.waiting() == 1
+            return bridges.waiting() > 0
         return False
 
     wait_for("a reading waits", waits)
     bridges.stop()
-    assert bridges.waiting() == 1
+    measured = bridges.measured()
+    assert bridges.waiting() == len(measured) > 0  # two, if its first two moments are close
     with FakeServer(port) as server:
         bridges.flush()
         assert bridges.waiting() == 0
-        assert [value.host for value in server.values if value.key == f"usbrh.get[{SENSOR}]"] == ["host"]
+        values = [value for value in server.values if value.key == f"usbrh.get[{SENSOR}]"]
+    assert len(values) == len(measured)
+    assert {(value.host, value.clock * NS + value.ns) for value in values} == measured
 
 
 def test_an_error_that_ends_a_bridge_is_raised(tmp_path: Path) -> None:
