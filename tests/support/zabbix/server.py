@@ -143,8 +143,19 @@ class ZabbixServer:
         try:
             self._reload()
             wait_for("the server has read its configuration", lambda: self._takes(name, "probe"), 60)
+            wait_for("the server has read its triggers, too", self._has_read, 60)
         finally:
             self.api.host.delete(host)
+
+    def _has_read(self) -> bool:
+        """Whether the server reads no configuration now, by the title of its process. It reads triggers after items."""
+        assert self.server
+        main = Path("/proc") / str(self.server.process.pid)
+        for child in (main / "task" / main.name / "children").read_text().split():
+            title = (main.parent / child / "cmdline").read_bytes()
+            if b": configuration syncer [" in title:
+                return b"idle" in title
+        return False
 
     def _reload(self) -> None:
         """Make Zabbix 7.0 read its configuration now. 6.0 must not (``UPDATE_SECONDS``)."""
