@@ -12,7 +12,6 @@ import click
 
 from usbrh.bridge.delivery import Delivered
 from usbrh.bridge.once import send_once
-from usbrh.bridge.reload import run_service
 from usbrh.cli.context import Context, pass_context
 from usbrh.cli.parameters import uses_fahrenheit
 from usbrh.config.names import log_confusable_names
@@ -122,6 +121,8 @@ def run(context: Context) -> None:
 
     This is for a service. SIGHUP reloads the configuration. SIGTERM delivers what it can within 10 seconds, then ends.
     """
+    from usbrh.bridge.reload import run_service  # noqa: PLC0415 - journal flush imports this module, and no driver
+
     log_to_stderr(logging.INFO)
     log_confusable_names(context.config)
     run_service(context.config, context.load, allow_simulated=context.allow_simulated)

@@ -1,6 +1,10 @@
-"""``usbrh journal status`` and ``drop``: what they print about a journal."""
+"""``usbrh journal status`` and ``drop``: what they print about a journal; and what ``flush`` imports."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -9,6 +13,7 @@ import pytest
 from tests.support.command import usbrh
 from tests.support.journal import A, B, reading, readings
 from usbrh.journal.store import Journal
+from usbrh.zabbix.fake_server import FakeServer
 
 
 @pytest.fixture
@@ -57,3 +62,18 @@ def test_drop_without_a_destination_has_a_line_for_people_only(path: Path) -> No
     assert done.stdout == "nothing was rejected: the journal has no destination\n"
     done = run(path, "drop", "--rejected", "--json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_flush_imports_no_driver(path: Path) -> None:
+    with FakeServer() as server:
+        with Journal(path) as journal:
+            journal.sync_destinations([server.address])
+            journal.add(readings(1))
+        command = [sys.executable, "-X", "importtime", "-m", "usbrh", "journal", "flush"]
+        settings = {"JOURNAL_PATH": str(path), "ZABBIX_SERVERS": server.address, "ZABBIX_HOST": "pc"}
+        env = os.environ | {f"USBRH_{name}": value for name, value in settings.items()}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=60)
+        assert done.stdout == f"{server.address}: 1 delivered\n"
+    imported = re.findall(r"\| +(\S+)$", done.stderr, re.MULTILINE)
+    assert "usbrh.bridge.delivery" in imported
+    assert not [name for name in imported if re.match(r"usbrh\.(poller|sensors|drivers)|usb\b", name)]
