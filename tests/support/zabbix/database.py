@@ -88,7 +88,7 @@ class Database:
         self.daemon.wait_until(lambda: subprocess.run(ready, check=False).returncode == 0)
 
     def start_pool(self) -> None:
-        """Start PgBouncer for the front end, which connects for each request: a new connection takes half of it."""
+        """Start PgBouncer for the front end, which connects for each request. That took half of the time."""
         settings = self.scratch / "pgbouncer.ini"
         settings.write_text(POOL.format(sockets=self.sockets))
         command = self.release.command(["/usr/sbin/pgbouncer", str(settings)], "postgres", (self.scratch,))

@@ -143,12 +143,12 @@ class ZabbixServer:
         try:
             self._reload()
             wait_for("the server has read its configuration", lambda: self._takes(name, "probe"), 60)
-            wait_for("the server has read its triggers, too", self._has_read, 60)
+            wait_for("the server has read its triggers, too", self._has_read_all, 60)
         finally:
             self.api.host.delete(host)
 
-    def _has_read(self) -> bool:
-        """Whether the server reads no configuration now, by the title of its process. It reads triggers after items."""
+    def _has_read_all(self) -> bool:
+        """Whether the process that reads the configuration waits, as its title shows. It reads triggers after items."""
         assert self.server
         main = Path("/proc") / str(self.server.process.pid)
         for child in (main / "task" / main.name / "children").read_text().split():
